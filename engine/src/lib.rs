@@ -1,0 +1,18 @@
+//! Tables in, synthetic tables out. Plain threads, no async; every result is a function of its order.
+//!
+//! | to find | open |
+//! |---|---|
+//! | a table in memory | [`table`] |
+//! | the canonical dataset folder | [`dataset`] |
+//! | readers: CSV, Parquet, JSON lines, Excel | [`ingest`] |
+//! | profile of a table | [`profile`] |
+//! | counter-based random numbers | [`random`] |
+//! | flat parameters, AdamW, numerics class, snapshots | [`learn`] |
+//! | the models, all behind [`model`] | [`tabgraph`], [`original`], [`seqtree`] |
+//! | writers: CSV, Parquet, JSON lines | [`export`] |
+//! | every measure of the report | [`measure`] |
+//! | the HTML page | [`page`] |
+//! | the port of `protocol` | [`port`] |
+
+pub mod model;
+pub mod table;

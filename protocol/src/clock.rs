@@ -1,0 +1,20 @@
+//! Time and identity come in by the door.
+
+use crate::{
+    id::JobId,
+    unit::{Millis, Timestamp},
+};
+
+/// Where time comes from. Real in production, made up in the simulator.
+pub trait Clock: Send + Sync {
+    /// Wall time, for people and timelines only.
+    fn now(&self) -> Timestamp;
+    /// Time since this process began; never goes back. The only time that rules may compare.
+    fn monotonic(&self) -> Millis;
+}
+
+/// Where fresh names come from.
+pub trait IdSource: Send + Sync {
+    /// A job name that was never used.
+    fn job(&self) -> JobId;
+}

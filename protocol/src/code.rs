@@ -1,0 +1,97 @@
+//! Every error users see: a code, an exit status, whether to try again, and a page.
+//!
+//! The command line, the pages under `docs/errors` and (later) the REST API are made from this table.
+//! A published code is never reused for another meaning.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Whether doing the same again can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retry {
+    /// Not before something was changed.
+    Never,
+    /// Later, as it is.
+    Later,
+}
+
+macro_rules! codes {
+    ($($code:literal => $name:ident, $exit:literal, $retry:ident, $meaning:literal;)*) => {
+        /// One kind of failure that a user can meet.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Code {
+            $(#[doc = $meaning] #[serde(rename = $code)] $name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+            /// `DATA-0001`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+            /// Exit status of the command line.
+            pub const fn exit_status(self) -> u8 {
+                match self { $(Self::$name => $exit,)* }
+            }
+            /// Whether trying again can help.
+            pub const fn retry(self) -> Retry {
+                match self { $(Self::$name => Retry::$retry,)* }
+            }
+            /// What it means, in one sentence.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+        }
+    };
+}
+
+// Exit statuses: 0 done · 1 a fault of ours · 2 wrong use · 3 withheld by a gate · 4 bad data ·
+// 5 store or disk · 6 device · 130 interrupted (resume goes on).
+codes! {
+    "USE-0001" => BadRequest, 2, Never, "The request asks for something impossible.";
+    "USE-0002" => RowsOutOfRange, 2, Never, "The number of rows asked for is outside the limits.";
+    "USE-0003" => BadMetadata, 2, Never, "The metadata file does not fit the table.";
+    "USE-0004" => UnknownConstant, 2, Never, "A model constant is unknown or out of range.";
+    "USE-0005" => BadOutputName, 2, Never, "The output name tells no known format or cannot be written.";
+    "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
+    "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
+    "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";
+    "GATE-0001" => Withheld, 3, Never, "A blocking gate failed, so the table was not released.";
+    "DATA-0001" => SourceUnreadable, 4, Never, "The source file cannot be opened or read.";
+    "DATA-0002" => EmptySource, 4, Never, "The source holds no header or no rows.";
+    "DATA-0003" => RaggedRow, 4, Never, "A row has more or fewer cells than the header.";
+    "DATA-0004" => BadHeader, 4, Never, "A column name is missing or stands twice.";
+    "DATA-0005" => BadEncoding, 4, Never, "The bytes are not text in the expected encoding.";
+    "DATA-0006" => NotThatFormat, 4, Never, "The content is not of the format that the name promises.";
+    "DATA-0007" => CorruptSource, 4, Never, "The source ends early or is damaged.";
+    "DATA-0008" => BadCell, 4, Never, "A cell cannot be read as the kind that the metadata asks for.";
+    "DATA-0009" => TooFewRows, 4, Never, "There are too few rows to learn from.";
+    "DATA-0010" => TablesDiffer, 4, Never, "Two tables that must share columns do not.";
+    "DATA-0011" => SourceChanged, 4, Never, "The source file changed while the job was interrupted.";
+    "STORE-0001" => DataFolderInUse, 5, Later, "Another process works in this data folder.";
+    "STORE-0002" => StoreCorrupt, 5, Never, "The store of the data folder is damaged.";
+    "STORE-0003" => DiskFull, 5, Later, "The disk is full.";
+    "STORE-0004" => CannotWrite, 5, Never, "A file cannot be written.";
+    "STORE-0005" => CheckpointCorrupt, 5, Never, "A checkpoint does not match its digest.";
+    "STORE-0006" => StoreTooNew, 5, Never, "The data folder was written by a newer version.";
+    "STORE-0007" => Overtaken, 5, Later, "Another owner holds the job now.";
+    "DEV-0001" => DeviceFailed, 6, Later, "The compute device failed.";
+    "DEV-0002" => OutOfMemory, 6, Later, "The device or the machine ran out of memory.";
+    "TGS-0001" => Internal, 1, Never, "A fault of ours: please report it.";
+}
+
+impl Code {
+    /// The page under `docs/errors`.
+    pub fn page(self) -> String {
+        format!("{}.md", self.as_str().to_lowercase())
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,81 @@
+//! What a column is: its kind, why we think so, and how its values are written.
+
+use serde::{Deserialize, Serialize};
+
+/// What the values of a column mean. Decides how a model sees them and how measures compare them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnKind {
+    /// Whole numbers on a scale.
+    Integer,
+    /// Numbers with a fraction.
+    Real,
+    /// Two values that mean yes and no.
+    Boolean,
+    /// One of a set of values.
+    Category,
+    /// A day.
+    Date,
+    /// A time of day.
+    Time,
+    /// A day and a time.
+    Datetime,
+    /// A name of the row: unique, without meaning. Generated anew, never learned.
+    Id,
+    /// Free text. Replaced by look-alikes of its pattern, never learned.
+    Text,
+    /// One value in every row.
+    Constant,
+}
+
+impl ColumnKind {
+    /// Held as one `f64` per row (dates as seconds since 1970, times as seconds since midnight).
+    pub fn is_numeric(self) -> bool {
+        matches!(self, Self::Integer | Self::Real | Self::Date | Self::Time | Self::Datetime)
+    }
+    /// Held as one level code per row.
+    pub fn is_categorical(self) -> bool {
+        matches!(self, Self::Boolean | Self::Category | Self::Constant)
+    }
+    /// Held as text and generated from its pattern, not by the model.
+    pub fn is_generated(self) -> bool {
+        matches!(self, Self::Id | Self::Text)
+    }
+}
+
+/// One column of a table: agreed at ingest, the same for source, model and synthetic output.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ColumnSpec {
+    /// Header text, exactly as in the source.
+    pub name: String,
+    /// What the values mean.
+    pub kind: ColumnKind,
+    /// One sentence: why this kind ("37 whole numbers between 17 and 90", "given by metadata").
+    pub reason: String,
+    /// How values are written, so that output reads like the source.
+    pub format: ValueFormat,
+    /// How a missing value is written in the source ("" or "NA"); `None` if none was seen.
+    pub missing_token: Option<String>,
+}
+
+/// How the values of a column are written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "style")]
+pub enum ValueFormat {
+    /// As the level or text itself.
+    Verbatim,
+    /// Numbers with at most this many digits after the point; `fixed`: always so many.
+    Decimal {
+        /// Largest number of digits after the point in the source.
+        digits: u8,
+        /// Every value of the source carries exactly `digits` digits.
+        fixed: bool,
+    },
+    /// Numbers with more than 15 digits or an exponent: shortest text that reads back the same.
+    Shortest,
+    /// Dates, times: a strftime pattern (`%Y-%m-%d`, `%d.%m.%Y %H:%M`).
+    Moment {
+        /// The pattern that parsed every value of the source.
+        pattern: String,
+    },
+}

@@ -1,0 +1,41 @@
+//! Words, rules and ports of TabGraphSyn. Pure: no I/O, no clock, no dice, no async runtime.
+//!
+//! A value is handed to the right, only facts come back:
+//!
+//! ```text
+//! request ─▶ job ─▶ stage ─▶ chunk ─▶ artifact
+//! ```
+//!
+//! | to find | open |
+//! |---|---|
+//! | what a user may ask for | [`request`] |
+//! | the job's state machine | [`job`]: `state`, `event`, `action`, `step` |
+//! | leases and fencing | [`lease`] |
+//! | chunks of rows, exactly once | [`chunk`] |
+//! | checkpoints and which to resume from | [`checkpoint`] |
+//! | thresholds on the report | [`gate`], [`report`] |
+//! | kinds of columns, metadata files | [`column`], [`metadata`] |
+//! | what the engine owes | [`engine`] |
+//! | every error users see | [`code`] |
+//! | every limit | [`limits`] |
+//! | every promise with a name | [`invariant`] |
+//!
+//! **Absent on purpose:** sockets, files, threads, clocks, random numbers. They come in by the door.
+
+pub mod artifact;
+pub mod chunk;
+pub mod clock;
+pub mod code;
+pub mod column;
+pub mod digest;
+pub mod engine;
+pub mod gate;
+pub mod id;
+pub mod limits;
+pub mod metadata;
+pub mod model;
+pub mod profile;
+pub mod progress;
+pub mod report;
+pub mod stage;
+pub mod unit;

@@ -1,0 +1,42 @@
+//! Which generator, with which constants. The same numbers on every node, or the bytes differ.
+
+use serde::{Deserialize, Serialize};
+
+use crate::unit::Steps;
+
+/// The generators a job may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelName {
+    /// Tokenizer and diffusion over tokens: the flagship.
+    Tabgraph,
+    /// Chain of histogram regression trees: seconds on a CPU.
+    Seqtree,
+    /// The published two-stage constants: VAE of transformers, then a wide denoiser.
+    Original,
+}
+
+/// How long to train. `Budget` is turned into `Steps` once, by measured speed, before the first step.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "by", content = "amount")]
+pub enum TrainingLength {
+    /// The default of the model, sized to the table.
+    Default,
+    /// Wall-clock seconds of training on this machine.
+    BudgetSeconds(u64),
+    /// Passes over the training rows.
+    Epochs(u64),
+    /// Optimiser steps.
+    Steps(u64),
+}
+
+/// What was decided about training before its first step; nothing later depends on the clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainPlan {
+    /// Every constant of the model, resolved: the engine's own record, opaque to the rules.
+    pub config: serde_json::Value,
+    /// Steps that will be made (early stopping may end sooner, at a step that data decides).
+    pub steps: Steps,
+    /// One sentence for people: "5,312 steps of 1,024 rows, measured at 22.1 steps/s".
+    pub because: String,
+}
