@@ -14,5 +14,17 @@
 //! | the HTML page | [`page`] |
 //! | the port of `protocol` | [`port`] |
 
+pub mod dataset;
+pub mod export;
+pub mod ingest;
+pub mod learn;
+pub mod measure;
 pub mod model;
+pub mod original;
+pub mod page;
+pub mod port;
+pub mod profile;
+pub mod random;
+pub mod seqtree;
+pub mod tabgraph;
 pub mod table;

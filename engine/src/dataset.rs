@@ -1,0 +1,1 @@
+//! The canonical dataset folder: agreed columns, training rows, holdout rows.

@@ -1,0 +1,1 @@
+//! Training state: flat parameters, AdamW, snapshots, numerics class.

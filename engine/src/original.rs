@@ -1,0 +1,1 @@
+//! The published constants as a named configuration.
