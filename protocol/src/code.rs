@@ -15,6 +15,8 @@ pub enum Retry {
     Never,
     /// Later, as it is.
     Later,
+    /// Once a person mended it (made room, gave the right): the job waits and resume goes on.
+    Mended,
 }
 
 macro_rules! codes {
@@ -73,8 +75,8 @@ codes! {
     "DATA-0011" => SourceChanged, 4, Never, "The source file changed while the job was interrupted.";
     "STORE-0001" => DataFolderInUse, 5, Later, "Another process works in this data folder.";
     "STORE-0002" => StoreCorrupt, 5, Never, "The store of the data folder is damaged.";
-    "STORE-0003" => DiskFull, 5, Later, "The disk is full.";
-    "STORE-0004" => CannotWrite, 5, Never, "A file cannot be written.";
+    "STORE-0003" => DiskFull, 5, Mended, "The disk is full.";
+    "STORE-0004" => CannotWrite, 5, Mended, "A file cannot be written.";
     "STORE-0005" => CheckpointCorrupt, 5, Never, "A checkpoint does not match its digest.";
     "STORE-0006" => StoreTooNew, 5, Never, "The data folder was written by a newer version.";
     "STORE-0007" => Overtaken, 5, Later, "Another owner holds the job now.";

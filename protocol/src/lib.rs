@@ -23,19 +23,26 @@
 //! **Absent on purpose:** sockets, files, threads, clocks, random numbers. They come in by the door.
 
 pub mod artifact;
+pub mod checkpoint;
 pub mod chunk;
 pub mod clock;
 pub mod code;
 pub mod column;
+pub mod desk;
 pub mod digest;
 pub mod engine;
 pub mod gate;
 pub mod id;
+pub mod invariant;
+pub mod job;
+pub mod lease;
 pub mod limits;
 pub mod metadata;
 pub mod model;
 pub mod profile;
 pub mod progress;
 pub mod report;
+pub mod request;
 pub mod stage;
+pub mod store;
 pub mod unit;
