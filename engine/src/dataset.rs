@@ -25,7 +25,7 @@ use tgs_protocol::{
 
 use crate::table::{
     Cells, Table,
-    ipc::{read_ipc, write_ipc},
+    ipc::{read_sealed, write_ipc},
 };
 
 const VERSION: u32 = 1;
@@ -112,10 +112,10 @@ impl Dataset {
 
     fn read(&self, file: &str, part: &Part) -> Result<Table, EngineError> {
         let path = self.folder.join(file);
-        let table = read_ipc(&path)?;
+        let (table, digest) = read_sealed(&path)?;
         let same_columns = table.columns().len() == self.index.columns.len()
             && table.columns().iter().zip(&self.index.columns).all(|(a, b)| a.spec == *b);
-        if table.rows() as u64 != part.rows || !same_columns {
+        if digest != part.digest || table.rows() as u64 != part.rows || !same_columns {
             let message = format!("table {} is not the one its dataset names", path.display());
             return Err(EngineError::new(Code::StoreCorrupt, message));
         }

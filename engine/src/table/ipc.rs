@@ -50,7 +50,7 @@ pub fn to_ipc(table: &Table) -> Result<Vec<u8>, EngineError> {
 /// # Errors
 /// `STORE-0002` when the bytes are cut, damaged, or not written by [`to_ipc`].
 pub fn from_ipc(bytes: &[u8]) -> Result<Table, EngineError> {
-    from_buffer(Buffer::from(bytes))
+    from_buffer(Buffer::from(bytes)).map(|(table, _)| table)
 }
 
 /// Writes the bytes of [`to_ipc`] to a new file, without holding them all in memory, and gives the
@@ -65,14 +65,14 @@ pub fn write_ipc(table: &Table, path: &Path) -> Result<Digest, EngineError> {
         EngineError::because(code, format!("cannot write table {}", path.display()), cause)
     };
     let file = fs::File::create(path).map_err(failed)?;
-    let mut sealing = Sealing::over(BufWriter::with_capacity(1 << 20, file));
-    write_to(table, &mut sealing).map_err(|cause| match cause {
+    let mut buffered = BufWriter::with_capacity(1 << 20, file);
+    let digest = write_to(table, &mut buffered).map_err(|cause| match cause {
         ArrowError::IoError(_, cause) => failed(cause),
         other => not_encoded(&other),
     })?;
-    sealing.flush().map_err(failed)?;
-    sealing.inner.get_ref().sync_all().map_err(failed)?;
-    Ok(sealing.digest())
+    buffered.flush().map_err(failed)?;
+    buffered.get_ref().sync_all().map_err(failed)?;
+    Ok(digest)
 }
 
 /// Reads a file that [`write_ipc`] wrote.
@@ -80,6 +80,11 @@ pub fn write_ipc(table: &Table, path: &Path) -> Result<Digest, EngineError> {
 /// # Errors
 /// `STORE-0002` when it is missing, cut or damaged.
 pub fn read_ipc(path: &Path) -> Result<Table, EngineError> {
+    read_sealed(path).map(|(table, _)| table)
+}
+
+/// As [`read_ipc`], with the digest that [`write_ipc`] gave.
+pub(crate) fn read_sealed(path: &Path) -> Result<(Table, Digest), EngineError> {
     let bytes = fs::read(path).map_err(|cause| {
         let message = format!("cannot read table {}", path.display());
         EngineError::because(Code::StoreCorrupt, message, cause)
@@ -94,7 +99,7 @@ pub fn read_ipc(path: &Path) -> Result<Table, EngineError> {
     })
 }
 
-fn write_to(table: &Table, into: impl Write) -> Result<(), ArrowError> {
+fn write_to(table: &Table, into: impl Write) -> Result<Digest, ArrowError> {
     let mut fields = Vec::with_capacity(table.columns().len());
     let mut arrays = Vec::with_capacity(table.columns().len());
     for column in table.columns() {
@@ -107,9 +112,10 @@ fn write_to(table: &Table, into: impl Write) -> Result<(), ArrowError> {
     let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?;
     let mut writer = FileWriter::try_new(Sealing::over(into), &schema)?;
     writer.write(&batch)?;
-    let seal = format!("{} {}", writer.get_ref().length_bytes, writer.get_ref().digest());
-    writer.write_metadata(SEAL_KEY, seal);
-    writer.finish()
+    let digest = writer.get_ref().digest();
+    writer.write_metadata(SEAL_KEY, format!("{} {digest}", writer.get_ref().length_bytes));
+    writer.finish()?;
+    Ok(digest)
 }
 
 fn to_array(cells: &Cells) -> Result<ArrayRef, ArrowError> {
@@ -130,8 +136,8 @@ fn to_field(spec: &ColumnSpec, data_type: &DataType) -> Result<Field, ArrowError
     Ok(Field::new(&spec.name, data_type.clone(), true).with_metadata(metadata))
 }
 
-fn from_buffer(bytes: Buffer) -> Result<Table, EngineError> {
-    check_seal(&bytes)?;
+fn from_buffer(bytes: Buffer) -> Result<(Table, Digest), EngineError> {
+    let digest = check_seal(&bytes)?;
     let mut decoder = StreamDecoder::new();
     // What follows the head is an IPC stream; a batch without a body is only seen when bytes follow.
     let mut rest = bytes.slice(HEAD_BYTES);
@@ -142,10 +148,11 @@ fn from_buffer(bytes: Buffer) -> Result<Table, EngineError> {
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns()).map(from_array);
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
-    Ok(Table::new(columns))
+    Ok((Table::new(columns), digest))
 }
 
-fn check_seal(bytes: &[u8]) -> Result<(), EngineError> {
+/// Digest of the sealed part, once it was found right.
+fn check_seal(bytes: &[u8]) -> Result<Digest, EngineError> {
     let cut = || corrupt("a table is cut short or is no table of ours");
     let (rest, tail) = bytes.split_last_chunk::<TAIL_BYTES>().ok_or_else(cut)?;
     let footer_bytes = read_footer_length(*tail).map_err(|_| cut())?;
@@ -158,10 +165,11 @@ fn check_seal(bytes: &[u8]) -> Result<(), EngineError> {
     let (length, digest) = seal.and_then(|seal| seal.split_once(' ')).ok_or_else(cut)?;
     let length: usize = length.parse().map_err(|_| cut())?;
     let sealed = rest.get(..length).filter(|_| length >= HEAD_BYTES).ok_or_else(cut)?;
-    if digest != Digest::of(sealed).to_string() {
+    let found = Digest::of(sealed);
+    if digest != found.to_string() {
         return Err(corrupt("a table does not match its digest"));
     }
-    Ok(())
+    Ok(found)
 }
 
 fn from_array((field, array): (&Arc<Field>, &ArrayRef)) -> Result<Column, EngineError> {

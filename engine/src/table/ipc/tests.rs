@@ -68,7 +68,8 @@ fn a_file_holds_the_same_bytes_and_names_itself_when_damaged() {
     let path = folder.path().join("t.arrow");
     let digest = write_ipc(&table(), &path).unwrap();
     let bytes = fs::read(&path).unwrap();
-    assert_eq!((Digest::of(&bytes), &bytes), (digest, &to_ipc(&table()).unwrap()));
+    assert_eq!(bytes, to_ipc(&table()).unwrap());
+    assert_eq!(read_sealed(&path).unwrap().1, digest);
     assert_same(&table(), &read_ipc(&path).unwrap());
     fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let error = read_ipc(&path).unwrap_err();
