@@ -77,8 +77,9 @@ fn body(report: &Report) -> Element {
         .add(masthead())
         .add(main)
         .add(el("footer").add(el("p").text(format!(
-            "TabGraphSyn report, version {}. One file, no connections: it can be mailed, archived \
-             and printed.",
+            "TabGraphSyn report, version {}. One file without connections: it can be mailed, \
+             archived and printed. It shows shares and extremes of the real rows, so treat it as \
+             what it is: a summary of the real data.",
             report.version
         ))))
         .add(el("div").attr("id", "tip").attr("hidden", ""))

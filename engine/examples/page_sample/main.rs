@@ -1,6 +1,7 @@
 //! Writes a report page to look at: `page_sample OUT.html [REPORT.json]`.
 //!
-//! Without a report a plausible one is made up, the same at every run.
+//! Without a report a plausible one is made up, the same at every run; `page_sample OUT.json`
+//! writes that one, to be changed by hand.
 
 mod plausible;
 
@@ -18,6 +19,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => serde_json::from_slice(&fs::read(path)?)?,
         None => plausible::report(),
     };
-    fs::write(into, page::render(&report))?;
+    if into.ends_with(".json") {
+        fs::write(into, serde_json::to_vec_pretty(&report)?)?;
+    } else {
+        fs::write(into, page::render(&report))?;
+    }
     Ok(())
 }

@@ -227,148 +227,37 @@ fn gates() -> Vec<GateOutcome> {
     ]
 }
 
-type Row =
-    (&'static str, &'static str, Aspect, f64, Option<f64>, Better, f64, Option<f64>, &'static str);
+/// Key, name, aspect, value, interval, better, ideal, real rows, meaning: one metric per line.
+const METRICS: &str = include_str!("metrics.txt");
 
 fn metrics() -> Vec<Metric> {
-    use Aspect::{Fidelity, Privacy, Utility, Validity};
-    use Better::{Higher, Ideal, Lower};
-    let rows: [Row; 11] = [
-        (
-            "column_shapes",
-            "Column shapes",
-            Fidelity,
-            0.9893,
-            None,
-            Higher,
-            1.0,
-            Some(0.9941),
-            "Single columns have nearly the distribution of the real ones.",
-        ),
-        (
-            "pair_trends",
-            "Column pair trends",
-            Fidelity,
-            0.9712,
-            None,
-            Higher,
-            1.0,
-            Some(0.9856),
-            "Pairs of columns hang together as in the real table.",
-        ),
-        (
-            "c2st_auc_train",
-            "Detection by boosted trees (AUC)",
-            Fidelity,
-            0.5478,
-            Some(0.0091),
-            Lower,
-            0.5,
-            Some(0.5012),
-            "Shown one real and one synthetic row, a strong classifier names the real one 55 times in 100.",
-        ),
-        (
-            "alpha_precision",
-            "α-precision",
-            Fidelity,
-            0.962,
-            None,
-            Higher,
-            1.0,
-            Some(0.981),
-            "Of 100 synthetic rows, 96 are as plausible as real ones.",
-        ),
-        (
-            "beta_recall",
-            "β-recall",
-            Fidelity,
-            0.481,
-            None,
-            Higher,
-            1.0,
-            Some(0.502),
-            "They reach as much of the real table as kept-aside rows do.",
-        ),
-        (
-            "tstr_auc",
-            "Train on synthetic, test on real (AUC)",
-            Utility,
-            0.9093,
-            Some(0.0042),
-            Higher,
-            1.0,
-            Some(0.9278),
-            "A model trained on synthetic rows predicts income nearly as well.",
-        ),
-        (
-            "dcr_share",
-            "Nearer to training than to kept-aside rows",
-            Privacy,
-            0.5102,
-            Some(0.0098),
-            Ideal,
-            0.5,
-            Some(0.5),
-            "Synthetic rows lie as near to strangers as to training rows.",
-        ),
-        (
-            "exact_copies",
-            "Exact copies of training rows",
-            Privacy,
-            1.0,
-            None,
-            Lower,
-            0.0,
-            Some(3.0),
-            "One synthetic row equals a training row; of the kept-aside rows three do.",
-        ),
-        (
-            "singling_out",
-            "Singling-out risk",
-            Privacy,
-            0.004,
-            Some(0.011),
-            Lower,
-            0.0,
-            None,
-            "Predicates made from synthetic rows single out no more training rows than strangers.",
-        ),
-        (
-            "category_adherence",
-            "Category adherence",
-            Validity,
-            1.0,
-            None,
-            Higher,
-            1.0,
-            None,
-            "Every category was seen in the real table.",
-        ),
-        (
-            "referential_integrity",
-            "Referential integrity",
-            Validity,
-            f64::NAN,
-            None,
-            Higher,
-            1.0,
-            None,
-            "There is only one table, so there is no foreign key to check.",
-        ),
-    ];
-    let metric =
-        |(key, name, aspect, value, interval, better, ideal, real_rows, meaning): Row| Metric {
-            key: key.into(),
-            name: name.into(),
-            aspect,
-            value: (!value.is_nan()).then_some(value),
-            interval,
-            better,
-            ideal,
-            real_rows,
-            meaning: meaning.into(),
+    let metric = |line: &str| {
+        let cells: Vec<&str> = line.split('|').collect();
+        let number = |at: usize| cells[at].parse().ok();
+        let aspect = match cells[2] {
+            "fidelity" => Aspect::Fidelity,
+            "utility" => Aspect::Utility,
+            "privacy" => Aspect::Privacy,
+            _ => Aspect::Validity,
         };
-    rows.map(metric).into()
+        let better = match cells[5] {
+            "higher" => Better::Higher,
+            "lower" => Better::Lower,
+            _ => Better::Ideal,
+        };
+        Metric {
+            key: cells[0].into(),
+            name: cells[1].into(),
+            aspect,
+            value: number(3),
+            interval: number(4),
+            better,
+            ideal: number(6).unwrap_or(1.0),
+            real_rows: number(7),
+            meaning: cells[8].into(),
+        }
+    };
+    METRICS.lines().map(metric).collect()
 }
 
 fn pairs(names: &[String]) -> Vec<PairReport> {

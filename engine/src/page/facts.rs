@@ -53,7 +53,9 @@ pub fn section(report: &Report) -> Element {
         return section.add(el("p").text("None: every column was measured."));
     }
     let rows = tables.left_out.iter().map(|(name, reason)| {
-        el("tr").add(el("th").attr("scope", "row").data(name)).add(el("td").text(&**reason))
+        el("tr")
+            .add(el("th").attr("scope", "row").data(name))
+            .add(el("td").class("text").text(&**reason))
     });
     section = section.add(el("table").class("plain").add(el("tbody").add_all(rows)));
     section

@@ -240,7 +240,8 @@ mod tests {
 
     #[test]
     fn the_columns_that_differ_most_are_kept_in_order() {
-        let gap = |i: usize, j: usize| (i != j).then_some(if i % 3 == 0 { 0.5 } else { 0.0 });
+        let gap =
+            |i: usize, j: usize| (i != j).then_some(if i.is_multiple_of(3) { 0.5 } else { 0.0 });
         let kept = most_different(90, gap);
         assert_eq!(kept.len(), COLUMNS_MAX);
         assert!(kept.windows(2).all(|pair| pair[0] < pair[1]));

@@ -1,5 +1,5 @@
 //! A tree of elements that is written once: texts and attributes are escaped at one place, and
-//! every tag that opens closes. Nothing else in the page writes markup, so no value can become code.
+//! every tag that opens closes. Nothing else writes markup, so no value can become code.
 
 /// One element of HTML or SVG.
 #[derive(Debug, Clone)]

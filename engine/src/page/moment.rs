@@ -1,4 +1,4 @@
-//! Moments of the data (seconds since 1970) as people write dates, and where to put ticks between them.
+//! Moments of the data (seconds since 1970) as people write dates, and ticks between them.
 
 use super::axis::Tick;
 

@@ -96,7 +96,7 @@ fn every_string_is(report: &mut Report, text: &str) {
         set(&mut gate.meaning);
     }
     for Metric { key, name, meaning, .. } in &mut report.metrics {
-        [key, name, meaning].map(set);
+        [key, name, meaning].into_iter().for_each(set);
     }
     for column in &mut report.columns {
         set(&mut column.name);
@@ -105,7 +105,7 @@ fn every_string_is(report: &mut Report, text: &str) {
         }
     }
     for pair in &mut report.pairs {
-        [&mut pair.a, &mut pair.b].map(set);
+        [&mut pair.a, &mut pair.b].into_iter().for_each(set);
     }
     report.correlations.columns.iter_mut().for_each(set);
     report.curves.iter_mut().for_each(|curve| set(&mut curve.name));
@@ -113,7 +113,7 @@ fn every_string_is(report: &mut Report, text: &str) {
     set(&mut report.embedding.method);
     report.tables.model = Some(text.into());
     for (name, reason) in &mut report.tables.left_out {
-        [name, reason].map(set);
+        [name, reason].into_iter().for_each(set);
     }
 }
 
@@ -206,6 +206,7 @@ fn every_verdict_says_what_it_is() {
             "No gate was set, so there is no verdict.",
         ),
         (Verdict::Warn, GateLevel::Warn, false, Some(0.5), "may be shared, with care."),
+        (Verdict::Warn, GateLevel::Block, true, None, "Not everything was measured"),
         (Verdict::Block, GateLevel::Block, false, Some(0.5), "should not be shared."),
     ] {
         let mut report = plausible::report();

@@ -51,55 +51,86 @@ fn class_of(verdict: Verdict) -> &'static str {
 }
 
 fn headline(report: &Report) -> String {
-    let judged = report.gates.iter().any(|gate| gate.level != GateLevel::Off);
-    let unmeasured = report.gates.iter().any(is_unmeasured);
+    let tally = Tally::of(report);
     match report.verdict {
-        Verdict::Pass if !judged => "No gate was set, so there is no verdict.".into(),
-        Verdict::Pass if unmeasured => "Nothing measured speaks against sharing this table.".into(),
+        _ if tally.all() == 0 => "No gate was set, so there is no verdict.".into(),
+        Verdict::Pass if !tally.open.is_empty() => {
+            "Nothing measured speaks against sharing this table.".into()
+        }
         Verdict::Pass => "This table may be shared.".into(),
+        Verdict::Warn if tally.warning.is_empty() && !tally.open.is_empty() => {
+            "Not everything was measured: share with care.".into()
+        }
         Verdict::Warn => "This table may be shared, with care.".into(),
         Verdict::Block => "This table should not be shared.".into(),
     }
 }
 
+/// What blocks is explained first; mere warnings are explained when nothing blocks.
 fn lead(report: &Report) -> String {
-    let looked_at: Vec<&GateOutcome> =
-        report.gates.iter().filter(|gate| gate.level != GateLevel::Off).collect();
-    let all = looked_at.len();
+    let tally = Tally::of(report);
+    let (all, holding, open) = (tally.all(), tally.holding.len(), tally.open.len());
+    let (blocking, warning) = (tally.blocking.len(), tally.warning.len());
     if all == 0 {
         return "This report measures but does not judge. Read the numbers below before you decide."
             .into();
     }
-    let failed: Vec<&&GateOutcome> = looked_at.iter().filter(|gate| !gate.passes).collect();
-    let blocking = failed.iter().filter(|gate| gate.level == GateLevel::Block).count();
-    let open = looked_at.iter().filter(|gate| is_unmeasured(gate)).count();
-    let verb = |number: usize, one: &'static str, more: &'static str| {
-        if number == 1 { one } else { more }
-    };
-    let mut words = match (failed.len(), blocking) {
-        (0, _) if open == all => "No gate could be measured.".into(),
-        (0, _) => {
-            let hold = all - open;
-            let which = if open == 0 { format!("All {all}") } else { format!("{hold} of {all}") };
-            let held = looked_at.iter().filter(|gate| !is_unmeasured(gate));
-            format!("{which} gates {}{}.", verb(hold, "holds", "hold"), what_holds(held.copied()))
-        }
-        (failed, 0) => {
-            format!("{failed} of {all} gates {} a warning.", verb(failed, "gives", "give"))
-        }
-        (_, blocking) => {
-            let verb = verb(blocking, "fails and blocks", "fail and block");
-            format!("It is withheld: {blocking} of {all} gates {verb} the release.")
-        }
-    };
-    failed.iter().for_each(|gate| words = format!("{words} {}", gate.meaning));
-    match open {
-        0 => {}
-        open if open == all => {}
-        1 => words.push_str(" One could not be measured."),
-        more => words.push_str(&format!(" {more} could not be measured.")),
+    if blocking > 0 {
+        let verb = if blocking == 1 { "fails and blocks" } else { "fail and block" };
+        let more = match warning {
+            0 => "",
+            1 => " One more gives a warning.",
+            _ => " Others give a warning.",
+        };
+        let why = meanings(&tally.blocking);
+        return format!("It is withheld: {blocking} of {all} gates {verb} the release.{why}{more}");
     }
-    words
+    if warning > 0 {
+        let verb = if warning == 1 { "gives" } else { "give" };
+        let why = meanings(&tally.warning);
+        return format!("{warning} of {all} gates {verb} a warning.{why}");
+    }
+    let held = what_holds(tally.holding.iter().copied());
+    let verb = if holding == 1 { "holds" } else { "hold" };
+    let why = meanings(&tally.open);
+    match (holding, open) {
+        (_, 0) => format!("All {all} gates {verb}{held}."),
+        (0, _) => format!("No gate could be measured.{why}"),
+        (_, 1) => format!("{holding} of {all} gates {verb}{held}. One stays open.{why}"),
+        _ => format!("{holding} of {all} gates {verb}{held}. {open} stay open.{why}"),
+    }
+}
+
+fn meanings(gates: &[&GateOutcome]) -> String {
+    gates.iter().fold(String::new(), |words, gate| format!("{words} {}", gate.meaning))
+}
+
+/// The gates that are looked at, by what they said.
+#[derive(Default)]
+struct Tally<'a> {
+    blocking: Vec<&'a GateOutcome>,
+    warning: Vec<&'a GateOutcome>,
+    open: Vec<&'a GateOutcome>,
+    holding: Vec<&'a GateOutcome>,
+}
+
+impl<'a> Tally<'a> {
+    fn of(report: &'a Report) -> Self {
+        let mut tally = Self::default();
+        for gate in report.gates.iter().filter(|gate| gate.level != GateLevel::Off) {
+            let list = match (gate.passes, gate.level) {
+                _ if is_unmeasured(gate) => &mut tally.open,
+                (true, _) => &mut tally.holding,
+                (false, GateLevel::Block) => &mut tally.blocking,
+                (false, _) => &mut tally.warning,
+            };
+            list.push(gate);
+        }
+        tally
+    }
+    fn all(&self) -> usize {
+        self.blocking.len() + self.warning.len() + self.open.len() + self.holding.len()
+    }
 }
 
 /// `: single columns match the real table, …, and no rare row was copied`.
