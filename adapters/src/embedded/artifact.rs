@@ -29,7 +29,7 @@ use crate::{
         ledger::Commit,
     },
     fault,
-    fence::Fenced,
+    fence::{self, Fenced},
 };
 
 /// `sealed.json`: what was sealed.
@@ -95,8 +95,7 @@ impl Embedded {
         }
         let staged = folder.staged(lease, name);
         if !staged.is_dir() {
-            let message = format!("seal {} of job {}: it is not staged", name.as_str(), lease.job);
-            return Err(fault::internal(message));
+            return Err(fence::not_staged(&lease.job, name));
         }
         let digest = complete(self.disk(), &staged)
             .map_err(|error| fault::on_file("seal", &staged, error))?;
