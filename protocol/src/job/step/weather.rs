@@ -89,7 +89,7 @@ impl World {
         let save = actions.iter().position(|action| matches!(action, JobAction::Save(_)));
         assert!(begin.is_none() || save == Some(0), "{shown}: begun unsaved in {actions:?}");
         for action in actions {
-            if let Err(answer) = self.perform(action) {
+            if let Some(answer) = self.perform(action) {
                 self.feed(answer);
                 break;
             }
@@ -97,11 +97,11 @@ impl World {
     }
 
     /// Carries out one action; an event if it could not be.
-    fn perform(&mut self, action: JobAction) -> Result<(), JobEvent> {
+    fn perform(&mut self, action: JobAction) -> Option<JobEvent> {
         match action {
             JobAction::Save(row) => match self.next_save.take() {
-                Some(Gust::NextSaveRefused) => return Err(JobEvent::Overtaken),
-                Some(_) => return Err(JobEvent::SaveFailed(self.failure(Code::DiskFull))),
+                Some(Gust::NextSaveRefused) => return Some(JobEvent::Overtaken),
+                Some(_) => return Some(JobEvent::SaveFailed(self.failure(Code::DiskFull))),
                 None => self.stored = *row,
             },
             JobAction::Begin(work) => {
@@ -126,7 +126,7 @@ impl World {
             JobAction::Sweep => assert!(self.stored.state.is_final(), "swept before the end"),
             JobAction::RetryAfter(_) | JobAction::Tell(_) => {}
         }
-        Ok(())
+        None
     }
 
     fn blow(&mut self, gust: Gust) {
@@ -159,7 +159,7 @@ impl World {
     /// The work does one more thing. A stop is heard half of the time.
     fn progress(&mut self) {
         let Some(work) = self.work.clone() else { return self.feed(JobEvent::RetryDue) };
-        if self.is_stopping && self.epoch % 2 == 0 {
+        if self.is_stopping && self.epoch.is_multiple_of(2) {
             self.work = None;
             return self.feed(JobEvent::WorkStopped);
         }
