@@ -23,6 +23,9 @@ const _: () =
 
 /// How often a stage that failed for a passing reason is tried again.
 pub const RETRY_BACK_OFF_MS: [u64; 3] = [5_000, 10_000, 20_000];
+/// Entries of a job's timeline. Bounds the row of a job that is interrupted again and again.
+pub const TIMELINE_ENTRIES_MAX: usize = 500;
+const _: () = assert!(TIMELINE_ENTRIES_MAX >= 2);
 
 /// Training time per unit of time spent on saving: saving costs at most one part in a hundred.
 pub const CHECKPOINT_COST_SHARE_INVERSE: u64 = 100;
