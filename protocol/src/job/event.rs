@@ -36,6 +36,8 @@ pub enum JobEvent {
     Judged(ReportFacts),
     /// Everything asked for stands where it was asked for.
     Delivered,
+    /// Something came up that a user should know, such as a change of numerics class.
+    Noticed(String),
     /// A stage failed.
     StageFailed(Failure),
     /// The back-off is over.

@@ -89,6 +89,10 @@ impl Job {
                 vec![self.save()]
             }
             JobEvent::ChunkSealed(chunk) => self.chunk_sealed(now, chunk),
+            JobEvent::Noticed(what) => {
+                self.log(now, what.clone());
+                vec![self.save(), JobAction::Tell(Tidings::Notice(what))]
+            }
             JobEvent::Delivered => self.delivered(now),
             result => self.stage_done(now, result),
         }
