@@ -92,6 +92,7 @@ codes! {
     "STORE-0005" => CheckpointCorrupt, 5, Never, "A checkpoint does not match its digest.";
     "STORE-0006" => StoreTooNew, 5, Never, "The data folder was written by a newer version.";
     "STORE-0007" => Overtaken, 5, Later, "Another owner holds the job now.";
+    "STORE-0008" => StoreSilent, 5, Later, "The store did not answer in time.";
     "DEV-0001" => DeviceFailed, 6, Later, "The compute device failed.";
     "DEV-0002" => OutOfMemory, 6, Later, "The device or the machine ran out of memory.";
     "TGS-0001" => Internal, 1, Never, "A fault of ours: please report it.";
