@@ -13,9 +13,11 @@ var find=by("find"),order=by("order"),grid=document.querySelector(".cards");
 if(find&&grid){
 var cards=Array.prototype.slice.call(grid.children);
 find.form.onsubmit=function(e){e.preventDefault()};
+var rows=Array.prototype.slice.call(document.querySelectorAll(".more tr[data-name]")),all=cards.concat(rows);
 find.oninput=function(){var word=find.value.trim().toLowerCase(),n=0;
-cards.forEach(function(c){c.hidden=c.dataset.name.indexOf(word)<0;if(!c.hidden)n++});
-by("found").textContent=word?n+" of "+cards.length:""};
+all.forEach(function(c){c.hidden=c.dataset.name.indexOf(word)<0;if(!c.hidden)n++});
+if(word&&rows.some(function(r){return!r.hidden}))document.querySelector(".more").open=true;
+by("found").textContent=word?n+" of "+all.length:""};
 order.onchange=function(){var how=order.value;
 cards.sort(function(a,b){if(how==="name")return a.dataset.name<b.dataset.name?-1:1;
 if(how==="best")return b.dataset.shape-a.dataset.shape||a.dataset.order-b.dataset.order;

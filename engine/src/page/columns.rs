@@ -144,6 +144,7 @@ fn table(columns: &[ColumnReport]) -> Element {
     let cell = |value: Option<f64>| el("td").text(value.map_or_else(|| "–".into(), number::score));
     let rows = columns.iter().map(|column| {
         el("tr")
+            .attr("data-name", column.name.to_lowercase())
             .add(el("th").attr("scope", "row").data(&column.name))
             .add(el("td").text(kind_name(column.kind)))
             .add(cell(column.shape))

@@ -113,7 +113,12 @@ fn metric_domain(metric: &Metric, value: f64) -> (f64, f64) {
     match metric.better {
         Better::Higher => (ideal - reach(below), ideal + beyond(above - half)),
         Better::Lower => (ideal - beyond(below - half), ideal + reach(above)),
-        Better::Ideal => (ideal - reach(below.max(above)), ideal + reach(below.max(above))),
+        Better::Ideal => {
+            let reach = reach(below.max(above));
+            // Shares and distances know no numbers below zero.
+            let floor = if ideal >= 0.0 && below <= ideal { 0.0 } else { f64::NEG_INFINITY };
+            ((ideal - reach).max(floor), ideal + reach)
+        }
     }
 }
 
@@ -154,6 +159,7 @@ mod tests {
             (Better::Higher, 1.0, 0.62, Some(0.9), (0.5, 1.0)),
             (Better::Lower, 0.5, 0.58, Some(0.51), (0.5, 0.6)),
             (Better::Ideal, 0.5, 0.51, Some(0.5), (0.4, 0.6)),
+            (Better::Ideal, 0.01, 0.02, Some(0.01), (0.0, 0.11)),
             (Better::Lower, 0.0, 53.0, None, (0.0, 100.0)),
             (Better::Lower, 0.0, 0.0, Some(0.0), (0.0, 1.0)),
         ] {

@@ -101,6 +101,15 @@ fn lead(report: &Report) -> String {
     }
 }
 
+/// What it means that a gate holds, in the order in which it reads well.
+const HELD: [(&str, &str); 5] = [
+    ("ks_mean", "single columns are close to the real ones"),
+    ("correlation_difference", "columns hang together much as they do there"),
+    ("utility_ratio", "a model trained on the table still predicts real rows"),
+    ("membership_advantage", "attacks barely beat guessing at who was in the data"),
+    ("rare_copies", "rare rows are not copied beyond chance"),
+];
+
 fn meanings(gates: &[&GateOutcome]) -> String {
     gates.iter().fold(String::new(), |words, gate| format!("{words} {}", gate.meaning))
 }
@@ -133,17 +142,12 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// `: single columns match the real table, …, and no rare row was copied`.
+/// `: single columns are close to the real ones, …, and rare rows are not copied`.
 fn what_holds<'a>(gates: impl Iterator<Item = &'a GateOutcome>) -> String {
-    let phrases: Vec<&str> = gates
-        .filter_map(|gate| match &*gate.gate {
-            "ks_mean" => Some("single columns match the real table"),
-            "correlation_difference" => Some("columns hang together as they do there"),
-            "utility_ratio" => Some("a model trained on it predicts real rows"),
-            "membership_advantage" => Some("an attack cannot tell who was in the data"),
-            "rare_copies" => Some("no rare row was copied"),
-            _ => None,
-        })
+    let held: Vec<&str> = gates.map(|gate| &*gate.gate).collect();
+    let phrases: Vec<&str> = HELD
+        .into_iter()
+        .filter_map(|(gate, phrase)| held.contains(&gate).then_some(phrase))
         .collect();
     match &phrases[..] {
         [] => String::new(),
@@ -240,7 +244,7 @@ fn words_of(gate: &str) -> (Option<String>, Option<&'static str>, bool) {
         }
         "utility_ratio" => ("Useful for prediction", "train on synthetic, test on real", true),
         "membership_advantage" => ("Membership stays secret", "membership inference", false),
-        "rare_copies" => ("No rare row was copied", "exact matches of rare rows", false),
+        "rare_copies" => ("Rare rows are not copied", "exact matches of rare rows", false),
         _ => return (None, None, false),
     };
     (Some(name.into()), Some(term), above)
