@@ -22,7 +22,7 @@ use crate::{
     blocking::blocking,
     content::{self, FileFacts},
     deliver,
-    disk::{Disk, remove_tree, rename_durably, write_file},
+    disk::{Disk, Readers, remove_tree, rename_durably, write_file},
     embedded::{
         Embedded,
         layout::{JobFolder, SEALED_FILE},
@@ -81,7 +81,7 @@ impl Embedded {
                     remove_tree(self.disk(), &entry.path()).map_err(cannot)?;
                 }
             }
-            self.disk().make_folder(&path).map_err(cannot)?;
+            self.disk().make_folder(&path, Readers::Owner).map_err(cannot)?;
             Ok(Commit::Leave(()))
         })?;
         fenced.or_refused(&lease.job)?;
