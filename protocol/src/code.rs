@@ -61,6 +61,7 @@ codes! {
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";
+    "JOB-0004" => Interrupted, 130, Later, "The job was interrupted and can be resumed.";
     "GATE-0001" => Withheld, 3, Never, "A blocking gate failed, so the table was not released.";
     "DATA-0001" => SourceUnreadable, 4, Never, "The source file cannot be opened or read.";
     "DATA-0002" => EmptySource, 4, Never, "The source holds no header or no rows.";
@@ -73,6 +74,7 @@ codes! {
     "DATA-0009" => TooFewRows, 4, Never, "There are too few rows to learn from.";
     "DATA-0010" => TablesDiffer, 4, Never, "Two tables that must share columns do not.";
     "DATA-0011" => SourceChanged, 4, Never, "The source file changed while the job was interrupted.";
+    "DATA-0012" => ModelUnreadable, 4, Never, "The file is not a model, or it is damaged.";
     "STORE-0001" => DataFolderInUse, 5, Later, "Another process works in this data folder.";
     "STORE-0002" => StoreCorrupt, 5, Never, "The store of the data folder is damaged.";
     "STORE-0003" => DiskFull, 5, Mended, "The disk is full.";
