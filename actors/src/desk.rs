@@ -9,8 +9,8 @@ use tgs_protocol::{
     desk::{DeskError, JobDesk, Watching},
     id::JobId,
     job::{JobRow, JobState},
-    limits::{ORDER_TAKEN_MS, ROWS_PER_REQUEST_MAX, STANDSTILL_MS, THREADS_MAX},
-    request::{Goal, JobRequest},
+    limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
+    request::{JobRequest, validate},
     store::StoreError,
 };
 
@@ -64,7 +64,7 @@ impl Desk {
 #[async_trait]
 impl JobDesk for Desk {
     async fn submit(&self, request: JobRequest) -> Result<JobId, DeskError> {
-        check(&request)?;
+        validate(&request)?;
         let job = self.ports.ids.job();
         let row = JobRow::accepted(job.clone(), request, self.ports.clock.now());
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
@@ -129,23 +129,6 @@ impl Watching for NothingToHear {
     async fn next(&mut self) -> Option<tgs_protocol::desk::News> {
         None
     }
-}
-
-/// What no node could do, whatever the source holds.
-fn check(request: &JobRequest) -> Result<(), DeskError> {
-    let rows = request.output().and_then(|output| output.rows);
-    if let Some(rows) = rows.filter(|rows| !(1..=ROWS_PER_REQUEST_MAX).contains(&rows.get())) {
-        let said = format!("{rows} rows: ask for 1 to {ROWS_PER_REQUEST_MAX}");
-        return Err(refusal(Code::RowsOutOfRange, said));
-    }
-    if rows.is_none() && matches!(request.goal, Goal::Generate { .. }) {
-        return Err(refusal(Code::BadRequest, "say how many rows to generate from the model"));
-    }
-    if !(1..=THREADS_MAX).contains(&request.threads) {
-        let said = format!("{} threads: ask for 1 to {THREADS_MAX}", request.threads);
-        return Err(refusal(Code::BadRequest, said));
-    }
-    Ok(())
 }
 
 fn refusal(code: Code, message: impl Into<String>) -> DeskError {

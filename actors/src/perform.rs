@@ -27,9 +27,6 @@ use crate::{
     work_watch::{Stop, StopOnDrop, WorkWatch},
 };
 
-/// What outlives a job: what people may want to see, and the model.
-const KEPT: [ArtifactName; 3] = [ArtifactName::Model, ArtifactName::Report, ArtifactName::Profile];
-
 impl Shell {
     /// Takes one event into the machine and performs what follows, until nothing follows.
     pub(crate) async fn happen(&mut self, event: JobEvent) {
@@ -206,7 +203,7 @@ impl Shell {
     }
 
     async fn sweep(&mut self) {
-        let sweep = self.ports.artifacts.sweep(&self.id, &KEPT);
+        let sweep = self.ports.artifacts.sweep(&self.id, ArtifactName::KEPT_AFTER_END);
         if let Err(error) = transfer("sweep", sweep).await {
             tracing::warn!(job = %self.id, %error, "private and half-done files were not removed");
         }

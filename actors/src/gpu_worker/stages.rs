@@ -65,7 +65,7 @@ impl Bench {
         };
         let model = std::fs::read(model_file).map_err(|error| {
             let said = format!("read model {}: {error}; name a model file", model_file.display());
-            Fault::new(Code::SourceUnreadable, said)
+            Fault::new(Code::ModelUnreadable, said)
         })?;
         self.ports.engine.sampler(&model)?;
         self.seal_model(order, &model)
