@@ -15,6 +15,8 @@ pub enum Retry {
     Never,
     /// Later, as it is.
     Later,
+    /// Once a person mended it (made room, gave the right): the job waits and resume goes on.
+    Mended,
 }
 
 macro_rules! codes {
@@ -59,6 +61,7 @@ codes! {
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";
+    "JOB-0004" => Interrupted, 130, Later, "The job was interrupted and can be resumed.";
     "GATE-0001" => Withheld, 3, Never, "A blocking gate failed, so the table was not released.";
     "DATA-0001" => SourceUnreadable, 4, Never, "The source file cannot be opened or read.";
     "DATA-0002" => EmptySource, 4, Never, "The source holds no header or no rows.";
@@ -71,10 +74,11 @@ codes! {
     "DATA-0009" => TooFewRows, 4, Never, "There are too few rows to learn from.";
     "DATA-0010" => TablesDiffer, 4, Never, "Two tables that must share columns do not.";
     "DATA-0011" => SourceChanged, 4, Never, "The source file changed while the job was interrupted.";
+    "DATA-0012" => ModelUnreadable, 4, Never, "The file is not a model, or it is damaged.";
     "STORE-0001" => DataFolderInUse, 5, Later, "Another process works in this data folder.";
     "STORE-0002" => StoreCorrupt, 5, Never, "The store of the data folder is damaged.";
-    "STORE-0003" => DiskFull, 5, Later, "The disk is full.";
-    "STORE-0004" => CannotWrite, 5, Never, "A file cannot be written.";
+    "STORE-0003" => DiskFull, 5, Mended, "The disk is full.";
+    "STORE-0004" => CannotWrite, 5, Mended, "A file cannot be written.";
     "STORE-0005" => CheckpointCorrupt, 5, Never, "A checkpoint does not match its digest.";
     "STORE-0006" => StoreTooNew, 5, Never, "The data folder was written by a newer version.";
     "STORE-0007" => Overtaken, 5, Later, "Another owner holds the job now.";

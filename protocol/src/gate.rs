@@ -63,7 +63,19 @@ impl Gates {
         self
     }
 
-    fn each_mut(&mut self) -> [&mut Gate; 5] {
+    /// Every gate with the name of its field, in the order of the fields.
+    pub fn each(&self) -> [(&'static str, Gate); 5] {
+        [
+            ("ks_mean", self.ks_mean),
+            ("correlation_difference", self.correlation_difference),
+            ("utility_ratio", self.utility_ratio),
+            ("membership_advantage", self.membership_advantage),
+            ("rare_copies", self.rare_copies),
+        ]
+    }
+
+    /// The same, to change them.
+    pub fn each_mut(&mut self) -> [&mut Gate; 5] {
         [
             &mut self.ks_mean,
             &mut self.correlation_difference,

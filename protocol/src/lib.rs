@@ -8,7 +8,7 @@
 //!
 //! | to find | open |
 //! |---|---|
-//! | what a user may ask for | [`request`] |
+//! | what a user may ask for, what is refused | [`request`], [`refusal`] |
 //! | the job's state machine | [`job`]: `state`, `event`, `action`, `step` |
 //! | leases and fencing | [`lease`] |
 //! | chunks of rows, exactly once | [`chunk`] |
@@ -23,19 +23,27 @@
 //! **Absent on purpose:** sockets, files, threads, clocks, random numbers. They come in by the door.
 
 pub mod artifact;
+pub mod checkpoint;
 pub mod chunk;
 pub mod clock;
 pub mod code;
 pub mod column;
+pub mod desk;
 pub mod digest;
 pub mod engine;
 pub mod gate;
 pub mod id;
+pub mod invariant;
+pub mod job;
+pub mod lease;
 pub mod limits;
 pub mod metadata;
 pub mod model;
 pub mod profile;
 pub mod progress;
+pub mod refusal;
 pub mod report;
+pub mod request;
 pub mod stage;
+pub mod store;
 pub mod unit;

@@ -1,0 +1,19 @@
+//! The job: its row, its states, what happens to it and what it makes happen.
+//!
+//! `step` is the only entrance: an event goes in, the row changes, actions come out.
+
+pub mod action;
+pub mod event;
+pub mod outcome;
+pub mod row;
+pub mod state;
+pub mod step;
+
+pub use self::{
+    action::{JobAction, Work},
+    event::JobEvent,
+    outcome::Outcome,
+    row::JobRow,
+    state::JobState,
+    step::Job,
+};

@@ -1,0 +1,51 @@
+//! What can happen to a job. Facts in the past tense; orders of people end in `Asked`.
+
+use crate::{
+    checkpoint::CheckpointFacts,
+    chunk::SealedChunk,
+    digest::Digest,
+    engine::{DatasetFacts, NumericsClass, ReportFacts},
+    job::outcome::Failure,
+    model::TrainPlan,
+    unit::Epoch,
+};
+
+/// One thing that happened to a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobEvent {
+    /// This node claimed the job, for the first time or again.
+    Claimed {
+        /// The epoch of the claim.
+        epoch: Epoch,
+        /// Chunks that were sealed before.
+        sealed: Vec<SealedChunk>,
+    },
+    /// The dataset is durable.
+    Ingested(DatasetFacts),
+    /// The profile is durable.
+    Profiled(Digest),
+    /// Constants and number of steps are resolved.
+    Planned(TrainPlan, NumericsClass),
+    /// A checkpoint's bytes are durable.
+    CheckpointWritten(CheckpointFacts),
+    /// The model is durable.
+    Trained(Digest),
+    /// A chunk is durable and stands in the manifest.
+    ChunkSealed(SealedChunk),
+    /// The report is durable.
+    Judged(ReportFacts),
+    /// Everything asked for stands where it was asked for.
+    Delivered,
+    /// A stage failed.
+    StageFailed(Failure),
+    /// The back-off is over.
+    RetryDue,
+    /// A person wants it ended.
+    CancelAsked,
+    /// This node is leaving; someone else goes on.
+    DrainAsked,
+    /// The running work has stopped, as asked.
+    WorkStopped,
+    /// The store refused a write: a later epoch exists, or the lease may be lost.
+    Overtaken,
+}

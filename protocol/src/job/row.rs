@@ -1,0 +1,113 @@
+//! The durable row of a job: what was asked, and what is done.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checkpoint::CheckpointFacts,
+    digest::Digest,
+    engine::{DatasetFacts, NumericsClass, ReportFacts},
+    id::JobId,
+    job::state::JobState,
+    model::TrainPlan,
+    request::{Goal, JobRequest},
+    stage::Stage,
+    unit::{Rows, Timestamp},
+};
+
+/// One job as it stands in the store. A stage's result appears in one guarded write, or not at all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Its name.
+    pub id: JobId,
+    /// What was asked for.
+    pub request: JobRequest,
+    /// Where it is.
+    pub state: JobState,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// Tries of the present stage that failed for a passing reason.
+    pub failed_tries: u32,
+    /// What is done.
+    pub done: Done,
+    /// What happened, oldest first; for people.
+    pub timeline: Vec<TimelineEntry>,
+}
+
+/// Results of finished stages.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// Ingest: the dataset.
+    pub dataset: Option<DatasetFacts>,
+    /// Profile: its digest.
+    pub profile: Option<Digest>,
+    /// Train: the committed plan.
+    pub plan: Option<TrainPlan>,
+    /// Train: the class of bits it started in.
+    pub numerics_class: Option<NumericsClass>,
+    /// Train: the newest checkpoint.
+    pub checkpoint: Option<CheckpointFacts>,
+    /// Train: the model's digest.
+    pub model: Option<Digest>,
+    /// Sample: all chunks are sealed.
+    pub sampled: bool,
+    /// Evaluate: what the report says.
+    pub report: Option<ReportFacts>,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    /// When, by the clock of whoever wrote it.
+    pub at: Timestamp,
+    /// What, in words.
+    pub what: String,
+}
+
+impl JobRow {
+    /// A job that was just accepted.
+    pub fn accepted(id: JobId, request: JobRequest, now: Timestamp) -> Self {
+        Self {
+            id,
+            request,
+            state: JobState::Accepted,
+            accepted_at: now,
+            failed_tries: 0,
+            done: Done::default(),
+            timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],
+        }
+    }
+
+    /// The stages this goal needs, in order.
+    pub fn stages(&self) -> &'static [Stage] {
+        use Stage::{Evaluate, Ingest, Profile, Publish, Sample, Train};
+        match self.request.goal {
+            Goal::Synthesize { .. } => &[Ingest, Profile, Train, Sample, Evaluate, Publish],
+            Goal::Train { .. } => &[Ingest, Profile, Train, Publish],
+            Goal::Generate { .. } => &[Train, Sample, Publish],
+        }
+    }
+
+    /// Whether this stage's result is in the row.
+    pub fn has_done(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Ingest => self.done.dataset.is_some(),
+            Stage::Profile => self.done.profile.is_some(),
+            Stage::Train => self.done.model.is_some(),
+            Stage::Sample => self.done.sampled,
+            Stage::Evaluate => self.done.report.is_some(),
+            Stage::Publish => self.state.is_final(),
+        }
+    }
+
+    /// The first stage without a result.
+    pub fn next_stage(&self) -> Option<Stage> {
+        self.stages().iter().copied().find(|stage| !self.has_done(*stage))
+    }
+
+    /// Rows to release: as asked, or as many as the source has.
+    pub fn rows(&self) -> Option<Rows> {
+        let output = self.request.output()?;
+        let source = self.done.dataset.as_ref();
+        output.rows.or_else(|| source.map(|facts| Rows(facts.train_rows.0 + facts.holdout_rows.0)))
+    }
+}

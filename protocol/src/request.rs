@@ -1,0 +1,116 @@
+//! What a user may ask for, and what is refused before any work begins.
+
+mod budget;
+mod validate;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    engine::OutputFormat,
+    gate::Gates,
+    metadata::Metadata,
+    model::{ModelName, TrainingLength},
+    unit::Rows,
+};
+
+pub use self::{budget::parse_budget, validate::validate};
+
+/// One job, as asked for. Everything that decides the bytes of the result is in here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequest {
+    /// Which stages.
+    pub goal: Goal,
+    /// Generator.
+    pub model: ModelName,
+    /// How long to train.
+    pub length: TrainingLength,
+    /// Model constants set by the user.
+    #[serde(default)]
+    pub overrides: serde_json::Map<String, serde_json::Value>,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Compute threads of training; part of the job, because bits depend on it.
+    pub threads: u32,
+    /// Thresholds of the report.
+    #[serde(default)]
+    pub gates: Gates,
+}
+
+/// Which stages a job runs, with what they need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
+pub enum Goal {
+    /// All stages: a table in, a synthetic table and its report out.
+    Synthesize {
+        /// What to learn from.
+        source: Source,
+        /// What to release.
+        output: Output,
+    },
+    /// Up to the model.
+    Train {
+        /// What to learn from.
+        source: Source,
+        /// Where the model file goes.
+        model_file: PathBuf,
+    },
+    /// From a model file to a table, without a report.
+    Generate {
+        /// A model file of an earlier job.
+        model_file: PathBuf,
+        /// What to release.
+        output: Output,
+    },
+}
+
+/// What a job learns from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The table.
+    pub table: PathBuf,
+    /// Rows kept aside, as a file; else a share of the table is kept aside.
+    #[serde(default)]
+    pub holdout: Option<PathBuf>,
+    /// Corrections of inferred kinds.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+    /// Column to predict in the utility measure.
+    #[serde(default)]
+    pub target: Option<String>,
+}
+
+/// What a job releases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Output {
+    /// Rows; as many as the source table has, if not said.
+    #[serde(default)]
+    pub rows: Option<Rows>,
+    /// The table's file.
+    pub table: PathBuf,
+    /// Its format, from its name.
+    pub format: OutputFormat,
+    /// Folder of `report.html`, `report.json` and `manifest.json`.
+    pub report: PathBuf,
+}
+
+impl JobRequest {
+    /// The table to learn from, unless a model is given.
+    pub fn source(&self) -> Option<&Source> {
+        match &self.goal {
+            Goal::Synthesize { source, .. } | Goal::Train { source, .. } => Some(source),
+            Goal::Generate { .. } => None,
+        }
+    }
+    /// The table to release, unless only a model is wanted.
+    pub fn output(&self) -> Option<&Output> {
+        match &self.goal {
+            Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => Some(output),
+            Goal::Train { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Ports of everything durable. One conformance suite (`adapters/src/conformance`) runs against every
+//! implementation; behaviour such as injected faults is stacked as wrappers.
+//!
+//! Every guarded write carries its [`Lease`] and answers [`Written::Overtaken`] once a later epoch
+//! exists. A write that returned `Ok(Written::Done)` survives a kill and a power cut.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use crate::{
+    checkpoint::CheckpointFacts,
+    chunk::{ChunkNo, SealedChunk},
+    code::Code,
+    digest::Digest,
+    id::{Incarnation, JobId},
+    job::JobRow,
+    lease::{Lease, LeaseCell},
+    unit::{Epoch, Steps},
+};
+
+/// Whether a guarded write took place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// It is durable.
+    Done,
+    /// A later epoch exists; nothing was written.
+    Overtaken {
+        /// That epoch.
+        by: Epoch,
+    },
+}
+
+/// Durable job rows.
+#[async_trait]
+pub trait JobStore: Send + Sync {
+    /// Adds a row; false if a row of this id exists (then nothing is changed).
+    async fn insert(&self, row: &JobRow) -> Result<bool, StoreError>;
+    /// Reads one row.
+    async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError>;
+    /// Reads all rows, newest first.
+    async fn list(&self) -> Result<Vec<JobRow>, StoreError>;
+    /// Replaces a row, guarded by the lease.
+    async fn save(&self, lease: &Lease, row: &JobRow) -> Result<Written, StoreError>;
+}
+
+/// Durable leases. Implementors owe linearizable `claim`: of two concurrent claims one loses.
+#[async_trait]
+pub trait LeaseStore: Send + Sync {
+    /// The present cell; the empty cell of epoch 0 before the first claim.
+    async fn look(&self, job: &JobId) -> Result<LeaseCell, StoreError>;
+    /// Takes the lease if the cell still is `seen`: the epoch grows by one. None if it changed.
+    async fn claim(
+        &self,
+        job: &JobId,
+        owner: &Incarnation,
+        seen: &LeaseCell,
+    ) -> Result<Option<Lease>, StoreError>;
+    /// Says that the holder lives.
+    async fn renew(&self, lease: &Lease) -> Result<Written, StoreError>;
+    /// Gives the lease back; the epoch stays.
+    async fn release(&self, lease: &Lease) -> Result<Written, StoreError>;
+}
+
+/// The manifest of sealed chunks and their bytes.
+#[async_trait]
+pub trait ChunkStore: Send + Sync {
+    /// Makes the bytes durable, then enters the chunk in the manifest if absent, guarded by the
+    /// lease. A chunk that already is sealed stays as it is; another digest for it is an error.
+    async fn seal(
+        &self,
+        lease: &Lease,
+        chunk: &SealedChunk,
+        bytes: &[u8],
+    ) -> Result<Written, StoreError>;
+    /// The manifest, in order of chunk number.
+    async fn sealed(&self, job: &JobId) -> Result<Vec<SealedChunk>, StoreError>;
+    /// A local file with the chunk's bytes, checked against the manifest.
+    async fn open(&self, job: &JobId, chunk: ChunkNo) -> Result<PathBuf, StoreError>;
+}
+
+/// Checkpoint bytes. The pointer to the newest one is in the job row.
+#[async_trait]
+pub trait CheckpointStore: Send + Sync {
+    /// Makes the bytes durable under a name that carries lease epoch and step.
+    async fn put(
+        &self,
+        lease: &Lease,
+        step: Steps,
+        bytes: &[u8],
+    ) -> Result<CheckpointFacts, StoreError>;
+    /// Every checkpoint of the job whose bytes match their digest.
+    async fn whole(&self, job: &JobId) -> Result<Vec<CheckpointFacts>, StoreError>;
+    /// The bytes, checked against the digest.
+    async fn get(&self, job: &JobId, facts: &CheckpointFacts) -> Result<Vec<u8>, StoreError>;
+    /// Removes all but these.
+    async fn prune(&self, lease: &Lease, keep: &[CheckpointFacts]) -> Result<(), StoreError>;
+}
+
+/// Results of stages that are folders of files: dataset, profile, model, report.
+#[async_trait]
+pub trait ArtifactStore: Send + Sync {
+    /// A fresh empty folder for one attempt of the holder; an older attempt's folder is removed.
+    async fn stage(&self, lease: &Lease, name: ArtifactName) -> Result<PathBuf, StoreError>;
+    /// Makes the staged folder durable under its name, in place of an earlier one; the digest is
+    /// over names and bytes of its files.
+    async fn seal(&self, lease: &Lease, name: ArtifactName) -> Result<Sealed, StoreError>;
+    /// A local folder with the sealed files; none if it was never sealed.
+    async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError>;
+    /// Copies a sealed file to where a user asked for it: written beside it, synced, renamed.
+    async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError>;
+    /// Removes everything of the job but the artifacts named in `keep`; idempotent.
+    async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError>;
+}
+
+/// Names of the folders a job has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ArtifactName {
+    /// The canonical dataset: private.
+    Dataset,
+    /// `profile.json`.
+    Profile,
+    /// `model.safetensors`.
+    Model,
+    /// `report.json`, `report.html`.
+    Report,
+    /// The assembled table on its way out.
+    Output,
+}
+
+impl ArtifactName {
+    /// What outlives a job: nothing of the source's rows, nothing half done.
+    pub const KEPT_AFTER_END: &'static [Self] = &[Self::Profile, Self::Model, Self::Report];
+
+    /// Folder name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dataset => "dataset",
+            Self::Profile => "profile",
+            Self::Model => "model",
+            Self::Report => "report",
+            Self::Output => "output",
+        }
+    }
+}
+
+/// What [`ArtifactStore::seal`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Sealed {
+    /// It is durable.
+    Done(Digest),
+    /// A later epoch exists; nothing was sealed.
+    Overtaken {
+        /// That epoch.
+        by: Epoch,
+    },
+}
+
+/// Why a store failed: a code with a page, and a sentence that names act, place and remedy.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    /// Which error this is.
+    pub code: Code,
+    /// Act, place, remedy; lower case, no full stop.
+    pub message: String,
+    /// What the operating system or a library said.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// A failure without a deeper cause.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), source: None }
+    }
+    /// A failure that keeps its cause.
+    pub fn because(
+        code: Code,
+        message: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self { code, message: message.into(), source: Some(source.into()) }
+    }
+}
