@@ -23,6 +23,9 @@ const _: () =
 
 /// How often a stage that failed for a passing reason is tried again.
 pub const RETRY_BACK_OFF_MS: [u64; 3] = [5_000, 10_000, 20_000];
+/// Entries of a job's timeline. Bounds the row of a job that is interrupted again and again.
+pub const TIMELINE_ENTRIES_MAX: usize = 500;
+const _: () = assert!(TIMELINE_ENTRIES_MAX >= 2);
 
 /// Training time per unit of time spent on saving: saving costs at most one part in a hundred.
 pub const CHECKPOINT_COST_SHARE_INVERSE: u64 = 100;
@@ -35,6 +38,16 @@ const _: () = assert!(CHECKPOINT_PERIOD_MIN_MS < CHECKPOINT_PERIOD_MAX_MS);
 /// Chunks in the hands of samplers at one time, per sampler: one at work and one waiting.
 pub const CHUNKS_OFFERED_PER_SAMPLER: usize = 2;
 
+/// Seconds of training one job may ask for: a week. More is a slip of the unit, not a wish.
+pub const BUDGET_SECONDS_MAX: u64 = 604_800;
+/// Passes over the data one job may ask for.
+pub const EPOCHS_MAX: u64 = 1_000_000;
+/// Optimiser steps one job may ask for.
+pub const STEPS_MAX: u64 = 1_000_000_000;
+/// Bytes of a path as a request may name it; what file systems take.
+pub const PATH_BYTES_MAX: usize = 4_096;
+/// Texts that a metadata file may declare to mean "missing".
+pub const MISSING_TOKENS_MAX: usize = 64;
 /// How long a store may take to answer a small question before it counts as silent.
 pub const STORE_ANSWER_MS: u64 = 10_000;
 /// How long a store may take to make one stage's result durable or to hand it out.

@@ -26,7 +26,7 @@ pub enum JobEvent {
     Profiled(Digest),
     /// Constants and number of steps are resolved.
     Planned(TrainPlan, NumericsClass),
-    /// A checkpoint's bytes are durable.
+    /// A checkpoint's bytes are durable. Comes before the end of the work that made it.
     CheckpointWritten(CheckpointFacts),
     /// The model is durable.
     Trained(Digest),
@@ -38,8 +38,10 @@ pub enum JobEvent {
     Delivered,
     /// Something came up that a user should know, such as a change of numerics class.
     Noticed(String),
-    /// A stage failed.
+    /// The running work of this stage failed, and nothing of it runs any more.
     StageFailed(Failure),
+    /// The row could not be written, for another reason than a later epoch.
+    SaveFailed(Failure),
     /// The back-off is over.
     RetryDue,
     /// A person wants it ended.
