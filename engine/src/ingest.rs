@@ -235,4 +235,6 @@ fn settling<'a>(raw: &'a Raw, at: usize, called_missing: &[String]) -> Settling<
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
