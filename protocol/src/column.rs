@@ -1,5 +1,7 @@
 //! What a column is: its kind, why we think so, and how its values are written.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What the values of a column mean. Decides how a model sees them and how measures compare them.
@@ -40,6 +42,24 @@ impl ColumnKind {
     /// Held as text and generated from its pattern, not by the model.
     pub fn is_generated(self) -> bool {
         matches!(self, Self::Id | Self::Text)
+    }
+}
+
+/// As a metadata file says it: `category`.
+impl fmt::Display for ColumnKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Integer => "integer",
+            Self::Real => "real",
+            Self::Boolean => "boolean",
+            Self::Category => "category",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Datetime => "datetime",
+            Self::Id => "id",
+            Self::Text => "text",
+            Self::Constant => "constant",
+        })
     }
 }
 

@@ -8,7 +8,7 @@
 //!
 //! | to find | open |
 //! |---|---|
-//! | what a user may ask for | [`request`] |
+//! | what a user may ask for, what is refused | [`request`], [`refusal`] |
 //! | the job's state machine | [`job`]: `state`, `event`, `action`, `step` |
 //! | leases and fencing | [`lease`] |
 //! | chunks of rows, exactly once | [`chunk`] |
@@ -41,6 +41,7 @@ pub mod metadata;
 pub mod model;
 pub mod profile;
 pub mod progress;
+pub mod refusal;
 pub mod report;
 pub mod request;
 pub mod stage;

@@ -1,5 +1,8 @@
 //! What a user may ask for, and what is refused before any work begins.
 
+mod budget;
+mod validate;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +14,8 @@ use crate::{
     model::{ModelName, TrainingLength},
     unit::Rows,
 };
+
+pub use self::{budget::parse_budget, validate::validate};
 
 /// One job, as asked for. Everything that decides the bytes of the result is in here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

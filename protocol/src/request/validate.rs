@@ -1,0 +1,225 @@
+//! What is refused before any work begins: all that can be known from the request alone.
+//!
+//! Called by the desk for every front and by the command line before it opens anything. Paths are
+//! compared as they are written; whoever can look at the file system makes them absolute first.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::{
+    code::Code,
+    engine::OutputFormat,
+    gate::Gates,
+    limits::{
+        BUDGET_SECONDS_MAX, EPOCHS_MAX, PATH_BYTES_MAX, ROWS_PER_REQUEST_MAX, STEPS_MAX,
+        THREADS_MAX,
+    },
+    model::TrainingLength,
+    refusal::Refusal,
+    request::{Goal, JobRequest, Output, Source},
+};
+
+/// Refuses what cannot succeed. The first fault found is named, with its remedy.
+pub fn validate(request: &JobRequest) -> Result<(), Refusal> {
+    check_threads(request.threads)?;
+    check_length(request.length)?;
+    check_gates(&request.gates)?;
+    match &request.goal {
+        Goal::Synthesize { source, output } => {
+            check_source(source)?;
+            check_output(output)
+        }
+        Goal::Train { source, model_file } => {
+            check_source(source)?;
+            check_file(model_file, "the model file", Code::BadOutputName)
+        }
+        Goal::Generate { model_file, output } => {
+            check_file(model_file, "the model file", Code::BadRequest)?;
+            if output.rows.is_none() {
+                return refuse(
+                    Code::RowsOutOfRange,
+                    "cannot tell how many rows to generate: a model file has no row count of its \
+                     own; say how many",
+                );
+            }
+            check_output(output)
+        }
+    }?;
+    check_apart(request)
+}
+
+fn check_threads(threads: u32) -> Result<(), Refusal> {
+    if (1..=THREADS_MAX).contains(&threads) {
+        return Ok(());
+    }
+    let message = format!("cannot train on {threads} threads: ask for 1 to {THREADS_MAX}");
+    refuse(Code::BadRequest, message)
+}
+
+fn check_length(length: TrainingLength) -> Result<(), Refusal> {
+    let (amount, unit, max) = match length {
+        TrainingLength::Default => return Ok(()),
+        TrainingLength::BudgetSeconds(amount) => (amount, "seconds", BUDGET_SECONDS_MAX),
+        TrainingLength::Epochs(amount) => (amount, "epochs", EPOCHS_MAX),
+        TrainingLength::Steps(amount) => (amount, "steps", STEPS_MAX),
+    };
+    if (1..=max).contains(&amount) {
+        return Ok(());
+    }
+    refuse(Code::BadRequest, format!("cannot train for {amount} {unit}: ask for 1 to {max}"))
+}
+
+fn check_gates(gates: &Gates) -> Result<(), Refusal> {
+    for (name, gate) in gates.each() {
+        if !(gate.threshold.is_finite() && gate.threshold >= 0.0) {
+            let threshold = gate.threshold;
+            let message = format!(
+                "cannot judge by the gate {name}: its threshold {threshold} is not a number of 0 \
+                 or more"
+            );
+            return refuse(Code::BadRequest, message);
+        }
+    }
+    Ok(())
+}
+
+fn check_source(source: &Source) -> Result<(), Refusal> {
+    check_file(&source.table, "the source table", Code::BadRequest)?;
+    if let Some(holdout) = &source.holdout {
+        check_file(holdout, "the holdout table", Code::BadRequest)?;
+    }
+    let Some(metadata) = &source.metadata else { return Ok(()) };
+    metadata.check()?;
+    match (&source.target, &metadata.target) {
+        (Some(asked), Some(noted)) if asked != noted => {
+            let message = format!(
+                "cannot tell which column to predict: the request says `{asked}`, the metadata \
+                 `{noted}`; leave one out"
+            );
+            refuse(Code::BadMetadata, message)
+        }
+        (Some(target), _) => metadata.check_target(target),
+        _ => Ok(()),
+    }
+}
+
+fn check_output(output: &Output) -> Result<(), Refusal> {
+    if let Some(rows) = output.rows
+        && !(1..=ROWS_PER_REQUEST_MAX).contains(&rows.get())
+    {
+        let message = format!("cannot make {rows} rows: ask for 1 to {ROWS_PER_REQUEST_MAX}");
+        return refuse(Code::RowsOutOfRange, message);
+    }
+    check_file(&output.table, "the output table", Code::BadOutputName)?;
+    check_path(&output.report, "the report folder", Code::BadOutputName)?;
+    let named = OutputFormat::of_name(&output.table.to_string_lossy())?;
+    if named != output.format {
+        let (table, format) = (output.table.display(), output.format);
+        let message = format!(
+            "cannot write {format} into {table}: its name promises {named}; name it otherwise"
+        );
+        return refuse(Code::BadOutputName, message);
+    }
+    Ok(())
+}
+
+/// A path that ends in the name of a file.
+fn check_file(path: &Path, what: &str, code: Code) -> Result<(), Refusal> {
+    check_path(path, what, code)?;
+    let ends_in_name = matches!(path.components().next_back(), Some(Component::Normal(_)));
+    if ends_in_name && !path.to_string_lossy().ends_with('/') {
+        return Ok(());
+    }
+    refuse(code, format!("cannot use {} as {what}: it names a folder; name a file", path.display()))
+}
+
+fn check_path(path: &Path, what: &str, code: Code) -> Result<(), Refusal> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let why = if bytes.is_empty() {
+        "its path is empty; give one".to_owned()
+    } else if bytes.len() > PATH_BYTES_MAX {
+        format!("its path is longer than {PATH_BYTES_MAX} bytes; give a shorter one")
+    } else if bytes.contains(&0) {
+        "its path holds a NUL character; remove it".to_owned()
+    } else {
+        return Ok(());
+    };
+    refuse(code, format!("cannot use {what}: {why}"))
+}
+
+/// Nothing that is written may be something that is read, and no two results share a name.
+fn check_apart(request: &JobRequest) -> Result<(), Refusal> {
+    let read = read_paths(request);
+    let written = written_paths(request);
+    for (at, (path, what)) in written.iter().enumerate() {
+        let earlier = read.iter().chain(&written[..at]);
+        if let Some((_, other)) = earlier.into_iter().find(|(taken, _)| taken == path) {
+            let path = path.display();
+            let message =
+                format!("cannot write {what} to {path}: {other} has that path; choose another one");
+            return refuse(Code::BadOutputName, message);
+        }
+    }
+    if let Some(Source { table, holdout: Some(holdout), .. }) = request.source()
+        && plain(table) == plain(holdout)
+    {
+        let message = format!(
+            "cannot keep {} aside: it is the source itself; name another holdout file or none",
+            holdout.display()
+        );
+        return refuse(Code::BadRequest, message);
+    }
+    Ok(())
+}
+
+fn read_paths(request: &JobRequest) -> Vec<(PathBuf, &'static str)> {
+    let mut paths = Vec::new();
+    if let Some(source) = request.source() {
+        paths.push((plain(&source.table), "the source table"));
+        paths.extend(source.holdout.iter().map(|path| (plain(path), "the holdout table")));
+    }
+    if let Goal::Generate { model_file, .. } = &request.goal {
+        paths.push((plain(model_file), "the model file"));
+    }
+    paths
+}
+
+fn written_paths(request: &JobRequest) -> Vec<(PathBuf, &'static str)> {
+    let mut paths = Vec::new();
+    if let Goal::Train { model_file, .. } = &request.goal {
+        paths.push((plain(model_file), "the model file"));
+    }
+    if let Some(output) = request.output() {
+        paths.push((plain(&output.table), "the output table"));
+        let report = plain(&output.report);
+        let documents = [
+            ("report.json", "the report"),
+            ("report.html", "the report page"),
+            ("manifest.json", "the manifest"),
+        ];
+        paths.extend(documents.map(|(name, what)| (report.join(name), what)));
+        paths.push((report, "the report folder"));
+    }
+    paths
+}
+
+/// The path without `.` and, where its parent is written out, `..`.
+fn plain(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match (part, plain.components().next_back()) {
+            (Component::CurDir, _) | (Component::ParentDir, Some(Component::RootDir)) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                plain.pop();
+            }
+            _ => plain.push(part),
+        }
+    }
+    plain
+}
+
+fn refuse(code: Code, message: impl Into<String>) -> Result<(), Refusal> {
+    Err(Refusal::new(code, message))
+}
+
+#[cfg(test)]
+mod tests;
