@@ -1,5 +1,7 @@
 //! One tree, grown: rows are parted by the best question until leaves would get too small.
 
+use tgs_protocol::progress::Watch;
+
 use super::{
     config::Config,
     encode::Coded,
@@ -11,6 +13,8 @@ use super::{
 const SCREENED_ROWS: usize = 2_000;
 /// Ranks are whole numbers up to here, so that sums are exact.
 const RANK_MAX: u64 = u16::MAX as u64;
+/// Cells looked at between two looks at the watch: some milliseconds.
+const WATCHED_CELLS: usize = 2_000_000;
 /// A gain below this share of the worth is rounding.
 const ROUNDING: f64 = 1e-9;
 
@@ -20,8 +24,15 @@ pub(super) struct Grown {
     pub unexplained: f64,
 }
 
-/// Grows the tree of `target` on the columns before it. The number of threads changes no bit.
-pub(super) fn grow(target: &Coded, before: &[Coded], config: &Config, threads: usize) -> Grown {
+/// Grows the tree of `target` on the columns before it; none when `watch` says stop. The number of
+/// threads changes no bit.
+pub(super) fn grow(
+    target: &Coded,
+    before: &[Coded],
+    config: &Config,
+    threads: usize,
+    watch: &dyn Watch,
+) -> Option<Grown> {
     let (criterion, targets) = criterion(target);
     let rows = targets.iter().enumerate();
     let mut entries: Vec<Entry> =
@@ -44,10 +55,10 @@ pub(super) fn grow(target: &Coded, before: &[Coded], config: &Config, threads: u
         left_over: 0.0,
     };
     let whole = Worth::of(&entries, criterion, &mut growth.scratch);
-    growth.run(&mut entries, target);
+    growth.run(&mut entries, target, watch)?;
     let total = whole.impurity * entries.len() as f64;
     let unexplained = if total > 0.0 { growth.left_over / total } else { 0.0 };
-    Grown { tree: growth.tree, unexplained }
+    Some(Grown { tree: growth.tree, unexplained })
 }
 
 struct Growth<'a> {
@@ -72,11 +83,19 @@ struct Task {
 }
 
 impl Growth<'_> {
-    fn run(&mut self, entries: &mut [Entry], target: &Coded) {
+    fn run(&mut self, entries: &mut [Entry], target: &Coded, watch: &dyn Watch) -> Option<()> {
+        let mut unwatched = 0;
         self.tree.nodes.push(Node { column: LEAF, child: 0, right: [0; 4] });
         let mut tasks = vec![Task { node: 0, begin: 0, end: entries.len(), depth: 0 }];
         while let Some(Task { node, begin, end, depth }) = tasks.pop() {
             let held = &mut entries[begin..end];
+            unwatched += held.len() * (1 + self.predictors.len());
+            if unwatched >= WATCHED_CELLS {
+                unwatched = 0;
+                if watch.stopped() {
+                    return None;
+                }
+            }
             let Some(split) = self.question(held, depth) else {
                 self.tree.nodes[node].child = (self.tree.leaves.len() / 2) as u32;
                 self.close(held, target);
@@ -93,6 +112,7 @@ impl Growth<'_> {
             tasks.push(Task { node: child, begin, end: middle, depth: depth + 1 });
         }
         self.tree.leaves.push(self.tree.codes.len() as u32);
+        Some(())
     }
 
     /// The question of a node; none makes it a leaf.
