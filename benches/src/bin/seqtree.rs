@@ -1,4 +1,5 @@
-//! How fast `seqtree` plans, fits, draws, and draws into a CSV file, on a made table like census data.
+//! How fast `seqtree` plans, fits, draws, and draws into a CSV file, on a made table like census
+//! data.
 //!
 //! `cargo run --release -p tgs-benches --bin seqtree [rows]` prints medians of five runs.
 
@@ -89,7 +90,8 @@ fn report<E>(what: &str, rows: Option<f64>, run: impl Fn() -> Result<(), E>) -> 
     Ok(())
 }
 
-/// Seconds that processors worked for this process, where the system tells (hundredths of a second).
+/// Seconds that processors worked for this process, where the system tells (hundredths of a
+/// second).
 fn processor_s() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let ticks = stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(11).take(2);

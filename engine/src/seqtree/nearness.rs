@@ -1,7 +1,8 @@
 //! Are synthetic rows nearer to training rows than to rows kept aside? A fast estimate on samples.
 //!
-//! Distance to closest record: the sum over columns of |difference| on the training range for numbers
-//! and 0 or 1 for levels, against equally many training and kept-aside rows; ties count half.
+//! Distance to closest record: the sum over columns of |difference| on the training range for
+//! numbers and 0 or 1 for levels, against equally many training and kept-aside rows; ties count
+//! half.
 
 use std::thread;
 

@@ -1,4 +1,5 @@
-//! A training run: one step grows one tree; trees do not depend on each other, so several grow at once.
+//! A training run: one step grows one tree; trees do not depend on each other, so several grow at
+//! once.
 
 use std::{
     sync::{
