@@ -1,8 +1,10 @@
-//! `seqtree`: a chain of histogram trees, one per column on the columns before it. Seconds on a CPU.
+//! `seqtree`: a chain of histogram trees, one per column on the columns before it. Seconds on a
+//! CPU.
 //!
 //! Sequential classification and regression trees (Reiter, "Using CART to generate partially
-//! synthetic public use microdata", 2005) on at most 256 bins per column. A drawn value is that of a
-//! training row in the same leaf; a number that few rows hold is moved towards its neighbours there.
+//! synthetic public use microdata", 2005) on at most 256 bins per column. A drawn value is that of
+//! a training row in the same leaf; a number that few rows hold is moved towards its neighbours
+//! there.
 //!
 //! | to find | open |
 //! |---|---|
@@ -57,8 +59,8 @@ const COMPARED_ROWS: usize = 50_000;
 
 /// Resolves the constants. Unless the user set `min_leaf`, the smallest leaf size of 20, 50 and 100
 /// is taken whose rows do not lie nearer to training rows than to rows kept aside (more than
-/// `dcr_share_max` of them); the same tables give the same answer. One step is one tree; there are as
-/// many as columns to learn, whatever `length` says.
+/// `dcr_share_max` of them); the same tables give the same answer. One step is one tree; there are
+/// as many as columns to learn, whatever `length` says.
 ///
 /// # Errors
 /// [`Code::UnknownConstant`] for constants that do not exist or are out of range,
@@ -90,12 +92,12 @@ pub fn plan(
     Ok(TrainPlan { config, steps: Steps(steps as u64), because })
 }
 
-/// Begins a run, or goes on from a snapshot of the same run. The bits of the model depend neither on
-/// the number of threads nor on interruptions.
+/// Begins a run, or goes on from a snapshot of the same run. The bits of the model depend neither
+/// on the number of threads nor on interruptions.
 ///
 /// # Errors
-/// [`Code::UnknownConstant`] for a plan of another model, [`Code::CheckpointCorrupt`] for a snapshot
-/// that is damaged or of another run, [`Code::TooFewRows`].
+/// [`Code::UnknownConstant`] for a plan of another model, [`Code::CheckpointCorrupt`] for a
+/// snapshot that is damaged or of another run, [`Code::TooFewRows`].
 pub fn trainer(
     train: &Table,
     _holdout: &Table,
@@ -122,7 +124,8 @@ pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     Ok(Arc::new(Sampler::new(Chain::read(model)?)))
 }
 
-/// The smallest leaf size that does not copy rows, and the share that says so; the largest if all do.
+/// The smallest leaf size that does not copy rows, and the share that says so; the largest if all
+/// do.
 fn smallest_safe(
     train: &Table,
     holdout: &Table,

@@ -20,7 +20,7 @@ pub struct Config {
     pub atom_share: f64,
     /// Bins that a split can tell apart in one column, the one for missing included.
     pub bins: u32,
-    /// A split must explain this many times what a split at random explains on average.
+    /// A last split must explain this many times what a split at random explains on average.
     pub gain_min: f64,
     /// How far a drawn number may move towards its neighbours in the leaf, in gaps.
     pub jitter: f64,
