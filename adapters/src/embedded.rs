@@ -36,7 +36,7 @@ use self::{
     lock::FolderLock,
 };
 use crate::{
-    disk::{Disk, RealDisk, make_folders, write_file},
+    disk::{Disk, Readers, RealDisk, make_folders, write_file},
     fault,
 };
 
@@ -72,10 +72,12 @@ impl Embedded {
     /// As [`Embedded::open`].
     pub fn open_on(home: &Path, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let layout = Layout::of(home);
-        make_folders(&*disk, home).map_err(|error| fault::on_file("make", home, error))?;
+        make_folders(&*disk, home, Readers::Owner)
+            .map_err(|error| fault::on_file("make", home, error))?;
         let lock = FolderLock::take(&layout)?;
         let jobs = layout.jobs();
-        make_folders(&*disk, &jobs).map_err(|error| fault::on_file("make", &jobs, error))?;
+        make_folders(&*disk, &jobs, Readers::Owner)
+            .map_err(|error| fault::on_file("make", &jobs, error))?;
         let ledger = Ledger::open(&layout.store(), disk.clone())?;
         let parts = AtomicU64::new(0);
         let opened = Self { inner: Arc::new(Inner { ledger, layout, disk, parts, _lock: lock }) };
@@ -101,7 +103,7 @@ impl Embedded {
     }
 
     fn make_folders(&self, folder: &Path) -> Result<(), StoreError> {
-        let made = make_folders(self.disk(), folder);
+        let made = make_folders(self.disk(), folder, Readers::Owner);
         made.map_err(|error| fault::on_file("make", folder, error))
     }
 

@@ -48,6 +48,9 @@ enum Look {
     Prose(Prose),
 }
 
+/// Appends the value of a row, by its global number, to a text.
+type Writer<'a> = Box<dyn FnMut(u64, &mut Stream, &mut String) + 'a>;
+
 impl Generated {
     /// Learns the look of a column of kind id or text. A column that holds no texts is all missing.
     pub fn fit(column: &Column) -> Self {
@@ -74,7 +77,7 @@ impl Generated {
         let first_row = u64::from(chunk.0) * CHUNK_ROWS;
         let mut texts = StringBuilder::with_capacity(rows, rows * 16);
         let mut text = String::new();
-        let mut write: Box<dyn FnMut(u64, &mut Stream, &mut String)> = match &self.look {
+        let mut write: Writer = match &self.look {
             Look::Nothing => return Cells::Text(StringArray::new_null(rows)),
             Look::Identifier(identifier) => identifier.writer(seed),
             Look::Prose(prose) => prose.writer(),

@@ -15,7 +15,7 @@ use tgs_protocol::{
 };
 
 use crate::{
-    disk::{remove_tree, rename_durably},
+    disk::{Readers, remove_tree, rename_durably},
     embedded::{
         Embedded,
         artifact::is_whole,
@@ -84,7 +84,7 @@ impl Embedded {
         let leaving = swept.chain([folder.chunks(), folder.checkpoints()]);
         let leaving: Vec<PathBuf> = leaving.filter(|path| path.exists()).collect();
         if !leaving.is_empty() {
-            self.disk().make_folder(&folder.staging())?;
+            self.disk().make_folder(&folder.staging(), Readers::Owner)?;
             for path in leaving {
                 let name = path.file_name().unwrap_or_default();
                 rename_durably(self.disk(), &path, &folder.staging().join(name))?;
