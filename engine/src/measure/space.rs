@@ -197,11 +197,8 @@ fn distances(
         }
     }
     for (mine, theirs) in queries.columns.iter().zip(&reference.columns) {
-        let (Coordinates::Number { cells: mine, .. }, Coordinates::Number { cells: theirs, holes }) =
-            (mine, theirs)
-        else {
-            continue;
-        };
+        let Coordinates::Number { cells: mine, .. } = mine else { continue };
+        let Coordinates::Number { cells: theirs, holes } = theirs else { continue };
         add_number(mine[query], &theirs[from..to], *holes, metric, step, sums);
     }
 }
