@@ -80,14 +80,3 @@ pub const TIDINGS_KEPT_PER_JOB: usize = 256;
 pub const FEEDS_KEPT: usize = 64;
 /// Opened models kept by the samplers of one node.
 pub const MODELS_OPEN_MAX: usize = 2;
-
-/// Seconds of training one job may ask for: a week. More is a slip of the unit, not a wish.
-pub const BUDGET_SECONDS_MAX: u64 = 604_800;
-/// Passes over the data one job may ask for.
-pub const EPOCHS_MAX: u64 = 1_000_000;
-/// Optimiser steps one job may ask for.
-pub const STEPS_MAX: u64 = 1_000_000_000;
-/// Bytes of a path as a request may name it; what file systems take.
-pub const PATH_BYTES_MAX: usize = 4_096;
-/// Texts that a metadata file may declare to mean "missing".
-pub const MISSING_TOKENS_MAX: usize = 64;

@@ -9,6 +9,7 @@ use tgs_protocol::{
     engine::{Compression, OutputFormat, RowFormat},
     gate::Gates,
     id::{Incarnation, JobId},
+    invariant::violations,
     job::{JobRow, action::Tidings},
     model::{ModelName, TrainingLength},
     report::Verdict,
@@ -146,6 +147,7 @@ pub async fn follow(desk: &Arc<dyn JobDesk>, job: &JobId) -> (Vec<Tidings>, JobR
             told.push(tidings);
         }
     }
+    assert_eq!(violations(), 0, "a promise was broken");
     (told, desk.show(job).await.expect("a row"))
 }
 
