@@ -136,6 +136,7 @@ async fn a_full_disk_suspends_a_job_until_someone_made_room() {
         assert_eq!(told.iter().filter(|t| is_said(t)).count(), 1, "{point}: {told:?}");
         assert_eq!(told.last(), Some(&Tidings::Interrupted), "{point}: {told:?}");
         assert!(!row.state.is_final(), "{point}: {row:?}");
+        world.script.heal();
         node.desk().resume(&job).await.expect("a suspended job");
         let (told, row) = follow(&node.desk(), &job).await;
         let is_published = matches!(row.state, JobState::Ended(Outcome::Published { .. }));
