@@ -5,7 +5,7 @@ use tgs_protocol::{
     job::{JobState, Outcome, action::Tidings},
 };
 
-use crate::{
+use crate::tests::{
     script::Deed,
     world::{World, follow, undisturbed},
 };
@@ -165,13 +165,13 @@ async fn a_store_that_stays_silent_leaves_the_job_as_it_was_last_saved() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_is_heard_while_a_row_cannot_be_written() {
     let world = World::new();
-    let node = world.node_as("a", "class", |config| config.back_off_factor = 1.0).await;
+    let node = world.node_as("a", "class", |config| config.back_off_factor = 0.1).await;
     world.script.at("save", 1, Deed::Fail(Code::StoreSilent));
     let job = node.desk().submit(world.synthesize()).await.expect("a job");
     world.script.passed("save", 1).await;
     let (desk, cancelled) = (node.desk(), job.clone());
     let cancel = tokio::spawn(async move { desk.cancel(&cancelled).await });
-    // The first save is tried again after 5 s: the ingest never begins.
+    // The first save is tried again after half a second: the ingest never begins.
     assert_eq!(cancel.await.expect("no panic"), Ok(()));
     assert_eq!(world.stores.row(&job).state, JobState::Ended(Outcome::Cancelled));
     assert_eq!(world.script.passes("ingest"), 0);

@@ -8,7 +8,7 @@ use tgs_protocol::{
     job::{JobState, Outcome, action::Tidings},
 };
 
-use crate::{
+use crate::tests::{
     script::Deed,
     world::{World, follow, undisturbed},
 };
