@@ -17,10 +17,13 @@ use tgs_protocol::{
     store::JobStore,
 };
 
+use tokio::task::JoinSet;
+
 use crate::tests::world::{World, undisturbed};
 
 /// More calls than a run makes are no case; this many resumes are a livelock.
 const RESUMES_MAX: usize = 40;
+const RUNS_AT_ONCE: usize = 12;
 
 struct Ended {
     calls: u64,
@@ -86,19 +89,30 @@ async fn one_fault_at_every_call() {
     let expected = digests(undisturbed().await);
     let calm = run(Plan::none()).await;
     calm.check(&expected, "the adapters' memory");
-    for fault in [Fault::Before, Fault::After, Fault::DiskFull] {
-        for call in 0..calm.calls {
-            let ended = run(Plan::Calls(BTreeMap::from([(call, fault)]))).await;
-            ended.check(&expected, &format!("{fault:?} at call {call}"));
-        }
-    }
+    let at = |fault, call| Plan::Calls(BTreeMap::from([(call, fault)]));
+    let faults = [Fault::Before, Fault::After, Fault::DiskFull];
+    let plans = faults.iter().flat_map(|fault| (0..calm.calls).map(|call| at(*fault, call)));
+    run_all(plans, &expected).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_faults_at_random_calls() {
     let expected = digests(undisturbed().await);
-    for seed in 0..25 {
-        let ended = run(Plan::Seeded { seed, per_mille: 60 }).await;
-        ended.check(&expected, &format!("seed {seed}"));
+    run_all((0..25).map(|seed| Plan::Seeded { seed, per_mille: 60 }), &expected).await;
+}
+
+/// Some at a time: these stores sync their files, and the disk is what takes long.
+async fn run_all(plans: impl Iterator<Item = Plan>, expected: &BTreeMap<String, Digest>) {
+    let mut runs = JoinSet::new();
+    for plan in plans {
+        let what = format!("{plan:?}");
+        runs.spawn(async move { (run(plan).await, what) });
+        if runs.len() >= RUNS_AT_ONCE {
+            let (ended, what) = runs.join_next().await.expect("a run").expect("no panic");
+            ended.check(expected, &what);
+        }
+    }
+    for (ended, what) in runs.join_all().await {
+        ended.check(expected, &what);
     }
 }
