@@ -36,6 +36,8 @@ mod notifier;
 mod perform;
 mod restart_window;
 mod store_call;
+#[cfg(test)]
+mod tests;
 mod work_watch;
 
 pub use self::{

@@ -39,7 +39,7 @@ impl NodeConfig {
 
 /// A running node. Dropping it kills its actors as a crash would: jobs can be resumed.
 pub struct Node {
-    supervisor: ActorRef<NodeSupervisorMessage>,
+    pub(crate) supervisor: ActorRef<NodeSupervisorMessage>,
     desk: Arc<Desk>,
 }
 

@@ -5,7 +5,7 @@ use tgs_protocol::{
     unit::Steps,
 };
 
-use crate::world::{World, follow, undisturbed};
+use crate::tests::world::{World, follow, undisturbed};
 
 /// Points where a device's thread or a sampler is met.
 const ANYWHERE: [&str; 15] = [
@@ -141,7 +141,7 @@ async fn a_drained_job_stands_still_saved_and_is_resumed() {
             "{point}: {row:?}"
         );
         assert_eq!(world.delivered(), expected, "drained at {point}");
-        let steps_once = world.script.passes("step") as u64 == crate::world::STEPS;
+        let steps_once = world.script.passes("step") as u64 == crate::tests::world::STEPS;
         assert!(steps_once, "drained at {point}: no step is done twice");
     }
 }

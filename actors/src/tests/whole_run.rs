@@ -10,7 +10,7 @@ use tgs_protocol::{
     stage::Stage,
 };
 
-use crate::world::{ROWS, World, follow, undisturbed};
+use crate::tests::world::{ROWS, World, follow, undisturbed};
 
 fn stages(told: &[Tidings]) -> Vec<Stage> {
     let began = |tidings: &Tidings| match tidings {

@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
-use tgs_actors::{Node, NodeConfig, Ports, start};
+use crate::{Node, NodeConfig, Ports, start};
 use tgs_protocol::{
     clock::{Clock, IdSource},
     desk::{JobDesk, News},
     engine::{Compression, OutputFormat, RowFormat},
     gate::Gates,
     id::{Incarnation, JobId},
+    invariant::violations,
     job::{JobRow, action::Tidings},
     model::{ModelName, TrainingLength},
     report::Verdict,
@@ -17,7 +18,7 @@ use tgs_protocol::{
     unit::Rows,
 };
 
-use crate::{
+use crate::tests::{
     bench::{Ids, TestClock},
     engine::FakeEngine,
     script::Script,
@@ -57,13 +58,28 @@ impl World {
         class: &str,
         set: impl FnOnce(&mut NodeConfig),
     ) -> Node {
+        let ports = self.ports(class);
+        let mut config = config(name);
+        set(&mut config);
+        start(ports, config).await.expect("a node")
+    }
+
+    /// A node on other stores than this world's own.
+    pub async fn node_on(&self, stores: tgs_adapters::ports::Ports) -> Node {
+        let tgs_adapters::ports::Ports { jobs, leases, chunks, checkpoints, artifacts } = stores;
+        let ports = self.ports("class");
+        let ports = Ports { jobs, leases, chunks, checkpoints, artifacts, ..ports };
+        start(ports, config("a")).await.expect("a node")
+    }
+
+    fn ports(&self, class: &str) -> Ports {
         let engine = FakeEngine {
             script: self.script.clone(),
             clock: self.clock.clone(),
             class: class.to_owned(),
             verdict: self.verdict,
         };
-        let ports = Ports {
+        Ports {
             jobs: self.stores.clone(),
             leases: self.stores.clone(),
             chunks: self.stores.clone(),
@@ -72,15 +88,7 @@ impl World {
             engine: Arc::new(engine),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
-        };
-        let mut config = NodeConfig {
-            incarnation: Incarnation::new(name),
-            samplers: 2,
-            holder_is_gone: true,
-            back_off_factor: 0.001,
-        };
-        set(&mut config);
-        start(ports, config).await.expect("a node")
+        }
     }
 
     /// A job that is durable and that nobody has begun.
@@ -137,6 +145,11 @@ impl World {
     }
 }
 
+fn config(name: &str) -> NodeConfig {
+    let incarnation = Incarnation::new(name);
+    NodeConfig { incarnation, samplers: 2, holder_is_gone: true, back_off_factor: 0.001 }
+}
+
 /// All tidings of a job until its supervisor has left, and the row it leaves behind.
 pub async fn follow(desk: &Arc<dyn JobDesk>, job: &JobId) -> (Vec<Tidings>, JobRow) {
     let mut told = Vec::new();
@@ -146,6 +159,7 @@ pub async fn follow(desk: &Arc<dyn JobDesk>, job: &JobId) -> (Vec<Tidings>, JobR
             told.push(tidings);
         }
     }
+    assert_eq!(violations(), 0, "a promise was broken");
     (told, desk.show(job).await.expect("a row"))
 }
 

@@ -9,6 +9,8 @@ mod stores;
 mod world;
 
 mod contention;
+mod crew;
+mod every_call;
 mod failures;
 mod interruptions;
 mod whole_run;

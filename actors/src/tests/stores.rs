@@ -21,7 +21,7 @@ use tgs_protocol::{
     unit::{ByteCount, Epoch, Steps},
 };
 
-use crate::script::Script;
+use crate::tests::script::Script;
 
 pub struct Stores {
     script: Arc<Script>,

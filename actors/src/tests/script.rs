@@ -67,6 +67,10 @@ impl Script {
     pub fn at(&self, point: &str, times: usize, deed: Deed) {
         self.rules.lock().unwrap().push((point.to_owned(), times, deed));
     }
+    /// From now on nothing goes wrong.
+    pub fn heal(&self) {
+        self.rules.lock().unwrap().clear();
+    }
     pub fn pause_at(&self, point: &str) -> Arc<Pause> {
         let pause = Arc::new(Pause::default());
         self.at(point, 1, Deed::Pause(pause.clone()));

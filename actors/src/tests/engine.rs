@@ -13,7 +13,7 @@ use tgs_protocol::{
     unit::{Rows, Steps},
 };
 
-use crate::{bench::TestClock, script::Script};
+use crate::tests::{bench::TestClock, script::Script};
 
 pub struct FakeEngine {
     pub script: Arc<Script>,

@@ -8,7 +8,7 @@ use tgs_protocol::{
     job::{JobState, Outcome, action::Tidings},
 };
 
-use crate::{
+use crate::tests::{
     script::Deed,
     world::{World, follow, undisturbed},
 };
@@ -97,7 +97,6 @@ async fn a_frozen_owner_that_wakes_is_refused_everything() {
             "{point}: {row:?}"
         );
         pause.release();
-        eprintln!("AWAKE {point}");
         let heard = told(&frozen.desk(), &job).await;
         assert_eq!(heard.last(), Some(&Tidings::Interrupted), "{point}: {heard:?}");
         assert_eq!(world.stores.row(&job), row, "{point}: the row is the successor's");
