@@ -232,10 +232,12 @@ mod tests {
     proptest! {
         #[test]
         fn only_warning_never_blocks_and_judges_the_same(values in any::<[Option<f64>; 5]>()) {
-            let [ks_mean, correlation_difference, utility_ratio, membership_advantage, rare_copies] =
-                values;
             let measured = Measured {
-                ks_mean, correlation_difference, utility_ratio, membership_advantage, rare_copies,
+                ks_mean: values[0],
+                correlation_difference: values[1],
+                utility_ratio: values[2],
+                membership_advantage: values[3],
+                rare_copies: values[4],
             };
             let (strict, judged) = Gates::default().judge(&measured);
             let (mild, again) = Gates::default().only_warning().judge(&measured);

@@ -1,4 +1,5 @@
-//! The report: what was measured and whether the table may be shared. `report.json` is this, as JSON.
+//! The report: what was measured and whether the table may be shared. `report.json` is this, as
+//! JSON.
 //!
 //! A report says nothing of clocks, machines or paths: the same tables give the same bytes.
 
