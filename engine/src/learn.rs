@@ -1,1 +1,17 @@
 //! Training state: flat parameters, AdamW, snapshots, numerics class.
+//!
+//! A model that learns by gradients gives a [`run::Learner`]: its parameters, its loss at a step,
+//! its held-out loss. [`run::Run`] does the rest: steps, moving averages, early stopping, snapshots.
+//! Nothing here draws from libtorch's own generator and nothing reads the clock.
+
+pub(crate) mod adamw;
+pub(crate) mod constants;
+pub(crate) mod container;
+pub(crate) mod flat;
+pub(crate) mod numerics;
+pub(crate) mod pace;
+pub(crate) mod run;
+pub(crate) mod schedule;
+pub(crate) mod torch;
+
+pub use numerics::numerics_class;

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a table in memory | [`table`] |
 //! | the canonical dataset folder | [`dataset`] |
+//! | ids and texts, made anew | [`generated`] |
 //! | readers: CSV, Parquet, JSON lines, Excel | [`ingest`] |
 //! | profile of a table | [`profile`] |
 //! | counter-based random numbers | [`random`] |
@@ -17,6 +18,7 @@
 
 pub mod dataset;
 pub mod export;
+pub mod generated;
 pub mod ingest;
 pub mod learn;
 pub mod measure;

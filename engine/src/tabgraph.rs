@@ -1,1 +1,92 @@
-//! The flagship model.
+//! The flagship: a tokenizer and diffusion over tokens.
+//!
+//! Numbers become Gaussians by rank, categories become points on a sphere that are learned with the
+//! denoiser; one residual net removes noise from all tokens of a row together (EDM, Karras et al.,
+//! 2022; categories by score interpolation, Mueller et al., CDTD, ICLR 2025). Sampling takes about ten
+//! evaluations of a multistep solver, then marginals are restored by rank and by calibrated shares.
+//!
+//! | to find | open |
+//! |---|---|
+//! | every constant | `config` |
+//! | cells to tokens and back | `tokenizer` |
+//! | the nets | `denoiser` |
+//! | loss of a step | `loss` |
+//! | noise to rows | `sampler` |
+//! | shares of frequent values | `calibrate` |
+//! | how long to train | `plan` |
+//! | the file of a trained model | `model_file` |
+
+mod batch;
+mod calibrate;
+mod config;
+mod denoiser;
+mod learner;
+mod model_file;
+mod plan;
+mod sampler;
+mod tokenizer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tgs_protocol::{
+    engine::{EngineError, Trainer},
+    model::{TrainPlan, TrainingLength},
+    progress::Watch,
+    report::Curve,
+};
+
+use crate::{learn::run::Run, model::Generator, table::Table};
+
+/// Resolves every constant and the number of steps; measures speed when a budget is given.
+///
+/// # Errors
+/// `UnknownConstant` for an override that is not a constant or out of range; `TooFewRows`.
+pub fn plan(
+    train: &Table,
+    holdout: &Table,
+    length: TrainingLength,
+    overrides: &Map<String, Value>,
+    seed: u64,
+    threads: u32,
+    watch: &dyn Watch,
+) -> Result<TrainPlan, EngineError> {
+    plan::plan(train, holdout, length, overrides, (seed, threads), watch)
+}
+
+/// Begins a training run, or goes on from a snapshot.
+///
+/// # Errors
+/// `CheckpointCorrupt` when the snapshot is damaged or belongs to another run.
+pub fn trainer(
+    train: &Table,
+    holdout: &Table,
+    plan: &TrainPlan,
+    seed: u64,
+    threads: u32,
+    resume: Option<&[u8]>,
+) -> Result<Box<dyn Trainer>, EngineError> {
+    let config = crate::learn::constants::read(plan.config.clone())?;
+    let learner = learner::TabgraphLearner::new(train, holdout, config, plan.steps, seed)?;
+    let stopping = learner.stopping();
+    Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
+}
+
+/// Opens a model for sampling.
+///
+/// # Errors
+/// `CheckpointCorrupt` when the bytes are not what [`Trainer::finish`] gave.
+pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
+    Ok(Arc::new(model_file::open(model)?))
+}
+
+/// Loss by training step, from a model file.
+///
+/// # Errors
+/// As [`generator`].
+pub fn curves(model: &[u8]) -> Result<Vec<Curve>, EngineError> {
+    model_file::curves(model)
+}

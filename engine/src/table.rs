@@ -3,6 +3,10 @@
 //! Kinds and formats are agreed once, at ingest; source, model and synthetic output share the same
 //! [`ColumnSpec`]s, so a synthetic table is the same type as a real one.
 
+pub mod cell;
+pub mod ipc;
+pub mod moment;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array, StringArray, UInt32Array};

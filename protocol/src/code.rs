@@ -72,6 +72,7 @@ codes! {
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";
+    "JOB-0004" => Interrupted, 130, Later, "The job was interrupted and can be resumed.";
     "GATE-0001" => Withheld, 3, Never, "A blocking gate failed, so the table was not released.";
     "DATA-0001" => SourceUnreadable, 4, Never, "The source file cannot be opened or read.";
     "DATA-0002" => EmptySource, 4, Never, "The source holds no header or no rows.";
@@ -87,6 +88,7 @@ codes! {
     "DATA-0010" => TablesDiffer, 4, Never, "Two tables that must share columns do not.";
     "DATA-0011" => SourceChanged, 4, Never,
         "The source file changed while the job was interrupted.";
+    "DATA-0012" => ModelUnreadable, 4, Never, "The file is not a model, or it is damaged.";
     "STORE-0001" => DataFolderInUse, 5, Later, "Another process works in this data folder.";
     "STORE-0002" => StoreCorrupt, 5, Never, "The store of the data folder is damaged.";
     "STORE-0003" => DiskFull, 5, Mended, "The disk is full.";
@@ -94,6 +96,7 @@ codes! {
     "STORE-0005" => CheckpointCorrupt, 5, Never, "A checkpoint does not match its digest.";
     "STORE-0006" => StoreTooNew, 5, Never, "The data folder was written by a newer version.";
     "STORE-0007" => Overtaken, 5, Later, "Another owner holds the job now.";
+    "STORE-0008" => StoreSilent, 5, Later, "The store did not answer in time.";
     "DEV-0001" => DeviceFailed, 6, Later, "The compute device failed.";
     "DEV-0002" => OutOfMemory, 6, Later, "The device or the machine ran out of memory.";
     "TGS-0001" => Internal, 1, Never, "A fault of ours: please report it.";

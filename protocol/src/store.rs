@@ -130,6 +130,9 @@ pub enum ArtifactName {
 }
 
 impl ArtifactName {
+    /// What outlives a job: nothing of the source's rows, nothing half done.
+    pub const KEPT_AFTER_END: &'static [Self] = &[Self::Profile, Self::Model, Self::Report];
+
     /// Folder name.
     pub const fn as_str(self) -> &'static str {
         match self {

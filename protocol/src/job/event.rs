@@ -36,6 +36,8 @@ pub enum JobEvent {
     Judged(ReportFacts),
     /// Everything asked for stands where it was asked for.
     Delivered,
+    /// Something came up that a user should know, such as a change of numerics class.
+    Noticed(String),
     /// The running work of this stage failed, and nothing of it runs any more.
     StageFailed(Failure),
     /// The row could not be written, for another reason than a later epoch.

@@ -107,6 +107,10 @@ impl Job {
                 vec![self.save()]
             }
             (_, JobEvent::ChunkSealed(chunk)) => self.chunk_sealed(now, chunk),
+            (_, JobEvent::Noticed(what)) => {
+                self.row.log(now, what.clone());
+                vec![self.save(), JobAction::Tell(Tidings::Notice(what))]
+            }
             (Hold::Working(work), result) if work.is_answered_by(&result) => {
                 self.stage_done(now, result)
             }

@@ -1,0 +1,149 @@
+//! Everything that changes a file goes through this port, so that tests can fail, stop or lose any
+//! single step of it. The methods given here are the real thing; a test overrides them.
+//!
+//! The commit protocol of every file: written under a temporary name, synced, renamed, the folder
+//! synced. Files and folders of the store are for their owner only: they hold private data.
+
+pub mod power_cut;
+pub mod stepped;
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+/// Permissions of files in the store.
+const FILE_MODE: u32 = 0o600;
+/// Permissions of folders in the store.
+const FOLDER_MODE: u32 = 0o700;
+
+/// Who may read a new file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner.
+    Owner,
+    /// Whoever the user's settings (umask) permit: for files a user asked for.
+    AsUsual,
+}
+
+/// The acts that change a file system.
+pub trait Disk: fmt::Debug + Send + Sync {
+    /// Makes one folder; it must not exist.
+    fn make_folder(&self, folder: &Path, readers: Readers) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        if readers == Readers::Owner {
+            builder.mode(FOLDER_MODE);
+        }
+        builder.create(folder)
+    }
+    /// Makes an empty file, or empties the one of this name, and opens it.
+    fn create(&self, file: &Path, readers: Readers) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        if readers == Readers::Owner {
+            options.mode(FILE_MODE);
+        }
+        options.open(file)
+    }
+    /// Writes all of these bytes at this place; `path` is the name that `file` was opened by.
+    fn write(&self, file: &File, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let _ = path;
+        file.write_all_at(bytes, offset)
+    }
+    /// Shortens or lengthens a file; what is new is zero.
+    fn set_len(&self, file: &File, path: &Path, len: u64) -> io::Result<()> {
+        let _ = path;
+        file.set_len(len)
+    }
+    /// Returns when the file's bytes survive a power cut.
+    fn sync(&self, file: &File, path: &Path) -> io::Result<()> {
+        let _ = path;
+        file.sync_all()
+    }
+    /// Returns when the names in a folder survive a power cut.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+    /// Gives another name, in place of what has that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+    /// Removes a file.
+    fn remove_file(&self, file: &Path) -> io::Result<()> {
+        fs::remove_file(file)
+    }
+    /// Removes an empty folder.
+    fn remove_folder(&self, folder: &Path) -> io::Result<()> {
+        fs::remove_dir(folder)
+    }
+    /// Keeps a file or folder that others made for its owner.
+    fn keep_private(&self, path: &Path) -> io::Result<()> {
+        let mode = if path.is_dir() { FOLDER_MODE } else { FILE_MODE };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode))
+    }
+}
+
+/// The file system of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {}
+
+/// Makes a folder and all above it that are missing; they survive a power cut.
+pub fn make_folders(disk: &dyn Disk, folder: &Path, readers: Readers) -> io::Result<()> {
+    if folder.as_os_str().is_empty() || folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
+    if let Some(above) = above {
+        make_folders(disk, above, readers)?;
+    }
+    match disk.make_folder(folder, readers) {
+        // Another thread was faster; both sync.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        made => made?,
+    }
+    disk.sync_folder(above.unwrap_or(Path::new(".")))
+}
+
+/// Writes a whole file under this name and syncs it; its name is not durable yet.
+pub fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = disk.create(path, Readers::Owner)?;
+    disk.write(&file, path, 0, bytes)?;
+    disk.sync(&file, path)
+}
+
+/// Renames, and returns when both folders survive a power cut.
+pub fn rename_durably(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()> {
+    disk.rename(from, to)?;
+    let (left, entered) = (from.parent(), to.parent());
+    if let Some(entered) = entered {
+        disk.sync_folder(entered)?;
+    }
+    match left.filter(|left| Some(*left) != entered) {
+        Some(left) => disk.sync_folder(left),
+        None => Ok(()),
+    }
+}
+
+/// Removes a file or a folder with all in it; nothing there is fine.
+pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    let gone_is_fine = |done: io::Result<()>| match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    };
+    let facts = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        facts => facts?,
+    };
+    if !facts.is_dir() {
+        return gone_is_fine(disk.remove_file(path));
+    }
+    for entry in fs::read_dir(path)? {
+        remove_tree(disk, &entry?.path())?;
+    }
+    gone_is_fine(disk.remove_folder(path))
+}

@@ -1,0 +1,177 @@
+//! Artifacts: folders that appear whole or not at all.
+//!
+//! A holder fills a staged folder; sealing syncs it, writes `sealed.json` into it (every file with
+//! size and digest) and gives it its name. An earlier version steps aside first and is removed last;
+//! if the process dies between, opening the data folder puts it back (`recover.rs`).
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tgs_protocol::{
+    digest::Digest,
+    id::JobId,
+    lease::Lease,
+    store::{ArtifactName, ArtifactStore, Sealed, StoreError},
+};
+
+use crate::{
+    blocking::blocking,
+    content::{self, FileFacts},
+    deliver,
+    disk::{Disk, Readers, remove_tree, rename_durably, write_file},
+    embedded::{
+        Embedded,
+        layout::{JobFolder, SEALED_FILE},
+        ledger::Commit,
+    },
+    fault,
+    fence::{self, Fenced},
+};
+
+/// `sealed.json`: what was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SealedRecord {
+    digest: Digest,
+    files: Vec<FileFacts>,
+}
+
+#[async_trait]
+impl ArtifactStore for Embedded {
+    async fn stage(&self, lease: &Lease, name: ArtifactName) -> Result<PathBuf, StoreError> {
+        blocking(|| self.stage_artifact(lease, name))
+    }
+
+    async fn seal(&self, lease: &Lease, name: ArtifactName) -> Result<Sealed, StoreError> {
+        blocking(|| self.seal_artifact(lease, name))
+    }
+
+    async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
+        blocking(|| {
+            let path = self.layout().job(job)?.artifact(name);
+            Ok(is_whole(&path).then_some(path))
+        })
+    }
+
+    async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError> {
+        blocking(|| deliver::deliver(self.disk(), from, to))
+    }
+
+    async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
+        blocking(|| self.sweep_job(job, keep))
+    }
+}
+
+impl Embedded {
+    fn stage_artifact(&self, lease: &Lease, name: ArtifactName) -> Result<PathBuf, StoreError> {
+        let folder = self.layout().job(&lease.job)?;
+        self.ledger().is_newest(lease)?.or_refused(&lease.job)?;
+        let staging = folder.staging();
+        self.make_folders(&staging)?;
+        let path = folder.staged(lease, name);
+        let fenced = self.ledger().write_fenced(lease, |_| {
+            let cannot = |error| fault::on_file("prepare", &path, error);
+            let attempt = format!("{}.e", name.as_str());
+            for entry in fs::read_dir(&staging).map_err(cannot)? {
+                let entry = entry.map_err(cannot)?;
+                if entry.file_name().to_string_lossy().starts_with(&attempt) {
+                    remove_tree(self.disk(), &entry.path()).map_err(cannot)?;
+                }
+            }
+            self.disk().make_folder(&path, Readers::Owner).map_err(cannot)?;
+            Ok(Commit::Leave(()))
+        })?;
+        fenced.or_refused(&lease.job)?;
+        Ok(path)
+    }
+
+    fn seal_artifact(&self, lease: &Lease, name: ArtifactName) -> Result<Sealed, StoreError> {
+        let folder = self.layout().job(&lease.job)?;
+        if let Fenced::Overtaken(by) = self.ledger().is_newest(lease)? {
+            return Ok(Sealed::Overtaken { by });
+        }
+        let staged = folder.staged(lease, name);
+        if !staged.is_dir() {
+            return Err(fence::not_staged(&lease.job, name));
+        }
+        let digest = complete(self.disk(), &staged)
+            .map_err(|error| fault::on_file("seal", &staged, error))?;
+        let fenced = self.ledger().write_fenced(lease, |_| {
+            take_the_name(self.disk(), &folder, &staged, name)
+                .map_err(|error| fault::on_file("seal", &folder.artifact(name), error))?;
+            Ok(Commit::Leave(()))
+        })?;
+        Ok(match fenced {
+            Fenced::Held(()) => Sealed::Done(digest),
+            Fenced::Overtaken(by) => Sealed::Overtaken { by },
+        })
+    }
+}
+
+/// Whether a folder holds every file that was sealed in it, by name and size. Digests are not read
+/// again: a dataset may be large, and a sealed folder was synced before it got its name.
+pub(super) fn is_whole(folder: &Path) -> bool {
+    let Ok(bytes) = fs::read(folder.join(SEALED_FILE)) else { return false };
+    let Ok(record) = serde_json::from_slice::<SealedRecord>(&bytes) else { return false };
+    let is_there = |file: &FileFacts| {
+        let facts = fs::metadata(folder.join(&file.name));
+        facts.is_ok_and(|facts| facts.is_file() && facts.len() == file.size.get())
+    };
+    content::digest(&record.files) == record.digest && record.files.iter().all(is_there)
+}
+
+/// Makes all that was staged durable and private, and writes the record of it.
+fn complete(disk: &dyn Disk, staged: &Path) -> std::io::Result<Digest> {
+    // A record left by an earlier try of this seal is no part of the content.
+    remove_tree(disk, &staged.join(SEALED_FILE))?;
+    let files = content::of_folder(staged)?;
+    for file in &files {
+        let path = staged.join(&file.name);
+        disk.keep_private(&path)?;
+        disk.sync(&fs::File::open(&path)?, &path)?;
+    }
+    sync_folders_below(disk, staged)?;
+    let record = SealedRecord { digest: content::digest(&files), files };
+    write_file(disk, &staged.join(SEALED_FILE), &serde_json::to_vec_pretty(&record)?)?;
+    disk.sync_folder(staged)?;
+    Ok(record.digest)
+}
+
+fn sync_folders_below(disk: &dyn Disk, folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            disk.keep_private(&entry.path())?;
+            sync_folders_below(disk, &entry.path())?;
+            disk.sync_folder(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Old aside, new in, old away. Each step is durable before the next begins.
+fn take_the_name(
+    disk: &dyn Disk,
+    folder: &JobFolder,
+    staged: &Path,
+    name: ArtifactName,
+) -> std::io::Result<()> {
+    let (sealed, aside) = (folder.artifact(name), folder.aside(name));
+    if sealed.exists() {
+        remove_tree(disk, &aside)?;
+        rename_durably(disk, &sealed, &aside)?;
+    }
+    if let Err(error) = rename_durably(disk, staged, &sealed) {
+        // The earlier version is still the sealed one: put it back, as opening would.
+        if !sealed.exists() && aside.exists() {
+            let _ = disk.rename(&aside, &sealed);
+        }
+        return Err(error);
+    }
+    // Opening removes what cannot be removed now; the seal stands.
+    let _ = remove_tree(disk, &aside);
+    Ok(())
+}

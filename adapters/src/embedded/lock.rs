@@ -1,0 +1,57 @@
+//! One process per data folder: an operating system lock on `<home>/lock`, which a killed process
+//! cannot leave behind. The file holds the process id, for people.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use tgs_protocol::{code::Code, store::StoreError};
+
+use crate::{embedded::layout::Layout, fault};
+
+/// The held lock; released when dropped, or by the operating system when the process ends.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// Takes the lock, or says who has it.
+    ///
+    /// # Errors
+    /// [`Code::DataFolderInUse`] if another process (or this one) has it, [`Code::CannotWrite`].
+    pub fn take(layout: &Layout) -> Result<Self, StoreError> {
+        let path = layout.lock();
+        let cannot = |error| fault::on_file("lock", &path, error);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = options.open(&path).map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(layout.home(), &path)),
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        }
+        file.set_len(0).map_err(cannot)?;
+        file.rewind().map_err(cannot)?;
+        // Only people read it: a full disk must not keep anyone out of their data.
+        let _ = writeln!(file, "{}", std::process::id());
+        Ok(Self { _file: file })
+    }
+}
+
+fn in_use(home: &Path, path: &Path) -> StoreError {
+    let mut text = String::new();
+    let _ = fs::File::open(path).and_then(|file| file.take(32).read_to_string(&mut text));
+    let holder = match text.trim().parse::<u32>() {
+        Ok(pid) => format!("process {pid}"),
+        Err(_) => "another process".to_owned(),
+    };
+    let message = format!(
+        "open data folder {}: {holder} works in it; wait for it, or choose another folder",
+        home.display()
+    );
+    StoreError::new(Code::DataFolderInUse, message)
+}

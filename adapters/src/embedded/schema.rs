@@ -1,0 +1,73 @@
+//! Which shape the tables have, and how an older shape becomes the present one.
+
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase, TableDefinition, WriteTransaction};
+use tgs_protocol::{code::Code, store::StoreError};
+
+use crate::{
+    embedded::{
+        ledger::{CHUNKS, JOBS, LEASES},
+        trouble::Trouble,
+    },
+    fault,
+};
+
+/// The shape this version writes. Raise it with every change that an older version would misread,
+/// and add the step to [`MIGRATIONS`].
+pub const SCHEMA_VERSION: u64 = 1;
+
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+const VERSION_KEY: &str = "schema_version";
+
+/// One step from a shape to the next.
+type Migration = fn(&WriteTransaction) -> Result<(), Trouble>;
+
+/// `MIGRATIONS[v - 1]` turns shape `v` into shape `v + 1`.
+const MIGRATIONS: &[Migration] = &[];
+const _: () = assert!(MIGRATIONS.len() as u64 + 1 == SCHEMA_VERSION);
+
+/// All tables, empty, in the present shape.
+pub fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    transaction.open_table(JOBS)?;
+    transaction.open_table(LEASES)?;
+    transaction.open_table(CHUNKS)?;
+    transaction.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
+    Ok(())
+}
+
+/// Migrates an older store in one transaction; refuses a newer one.
+pub fn bring_up_to_date(database: &Database, path: &Path) -> Result<(), Trouble> {
+    let found = version_of(database, path)?;
+    if found > SCHEMA_VERSION {
+        let message = format!(
+            "open {}: it has schema {found}, this version knows {SCHEMA_VERSION}; \
+             use the newer version of tgs that wrote it",
+            path.display()
+        );
+        return Err(StoreError::new(Code::StoreTooNew, message).into());
+    }
+    if found == SCHEMA_VERSION {
+        return Ok(());
+    }
+    let transaction = database.begin_write()?;
+    for (migrate, from) in MIGRATIONS.iter().zip(1..) {
+        if from >= found {
+            migrate(&transaction)?;
+        }
+    }
+    transaction.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn version_of(database: &Database, path: &Path) -> Result<u64, Trouble> {
+    let version = database.begin_read()?.open_table(META)?.get(VERSION_KEY)?;
+    match version.map(|version| version.value()) {
+        Some(version) if version > 0 => Ok(version),
+        _ => {
+            let what = "it does not say which schema it has";
+            Err(fault::damaged(Code::StoreCorrupt, what, path).into())
+        }
+    }
+}

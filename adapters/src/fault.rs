@@ -1,0 +1,39 @@
+//! From what the operating system says to errors that users can act upon: code, act, place, remedy.
+
+use std::{io, path::Path};
+
+use tgs_protocol::{code::Code, store::StoreError};
+
+/// A failed act on a file.
+pub fn on_file(act: &str, path: &Path, error: io::Error) -> StoreError {
+    let (code, remedy) = if is_full(&error) {
+        (Code::DiskFull, "make room there, then resume")
+    } else {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                (Code::CannotWrite, "give this user the right to write there, then resume")
+            }
+            io::ErrorKind::NotFound => {
+                (Code::CannotWrite, "put back the folder that is gone, then resume")
+            }
+            _ => (Code::CannotWrite, "check that disk, then resume"),
+        }
+    };
+    StoreError::because(code, format!("{act} {}: {error}; {remedy}", path.display()), error)
+}
+
+/// A file of the store that is missing, short or altered.
+pub fn damaged(code: Code, what: &str, path: &Path) -> StoreError {
+    let remedy = "restore the data folder from a copy, or cancel the job and submit it again";
+    StoreError::new(code, format!("read {}: {what}; {remedy}", path.display()))
+}
+
+/// A fault of ours.
+pub fn internal(message: impl Into<String>) -> StoreError {
+    StoreError::new(Code::Internal, message.into())
+}
+
+/// Whether the disk or the user's share of it is full.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

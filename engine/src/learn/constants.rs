@@ -1,0 +1,149 @@
+//! Constants of a model: defaults, merged with what the user set, checked key by key.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use tgs_protocol::{code::Code, engine::EngineError};
+
+/// The values a numeric constant may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bound {
+    /// Its key.
+    pub key: &'static str,
+    /// Smallest valid value.
+    pub least: f64,
+    /// Largest valid value.
+    pub most: f64,
+}
+
+/// `defaults` with `overrides` laid over them.
+///
+/// # Errors
+/// `UnknownConstant`: a key that is not a constant (names the nearest one), a value of another type,
+/// a number outside its bound (names the nearest valid value).
+pub(crate) fn resolve<C: Serialize + DeserializeOwned>(
+    defaults: &C,
+    overrides: &Map<String, Value>,
+    bounds: &[Bound],
+) -> Result<C, EngineError> {
+    let Ok(Value::Object(mut merged)) = serde_json::to_value(defaults) else {
+        return Err(EngineError::new(Code::Internal, "constants are not a record"));
+    };
+    for (key, value) in overrides {
+        let Some(known) = merged.get(key) else {
+            return Err(unknown(key, merged.keys()));
+        };
+        let value = fitting(known, value);
+        within(key, &value, bounds)?;
+        let mut trial = merged.clone();
+        trial.insert(key.clone(), value);
+        // One key at a time, so that the message names the one that does not fit.
+        serde_json::from_value::<C>(Value::Object(trial.clone())).map_err(|error| {
+            let message = format!("set constant `{key}`: {error}; its default is {known}");
+            EngineError::because(Code::UnknownConstant, message, error)
+        })?;
+        merged = trial;
+    }
+    read(Value::Object(merged))
+}
+
+/// Reads constants that were resolved before.
+pub(crate) fn read<C: DeserializeOwned>(config: Value) -> Result<C, EngineError> {
+    serde_json::from_value(config).map_err(|error| {
+        let message = format!("read the constants of the plan: {error}; plan the job again");
+        EngineError::because(Code::UnknownConstant, message, error)
+    })
+}
+
+/// A whole number where the default has a fraction, and the other way round, is what was meant.
+fn fitting(known: &Value, given: &Value) -> Value {
+    match (known.is_f64(), known.is_u64(), given.as_f64()) {
+        (true, _, Some(number)) => Value::from(number),
+        (_, true, Some(number)) if number >= 0.0 && number.fract() == 0.0 && number < 1e15 => {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole")]
+            Value::from(number as u64)
+        }
+        _ => given.clone(),
+    }
+}
+
+fn within(key: &str, value: &Value, bounds: &[Bound]) -> Result<(), EngineError> {
+    let (Some(bound), Some(number)) =
+        (bounds.iter().find(|bound| bound.key == key), value.as_f64())
+    else {
+        return Ok(());
+    };
+    if number >= bound.least && number <= bound.most {
+        return Ok(());
+    }
+    let nearest = number.clamp(bound.least, bound.most);
+    let message = format!(
+        "set constant `{key}` to {value}: valid is {} to {}; the nearest valid value is {nearest}",
+        bound.least, bound.most
+    );
+    Err(EngineError::new(Code::UnknownConstant, message))
+}
+
+fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> EngineError {
+    let mut known: Vec<&String> = known.collect();
+    known.sort_by_key(|name| (edits(key, name), (*name).clone()));
+    let nearest = known.first().map_or("", |name| name.as_str());
+    let all = known.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+    let message =
+        format!("set constant `{key}`: there is none of this name; did you mean `{nearest}`? ({all})");
+    EngineError::new(Code::UnknownConstant, message)
+}
+
+/// Letters to insert, delete or change (Levenshtein, 1966).
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (at, letter) in from.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = at + 1;
+        for (column, other) in to.iter().enumerate() {
+            let kept = corner + usize::from(letter != *other);
+            corner = row[column + 1];
+            row[column + 1] = kept.min(corner + 1).min(row[column] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Some3 {
+        width: usize,
+        dropout: f64,
+        deep: bool,
+    }
+
+    fn check(overrides: &Value) -> Result<Some3, String> {
+        let defaults = Some3 { width: 256, dropout: 0.0, deep: false };
+        let bounds = [Bound { key: "width", least: 16.0, most: 4096.0 }];
+        resolve(&defaults, overrides.as_object().expect("a record"), &bounds)
+            .map_err(|error| format!("{:?}: {error}", error.code()))
+    }
+
+    #[test]
+    fn merges_and_refuses() {
+        let merged = check(&json!({"width": 64.0, "dropout": 1}));
+        assert_eq!(merged, Ok(Some3 { width: 64, dropout: 1.0, deep: false }));
+        for (overrides, part) in [
+            (json!({"widht": 64}), "did you mean `width`?"),
+            (json!({"width": 5}), "the nearest valid value is 16"),
+            (json!({"width": 99999}), "the nearest valid value is 4096"),
+            (json!({"deep": "yes"}), "set constant `deep`"),
+            (json!({"width": -3.5}), "nearest valid value is 16"),
+        ] {
+            let refusal = check(&overrides).expect_err("must be refused");
+            assert!(refusal.contains(part) && refusal.contains("UnknownConstant"), "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Which bits this machine computes: the digest of a fixed small training.
+//!
+//! Processors of different families sum matrix products in different orders, and so does another
+//! number of threads. A node measures its class once at boot; a job goes on where the class is equal.
+
+use tch::{Kind, Tensor};
+use tgs_protocol::{
+    digest::Digest,
+    engine::{EngineError, NumericsClass},
+};
+
+use super::{
+    adamw::{Moments, Rule},
+    flat::{Begin, Layout, Leaves, Slot},
+    torch::{Torch, failed, matrix, use_threads, values},
+};
+use crate::random::{Purpose, Stream};
+
+const SEED: u64 = 1;
+const STEPS: u64 = 6;
+const ROWS: usize = 1024;
+/// Inputs, width, inner width: the shapes of the flagship's denoiser.
+const SHAPE: [usize; 3] = [120, 256, 512];
+
+/// Measures which bits this machine computes with so many threads.
+///
+/// # Errors
+/// `DeviceFailed` or `OutOfMemory` when the small training itself fails.
+pub fn numerics_class(threads: u32) -> Result<NumericsClass, EngineError> {
+    use_threads(threads);
+    let numbers = train().map_err(failed("measure the numerics class"))?;
+    let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+    Ok(NumericsClass(format!("cpu-{}", &Digest::of(&bytes).short())))
+}
+
+struct Net {
+    first: [Slot; 2],
+    norm: [Slot; 2],
+    up: [Slot; 2],
+    down: [Slot; 2],
+    last: [Slot; 2],
+}
+
+fn train() -> Torch<Vec<f32>> {
+    let (layout, net) = build();
+    let mut moments = Moments::new(&layout.first_values(SEED))?;
+    let mut rule = Rule {
+        active: 0..layout.len(),
+        rate: 2e-3,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-8,
+        weight_decay: 1e-5,
+        clip_norm: 1.0,
+        average_decay: 0.9,
+        age: 0,
+    };
+    for step in 0..STEPS {
+        rule.age = step;
+        let mut rows = vec![0.0_f32; ROWS * SHAPE[0]];
+        Stream::new(SEED, Purpose::TrainNoise, step).fill_normal(&mut rows);
+        let rows = matrix(&rows, SHAPE[0])?;
+        let leaf = moments.leaf(&rule.active)?;
+        let loss = net.loss(&layout.split(&leaf, &rule.active)?, &rows)?;
+        let gradient = Tensor::f_run_backward(&[&loss], &[&leaf], false, false)?;
+        moments.step(&gradient[0], &rule)?;
+    }
+    let mut numbers = values(&moments.params)?;
+    numbers.extend(values(&moments.average)?);
+    Ok(numbers)
+}
+
+fn build() -> (Layout, Net) {
+    let mut layout = Layout::default();
+    let [inputs, width, inner] = SHAPE;
+    let mut linear = |from, to| {
+        let weight = layout.add("weight", &[to, from], Begin::linear(from));
+        [weight, layout.add("bias", &[to], Begin::linear(from))]
+    };
+    let (first, up, down) = (linear(inputs, width), linear(width, inner), linear(inner, width));
+    let last = linear(width, inputs);
+    let norm =
+        [layout.add("norm", &[width], Begin::Ones), layout.add("norm", &[width], Begin::Zeros)];
+    (layout, Net { first, norm, up, down, last })
+}
+
+impl Net {
+    /// Error of rebuilding the rows and the surprise of their largest cell: every kernel of a step.
+    fn loss(&self, leaves: &Leaves, rows: &Tensor) -> Torch<Tensor> {
+        let linear = |x: &Tensor, [weight, bias]: [Slot; 2]| {
+            x.f_linear(leaves.get(weight), Some(leaves.get(bias)))
+        };
+        let wave = rows.f_sin()?.f_add(&rows.f_cos()?)?.f_mul_scalar(0.1)?;
+        let h = linear(&rows.f_add(&wave)?, self.first)?;
+        let [gain, shift] = self.norm.map(|slot| leaves.get(slot));
+        let size = [SHAPE[1] as i64];
+        let inner = h.f_layer_norm(size, Some(gain), Some(shift), 1e-5, false)?;
+        let inner = linear(&linear(&inner, self.up)?.f_silu()?, self.down)?;
+        let out = linear(&h.f_add(&inner)?, self.last)?;
+        let surprise = out.f_log_softmax(1, Kind::Float)?;
+        let largest = rows.f_argmax(1, true)?;
+        let surprise = surprise.f_gather(1, &largest, false)?.f_mean(Kind::Float)?;
+        out.f_sub(rows)?.f_square()?.f_mean(Kind::Float)?.f_sub(&surprise)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn class_is_stable_beside_other_threads() {
+        let one = numerics_class(1).expect("measures");
+        std::thread::scope(|scope| {
+            let busy = scope.spawn(|| numerics_class(2).expect("measures"));
+            let again = scope.spawn(|| numerics_class(1).expect("measures"));
+            assert_eq!(again.join().expect("ends"), one);
+            let two = busy.join().expect("ends");
+            assert_eq!(numerics_class(2).expect("measures"), two);
+        });
+    }
+}

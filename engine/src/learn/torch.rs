@@ -1,0 +1,52 @@
+//! The border to libtorch: errors become ours, threads are set for the thread that computes.
+
+use tch::{TchError, Tensor};
+use tgs_protocol::{code::Code, engine::EngineError};
+
+/// What a libtorch call gives.
+pub(crate) type Torch<T> = Result<T, TchError>;
+
+/// Turns an error of libtorch into one of ours; `act` says what was being done.
+pub(crate) fn failed(act: &'static str) -> impl Fn(TchError) -> EngineError {
+    move |error| {
+        let text = error.to_string();
+        let starved = text.contains("out of memory") || text.contains("not enough memory");
+        let code = if starved || text.contains("allocate memory") {
+            Code::OutOfMemory
+        } else {
+            Code::DeviceFailed
+        };
+        let remedy = match code {
+            Code::OutOfMemory => "lower `batch` or `width`, or free memory",
+            _ => "try again; if it fails again, run on another machine",
+        };
+        EngineError::because(code, format!("{act} on the compute device failed: {remedy}"), error)
+    }
+}
+
+/// Makes libtorch compute with `threads` threads when called from this thread.
+///
+/// OpenMP keeps the number per calling thread, but libtorch's first parallel call on a thread
+/// copies a number that is global to the process. Asking for the number triggers that copy; the
+/// second call then sets what stays.
+pub(crate) fn use_threads(threads: u32) {
+    let wanted = i32::try_from(threads.max(1)).unwrap_or(1);
+    tch::set_num_threads(wanted);
+    let _ = tch::get_num_threads();
+    tch::set_num_threads(wanted);
+}
+
+/// A matrix of `columns` columns from values in row order.
+pub(crate) fn matrix(values: &[f32], columns: usize) -> Torch<Tensor> {
+    let columns = columns.max(1) as i64;
+    Tensor::f_from_slice(values)?.f_view([values.len() as i64 / columns, columns])
+}
+
+/// The values of a tensor of single precision, in row order.
+pub(crate) fn values(tensor: &Tensor) -> Torch<Vec<f32>> {
+    let flat = tensor.f_contiguous()?;
+    let mut out = vec![0.0_f32; flat.numel()];
+    let count = out.len();
+    flat.f_copy_data(&mut out, count)?;
+    Ok(out)
+}

@@ -1,0 +1,223 @@
+//! Every constant of the flagship, with its default and the values it may take.
+
+use serde::{Deserialize, Serialize};
+
+use crate::learn::constants::Bound;
+
+/// Constants of the flagship. Resolved once, by the plan; the model file keeps them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TabgraphConfig {
+    /// Shape of the denoiser: `mlp` (residual blocks of one width) or `unet` (narrowing, then widening,
+    /// with skips).
+    pub denoiser: DenoiserShape,
+    /// Width of the trunk.
+    pub width: usize,
+    /// Residual blocks (`mlp`), or levels down and up (`unet`).
+    pub blocks: usize,
+    /// Inner width of a block over its width.
+    pub expansion: usize,
+    /// Numbers in the embedding of a category.
+    pub embedding: usize,
+    /// Sine and cosine of the noisy numbers at so many octaves are given beside them.
+    pub octaves: usize,
+    /// The denoiser also sees its own last answer (Chen et al., "Analog bits", 2023).
+    pub self_conditioning: bool,
+    /// Share of inner activations set to zero in training.
+    pub dropout: f64,
+    /// How numbers become tokens.
+    pub normalisation: Normalisation,
+    /// Numbers below this quantile and above its mirror image are drawn in to it; 0: none.
+    pub clip_quantile: f64,
+    /// Numbers are brought back by rank within the chunk; else by the inverse of the normalisation.
+    pub rank_map: bool,
+    /// A number that holds more than this share of its column is a category as well.
+    pub atom_share: f64,
+    /// Columns with more such numbers have none.
+    pub atoms_max: usize,
+    /// Numeric columns with at most so many distinct values are categories only.
+    pub category_values_max: usize,
+    /// Values of a category that are learned apart; rarer ones are learned as one group and drawn
+    /// from it by frequency.
+    pub levels_max: usize,
+    /// Distinct numbers that are kept as they are; beyond, runs of neighbours are kept as intervals.
+    pub knots_max: usize,
+    /// Rows of a training step; fewer for small tables.
+    pub batch: usize,
+    /// Peak learning rate of AdamW.
+    pub learning_rate: f64,
+    /// Share of the peak that is left at the last step.
+    pub learning_rate_floor: f64,
+    /// Steps of linear warm-up.
+    pub warmup_steps: u64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Keeps AdamW's denominator from zero.
+    pub epsilon: f64,
+    /// Largest global norm of the gradient.
+    pub clip_norm: f64,
+    /// Decay of the moving average of parameters.
+    pub average_decay: f64,
+    /// Mean of ln σ in training.
+    pub noise_mean: f64,
+    /// Standard deviation of ln σ in training.
+    pub noise_deviation: f64,
+    /// Smallest σ in training.
+    pub noise_min: f64,
+    /// Largest σ in training.
+    pub noise_max: f64,
+    /// Looks at the held-out loss in a whole run.
+    pub held_out_looks: u64,
+    /// Held-out rows that are looked at.
+    pub held_out_rows: usize,
+    /// Looks without improvement before training ends; 0: never.
+    pub patience: u32,
+    /// Passes over the data that no budget exceeds (explicit steps and epochs may).
+    pub epochs_max: u64,
+    /// Steps of a default run on a table that is large enough.
+    pub default_steps: u64,
+    /// Evaluations of the denoiser per row.
+    pub evaluations: usize,
+    /// First noise level of sampling.
+    pub sigma_max: f64,
+    /// Last noise level of sampling.
+    pub sigma_min: f64,
+    /// Curvature of the noise levels in between (Karras et al., 2022).
+    pub rho: f64,
+    /// Rounds in which the shares of categories are calibrated after training; 0: not at all.
+    pub calibration_rounds: usize,
+}
+
+/// Shape of the denoiser.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DenoiserShape {
+    /// Residual blocks of one width.
+    Mlp,
+    /// Narrowing, then widening, with skips.
+    Unet,
+}
+
+/// How numbers become tokens of mean 0 and variance 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Normalisation {
+    /// Dequantised rank, then the normal quantile.
+    Quantile,
+    /// Less the mean, over the standard deviation.
+    Standard,
+    /// Dequantised rank, uniform.
+    Cdf,
+}
+
+impl Default for TabgraphConfig {
+    fn default() -> Self {
+        Self {
+            denoiser: DenoiserShape::Mlp,
+            width: 256,
+            blocks: 4,
+            expansion: 2,
+            embedding: 8,
+            octaves: 3,
+            self_conditioning: false,
+            dropout: 0.0,
+            normalisation: Normalisation::Quantile,
+            clip_quantile: 0.0,
+            rank_map: true,
+            atom_share: 0.01,
+            atoms_max: 60,
+            category_values_max: 10,
+            levels_max: 2_000,
+            knots_max: 65_536,
+            batch: 1_024,
+            learning_rate: 2e-3,
+            learning_rate_floor: 0.02,
+            warmup_steps: 100,
+            weight_decay: 1e-5,
+            beta1: 0.9,
+            beta2: 0.99,
+            epsilon: 1e-8,
+            clip_norm: 1.0,
+            average_decay: 0.999,
+            noise_mean: -0.4,
+            noise_deviation: 1.4,
+            noise_min: 2e-3,
+            noise_max: 80.0,
+            held_out_looks: 40,
+            held_out_rows: 4_096,
+            patience: 10,
+            epochs_max: 400,
+            default_steps: 10_000,
+            evaluations: 10,
+            sigma_max: 20.0,
+            sigma_min: 0.1,
+            rho: 7.0,
+            calibration_rounds: 4,
+        }
+    }
+}
+
+/// The values each numeric constant may take.
+pub(crate) const BOUNDS: &[Bound] = &[
+    bound("width", 8.0, 4096.0),
+    bound("blocks", 1.0, 32.0),
+    bound("expansion", 1.0, 8.0),
+    bound("embedding", 2.0, 64.0),
+    bound("octaves", 0.0, 8.0),
+    bound("dropout", 0.0, 0.9),
+    bound("clip_quantile", 0.0, 0.25),
+    bound("atom_share", 0.0, 1.0),
+    bound("atoms_max", 0.0, 1_000.0),
+    bound("category_values_max", 0.0, 1_000.0),
+    bound("levels_max", 2.0, 20_000.0),
+    bound("knots_max", 16.0, 1e7),
+    bound("batch", 1.0, 65_536.0),
+    bound("learning_rate", 1e-7, 1.0),
+    bound("learning_rate_floor", 0.0, 1.0),
+    bound("warmup_steps", 0.0, 1e6),
+    bound("weight_decay", 0.0, 10.0),
+    bound("beta1", 0.0, 0.999_999),
+    bound("beta2", 0.0, 0.999_999),
+    bound("epsilon", 1e-16, 1.0),
+    bound("clip_norm", 1e-6, 1e6),
+    bound("average_decay", 0.0, 0.999_999),
+    bound("noise_mean", -5.0, 5.0),
+    bound("noise_deviation", 1e-3, 5.0),
+    bound("noise_min", 1e-6, 1.0),
+    bound("noise_max", 1.0, 1e4),
+    bound("held_out_looks", 1.0, 10_000.0),
+    bound("held_out_rows", 1.0, 1e6),
+    bound("patience", 0.0, 10_000.0),
+    bound("epochs_max", 1.0, 1e9),
+    bound("default_steps", 1.0, 1e9),
+    bound("evaluations", 1.0, 1_000.0),
+    bound("sigma_max", 1.0, 1e4),
+    bound("sigma_min", 1e-4, 0.99),
+    bound("rho", 1.0, 20.0),
+    bound("calibration_rounds", 0.0, 100.0),
+];
+
+const fn bound(key: &'static str, least: f64, most: f64) -> Bound {
+    Bound { key, least, most }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_a_bound_and_every_bound_a_number() {
+        let config = serde_json::to_value(TabgraphConfig::default()).expect("a record");
+        let record = config.as_object().expect("a record");
+        for (key, value) in record.iter().filter(|(_, value)| value.is_number()) {
+            let bound = BOUNDS.iter().find(|bound| bound.key == key).expect(key);
+            let number = value.as_f64().expect("a number");
+            assert!((bound.least..=bound.most).contains(&number), "{key}");
+        }
+        assert_eq!(BOUNDS.len(), record.values().filter(|value| value.is_number()).count());
+    }
+}

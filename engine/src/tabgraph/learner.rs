@@ -1,0 +1,255 @@
+//! The flagship as a training run sees it: rows, loss, held-out loss, model file.
+
+use serde_json::Value;
+use tch::{Kind, Tensor};
+use tgs_protocol::{
+    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, report::Curve, unit::Steps,
+};
+
+use super::{
+    batch::{Batch, Draws},
+    calibrate,
+    config::TabgraphConfig,
+    denoiser::{Denoiser, Noisy},
+    model_file,
+    sampler::TabgraphSampler,
+    tokenizer::{Encoded, Tokenizer},
+};
+use crate::{
+    learn::{
+        adamw::Rule,
+        flat::{Layout, Leaves},
+        run::{Learner, Stopping},
+        schedule::{average_decay, cosine},
+        torch::{Torch, matrix},
+    },
+    random::{Purpose, Stream},
+    table::Table,
+};
+
+/// See the module.
+pub(super) struct TabgraphLearner {
+    config: TabgraphConfig,
+    tokenizer: Tokenizer,
+    denoiser: Denoiser,
+    train: Encoded,
+    holdout: Encoded,
+    held_out: Vec<Batch>,
+    steps: u64,
+    seed: u64,
+    order: Option<(u64, Vec<usize>)>,
+}
+
+impl TabgraphLearner {
+    /// Fits the tokenizer and encodes the rows.
+    ///
+    /// # Errors
+    /// `TooFewRows` below [`TRAIN_ROWS_MIN`].
+    pub(super) fn new(
+        train: &Table,
+        holdout: &Table,
+        config: TabgraphConfig,
+        steps: Steps,
+        seed: u64,
+    ) -> Result<Self, EngineError> {
+        if (train.rows() as u64) < TRAIN_ROWS_MIN {
+            let message = format!(
+                "train on {} rows: at least {TRAIN_ROWS_MIN} are needed; bring more rows",
+                train.rows()
+            );
+            return Err(EngineError::new(Code::TooFewRows, message));
+        }
+        let tokenizer = Tokenizer::fit(train, &config);
+        let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(|head| head.shares()).collect();
+        let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
+        Ok(Self {
+            train: tokenizer.encode(train),
+            holdout: tokenizer.encode(holdout),
+            held_out: Vec::new(),
+            // A table of constants, ids and texts only has nothing to learn.
+            steps: if denoiser.tokens() == 0 { 0 } else { steps.get() },
+            config,
+            tokenizer,
+            denoiser,
+            seed,
+            order: None,
+        })
+    }
+
+    /// When to look at the held-out loss.
+    pub(super) fn stopping(&self) -> Stopping {
+        let every = self.steps.div_ceil(self.config.held_out_looks).max(1);
+        Stopping { every, patience: (self.config.patience > 0).then_some(self.config.patience) }
+    }
+
+    /// Whether there is anything to learn.
+    pub(super) fn has_tokens(&self) -> bool {
+        self.denoiser.tokens() > 0
+    }
+
+    fn batches_per_epoch(&self) -> u64 {
+        (self.train.rows / self.batch_rows()).max(1) as u64
+    }
+
+    fn batch_rows(&self) -> usize {
+        self.config.batch.clamp(1, self.train.rows)
+    }
+
+    fn batch(&mut self, step: u64) -> Torch<Batch> {
+        let (epoch, at) = (step / self.batches_per_epoch(), step % self.batches_per_epoch());
+        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
+            self.order = Some((epoch, stream.permutation(self.train.rows)));
+        }
+        let order: &[usize] = self.order.as_ref().map_or(&[], |(_, order)| order);
+        let begins = usize::try_from(at).unwrap_or(0) * self.batch_rows();
+        let picked = &order[begins..begins + self.batch_rows()];
+        let mut draws = Draws::of_step(self.seed, step);
+        Batch::new(&self.tokenizer, &self.train, picked, &self.config, &mut draws, false)
+    }
+
+    /// The weighted mean of squared errors of numbers and cross-entropies of heads.
+    fn loss_of(&self, leaves: &Leaves, batch: &Batch, extras: &Extras) -> Torch<Tensor> {
+        let (numbers, heads) = (self.denoiser.numbers, self.denoiser.heads.len());
+        let table = self.denoiser.table(leaves)?;
+        let categories = match (&batch.places, &batch.embedding_noise) {
+            (Some(places), Some(noise)) => {
+                let width = (heads * self.config.embedding) as i64;
+                let clean = table.f_index_select(0, places)?.f_view([-1, width])?;
+                Some(clean.f_mul(&batch.shrink)?.f_add(noise)?)
+            }
+            _ => None,
+        };
+        let noisy = Noisy {
+            numbers: batch.numbers.as_ref(),
+            categories: categories.as_ref(),
+            last: extras.last.as_ref(),
+        };
+        let time = self.denoiser.time(leaves, &batch.log_sigma)?;
+        let answer = self.denoiser.forward(leaves, &noisy, &time, &extras.masks)?;
+        let pieces = self.denoiser.pieces(&answer)?;
+        let mut terms = Vec::with_capacity(heads + 1);
+        if let Some(targets) = &batch.targets {
+            let error = pieces[0].f_mse_loss(targets, tch::Reduction::Mean)?;
+            terms.push(error.f_mul_scalar(numbers as f64)?);
+        }
+        for (logits, levels) in pieces[1..].iter().zip(&batch.levels) {
+            let none: Option<&Tensor> = None;
+            terms.push(logits.f_cross_entropy_loss(
+                levels,
+                none,
+                tch::Reduction::Mean,
+                -100,
+                0.0,
+            )?);
+        }
+        Tensor::f_stack(&terms, 0)?.f_sum(Kind::Float)?.f_div_scalar((numbers + heads) as f64)
+    }
+
+    fn masks(&self, step: u64, rows: usize) -> Torch<Vec<Tensor>> {
+        if self.config.dropout <= 0.0 {
+            return Ok(vec![]);
+        }
+        let mut stream = Stream::new(self.seed, Purpose::Dropout, step);
+        let widths = self.denoiser.inner_widths();
+        // One byte decides one activation: the rate is kept to 1/256.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
+        let drop = (self.config.dropout * 256.0).round() as u8;
+        let keep = 256.0 / (256.0 - f32::from(drop));
+        let mask = |width: usize| {
+            let words = (rows * width).div_ceil(4);
+            let bytes = (0..words).flat_map(|_| stream.bits().to_le_bytes());
+            let cells = bytes.take(rows * width).map(|byte| if byte < drop { 0.0 } else { keep });
+            matrix(&cells.collect::<Vec<f32>>(), width)
+        };
+        widths.into_iter().map(mask).collect()
+    }
+
+    fn prepare_held_out(&mut self) -> Torch<()> {
+        let mut stream = Stream::new(self.seed, Purpose::HeldOut, 0);
+        let rows = stream.subsample(self.holdout.rows, self.config.held_out_rows);
+        for (part, picked) in rows.chunks(1024).enumerate() {
+            let mut draws = Draws::held_out(self.seed, part as u64);
+            let (tokenizer, data) = (&self.tokenizer, &self.holdout);
+            let batch = Batch::new(tokenizer, data, picked, &self.config, &mut draws, true)?;
+            self.held_out.push(batch);
+        }
+        Ok(())
+    }
+}
+
+/// What a step adds to its batch.
+#[derive(Debug, Default)]
+struct Extras {
+    masks: Vec<Tensor>,
+    last: Option<Tensor>,
+}
+
+impl Learner for TabgraphLearner {
+    fn name(&self) -> &'static str {
+        "tabgraph"
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.denoiser.layout
+    }
+
+    fn rule(&self, step: u64) -> Rule {
+        let c = &self.config;
+        let along = cosine(step, self.steps, c.warmup_steps, c.learning_rate_floor);
+        Rule {
+            active: 0..self.denoiser.layout.len(),
+            rate: c.learning_rate * along,
+            beta1: c.beta1,
+            beta2: c.beta2,
+            epsilon: c.epsilon,
+            weight_decay: c.weight_decay,
+            clip_norm: c.clip_norm,
+            average_decay: average_decay(step, c.average_decay),
+            age: step,
+        }
+    }
+
+    fn epoch(&self, step: u64) -> f64 {
+        step as f64 / self.batches_per_epoch() as f64
+    }
+
+    fn enter(&mut self, _step: u64, _average: &Tensor) -> Torch<()> {
+        if self.held_out.is_empty() && self.has_tokens() {
+            self.prepare_held_out()?;
+        }
+        Ok(())
+    }
+
+    fn loss(&mut self, leaves: &Leaves, step: u64) -> Torch<Tensor> {
+        let batch = self.batch(step)?;
+        let masks = self.masks(step, self.batch_rows())?;
+        self.loss_of(leaves, &batch, &Extras { masks, last: None })
+    }
+
+    fn held_out(&mut self, leaves: &Leaves, _step: u64) -> Torch<Option<f64>> {
+        let (mut sum, mut rows) = (0.0, 0.0);
+        for batch in &self.held_out {
+            let size = batch.shrink.size().first().copied().unwrap_or(0) as f64;
+            let loss = self.loss_of(leaves, batch, &Extras::default())?.f_double_value(&[])?;
+            (sum, rows) = (sum + loss * size, rows + size);
+        }
+        Ok((rows > 0.0).then(|| sum / rows))
+    }
+
+    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError> {
+        let mut sampler = TabgraphSampler {
+            config: self.config.clone(),
+            tokenizer: self.tokenizer.clone(),
+            denoiser: self.denoiser.clone(),
+            weights: best.to_vec(),
+            offsets: vec![0.0; self.denoiser.heads.iter().sum()],
+        };
+        calibrate::calibrate(&mut sampler)?;
+        model_file::write(&sampler, curves)
+    }
+
+    fn memory(&self) -> Value {
+        Value::Null
+    }
+}

@@ -1,0 +1,99 @@
+//! How long to train and with which constants: decided once, before the first step.
+
+use serde_json::{Map, Value};
+use tgs_protocol::{
+    code::Code,
+    engine::EngineError,
+    model::{TrainPlan, TrainingLength},
+    progress::Watch,
+    unit::Steps,
+};
+
+use super::{
+    config::{BOUNDS, TabgraphConfig},
+    learner::TabgraphLearner,
+};
+use crate::{
+    learn::{
+        constants,
+        pace::steps_per_second,
+        run::{Run, Stopping},
+    },
+    table::Table,
+};
+
+/// Share of a budget that steps may take; the rest is for looks, snapshots and calibration.
+const BUDGET_SHARE: f64 = 0.93;
+/// Batches that a pass over a small table should have.
+const BATCHES_PER_EPOCH: usize = 8;
+
+/// See [`super::plan`].
+pub(super) fn plan(
+    train: &Table,
+    holdout: &Table,
+    length: TrainingLength,
+    overrides: &Map<String, Value>,
+    (seed, threads): (u64, u32),
+    watch: &dyn Watch,
+) -> Result<TrainPlan, EngineError> {
+    let mut defaults = TabgraphConfig::default();
+    defaults.batch = fitting_batch(train.rows(), defaults.batch);
+    let mut config: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
+    config.batch = config.batch.clamp(1, train.rows().max(1));
+    let per_epoch = (train.rows() / config.batch).max(1) as u64;
+    let cap = config.epochs_max.saturating_mul(per_epoch);
+    let (steps, how) = match length {
+        TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
+        TrainingLength::Epochs(epochs) => {
+            (epochs.saturating_mul(per_epoch), format!("{epochs} passes over the rows"))
+        }
+        TrainingLength::Default if config.default_steps > cap => (cap, capped(&config)),
+        TrainingLength::Default => (config.default_steps, "the default of the model".to_owned()),
+        TrainingLength::BudgetSeconds(seconds) => {
+            let speed = measure(train, holdout, &config, (seed, threads), watch)?;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
+            let steps = (speed * seconds as f64 * BUDGET_SHARE) as u64;
+            let how = format!("{seconds} s at {speed:.1} steps/s");
+            if steps > cap { (cap, format!("{how} would be more; {}", capped(&config))) } else { (steps, how) }
+        }
+    };
+    if steps == 0 && !matches!(length, TrainingLength::BudgetSeconds(_)) {
+        return Err(EngineError::new(
+            Code::BadRequest,
+            "plan the training: its length is zero; ask for at least one step",
+        ));
+    }
+    let steps = steps.max(1);
+    let because = format!("{steps} steps of {} rows: {how}", config.batch);
+    let config = serde_json::to_value(&config)
+        .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
+    Ok(TrainPlan { config, steps: Steps(steps), because })
+}
+
+fn capped(config: &TabgraphConfig) -> String {
+    format!("{} passes over the rows are enough (`epochs_max`)", config.epochs_max)
+}
+
+/// Rows of a step for a table of so many rows: a power of two, several to a pass.
+fn fitting_batch(rows: usize, most: usize) -> usize {
+    let wanted = (rows / BATCHES_PER_EPOCH).max(32).next_power_of_two();
+    wanted.min(most).min(rows.max(1))
+}
+
+fn measure(
+    train: &Table,
+    holdout: &Table,
+    config: &TabgraphConfig,
+    (seed, threads): (u64, u32),
+    watch: &dyn Watch,
+) -> Result<f64, EngineError> {
+    let many = Steps(1_000_000);
+    let nothing = holdout.slice(0, 0);
+    let learner = TabgraphLearner::new(train, &nothing, config.clone(), many, seed)?;
+    if !learner.has_tokens() {
+        return Ok(1.0);
+    }
+    let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
+    let stopping = Stopping { every: u64::MAX, patience: None };
+    steps_per_second(&mut Run::new(learner, &plan, stopping, (seed, threads), None)?, watch)
+}

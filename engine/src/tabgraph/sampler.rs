@@ -1,0 +1,197 @@
+//! Noise to rows: DPM-Solver++(2M) (Lu et al., 2022) on the clean tokens, few evaluations, high last
+//! noise level; then numbers by rank and levels by calibrated shares.
+//!
+//! A chunk is always computed as a whole, in sub-batches of fixed size, so its bytes do not depend on
+//! how many rows were asked for or on which thread it runs.
+
+mod levels;
+
+use tch::{Kind, Tensor};
+use tgs_protocol::{chunk::ChunkNo, engine::EngineError, limits::CHUNK_ROWS};
+
+pub(super) use self::levels::{calibrated, mean_probabilities};
+use super::{
+    config::TabgraphConfig,
+    denoiser::{Denoiser, Noisy},
+    tokenizer::Tokenizer,
+};
+use crate::{
+    learn::{
+        flat::Leaves,
+        torch::{Torch, failed, matrix, use_threads, values},
+    },
+    model::Generator,
+    random::{Purpose, Stream},
+    table::Table,
+};
+
+/// Rows that go through the net together: activations of a block stay in the second-level cache.
+const SUB_BATCH_ROWS: usize = 500;
+
+/// A trained model in memory.
+#[derive(Debug, Clone)]
+pub(super) struct TabgraphSampler {
+    /// Constants.
+    pub config: TabgraphConfig,
+    /// Cells to tokens and back.
+    pub tokenizer: Tokenizer,
+    /// The net.
+    pub denoiser: Denoiser,
+    /// Its parameters.
+    pub weights: Vec<f32>,
+    /// What calibration adds to the logits of all levels.
+    pub offsets: Vec<f32>,
+}
+
+/// What the net answered at the last noise level.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Per token, one number per row.
+    pub numbers: Vec<Vec<f32>>,
+    /// Per head, rows × levels of the head.
+    pub logits: Vec<Vec<f32>>,
+}
+
+impl Generator for TabgraphSampler {
+    fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
+        use_threads(1);
+        #[expect(clippy::cast_possible_truncation, reason = "ten thousand")]
+        let all = CHUNK_ROWS as usize;
+        let index = u64::from(chunk.0);
+        let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
+        let answer = self.solve(all, &mut latents).map_err(failed("sample a chunk"))?;
+        let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
+        let shares = self.tokenizer.heads.iter().map(|head| head.shares());
+        let levels: Vec<Vec<u32>> = answer
+            .logits
+            .into_iter()
+            .zip(shares)
+            .map(|(logits, shares)| calibrated(logits, &shares, &mut draws))
+            .collect();
+        let mut members = Stream::new(seed, Purpose::SampleNumber, index);
+        let rank_map = self.config.rank_map;
+        let tokens = (&*answer.numbers, &*levels);
+        let table = self.tokenizer.decode(all, tokens, rank_map, &mut members, (seed, chunk));
+        Ok(table.slice(0, rows.min(all)))
+    }
+}
+
+impl TabgraphSampler {
+    /// Solves `rows` rows from noise of the stream.
+    pub(super) fn solve(&self, rows: usize, latents: &mut Stream) -> Torch<Answer> {
+        let _guard = tch::no_grad_guard();
+        let mut answer = Answer {
+            numbers: vec![Vec::with_capacity(rows); self.denoiser.numbers],
+            logits: self.denoiser.heads.iter().map(|k| Vec::with_capacity(rows * k)).collect(),
+        };
+        if self.denoiser.tokens() == 0 {
+            return Ok(answer);
+        }
+        let solver = Solver::new(self)?;
+        let mut done = 0;
+        while done < rows {
+            let count = SUB_BATCH_ROWS.min(rows - done);
+            let mut noise = vec![0.0_f32; count * self.denoiser.tokens()];
+            latents.fill_normal(&mut noise);
+            let (clean, last) = solver.solve(&matrix(&noise, self.denoiser.tokens())?)?;
+            self.collect(&clean, &last, &mut answer)?;
+            done += count;
+        }
+        Ok(answer)
+    }
+
+    fn collect(&self, clean: &Tensor, last: &Tensor, into: &mut Answer) -> Torch<()> {
+        if self.denoiser.numbers > 0 {
+            let numbers = values(&clean.f_narrow(1, 0, self.denoiser.numbers as i64)?)?;
+            for row in numbers.chunks_exact(self.denoiser.numbers) {
+                row.iter().zip(&mut into.numbers).for_each(|(cell, column)| column.push(*cell));
+            }
+        }
+        let pieces = self.denoiser.pieces(last)?;
+        for (piece, logits) in pieces[1..].iter().zip(&mut into.logits) {
+            logits.extend(values(piece)?);
+        }
+        Ok(())
+    }
+
+    /// The parameters as views, with the offsets of calibration in the last bias.
+    fn leaves(&self) -> Torch<Leaves> {
+        let mut weights = self.weights.clone();
+        let last = weights.len() - self.offsets.len();
+        weights[last..].iter_mut().zip(&self.offsets).for_each(|(bias, offset)| *bias += offset);
+        let flat = Tensor::f_from_slice(&weights)?;
+        self.denoiser.layout.split(&flat, &(0..weights.len()))
+    }
+}
+
+/// What all sub-batches share.
+struct Solver<'a> {
+    model: &'a TabgraphSampler,
+    leaves: Leaves,
+    table: Tensor,
+    sigmas: Vec<f64>,
+    times: Vec<Tensor>,
+}
+
+impl<'a> Solver<'a> {
+    fn new(model: &'a TabgraphSampler) -> Torch<Self> {
+        let leaves = model.leaves()?;
+        let sigmas = noise_levels(&model.config);
+        let time = |sigma: &f64| {
+            let log_sigma = Tensor::f_full([1, 1], libm::log(*sigma), (Kind::Float, DEVICE))?;
+            model.denoiser.time(&leaves, &log_sigma)
+        };
+        let times = sigmas.iter().map(time).collect::<Torch<_>>()?;
+        Ok(Self { table: model.denoiser.table(&leaves)?, model, sigmas, times, leaves })
+    }
+
+    /// Clean tokens and the answer of the last evaluation, from standard normal noise.
+    fn solve(&self, noise: &Tensor) -> Torch<(Tensor, Tensor)> {
+        let denoiser = &self.model.denoiser;
+        let numbers = denoiser.numbers as i64;
+        let categories = denoiser.tokens() as i64 - numbers;
+        let mut x = noise.f_mul_scalar(self.sigmas[0])?;
+        let mut before: Option<Tensor> = None;
+        for (at, sigma) in self.sigmas.iter().enumerate() {
+            let scaled = x.f_mul_scalar(1.0 / (1.0 + sigma * sigma).sqrt())?;
+            let part = |tensor: &Tensor, from: i64, count: i64| {
+                (count > 0).then(|| tensor.f_narrow(1, from, count)).transpose()
+            };
+            let known = (part(&scaled, 0, numbers)?, part(&scaled, numbers, categories)?);
+            let noisy = Noisy {
+                numbers: known.0.as_ref(),
+                categories: known.1.as_ref(),
+                last: before.as_ref(),
+            };
+            let answer = denoiser.forward(&self.leaves, &noisy, &self.times[at], &[])?;
+            let own = part(&x, 0, numbers)?;
+            let clean = denoiser.clean(&answer, own.as_ref(), *sigma, &self.table)?;
+            let Some(next) = self.sigmas.get(at + 1) else {
+                return Ok((clean, answer));
+            };
+            let along = match &before {
+                None => clean.shallow_clone(),
+                Some(before) => {
+                    let ratio = libm::log(self.sigmas[at - 1] / sigma) / libm::log(sigma / next);
+                    let ahead = 1.0 / (2.0 * ratio);
+                    clean.f_mul_scalar(1.0 + ahead)?.f_sub(&before.f_mul_scalar(ahead)?)?
+                }
+            };
+            let kept = next / sigma;
+            x = x.f_mul_scalar_(kept)?.f_add_(&along.f_mul_scalar(1.0 - kept)?)?;
+            before = Some(clean);
+        }
+        Err(tch::TchError::Shape("a schedule of no noise levels".to_owned()))
+    }
+}
+
+const DEVICE: tch::Device = tch::Device::Cpu;
+
+/// From the largest to the smallest noise level (Karras et al., 2022).
+fn noise_levels(config: &TabgraphConfig) -> Vec<f64> {
+    let root = |sigma: f64| libm::pow(sigma, 1.0 / config.rho);
+    let (first, last) = (root(config.sigma_max), root(config.sigma_min));
+    let steps = (config.evaluations.max(2) - 1) as f64;
+    let level = |at: usize| libm::pow(first + at as f64 / steps * (last - first), config.rho);
+    (0..config.evaluations.max(2)).map(level).collect()
+}

@@ -1,0 +1,166 @@
+//! How one number is written: digits, exponents and dates as in the source.
+
+use tgs_protocol::column::{ColumnKind, ColumnSpec, ValueFormat};
+
+use crate::table::moment::Pattern;
+
+/// Writes the numbers of one column. Made once per column, used once per cell.
+#[derive(Debug, Clone)]
+pub struct NumberWriter {
+    style: Style,
+}
+
+#[derive(Debug, Clone)]
+enum Style {
+    Decimal { digits: u8, fixed: bool },
+    Shortest,
+    Moment(Pattern),
+}
+
+impl NumberWriter {
+    /// The writer of a column of numbers or moments. A pattern that cannot be read is written in
+    /// the ISO form of its kind.
+    pub fn new(spec: &ColumnSpec) -> Self {
+        let iso = match spec.kind {
+            ColumnKind::Date => "%Y-%m-%d",
+            ColumnKind::Time => "%H:%M:%S",
+            _ => "%Y-%m-%d %H:%M:%S",
+        };
+        let moment = |pattern: &str| {
+            let pattern = Pattern::new(pattern).or_else(|| Pattern::new(iso));
+            Style::Moment(pattern.expect("the ISO patterns are valid"))
+        };
+        let is_moment =
+            matches!(spec.kind, ColumnKind::Date | ColumnKind::Time | ColumnKind::Datetime);
+        let style = match (&spec.format, is_moment) {
+            (ValueFormat::Moment { pattern }, _) => moment(pattern),
+            (_, true) => moment(iso),
+            (ValueFormat::Decimal { digits, fixed }, false) => {
+                Style::Decimal { digits: *digits, fixed: *fixed }
+            }
+            (ValueFormat::Shortest | ValueFormat::Verbatim, false) => Style::Shortest,
+        };
+        Self { style }
+    }
+
+    /// Appends `value` as it would stand in the source; a number that is not finite writes nothing.
+    pub fn write(&self, value: f64, out: &mut Vec<u8>) {
+        if !value.is_finite() {
+            return;
+        }
+        match &self.style {
+            Style::Decimal { digits, fixed } => write_decimal(value, *digits, *fixed, out),
+            Style::Shortest => write_shortest(value, out),
+            Style::Moment(pattern) => pattern.write(value, out),
+        }
+    }
+}
+
+/// Appends `value` as a cell of the column would be written in the source. For many cells of one
+/// column, make a [`NumberWriter`] once.
+pub fn write_number(value: f64, spec: &ColumnSpec, out: &mut Vec<u8>) {
+    NumberWriter::new(spec).write(value, out);
+}
+
+/// Largest size at which `value · 10^digits` is still within half a unit of the right integer.
+const EXACT_BELOW: f64 = 2_251_799_813_685_248.0;
+
+fn write_decimal(value: f64, digits: u8, fixed: bool, out: &mut Vec<u8>) {
+    let scale = POWERS_OF_TEN.get(usize::from(digits)).copied().unwrap_or(f64::INFINITY);
+    let scaled = (value * scale).round();
+    let start = out.len();
+    if scaled.abs() < EXACT_BELOW {
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by the line above")]
+        write_scaled(scaled as i64, usize::from(digits), out);
+    } else {
+        out.extend_from_slice(format!("{value:.*}", usize::from(digits)).as_bytes());
+    }
+    if !fixed && digits > 0 {
+        let zeros = out[start..].iter().rev().take_while(|&&byte| byte == b'0').count();
+        out.truncate(out.len() - zeros);
+        if out.last() == Some(&b'.') {
+            out.pop();
+        }
+    }
+}
+
+/// Appends `mantissa / 10^digits` in full.
+pub(crate) fn write_scaled(mantissa: i64, digits: usize, out: &mut Vec<u8>) {
+    let mut buffer = itoa::Buffer::new();
+    if digits == 0 {
+        out.extend_from_slice(buffer.format(mantissa).as_bytes());
+        return;
+    }
+    if mantissa < 0 {
+        out.push(b'-');
+    }
+    let all = buffer.format(mantissa.unsigned_abs()).as_bytes();
+    let (whole, fraction) = all.split_at(all.len().saturating_sub(digits));
+    out.extend_from_slice(if whole.is_empty() { b"0" } else { whole });
+    out.push(b'.');
+    out.extend(std::iter::repeat_n(b'0', digits - fraction.len()));
+    out.extend_from_slice(fraction);
+}
+
+fn write_shortest(value: f64, out: &mut Vec<u8>) {
+    let mut buffer = ryu::Buffer::new();
+    let text = buffer.format_finite(if value == 0.0 { 0.0 } else { value });
+    out.extend_from_slice(text.strip_suffix(".0").unwrap_or(text).as_bytes());
+}
+
+/// Powers of ten that a double holds exactly.
+pub(crate) const POWERS_OF_TEN: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(value: f64, kind: ColumnKind, format: ValueFormat) -> String {
+        let (name, reason) = ("x".to_owned(), String::new());
+        let spec = ColumnSpec { name, kind, reason, format, missing_token: None };
+        let mut out = Vec::new();
+        write_number(value, &spec, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn decimals_are_written_with_their_digits() {
+        for (value, digits, fixed, text) in [
+            (17.0, 0, true, "17"),
+            (-3.6, 0, true, "-4"),
+            (-0.04, 1, true, "0.0"),
+            (0.5, 2, true, "0.50"),
+            (0.5, 2, false, "0.5"),
+            (150.0, 1, true, "150.0"),
+            (150.0, 1, false, "150"),
+            (-0.05, 2, true, "-0.05"),
+            (1e18, 2, true, "1000000000000000000.00"),
+            (1e22, 0, false, "10000000000000000000000"),
+            (2.675, 2, true, "2.68"),
+            (f64::NAN, 2, true, ""),
+        ] {
+            let format = ValueFormat::Decimal { digits, fixed };
+            assert_eq!(written(value, ColumnKind::Real, format), text);
+        }
+    }
+
+    #[test]
+    fn shortest_reads_back_the_same() {
+        for (value, text) in
+            [(240.119_000_000_000_03, "240.11900000000003"), (22.0, "22"), (1e-7, "1e-7")]
+        {
+            assert_eq!(written(value, ColumnKind::Real, ValueFormat::Shortest), text);
+        }
+    }
+
+    #[test]
+    fn moments_follow_their_pattern() {
+        let pattern = "%d.%m.%Y %H:%M".to_owned();
+        let format = ValueFormat::Moment { pattern };
+        assert_eq!(written(951_782_400.0, ColumnKind::Datetime, format), "29.02.2000 00:00");
+        assert_eq!(written(86_400.0, ColumnKind::Date, ValueFormat::Verbatim), "1970-01-02");
+    }
+}
