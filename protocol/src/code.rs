@@ -169,7 +169,7 @@ mod tests {
             let area = code.as_str().split_once('-').map(|(area, _)| area);
             let status = match area {
                 Some("USE") => 2,
-                Some("JOB") if *code == Code::JobCancelled => 130,
+                Some("JOB") if matches!(code, Code::JobCancelled | Code::Interrupted) => 130,
                 Some("JOB") => 2,
                 Some("GATE") => 3,
                 Some("DATA") => 4,

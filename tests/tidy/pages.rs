@@ -140,8 +140,8 @@ fn index_of_errors() -> String {
     for code in Code::ALL {
         let again = match code.retry() {
             Retry::Never => "helps only after something was changed",
-            Retry::Later => "is done by itself, three times",
-            Retry::Mended => "`tgs resume`, once it is mended",
+            Retry::Later => "can help later, with nothing changed",
+            Retry::Mended => "by `tgs resume`, once it is mended",
         };
         let (page, meaning, status) = (code.page(), code.meaning(), code.exit_status());
         table.push_str(&format!("| [{code}]({page}) | {meaning} | {status} | {again} |\n"));

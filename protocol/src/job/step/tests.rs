@@ -71,6 +71,7 @@ fn event(line: &str) -> JobEvent {
         "drain" => JobEvent::DrainAsked,
         "stopped" => JobEvent::WorkStopped,
         "overtaken" => JobEvent::Overtaken,
+        "noticed" => JobEvent::Noticed(words[1..].join(" ")),
         other => panic!("no such event: {other}"),
     }
 }
@@ -456,6 +457,29 @@ fn a_cancel_during_the_back_off_ends_the_job_at_once() {
     cancel
         save cancelled, sweep, tell cancelled, release, leave
     retry
+        -
+    ");
+}
+
+#[test]
+fn a_notice_is_saved_and_told_while_the_job_is_held() {
+    let script = "
+        noticed too early
+        claimed
+        noticed another class
+        overtaken
+        noticed too late
+    ";
+    insta::assert_snapshot!(play(samples::train(), script), @r"
+    noticed too early
+        -
+    claimed
+        save ingest, tell ingest began, begin ingest
+    noticed another class
+        save ingest, tell notice: another class
+    overtaken
+        stop work, tell interrupted, leave
+    noticed too late
         -
     ");
 }
