@@ -80,4 +80,3 @@ pub const TIDINGS_KEPT_PER_JOB: usize = 256;
 pub const FEEDS_KEPT: usize = 64;
 /// Opened models kept by the samplers of one node.
 pub const MODELS_OPEN_MAX: usize = 2;
-

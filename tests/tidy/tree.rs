@@ -68,10 +68,12 @@ impl Tree {
         self.files.iter().filter(|file| file.is_rust())
     }
 
-    /// A file that exists only for tests: of the package of tests, or declared under `cfg(test)`.
+    /// A file that exists only for tests: of the package of tests, of the conformance suites, or
+    /// declared under `cfg(test)`.
     pub fn is_test(&self, file: &File) -> bool {
         let folders = file.path.match_indices('/').map(|(at, _)| &file.path[..at]);
         file.path.starts_with("tests/")
+            || file.path.starts_with("adapters/src/conformance")
             || file.path.ends_with("/tests.rs")
             || file.path.split('/').nth(1) == Some("tests")
             || self.test_paths.contains(&file.path)
