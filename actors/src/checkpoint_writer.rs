@@ -10,7 +10,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
-    checkpoint::CheckpointFacts, clock::Clock, id::JobId, lease::Lease, store::CheckpointStore,
+    checkpoint::CheckpointFacts,
+    clock::Clock,
+    code::Code,
+    id::JobId,
+    lease::Lease,
+    store::{CheckpointStore, StoreError},
 };
 
 use self::message::{CheckpointWriterMessage, WriteOrder};
@@ -127,8 +132,15 @@ async fn write(
 ) {
     let WriteOrder { lease, work_no, snapshot, report_to } = order;
     let begun = clock.monotonic();
-    let put = store.put(&lease, snapshot.step, &snapshot.bytes);
-    let result = transfer("write checkpoint", put).await;
+    let (fence, step, bytes) = (lease.clone(), snapshot.step, snapshot.bytes);
+    // A task of its own: a panic inside the store is this snapshot's failure, not the writer's.
+    let put =
+        tokio::spawn(
+            async move { transfer("write checkpoint", store.put(&fence, step, &bytes)).await },
+        );
+    let result = put.await.unwrap_or_else(|panic| {
+        Err(StoreError::because(Code::DeviceFailed, "write checkpoint", panic))
+    });
     let cost = snapshot.cost.get() + clock.monotonic().get().saturating_sub(begun.get());
     let written = result.as_ref().ok().copied();
     let result = result.map_err(Fault::from);
@@ -143,7 +155,12 @@ async fn prune(
     keep: Vec<CheckpointFacts>,
     myself: ActorRef<CheckpointWriterMessage>,
 ) {
-    if let Err(error) = transfer("prune checkpoints", store.prune(&lease, &keep)).await {
+    let fence = lease.clone();
+    let pruning =
+        tokio::spawn(
+            async move { transfer("prune checkpoints", store.prune(&fence, &keep)).await },
+        );
+    if let Ok(Err(error)) = pruning.await {
         tracing::warn!(job = %lease.job, %error, "old checkpoints stay for now");
     }
     let _ = myself.cast(CheckpointWriterMessage::Idle { job: lease.job, written: None });

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
     clock::Clock,
+    code::Code,
     id::JobId,
     job::JobEvent,
     lease::{
@@ -17,7 +18,7 @@ use tgs_protocol::{
         rule::{Duty, Holding},
     },
     limits::{LEASE_RENEW_ANSWER_MS, LEASE_TICK_MS},
-    store::{LeaseStore, Written},
+    store::{LeaseStore, StoreError, Written},
     unit::Millis,
 };
 
@@ -141,7 +142,14 @@ fn renew(
     keeper: ActorRef<LeaseKeeperMessage>,
 ) {
     tokio::spawn(async move {
-        let answer = within(LEASE_RENEW_ANSWER_MS, "renew lease", leases.renew(&lease)).await;
+        let fence = lease.clone();
+        // A task of its own: a panic inside the store is a renewal that failed.
+        let renewal = tokio::spawn(async move {
+            within(LEASE_RENEW_ANSWER_MS, "renew lease", leases.renew(&fence)).await
+        });
+        let answer = renewal.await.unwrap_or_else(|panic| {
+            Err(StoreError::because(Code::DeviceFailed, "renew lease", panic))
+        });
         let fact = match answer {
             Ok(Written::Done) => LeaseKeeperMessage::Renewed { lease, sent },
             Ok(Written::Overtaken { .. }) => LeaseKeeperMessage::Refused { lease },

@@ -219,3 +219,71 @@ impl<S: ArtifactStore> ArtifactStore for Faulty<S> {
         self.run("sweep", self.inner.sweep(job, keep)).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tgs_protocol::store::ChunkStore as _;
+
+    use super::*;
+    use crate::{
+        conformance::sample::{chunk, claim, job, row},
+        memory::Memory,
+        ports::Ports,
+    };
+
+    #[tokio::test]
+    async fn a_fault_is_told_and_only_after_means_done() {
+        let folder = tempfile::tempdir().expect("folder");
+        for (fault, code, is_done) in [
+            (None, None, true),
+            (Some(Fault::Before), Some(Code::CannotWrite), false),
+            (Some(Fault::After), Some(Code::CannotWrite), true),
+            (Some(Fault::DiskFull), Some(Code::DiskFull), false),
+        ] {
+            let memory = Memory::at(folder.path());
+            let plan = Plan::Calls(fault.map(|fault| (1, fault)).into_iter().collect());
+            let faulty = Faulty::new(memory.clone(), plan);
+            assert_eq!(faulty.read(&job("a")).await.expect("call 0 is not planned"), None);
+            let told = faulty.insert(&row("a", 1)).await.err().map(|error| error.code);
+            assert_eq!(told, code);
+            let is_there = memory.read(&job("a")).await.expect("read").is_some();
+            assert_eq!(is_there, is_done, "{fault:?}");
+            assert_eq!(faulty.calls(), 2);
+        }
+    }
+
+    #[test]
+    fn a_seed_fails_its_share_of_calls_in_all_ways_and_always_the_same() {
+        let plan = Plan::Seeded { seed: 7, per_mille: 200 };
+        let faults: Vec<_> = (0..30_000).map(|call| plan.fault(call)).collect();
+        assert!(faults.iter().enumerate().all(|(no, fault)| *fault == plan.fault(no as u64)));
+        for fault in [Fault::Before, Fault::After, Fault::DiskFull] {
+            let share = faults.iter().filter(|found| **found == Some(fault)).count();
+            assert!((1_600..2_400).contains(&share), "{fault:?}: {share} of 30,000");
+        }
+        let other = Plan::Seeded { seed: 8, per_mille: 200 };
+        assert!((0..1_000).any(|call| plan.fault(call) != other.fault(call)));
+        assert!((0..1_000).all(|call| Plan::none().fault(call).is_none()));
+    }
+
+    /// Whoever tries again until it is told "done" ends where no faults would have led.
+    #[tokio::test]
+    async fn guarded_writes_may_be_tried_again() {
+        let folder = tempfile::tempdir().expect("folder");
+        for seed in 0..50 {
+            let memory = Memory::at(folder.path());
+            let lease = claim(&Ports::of(memory.clone()), &job("a"), "me").await;
+            let faulty = Faulty::new(memory.clone(), Plan::Seeded { seed, per_mille: 500 });
+            while faulty.insert(&row("a", 1)).await.is_err() {}
+            for no in 0..5 {
+                let sealed = chunk(no, b"rows");
+                while ChunkStore::seal(&faulty, &lease, &sealed, b"rows").await.is_err() {}
+                while faulty.save(&lease, &row("a", u64::from(no))).await.is_err() {}
+            }
+            while faulty.release(&lease).await.is_err() {}
+            assert_eq!(memory.read(&job("a")).await.expect("read"), Some(row("a", 4)));
+            assert_eq!(memory.sealed(&job("a")).await.expect("sealed").len(), 5, "seed {seed}");
+            assert_eq!(memory.look(&job("a")).await.expect("look").owner, None);
+        }
+    }
+}

@@ -48,6 +48,23 @@ impl Memory {
         Self { root: root.to_owned(), state: Arc::default() }
     }
 
+    /// What the death and restart of the process comes to: what was staged is gone, and jobs that
+    /// ended are swept.
+    ///
+    /// # Errors
+    /// `CannotWrite` if a folder cannot be removed.
+    pub fn restart(&self) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let mut leaving: Vec<_> = state.staged.drain().map(|(_, (_, path))| path).collect();
+        let rows = state.rows.values();
+        let ended: Vec<_> =
+            rows.filter(|row| row.state.is_final()).map(|row| row.id.clone()).collect();
+        for job in ended {
+            leaving.extend(self.swept(&mut state, &job, ArtifactName::KEPT_AFTER_END));
+        }
+        artifact::remove_all(&leaving)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

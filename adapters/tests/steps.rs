@@ -218,7 +218,7 @@ fn sound(bytes: &[u8]) -> (usize, u8) {
 
 /// What must be seen before the first act, and after each.
 async fn expected() -> Vec<View> {
-    let folder = tempfile::tempdir().expect("folder");
+    let folder = scratch();
     let ports = Ports::of(Memory::at(folder.path()));
     let mut views = vec![view(&ports, folder.path()).await];
     for act in LIFE {
@@ -255,6 +255,11 @@ fn must_be_one_of(seen: &View, expected: &[View], act: usize, told: &str) {
     }
 }
 
+/// An empty folder, in memory where the machine has such: nothing here needs a disk.
+fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("folder")
+}
+
 fn open(home: &Path, disk: Arc<dyn Disk>) -> Result<Ports, StoreError> {
     Embedded::open_on(home, disk).map(Ports::of)
 }
@@ -274,7 +279,7 @@ async fn live(home: &Path, disk: &Arc<dyn Disk>, root: &Path) -> usize {
 async fn death_at_every_step_loses_nothing_acknowledged() {
     let expected = expected().await;
     for step in 0.. {
-        let root = tempfile::tempdir().expect("folder");
+        let root = scratch();
         let home = root.path().join("home");
         let dying = Arc::new(Stepped::new(step, Failure::Death).without_syncing());
         let disk: Arc<dyn Disk> = dying.clone();
@@ -297,7 +302,7 @@ async fn death_at_every_step_loses_nothing_acknowledged() {
 async fn a_full_disk_at_every_step_is_gone_on_from_in_the_same_process() {
     let expected = expected().await;
     for step in 0.. {
-        let root = tempfile::tempdir().expect("folder");
+        let root = scratch();
         let home = root.path().join("home");
         let full = Stepped::new(step, Failure::Once(io::ErrorKind::StorageFull));
         let full = Arc::new(full.without_syncing());
@@ -333,7 +338,7 @@ async fn a_full_disk_at_every_step_is_gone_on_from_in_the_same_process() {
 async fn a_failing_disk_at_every_step_is_told_and_opening_again_goes_on() {
     let expected = expected().await;
     for step in 0.. {
-        let root = tempfile::tempdir().expect("folder");
+        let root = scratch();
         let home = root.path().join("home");
         let failing =
             Arc::new(Stepped::new(step, Failure::Once(io::ErrorKind::Other)).without_syncing());
@@ -351,7 +356,7 @@ async fn a_failing_disk_at_every_step_is_told_and_opening_again_goes_on() {
 #[tokio::test]
 async fn a_power_cut_at_every_step_loses_nothing_acknowledged() {
     let expected = expected().await;
-    let root = tempfile::tempdir().expect("folder");
+    let root = scratch();
     let cut = Arc::new(PowerCut::below(root.path()));
     let disk: Arc<dyn Disk> = cut.clone();
     disk.make_folder(&root.path().join("out"), Readers::Owner).expect("make folder");
@@ -366,7 +371,7 @@ async fn a_power_cut_at_every_step_loses_nothing_acknowledged() {
     drop(ports);
     for acts in 0..=cut.acts() {
         for seed in [0, 1] {
-            let image = tempfile::tempdir().expect("folder");
+            let image = scratch();
             let seed = 1_000 * seed + acts as u64;
             cut.image(acts, seed, image.path()).expect("image");
             let told = format!("power cut after act {acts}, seed {seed}");

@@ -36,10 +36,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
 
 impl Engine for FakeEngine {
     fn ingest(&self, order: &IngestOrder, watch: &dyn Watch) -> Result<DatasetFacts, EngineError> {
-        pass(&self.script, "ingest")?;
-        if watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
+        self.script.pass_watched("ingest", watch)?;
         let bytes = read(&order.source)?;
         let rows = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
         write(&order.into.join("rows"), &bytes)?;
@@ -52,17 +49,18 @@ impl Engine for FakeEngine {
         })
     }
 
-    fn profile(&self, order: &ProfileOrder, _watch: &dyn Watch) -> Result<(), EngineError> {
-        pass(&self.script, "profile")?;
+    fn profile(&self, order: &ProfileOrder, watch: &dyn Watch) -> Result<(), EngineError> {
+        self.script.pass_watched("profile", watch)?;
         let rows = read(&order.dataset.join("rows"))?;
         write(&order.into.join("profile.json"), Digest::of(&rows).to_string().as_bytes())
     }
 
-    fn plan(&self, order: &PlanOrder, _watch: &dyn Watch) -> Result<TrainPlan, EngineError> {
-        pass(&self.script, "plan")?;
+    fn plan(&self, order: &PlanOrder, watch: &dyn Watch) -> Result<TrainPlan, EngineError> {
+        self.script.pass_watched("plan", watch)?;
         let TrainingLength::Steps(steps) = order.length else { panic!("tests say steps") };
         // A plan that is made twice differs, as if speed had been measured again.
-        let made = self.script.passes("plan");
+        pass(&self.script, "plan made")?;
+        let made = self.script.passes("plan made");
         let config = serde_json::json!({ "made": made });
         Ok(TrainPlan { config, steps: Steps(steps), because: format!("{steps} steps") })
     }
@@ -98,9 +96,9 @@ impl Engine for FakeEngine {
     fn evaluate(
         &self,
         order: &EvaluateOrder,
-        _watch: &dyn Watch,
+        watch: &dyn Watch,
     ) -> Result<ReportFacts, EngineError> {
-        pass(&self.script, "evaluate")?;
+        self.script.pass_watched("evaluate", watch)?;
         let chunks: Result<Vec<_>, _> = order.chunks.iter().map(|path| read(path)).collect();
         let report = Digest::of(&chunks?.concat()).to_string();
         write(&order.into.join("report.json"), report.as_bytes())?;
@@ -115,9 +113,9 @@ impl Engine for FakeEngine {
     fn assemble(
         &self,
         order: &AssembleOrder,
-        _watch: &dyn Watch,
+        watch: &dyn Watch,
     ) -> Result<OutputFacts, EngineError> {
-        pass(&self.script, "assemble")?;
+        self.script.pass_watched("assemble", watch)?;
         let chunks: Result<Vec<_>, _> = order.chunks.iter().map(|path| read(path)).collect();
         let table = chunks?.concat();
         write(&order.into, &table)?;
@@ -156,7 +154,10 @@ impl Trainer for FakeTrainer {
                 self.clock.advance(2_100); // A checkpoint is due every tenth step.
             }
             pass(&self.script, "step")?;
-            pass(&self.script, &format!("step {}", self.at))?;
+            match self.script.pass_watched(&format!("step {}", self.at), watch) {
+                Ok(()) | Err(EngineError::Stopped) => {} // A segment stops between two steps.
+                Err(error) => return Err(error),
+            }
         }
         let at = Steps(self.at);
         let (done, stopped) = (self.is_done(), self.at < until);

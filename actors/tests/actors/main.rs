@@ -8,5 +8,7 @@ mod script;
 mod stores;
 mod world;
 
+mod contention;
+mod failures;
 mod interruptions;
 mod whole_run;

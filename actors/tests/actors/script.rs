@@ -1,9 +1,12 @@
 //! What goes wrong, where and how often; and what went on, in order.
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::{
+    sync::{Arc, Condvar, Mutex},
+    thread,
+};
 
-use tgs_protocol::code::Code;
-use tokio::sync::Notify;
+use tgs_protocol::{code::Code, engine::EngineError, progress::Watch};
+use tokio::sync::{Notify, watch};
 
 /// What happens when a point is passed.
 #[derive(Clone)]
@@ -12,6 +15,8 @@ pub enum Deed {
     Fail(Code),
     /// Waits there until released; blocks the thread, so it is for points of the engine only.
     Pause(Arc<Pause>),
+    /// Works there without end, until its watch says stop.
+    AwaitStop(Arc<Pause>),
 }
 
 /// A place where the engine waits.
@@ -26,11 +31,17 @@ impl Pause {
     pub async fn reached(&self) {
         self.reached.notified().await;
     }
+    fn is_released(&self) -> bool {
+        *self.released.lock().unwrap()
+    }
     pub fn release(&self) {
         *self.released.lock().unwrap() = true;
         self.wake.notify_all();
     }
     fn wait(&self) {
+        if self.is_released() {
+            return;
+        }
         self.reached.notify_one();
         let mut released = self.released.lock().unwrap();
         while !*released {
@@ -40,10 +51,15 @@ impl Pause {
 }
 
 /// One test's script.
-#[derive(Default)]
 pub struct Script {
     rules: Mutex<Vec<(String, usize, Deed)>>,
-    log: Mutex<Vec<String>>,
+    log: watch::Sender<Vec<String>>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self { rules: Mutex::default(), log: watch::channel(Vec::new()).0 }
+    }
 }
 
 impl Script {
@@ -56,29 +72,60 @@ impl Script {
         self.at(point, 1, Deed::Pause(pause.clone()));
         pause
     }
-    /// Called by engine and stores at each point.
+    pub fn await_stop_at(&self, point: &str) -> Arc<Pause> {
+        let pause = Arc::new(Pause::default());
+        self.at(point, 1, Deed::AwaitStop(pause.clone()));
+        pause
+    }
+    /// Called by stores, and by the engine where it cannot be stopped.
     pub fn pass(&self, point: &str) -> Result<(), Code> {
-        self.log.lock().unwrap().push(point.to_owned());
-        let deed = {
-            let mut rules = self.rules.lock().unwrap();
-            let due = rules.iter_mut().find(|(at, times, _)| at == point && *times > 0);
-            due.map(|(_, times, deed)| {
-                *times -= 1;
-                deed.clone()
-            })
-        };
-        match deed {
-            None => Ok(()),
-            Some(Deed::Panic) => panic!("scripted panic at {point}"),
-            Some(Deed::Fail(code)) => Err(code),
-            Some(Deed::Pause(pause)) => {
-                pause.wait();
-                Ok(())
+        let deed = self.log_and_find(point);
+        carry_out(point, deed)
+    }
+    /// Called by the engine where it can be stopped.
+    pub fn pass_watched(&self, point: &str, watch: &dyn Watch) -> Result<(), EngineError> {
+        match self.log_and_find(point) {
+            Some(Deed::AwaitStop(pause)) => {
+                pause.reached.notify_one();
+                while !watch.stopped() {
+                    thread::yield_now();
+                }
+                Err(EngineError::Stopped)
             }
+            deed => carry_out(point, deed)
+                .map_err(|code| EngineError::new(code, format!("scripted at {point}"))),
         }
     }
     /// How often a point was passed.
     pub fn passes(&self, point: &str) -> usize {
-        self.log.lock().unwrap().iter().filter(|at| *at == point).count()
+        self.log.borrow().iter().filter(|at| *at == point).count()
+    }
+    /// Waits until a point was passed so often.
+    pub async fn passed(&self, point: &str, times: usize) {
+        let mut log = self.log.subscribe();
+        let is_so = |log: &Vec<String>| log.iter().filter(|at| *at == point).count() >= times;
+        log.wait_for(is_so).await.expect("the script lives");
+    }
+
+    fn log_and_find(&self, point: &str) -> Option<Deed> {
+        self.log.send_modify(|log| log.push(point.to_owned()));
+        let mut rules = self.rules.lock().unwrap();
+        let due = rules.iter_mut().find(|(at, times, _)| at == point && *times > 0);
+        due.map(|(_, times, deed)| {
+            *times -= 1;
+            deed.clone()
+        })
+    }
+}
+
+fn carry_out(point: &str, deed: Option<Deed>) -> Result<(), Code> {
+    match deed {
+        None | Some(Deed::AwaitStop(_)) => Ok(()),
+        Some(Deed::Panic) => panic!("scripted panic at {point}"),
+        Some(Deed::Fail(code)) => Err(code),
+        Some(Deed::Pause(pause)) => {
+            pause.wait();
+            Ok(())
+        }
     }
 }

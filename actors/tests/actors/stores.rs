@@ -65,6 +65,10 @@ impl Stores {
         self.table().rows[job].clone()
     }
 
+    pub fn owner(&self, job: &JobId) -> Option<Incarnation> {
+        self.table().cells.get(job).and_then(|cell| cell.owner.clone())
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap()
     }

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use tgs_actors::{Node, NodeConfig, Ports, start};
 use tgs_protocol::{
+    clock::{Clock, IdSource},
     desk::{JobDesk, News},
     engine::{Compression, OutputFormat, RowFormat},
     gate::Gates,
@@ -12,6 +13,7 @@ use tgs_protocol::{
     model::{ModelName, TrainingLength},
     report::Verdict,
     request::{Goal, JobRequest, Output, Source},
+    store::JobStore,
     unit::Rows,
 };
 
@@ -79,6 +81,14 @@ impl World {
         };
         set(&mut config);
         start(ports, config).await.expect("a node")
+    }
+
+    /// A job that is durable and that nobody has begun.
+    pub async fn accept(&self) -> JobId {
+        let job = self.ids.job();
+        let row = JobRow::accepted(job.clone(), self.synthesize(), self.clock.now());
+        assert!(self.stores.insert(&row).await.expect("a store"), "a fresh name");
+        job
     }
 
     pub fn out(&self) -> PathBuf {

@@ -19,7 +19,7 @@ use crate::{
     disk::{RealDisk, remove_tree},
     fault,
     fence::{self, Fenced},
-    memory::Memory,
+    memory::{Memory, State},
 };
 
 #[async_trait]
@@ -70,6 +70,19 @@ impl ArtifactStore for Memory {
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         fence::check_name(job)?;
         let mut state = self.state();
+        let leaving = self.swept(&mut state, job, keep);
+        remove_all(&leaving)
+    }
+}
+
+impl Memory {
+    /// Forgets all of a job but `keep`; the folders to remove.
+    pub(super) fn swept(
+        &self,
+        state: &mut State,
+        job: &JobId,
+        keep: &[ArtifactName],
+    ) -> Vec<PathBuf> {
         state.chunks.retain(|(of, _), _| of != job);
         state.checkpoints.remove(job);
         let is_swept = |of: &JobId, name: &ArtifactName| of == job && !keep.contains(name);
@@ -77,8 +90,13 @@ impl ArtifactStore for Memory {
         let mut leaving: Vec<_> = sealed.map(|(_, path)| path).collect();
         leaving.extend(state.staged.extract_if(|(of, _), _| of == job).map(|(_, (_, path))| path));
         leaving.push(self.root.join(job.as_str()).join("chunks"));
-        leaving.iter().try_for_each(|path| remove(path))
+        leaving
     }
+}
+
+/// Removes folders, if they are there.
+pub(super) fn remove_all(folders: &[PathBuf]) -> Result<(), StoreError> {
+    folders.iter().try_for_each(|folder| remove(folder))
 }
 
 fn remove(folder: &Path) -> Result<(), StoreError> {

@@ -49,9 +49,11 @@ fn cramers_v(a: &[u32], wide: usize, b: &[u32], high: usize) -> Option<f64> {
         }
         let full = cells.iter().enumerate().filter(|(_, rows)| **rows > 0);
         #[expect(clippy::cast_possible_truncation, reason = "levels are counted in u32")]
-        joint.extend(full.map(|(cell, &rows)| {
-            (((cell / high) as u32, (cell % high) as u32), f64::from(rows))
-        }));
+        joint.extend(
+            full.map(|(cell, &rows)| {
+                (((cell / high) as u32, (cell % high) as u32), f64::from(rows))
+            }),
+        );
     } else {
         for (&x, &y) in a.iter().zip(b).filter(|(x, y)| **x != MISSING && **y != MISSING) {
             *joint.entry((x, y)).or_insert(0.0) += 1.0;
@@ -80,8 +82,7 @@ fn cramers_v(a: &[u32], wide: usize, b: &[u32], high: usize) -> Option<f64> {
 
 /// η: square root of the share of variance that lies between the groups.
 fn correlation_ratio(groups: &[u32], count: usize, numbers: &[f64]) -> Option<f64> {
-    let both =
-        || groups.iter().zip(numbers).filter(|(group, x)| **group != MISSING && !x.is_nan());
+    let both = || groups.iter().zip(numbers).filter(|(group, x)| **group != MISSING && !x.is_nan());
     let (&any, &first) = both().next()?;
     if both().all(|(group, _)| *group == any) || both().all(|(_, x)| *x == first) {
         return None;
@@ -102,4 +103,26 @@ fn correlation_ratio(groups: &[u32], count: usize, numbers: &[f64]) -> Option<f6
         .sum();
     let ratio = (between / all).sqrt();
     ratio.is_finite().then(|| ratio.min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_column_is_one_and_an_unrelated_one_nothing() {
+        let a: Vec<u32> = (0..400).map(|row| row % 4).collect();
+        let b: Vec<u32> = (0..400).map(|row| row / 4 % 2).collect();
+        assert!((cramers_v(&a, 4, &a, 4).unwrap() - 1.0).abs() < 1e-9);
+        assert_eq!(cramers_v(&a, 4, &b, 2), Some(0.0));
+        assert_eq!(cramers_v(&a, 4, &[1; 400], 2), None);
+    }
+
+    #[test]
+    fn the_correlation_ratio_is_the_share_between_groups() {
+        // Group means 1 and 4, deviation 1 within each: η² = 2.25 / (2.25 + 1).
+        let ratio = correlation_ratio(&[0, 0, 1, 1], 2, &[0.0, 2.0, 3.0, 5.0]).unwrap();
+        assert!((ratio - (2.25_f64 / 3.25).sqrt()).abs() < 1e-12);
+        assert_eq!(correlation_ratio(&[0, MISSING], 1, &[1.0, 2.0]), None);
+    }
 }

@@ -9,7 +9,10 @@ pub mod bins;
 mod tree;
 
 use crate::{
-    measure::boost::{bins::Feature, tree::{Grower, Tree}},
+    measure::boost::{
+        bins::Feature,
+        tree::{Grower, Tree},
+    },
     random::{Purpose, Stream},
 };
 
@@ -154,9 +157,8 @@ impl Target {
     /// Gradient and curvature of the loss: per output, per row.
     fn gradients(&self, scores: &[Vec<f64>]) -> Vec<Vec<[f64; 2]>> {
         const CURVATURE_MIN: f64 = 1e-16;
-        let logistic = |p: f64, yes: bool| {
-            [p - f64::from(u8::from(yes)), (p * (1.0 - p)).max(CURVATURE_MIN)]
-        };
+        let logistic =
+            |p: f64, yes: bool| [p - f64::from(u8::from(yes)), (p * (1.0 - p)).max(CURVATURE_MIN)];
         match self {
             Self::Classes { of, count: 0..=2 } => {
                 let pairs = scores[0].iter().zip(of);
@@ -194,4 +196,106 @@ fn softmax(scores: &[Vec<f64>]) -> Vec<Vec<f64>> {
         shares.iter_mut().for_each(|share| share[row] /= all);
     }
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::{
+        boost::bins::Binning,
+        frame::{MISSING, Values},
+        score,
+    };
+
+    /// Fits on the first half, predicts the second.
+    fn halves(columns: &[(Values, usize)], target: &Target) -> Vec<Vec<f64>> {
+        let rows = target.rows();
+        let (first, second): (Vec<usize>, Vec<usize>) = (0..rows).partition(|row| *row < rows / 2);
+        let binned: Vec<Feature> = columns
+            .iter()
+            .map(|(values, levels)| Binning::fit(values, *levels).apply(values))
+            .collect();
+        let pick = |rows: &[usize]| -> Vec<Feature> {
+            binned.iter().map(|feature| feature.pick(rows)).collect()
+        };
+        let known = match target {
+            Target::Classes { of, count } => {
+                Target::Classes { of: of[..rows / 2].to_vec(), count: *count }
+            }
+            Target::Numbers(values) => Target::Numbers(values[..rows / 2].to_vec()),
+        };
+        let config = BoostConfig { rounds: 60, ..BoostConfig::default() };
+        let forest = Forest::fit(&pick(&first), &known, &config, (3, 1), &|| false).unwrap();
+        forest.predictions(&pick(&second), second.len())
+    }
+
+    fn dice() -> Stream {
+        Stream::new(11, Purpose::Test, 5)
+    }
+
+    #[test]
+    fn an_exclusive_or_is_learned() {
+        let mut dice = dice();
+        let mut draw = || (0..4_000).map(|_| dice.uniform()).collect::<Vec<f64>>();
+        let (a, b) = (draw(), draw());
+        let of: Vec<u32> =
+            a.iter().zip(&b).map(|(a, b)| u32::from((*a > 0.5) != (*b > 0.5))).collect();
+        let truth: Vec<bool> = of[2_000..].iter().map(|class| *class == 1).collect();
+        // Noise beside them: a tree that looks at 80 % of two columns would see only one.
+        let noise = [draw(), draw(), draw()];
+        let columns: Vec<(Values, usize)> =
+            [a, b].into_iter().chain(noise).map(|cells| (Values::Number(cells), 0)).collect();
+        let found = halves(&columns, &Target::Classes { of, count: 2 });
+        assert!(score::auc(&found[1], &truth).unwrap() > 0.97);
+    }
+
+    #[test]
+    fn noise_is_not_learned() {
+        let mut dice = dice();
+        let a: Vec<f64> = (0..4_000).map(|_| dice.uniform()).collect();
+        let of: Vec<u32> = (0..4_000).map(|_| dice.below(2) as u32).collect();
+        let truth: Vec<bool> = of[2_000..].iter().map(|class| *class == 1).collect();
+        let found = halves(&[(Values::Number(a), 0)], &Target::Classes { of, count: 2 });
+        assert!((score::auc(&found[1], &truth).unwrap() - 0.5).abs() < 0.05);
+    }
+
+    #[test]
+    fn levels_in_any_order_and_missing_cells_are_learned() {
+        // The sign depends on the parity of the level: no threshold on codes separates it.
+        let mut dice = dice();
+        let codes: Vec<u32> = (0..3_000)
+            .map(|_| match dice.below(21) as u32 {
+                20 => MISSING,
+                code => code,
+            })
+            .collect();
+        let values: Vec<f64> = codes
+            .iter()
+            .map(|code| match *code {
+                MISSING => 5.0,
+                code => f64::from(code % 2),
+            })
+            .collect();
+        let truth = values[1_500..].to_vec();
+        let found = halves(&[(Values::Level(codes), 20)], &Target::Numbers(values));
+        assert!(score::regression(&found[0], &truth).unwrap().1.unwrap() > 0.99);
+    }
+
+    #[test]
+    fn three_classes_and_missing_numbers_are_learned() {
+        let mut dice = dice();
+        let a: Vec<f64> = (0..3_000).map(|_| 3.0 * dice.uniform()).collect();
+        let of: Vec<u32> = a.iter().map(|a| *a as u32).collect();
+        // The middle class is known by its missing cell alone.
+        let holed = a.iter().map(|a| if *a as u32 == 1 { f64::NAN } else { *a }).collect();
+        let truth = of[1_500..].to_vec();
+        let found = halves(&[(Values::Number(holed), 0)], &Target::Classes { of, count: 3 });
+        for (class, scores) in found.iter().enumerate() {
+            let is: Vec<bool> = truth.iter().map(|of| *of as usize == class).collect();
+            assert!(score::auc(scores, &is).unwrap() > 0.99, "class {class}");
+        }
+        assert!(
+            (0..1_500).all(|row| (found.iter().map(|of| of[row]).sum::<f64>() - 1.0).abs() < 1e-9)
+        );
+    }
 }

@@ -45,8 +45,7 @@ pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Closest, EngineEr
     let draw = |part, rows, take| Draw::Closest.rows(seed, part, rows, take);
     let train_rows = draw(0, frame.train.rows, reference);
     let train = space.points(&frame.train, &train_rows);
-    let made =
-        space.points(&frame.synthetic, &draw(1, frame.synthetic.rows, ROWS_MAX));
+    let made = space.points(&frame.synthetic, &draw(1, frame.synthetic.rows, ROWS_MAX));
     let holdout_rows = draw(2, frame.holdout.rows, train_rows.len());
     let aside = space.points(&frame.holdout, &holdout_rows);
     let to_train: Vec<Near<2>> = nearest(&made, &train, Metric::Absolute, false, crew)?;

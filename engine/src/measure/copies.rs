@@ -51,8 +51,13 @@ pub fn measure(frame: &Frame) -> Copies {
     let rows = frame.synthetic.rows.max(1) as f64;
     let count = seen(&synthetic, &|_| true);
     let twice = train.values().filter(|times| **times == 2).count() as f64;
-    let allowance =
-        allowance(seen(&holdout, &|times| times == 1), holdout.len(), twice, frame.train.rows, rows);
+    let allowance = allowance(
+        seen(&holdout, &|times| times == 1),
+        holdout.len(),
+        twice,
+        frame.train.rows,
+        rows,
+    );
     Copies {
         share: count / rows,
         count: count as u64,
@@ -78,4 +83,19 @@ fn tally(side: &Side) -> HashMap<RowKey, u64> {
         *tally.entry(key).or_insert(0) += 1;
     }
     tally
+}
+
+#[cfg(test)]
+mod tests {
+    use super::allowance;
+
+    #[test]
+    fn chance_is_what_strangers_and_repetitions_show() {
+        // No event at all: nothing is explained.
+        assert_eq!(allowance(0.0, 1_000, 0.0, 4_000, 4_000.0), 0.0);
+        // 10 of 1,000 strangers and 20 pairs among 4,000 rows: 50 events in 5,000 draws, so 40 of
+        // 4,000; variance 40 + (4/5)²·(10 + 80).
+        let expected = 40.0 + 3.0 * (40.0_f64 + 0.64 * 90.0).sqrt();
+        assert!((allowance(10.0, 1_000, 20.0, 4_000, 4_000.0) - expected).abs() < 1e-9);
+    }
 }

@@ -50,8 +50,7 @@ impl Crew<'_> {
             }
         };
         let mut all = thread::scope(|scope| {
-            let helpers: Vec<_> =
-                (1..self.threads.min(count)).map(|_| scope.spawn(work)).collect();
+            let helpers: Vec<_> = (1..self.threads.min(count)).map(|_| scope.spawn(work)).collect();
             let mut all = work();
             for helper in helpers {
                 match helper.join() {

@@ -90,18 +90,16 @@ impl Contest {
     ) -> Result<Option<f64>, EngineError> {
         let (test, train): (Vec<usize>, Vec<usize>) =
             (0..2 * self.rows).partition(|row| row % self.rows % FOLDS == fold);
-        let is_other = |rows: &[usize]| -> Vec<bool> {
-            rows.iter().map(|&row| row >= self.rows).collect()
-        };
+        let is_other =
+            |rows: &[usize]| -> Vec<bool> { rows.iter().map(|&row| row >= self.rows).collect() };
         let pick = |rows: &[usize]| -> Vec<_> {
             self.features.iter().map(|feature| feature.pick(rows)).collect()
         };
         let of = is_other(&train).into_iter().map(u32::from).collect();
         let target = Target::Classes { of, count: 2 };
         let stopped = || crew.watch.stopped();
-        let forest =
-            Forest::fit(&pick(&train), &target, &BoostConfig::default(), stream, &stopped)
-                .ok_or(EngineError::Stopped)?;
+        let forest = Forest::fit(&pick(&train), &target, &BoostConfig::default(), stream, &stopped)
+            .ok_or(EngineError::Stopped)?;
         let scores = forest.scores(&pick(&test), test.len());
         Ok(auc(&scores[0], &is_other(&test)))
     }

@@ -69,15 +69,15 @@ fn features(frame: &Frame) -> Vec<Feature> {
 
 fn matrix(space: &Space, side: &Side, rows: &[usize], features: &[Feature]) -> Vec<Vec<f64>> {
     let points = space.points(side, rows);
-    let cell = |feature: &Feature, row: usize| match (&points.columns[feature.column], feature.level)
-    {
-        (Coordinates::Number { cells, .. }, _) if cells[row].is_nan() => 0.5,
-        (Coordinates::Number { cells, .. }, _) => f64::from(cells[row]),
-        (Coordinates::Level(cells), Some(level)) => {
-            f64::from(u8::from(f64::from(cells[row]) == f64::from(level)))
-        }
-        (Coordinates::Level(_), None) => 0.0,
-    };
+    let cell =
+        |feature: &Feature, row: usize| match (&points.columns[feature.column], feature.level) {
+            (Coordinates::Number { cells, .. }, _) if cells[row].is_nan() => 0.5,
+            (Coordinates::Number { cells, .. }, _) => f64::from(cells[row]),
+            (Coordinates::Level(cells), Some(level)) => {
+                f64::from(u8::from(f64::from(cells[row]) == f64::from(level)))
+            }
+            (Coordinates::Level(_), None) => 0.0,
+        };
     (0..rows.len()).map(|row| features.iter().map(|feature| cell(feature, row)).collect()).collect()
 }
 
@@ -118,7 +118,8 @@ fn principal_axes(rows: &[Vec<f64>], width: usize) -> [Vec<f64>; 2] {
             }
             axis = next.into_iter().map(|cell| cell / size).collect();
         }
-        let largest = axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+        let largest =
+            axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
         axis.iter_mut().for_each(|cell| *cell *= largest.signum());
         for (line, a) in covariance.iter_mut().zip(&axis) {
             line.iter_mut().zip(&axis).for_each(|(cell, b)| *cell -= size * a * b);

@@ -2,23 +2,20 @@
 
 use tgs_protocol::engine::EngineError;
 
-use crate::{
-    measure::{
-        Settings, Tables,
-        association,
-        closest::{self, Closest},
-        columns::{self, ColumnMeasures},
-        copies::{self, Copies},
-        crew::Crew,
-        detect::{self, Detection},
-        frame::Frame,
-        keys,
-        membership::{self, Membership},
-        new_rows,
-        pairs::{self, PairMeasures},
-        support::{self, Support},
-        utility::{self, Utility},
-    },
+use crate::measure::{
+    Settings, Tables, association,
+    closest::{self, Closest},
+    columns::{self, ColumnMeasures},
+    copies::{self, Copies},
+    crew::Crew,
+    detect::{self, Detection},
+    frame::Frame,
+    keys,
+    membership::{self, Membership},
+    new_rows,
+    pairs::{self, PairMeasures},
+    support::{self, Support},
+    utility::{self, Utility},
 };
 
 /// All measures of one synthetic table.

@@ -86,7 +86,8 @@ pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Option<Membership
         let inside = space.points(&frame.train, &members[turn * size..(turn + 1) * size]);
         let outside = space.points(&frame.holdout, &cut(strangers, size));
         let crowd = space.points(&frame.holdout, &cut(population, POPULATION_MAX));
-        let scores = [attack(&inside, &made, &crowd, crew)?, attack(&outside, &made, &crowd, crew)?];
+        let scores =
+            [attack(&inside, &made, &crowd, crew)?, attack(&outside, &made, &crowd, crew)?];
         for (which, area) in areas[turn].iter_mut().enumerate() {
             let both: Vec<f64> = scores.iter().flatten().map(|score| score[which]).collect();
             let is_member: Vec<bool> = (0..both.len()).map(|row| row < size).collect();

@@ -38,7 +38,8 @@ pub fn levels(names: &[String], real: &[u64], synthetic: &[u64]) -> ColumnPictur
     };
     let (real, synthetic) = (column(real), column(synthetic));
     drawn.extend((!rest.is_empty()).then(|| format!("({} other values)", rest.len())));
-    drawn.extend((!new.is_empty()).then(|| format!("({} values not in the real table)", new.len())));
+    drawn
+        .extend((!new.is_empty()).then(|| format!("({} values not in the real table)", new.len())));
     ColumnPicture::Levels { names: drawn, real, synthetic }
 }
 

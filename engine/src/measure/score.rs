@@ -39,8 +39,8 @@ pub fn auc_interval(auc: f64, positives: usize, negatives: usize) -> Option<f64>
     let (p, n) = (positives as f64, negatives as f64);
     let (q1, q2) = (auc / (2.0 - auc), 2.0 * auc * auc / (1.0 + auc));
     let square = auc * auc;
-    let variance = (auc * (1.0 - auc) + (p - 1.0) * (q1 - square) + (n - 1.0) * (q2 - square))
-        / (p * n);
+    let variance =
+        (auc * (1.0 - auc) + (p - 1.0) * (q1 - square) + (n - 1.0) * (q2 - square)) / (p * n);
     (positives > 0 && negatives > 0).then(|| Z_95 * sqrt(variance.max(0.0)))
 }
 
@@ -57,4 +57,31 @@ pub fn regression(predicted: &[f64], truth: &[f64]) -> Option<(f64, Option<f64>)
     let spread: f64 = truth.iter().map(|y| (y - mean).powi(2)).sum();
     let r2 = (spread > 0.0).then(|| 1.0 - residual / spread);
     (!truth.is_empty()).then(|| (sqrt(residual / rows), r2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn areas_count_ties_half() {
+        let yes = [false, true, false, true];
+        for (scores, area) in [
+            ([0.1, 0.4, 0.35, 0.8], 1.0),
+            ([0.1, 0.4, 0.45, 0.8], 0.75),
+            ([0.5, 0.5, 0.5, 0.5], 0.5),
+            ([0.9, 0.4, 0.9, 0.4], 0.0),
+            ([0.1, 0.1, 0.2, 0.2], 0.5),
+        ] {
+            assert_eq!(auc(&scores, &yes), Some(area), "{scores:?}");
+        }
+        assert_eq!(auc(&[0.5, 0.6], &[true, true]), None);
+    }
+
+    #[test]
+    fn the_mean_explains_nothing() {
+        let (rmse, r2) = regression(&[2.0, 2.0, 2.0], &[1.0, 2.0, 3.0]).unwrap();
+        assert!((rmse - (2.0_f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert_eq!(r2, Some(0.0));
+    }
 }

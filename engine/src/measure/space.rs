@@ -197,10 +197,8 @@ fn distances(
         }
     }
     for (mine, theirs) in queries.columns.iter().zip(&reference.columns) {
-        let (
-            Coordinates::Number { cells: mine, .. },
-            Coordinates::Number { cells: theirs, holes },
-        ) = (mine, theirs)
+        let (Coordinates::Number { cells: mine, .. }, Coordinates::Number { cells: theirs, holes }) =
+            (mine, theirs)
         else {
             continue;
         };
@@ -218,7 +216,9 @@ fn add_number(
 ) {
     let pairs = sums.iter_mut().zip(others);
     match (value.is_nan(), holes, metric) {
-        (true, ..) => pairs.for_each(|(sum, other)| *sum += if other.is_nan() { 0.0 } else { step }),
+        (true, ..) => {
+            pairs.for_each(|(sum, other)| *sum += if other.is_nan() { 0.0 } else { step })
+        }
         (_, true, Metric::Absolute) => pairs.for_each(|(sum, other)| {
             *sum += if other.is_nan() { step } else { (value - other).abs() };
         }),

@@ -124,8 +124,11 @@ impl Centre {
         for (axis, column) in self.axes.iter().zip(&points.columns) {
             match (axis, column) {
                 (Axis::Number(mean), Coordinates::Number { cells, .. }) => {
-                    let square = |cell: f64| if cell.is_nan() { 1.0 } else { (cell - mean).powi(2) };
-                    sums.iter_mut().zip(cells).for_each(|(sum, cell)| *sum += square((*cell).into()));
+                    let square =
+                        |cell: f64| if cell.is_nan() { 1.0 } else { (cell - mean).powi(2) };
+                    sums.iter_mut()
+                        .zip(cells)
+                        .for_each(|(sum, cell)| *sum += square((*cell).into()));
                 }
                 (Axis::Level { shares, squares }, Coordinates::Level(cells)) => {
                     let square = |cell: f32| 1.0 - 2.0 * shares[slot(cell)] + squares;

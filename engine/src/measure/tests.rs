@@ -1,4 +1,6 @@
-//! Measures against stored golden values, and on tables at the edge.
+//! Measures against the stored golden values of SDMetrics; `tests/edges.rs` has tables at the edge.
+
+mod edges;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,7 +12,7 @@ use tgs_protocol::{
 };
 
 use crate::{
-    measure::{columns, crew::Crew, frame::Frame, new_rows, pairs},
+    measure::{columns, crew::Crew, frame::Frame, keys, new_rows, pairs},
     table::{Cells, Column, Table},
 };
 
@@ -38,6 +40,8 @@ fn columns_and_pairs_equal_sdmetrics() {
             assert_eq!((&*pair.a, &*pair.b), (text(&theirs[0]), text(&theirs[1])));
             same(&format!("{name}: {} × {}", pair.a, pair.b), pair.trend, &theirs[2]);
         }
+        let unique = keys::uniqueness(&synthetic);
+        same(&format!("{name}: ids"), unique, &golden["metrics"]["key_uniqueness"]);
         let new =
             new_rows::new_row_share(&frame.fields, &frame.train, &frame.synthetic, CREW).unwrap();
         same(&format!("{name}: new rows"), new, &golden["metrics"]["new_row_synthesis"]);

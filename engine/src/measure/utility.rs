@@ -4,7 +4,10 @@
 use tgs_protocol::engine::EngineError;
 
 use crate::measure::{
-    boost::{BoostConfig, Forest, Target, bins::{Binning, Feature}},
+    boost::{
+        BoostConfig, Forest, Target,
+        bins::{Binning, Feature},
+    },
     crew::Crew,
     frame::{Field, Frame, MISSING, Side, Values},
     sample::Draw,
@@ -22,8 +25,18 @@ const R2_MIN: f64 = 0.05;
 const CLASSES_MAX: usize = 20;
 /// Column names that people give to what they want to predict.
 const TARGET_NAMES: [&str; 12] = [
-    "target", "label", "class", "y", "outcome", "income", "default", "churn", "placed", "response",
-    "diagnosis", "status",
+    "target",
+    "label",
+    "class",
+    "y",
+    "outcome",
+    "income",
+    "default",
+    "churn",
+    "placed",
+    "response",
+    "diagnosis",
+    "status",
 ];
 
 /// What the two models say.
@@ -74,15 +87,14 @@ pub fn measure(
 /// else the last category with 2 … 20 levels.
 pub fn choose(frame: &Frame, target: Option<&str>) -> Result<usize, String> {
     if let Some(name) = target {
-        return frame.field(name).ok_or_else(|| {
-            format!("the target column {name} is not among the compared columns")
-        });
+        return frame
+            .field(name)
+            .ok_or_else(|| format!("the target column {name} is not among the compared columns"));
     }
     let classes = |field: &Field| (2..=CLASSES_MAX).contains(&field.levels.len());
     let named = |field: &Field| {
         let name = field.spec.name.to_lowercase();
-        TARGET_NAMES.iter().any(|usual| name == *usual)
-            && (classes(field) || field.is_number())
+        TARGET_NAMES.iter().any(|usual| name == *usual) && (classes(field) || field.is_number())
     };
     let last = |wanted: &dyn Fn(&Field) -> bool| frame.fields.iter().rposition(wanted);
     last(&named)
@@ -145,10 +157,7 @@ impl Task {
             Values::Number(values) => Target::Numbers(values.clone()),
             Values::Level(codes) => {
                 let class = |code: &u32| self.classes.partition_point(|known| known < code) as u32;
-                Target::Classes {
-                    of: codes.iter().map(class).collect(),
-                    count: self.classes.len(),
-                }
+                Target::Classes { of: codes.iter().map(class).collect(), count: self.classes.len() }
             }
         }
     }
@@ -209,7 +218,13 @@ impl Task {
             let ratio = (real >= R2_MIN).then(|| made.max(0.0) / real);
             let rmse = Some((made_rmse, real_rmse));
             return Ok(Utility {
-                target, score: "R²", synthetic: made, interval: None, real, rmse, ratio,
+                target,
+                score: "R²",
+                synthetic: made,
+                interval: None,
+                real,
+                rmse,
+                ratio,
             });
         }
         let Target::Classes { of, .. } = self.target(&self.test) else {

@@ -8,7 +8,10 @@ use tgs_protocol::{
     report::{GateOutcome, Verdict},
 };
 
-use crate::measure::{measured::Measured, words::{number, percent}};
+use crate::measure::{
+    measured::Measured,
+    words::{number, percent},
+};
 
 /// Judges every gate that is not off; worst first.
 pub fn judge(measured: &Measured, gates: &Gates) -> (Verdict, Vec<GateOutcome>) {
@@ -63,7 +66,9 @@ fn correlation_difference(measured: &Measured, gate: Gate) -> GateOutcome {
             number(value),
             number(gate.threshold)
         ),
-        None => "There is no pair of columns whose association is defined in both tables.".to_owned(),
+        None => {
+            "There is no pair of columns whose association is defined in both tables.".to_owned()
+        }
     };
     outcome("correlation_difference", gate, value, |value, limit| value < limit, meaning)
 }
@@ -102,11 +107,7 @@ fn membership(measured: &Measured, gate: Gate) -> GateOutcome {
     };
     let advantage = membership.advantage();
     let by_chance = !membership.is_significant();
-    let tail = if by_chance {
-        "; that is within what chance gives on so few rows"
-    } else {
-        ""
-    };
+    let tail = if by_chance { "; that is within what chance gives on so few rows" } else { "" };
     let meaning = format!(
         "The better of two attacks tells training rows from strangers {} better than guessing; \
          the limit is {}{tail}.",

@@ -61,7 +61,11 @@ impl Binning {
             (Self::Cuts(cuts), Values::Number(cells)) => {
                 #[expect(clippy::cast_possible_truncation, reason = "at most 254 cuts")]
                 let bin = |cell: &f64| {
-                    if cell.is_nan() { 0 } else { 1 + cuts.partition_point(|cut| cut <= cell) as u8 }
+                    if cell.is_nan() {
+                        0
+                    } else {
+                        1 + cuts.partition_point(|cut| cut <= cell) as u8
+                    }
                 };
                 let bins = cells.iter().map(bin).collect();
                 Feature { bins, count: cuts.len() + 2, ordered: true }

@@ -267,9 +267,9 @@ impl Best<'_> {
         let missing = cells[0];
         let sides = if missing[1] > 0.0 { 2 } else { 1 };
         let mut below = [0.0; 2];
-        for bin in 1..cells.len() - 1 {
-            below = add(below, cells[bin]);
-            if cells[bin][1] <= 0.0 {
+        for (bin, cell) in cells.iter().enumerate().take(cells.len() - 1).skip(1) {
+            below = add(below, *cell);
+            if cell[1] <= 0.0 {
                 continue;
             }
             for side in 0..sides {

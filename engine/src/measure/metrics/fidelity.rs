@@ -57,7 +57,9 @@ fn similarity(measured: &Measured) -> Vec<Metric> {
         Named::up("column_pair_trends", "Column pair trends", Fidelity).says(
             trends,
             holdout_trends,
-            |value| format!("Two columns hang together as in the real table to {}.", percent(value)),
+            |value| {
+                format!("Two columns hang together as in the real table to {}.", percent(value))
+            },
             NO_PAIR,
         ),
         Named::up(
@@ -120,7 +122,10 @@ fn distances(measured: &Measured) -> Vec<Metric> {
             mean(columns().map(|column| column.report.jaccard)),
             None,
             |value| {
-                format!("The two tables share {} of all the values that either has.", percent(value))
+                format!(
+                    "The two tables share {} of all the values that either has.",
+                    percent(value)
+                )
             },
             "there is no categorical column",
         ),
@@ -192,8 +197,13 @@ fn detection(measured: &Measured) -> Vec<Metric> {
             detection.train,
         ),
         with_interval(
-            Named::near("c2st_auc_holdout", "C2ST with boosted trees (AUC), holdout", Fidelity, 0.5)
-                .says(value(detection.holdout), floor, says("holdout"), FEW_ROWS),
+            Named::near(
+                "c2st_auc_holdout",
+                "C2ST with boosted trees (AUC), holdout",
+                Fidelity,
+                0.5,
+            )
+            .says(value(detection.holdout), floor, says("holdout"), FEW_ROWS),
             detection.holdout,
         ),
     ]

@@ -148,18 +148,22 @@ fn membership(measured: &Measured) -> Vec<Metric> {
             membership.map(|membership| membership.distance),
         ),
         with_interval(
-            Named::down("membership_advantage", "Membership inference, success over chance", Privacy)
-                .says(
-                    advantage.map(|advantage| advantage.value),
-                    Some(0.0).filter(|_| advantage.is_some()),
-                    |value| {
-                        format!(
-                            "The better attack is {} of the way from guessing to certainty.",
-                            percent(value)
-                        )
-                    },
-                    FEW_HOLDOUT,
-                ),
+            Named::down(
+                "membership_advantage",
+                "Membership inference, success over chance",
+                Privacy,
+            )
+            .says(
+                advantage.map(|advantage| advantage.value),
+                Some(0.0).filter(|_| advantage.is_some()),
+                |value| {
+                    format!(
+                        "The better attack is {} of the way from guessing to certainty.",
+                        percent(value)
+                    )
+                },
+                FEW_HOLDOUT,
+            ),
             advantage,
         ),
     ]

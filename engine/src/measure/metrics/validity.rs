@@ -71,9 +71,6 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
     ]
 }
 
-fn of_kind(
-    measured: &Measured,
-    wanted: impl Fn(&ColumnMeasures) -> bool,
-) -> Vec<&ColumnMeasures> {
+fn of_kind(measured: &Measured, wanted: impl Fn(&ColumnMeasures) -> bool) -> Vec<&ColumnMeasures> {
     measured.columns.iter().filter(|column| wanted(column)).collect()
 }
