@@ -1,7 +1,7 @@
 //! Every error users see: a code, an exit status, whether to try again, and a page.
 //!
-//! The command line, the pages under `docs/errors` and (later) the REST API are made from this table.
-//! A published code is never reused for another meaning.
+//! The command line, the pages under `docs/errors` and (later) the REST API are made from this
+//! table. A published code is never reused for another meaning.
 
 use std::{fmt, str::FromStr};
 
@@ -67,7 +67,8 @@ codes! {
     "USE-0002" => RowsOutOfRange, 2, Never, "The number of rows asked for is outside the limits.";
     "USE-0003" => BadMetadata, 2, Never, "The metadata file does not fit the table.";
     "USE-0004" => UnknownConstant, 2, Never, "A model constant is unknown or out of range.";
-    "USE-0005" => BadOutputName, 2, Never, "The output name tells no known format or cannot be written.";
+    "USE-0005" => BadOutputName, 2, Never,
+        "The output name tells no known format or cannot be written.";
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";
@@ -78,12 +79,15 @@ codes! {
     "DATA-0003" => RaggedRow, 4, Never, "A row has more or fewer cells than the header.";
     "DATA-0004" => BadHeader, 4, Never, "A column name is missing or stands twice.";
     "DATA-0005" => BadEncoding, 4, Never, "The bytes are not text in the expected encoding.";
-    "DATA-0006" => NotThatFormat, 4, Never, "The content is not of the format that the name promises.";
+    "DATA-0006" => NotThatFormat, 4, Never,
+        "The content is not of the format that the name promises.";
     "DATA-0007" => CorruptSource, 4, Never, "The source ends early or is damaged.";
-    "DATA-0008" => BadCell, 4, Never, "A cell cannot be read as the kind that the metadata asks for.";
+    "DATA-0008" => BadCell, 4, Never,
+        "A cell cannot be read as the kind that the metadata asks for.";
     "DATA-0009" => TooFewRows, 4, Never, "There are too few rows to learn from.";
     "DATA-0010" => TablesDiffer, 4, Never, "Two tables that must share columns do not.";
-    "DATA-0011" => SourceChanged, 4, Never, "The source file changed while the job was interrupted.";
+    "DATA-0011" => SourceChanged, 4, Never,
+        "The source file changed while the job was interrupted.";
     "DATA-0012" => ModelUnreadable, 4, Never, "The file is not a model, or it is damaged.";
     "STORE-0001" => DataFolderInUse, 5, Later, "Another process works in this data folder.";
     "STORE-0002" => StoreCorrupt, 5, Never, "The store of the data folder is damaged.";
@@ -165,7 +169,7 @@ mod tests {
             let area = code.as_str().split_once('-').map(|(area, _)| area);
             let status = match area {
                 Some("USE") => 2,
-                Some("JOB") if *code == Code::JobCancelled => 130,
+                Some("JOB") if matches!(code, Code::JobCancelled | Code::Interrupted) => 130,
                 Some("JOB") => 2,
                 Some("GATE") => 3,
                 Some("DATA") => 4,

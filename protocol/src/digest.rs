@@ -1,4 +1,5 @@
-//! SHA-256 names of byte strings: how content is addressed and how a torn write is told from a whole one.
+//! SHA-256 names of byte strings: how content is addressed and how a torn write is told from a
+//! whole one.
 
 use std::{fmt, str::FromStr};
 

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::Verdict;
-
 /// What a failed gate does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,28 +22,6 @@ pub struct Gate {
     pub threshold: f64,
     /// What a failure does.
     pub level: GateLevel,
-}
-
-/// On which side of its threshold a measure passes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// Strictly below.
-    Below,
-    /// Below or equal.
-    AtMost,
-    /// Strictly above.
-    Above,
-}
-
-impl Side {
-    /// Whether a value passes. A value that is no number never does.
-    pub fn passes(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Self::Below => value < threshold,
-            Self::AtMost => value <= threshold,
-            Self::Above => value > threshold,
-        }
-    }
 }
 
 /// The gates of a job.
@@ -77,62 +53,7 @@ impl Default for Gates {
     }
 }
 
-/// What was measured for each gate of [`Gates`], field by field; none if it could not be measured.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Measured {
-    /// See [`Gates::ks_mean`].
-    pub ks_mean: Option<f64>,
-    /// See [`Gates::correlation_difference`].
-    pub correlation_difference: Option<f64>,
-    /// See [`Gates::utility_ratio`].
-    pub utility_ratio: Option<f64>,
-    /// See [`Gates::membership_advantage`].
-    pub membership_advantage: Option<f64>,
-    /// See [`Gates::rare_copies`].
-    pub rare_copies: Option<f64>,
-}
-
-/// What one gate says of one measured value.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judgement {
-    /// Field name in [`Gates`].
-    pub gate: &'static str,
-    /// Threshold and level.
-    pub asked: Gate,
-    /// What was measured.
-    pub value: Option<f64>,
-    /// Whether it holds. What could not be measured passes; the report says so.
-    pub passes: bool,
-}
-
 impl Gates {
-    /// Holds every gate against what was measured. The verdict is that of the worst gate that does
-    /// not pass and is not off.
-    pub fn judge(&self, measured: &Measured) -> (Verdict, [Judgement; 5]) {
-        let sides = [Side::Below, Side::Below, Side::Above, Side::Below, Side::AtMost];
-        let values = [
-            measured.ks_mean,
-            measured.correlation_difference,
-            measured.utility_ratio,
-            measured.membership_advantage,
-            measured.rare_copies,
-        ];
-        let gates = self.each();
-        let judgements = std::array::from_fn(|at| {
-            let ((gate, asked), value) = (gates[at], values[at]);
-            let passes = value.is_none_or(|value| sides[at].passes(value, asked.threshold));
-            Judgement { gate, asked, value, passes }
-        });
-        let failed = judgements.iter().filter(|judgement| !judgement.passes);
-        let worst = failed.map(|judgement| judgement.asked.level).max().unwrap_or(GateLevel::Off);
-        let verdict = match worst {
-            GateLevel::Off => Verdict::Pass,
-            GateLevel::Warn => Verdict::Warn,
-            GateLevel::Block => Verdict::Block,
-        };
-        (verdict, judgements)
-    }
-
     /// The same thresholds, but nothing is withheld.
     #[must_use]
     pub fn only_warning(mut self) -> Self {
@@ -140,6 +61,11 @@ impl Gates {
             gate.level = gate.level.min(GateLevel::Warn);
         }
         self
+    }
+
+    /// Whether a gate guards people rather than usefulness.
+    pub fn is_privacy(gate: &str) -> bool {
+        matches!(gate, "membership_advantage" | "rare_copies")
     }
 
     /// Every gate with the name of its field, in the order of the fields.
@@ -167,46 +93,7 @@ impl Gates {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    const GOOD: Measured = Measured {
-        ks_mean: Some(0.1),
-        correlation_difference: Some(0.1),
-        utility_ratio: Some(0.9),
-        membership_advantage: Some(0.0),
-        rare_copies: Some(0.0),
-    };
-
-    #[test]
-    fn the_defaults_judge_as_the_mission_says() {
-        type Change = fn(&mut Measured);
-        let cases: [(Change, Verdict, &[&str]); 10] = [
-            (|_| {}, Verdict::Pass, &[]),
-            (|m| m.ks_mean = Some(0.15), Verdict::Block, &["ks_mean"]),
-            (|m| m.ks_mean = Some(0.149), Verdict::Pass, &[]),
-            (|m| m.correlation_difference = Some(0.3), Verdict::Block, &["correlation_difference"]),
-            (|m| m.utility_ratio = Some(0.8), Verdict::Warn, &["utility_ratio"]),
-            (|m| m.membership_advantage = Some(0.1), Verdict::Block, &["membership_advantage"]),
-            (|m| m.rare_copies = Some(1.0), Verdict::Block, &["rare_copies"]),
-            (|m| m.rare_copies = Some(f64::NAN), Verdict::Block, &["rare_copies"]),
-            (|m| *m = Measured::default(), Verdict::Pass, &[]),
-            (
-                |m| (m.utility_ratio, m.ks_mean) = (Some(0.1), Some(0.9)),
-                Verdict::Block,
-                &["ks_mean", "utility_ratio"],
-            ),
-        ];
-        for (at, (change, verdict, failed)) in cases.into_iter().enumerate() {
-            let mut measured = GOOD;
-            change(&mut measured);
-            let (said, judgements) = Gates::default().judge(&measured);
-            let names: Vec<_> = judgements.iter().filter(|it| !it.passes).collect();
-            let names: Vec<_> = names.iter().map(|judgement| judgement.gate).collect();
-            assert_eq!((said, names.as_slice()), (verdict, failed), "case {at}");
-        }
-    }
 
     /// A gate's name in `each` is the name of its field, as reports and configuration write it.
     #[test]
@@ -229,18 +116,16 @@ mod tests {
         assert!(serde_json::from_str::<Gates>(r#"{"ks": {}}"#).is_err());
     }
 
-    proptest! {
-        #[test]
-        fn only_warning_never_blocks_and_judges_the_same(values in any::<[Option<f64>; 5]>()) {
-            let [ks_mean, correlation_difference, utility_ratio, membership_advantage, rare_copies] =
-                values;
-            let measured = Measured {
-                ks_mean, correlation_difference, utility_ratio, membership_advantage, rare_copies,
-            };
-            let (strict, judged) = Gates::default().judge(&measured);
-            let (mild, again) = Gates::default().only_warning().judge(&measured);
-            prop_assert_eq!(mild, strict.min(Verdict::Warn));
-            prop_assert!(judged.iter().zip(&again).all(|(a, b)| a.passes == b.passes));
+    #[test]
+    fn only_warning_keeps_thresholds_and_blocks_nothing() {
+        let strict = Gates {
+            rare_copies: Gate { threshold: 1.0, level: GateLevel::Off },
+            ..Gates::default()
+        };
+        let mild = strict.only_warning();
+        for ((name, was), (_, is)) in strict.each().into_iter().zip(mild.each()) {
+            assert_eq!(is.threshold, was.threshold, "{name}");
+            assert_eq!(is.level, was.level.min(GateLevel::Warn), "{name}");
         }
     }
 }

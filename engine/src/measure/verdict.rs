@@ -28,22 +28,7 @@ pub fn judge(measured: &Measured, gates: &Gates) -> (Verdict, Vec<GateOutcome>) 
     .filter(|outcome| outcome.level != GateLevel::Off)
     .collect();
     outcomes.sort_by_key(|outcome| (outcome.passes, std::cmp::Reverse(outcome.level)));
-    let failed = |level| outcomes.iter().any(|gate| !gate.passes && gate.level == level);
-    let unknown = outcomes.iter().any(|gate| {
-        gate.value.is_none() && gate.level == GateLevel::Block && is_privacy(&gate.gate)
-    });
-    let verdict = if failed(GateLevel::Block) {
-        Verdict::Block
-    } else if failed(GateLevel::Warn) || unknown {
-        Verdict::Warn
-    } else {
-        Verdict::Pass
-    };
-    (verdict, outcomes)
-}
-
-fn is_privacy(gate: &str) -> bool {
-    matches!(gate, "membership_advantage" | "rare_copies")
+    (Verdict::over(&outcomes), outcomes)
 }
 
 fn ks_mean(measured: &Measured, gate: Gate) -> GateOutcome {

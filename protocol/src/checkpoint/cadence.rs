@@ -7,8 +7,8 @@ use crate::{
 
 /// Whether to save now: `since` the last save began, when the last save cost `cost`.
 ///
-/// Keeps the cost of saving under one part in [`CHECKPOINT_COST_SHARE_INVERSE`] of training, within a
-/// shortest and a longest period.
+/// Keeps the cost of saving under one part in [`CHECKPOINT_COST_SHARE_INVERSE`] of training, within
+/// a shortest and a longest period.
 pub fn is_due(since: Millis, cost: Millis) -> bool {
     let wanted = cost.get().saturating_mul(CHECKPOINT_COST_SHARE_INVERSE);
     since.get() >= wanted.clamp(CHECKPOINT_PERIOD_MIN_MS, CHECKPOINT_PERIOD_MAX_MS)

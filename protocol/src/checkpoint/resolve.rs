@@ -13,8 +13,8 @@ pub enum Resume {
     Afresh,
 }
 
-/// Chooses among checkpoints found whole, in any order. Steps decide, then the epoch. What lies beyond
-/// the committed one was never promised and is not used.
+/// Chooses among checkpoints found whole, in any order. Steps decide, then the epoch. What lies
+/// beyond the committed one was never promised and is not used.
 pub fn resume(committed: Option<CheckpointFacts>, whole: &[CheckpointFacts]) -> Resume {
     let Some(committed) = committed else { return Resume::Afresh };
     if whole.contains(&committed) {

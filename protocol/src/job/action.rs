@@ -13,14 +13,15 @@ use crate::{
     unit::{Millis, Rows},
 };
 
-/// One thing to do. The actions of a step are performed in order; when one cannot be performed, those
-/// after it are left out.
+/// One thing to do. The actions of a step are performed in order; when one cannot be performed,
+/// those after it are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobAction {
     /// Write the row, guarded by the lease. A refusal comes back as [`JobEvent::Overtaken`], a
     /// failure as [`JobEvent::SaveFailed`].
     Save(Box<JobRow>),
-    /// Begin this work; its result, [`JobEvent::StageFailed`] or [`JobEvent::WorkStopped`] comes back.
+    /// Begin this work; its result, [`JobEvent::StageFailed`] or [`JobEvent::WorkStopped`] comes
+    /// back.
     Begin(Work),
     /// Tell the running work to stop within one step.
     StopWork,

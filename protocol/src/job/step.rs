@@ -1,11 +1,11 @@
 //! The job machine: facts in, actions out. The only place that decides what happens next to a job.
 //!
-//! A result counts only as the answer to the work that was begun for it, so an event that comes twice
-//! or too late changes nothing. Every change of the row is saved before anything is built on it.
-//! Invariants kept here, and checked after every step by `audit.rs`: JOB-1 (sealed chunks are the
-//! exact partition), JOB-2 (states move only as `state.rs` allows), JOB-3 (nothing follows the end),
-//! JOB-4 (results never change), CHUNK-1 (a chunk is sealed once), CKPT-1 (the checkpoint never
-//! moves back), GATE-1 (a blocked table is never published).
+//! A result counts only as the answer to the work that was begun for it, so an event that comes
+//! twice or too late changes nothing. Every change of the row is saved before anything is built on
+//! it. Invariants kept here, and checked after every step by `audit.rs`: JOB-1 (sealed chunks are
+//! the exact partition), JOB-2 (states move only as `state.rs` allows), JOB-3 (nothing follows the
+//! end), JOB-4 (results never change), CHUNK-1 (a chunk is sealed once), CKPT-1 (the checkpoint
+//! never moves back), GATE-1 (a blocked table is never published).
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,8 @@ enum Leaving {
 }
 
 impl Job {
-    /// Takes a row read from the store. Orders that come before [`JobEvent::Claimed`] are remembered.
+    /// Takes a row read from the store. Orders that come before [`JobEvent::Claimed`] are
+    /// remembered.
     pub fn new(row: JobRow) -> Self {
         Self { row, sealed: BTreeMap::new(), hold: Hold::Unclaimed, leaving: None }
     }

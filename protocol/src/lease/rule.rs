@@ -1,8 +1,8 @@
 //! When a lease may be claimed, when it must be renewed, when its holder must stand down.
 //!
-//! Time is each process's own monotonic clock; no two clocks are ever compared. After Gray & Cheriton,
-//! "Leases" (SOSP 1989), with fencing epochs at the sink.
-//! Invariants kept here: LEASE-1 (epochs only grow), LEASE-2 (never two holders within a margin).
+//! Time is each process's own monotonic clock; no two clocks are ever compared. After Gray &
+//! Cheriton, "Leases" (SOSP 1989), with fencing epochs at the sink. Invariants kept here: LEASE-1
+//! (epochs only grow), LEASE-2 (never two holders within a margin).
 
 use crate::{
     lease::LeaseCell,
@@ -25,8 +25,9 @@ impl Sighting {
         Self { cell, since: now }
     }
 
-    /// Takes a new look: the same cell keeps its age, another one starts anew. `now` is read *after*
-    /// the answer came: read before, a slow answer would make the cell look older than it is.
+    /// Takes a new look: the same cell keeps its age, another one starts anew. `now` is read
+    /// *after* the answer came: read before, a slow answer would make the cell look older than it
+    /// is.
     #[must_use]
     pub fn look(self, cell: LeaseCell, now: Millis) -> Self {
         if cell == self.cell { self } else { Self { cell, since: now } }

@@ -71,6 +71,7 @@ fn event(line: &str) -> JobEvent {
         "drain" => JobEvent::DrainAsked,
         "stopped" => JobEvent::WorkStopped,
         "overtaken" => JobEvent::Overtaken,
+        "noticed" => JobEvent::Noticed(words[1..].join(" ")),
         other => panic!("no such event: {other}"),
     }
 }
@@ -133,6 +134,9 @@ fn tidings_name(tidings: &Tidings) -> String {
         Tidings::PlanMade(because) => format!("plan: {because}"),
         Tidings::Notice(notice) => format!("notice: {notice}"),
         Tidings::TryingAgain { after: Millis(after), .. } => format!("trying again in {after}"),
+        Tidings::Ended(Outcome::Failed(failure)) => {
+            format!("failed {} in {}", failure.code, failure.stage)
+        }
         Tidings::Ended(outcome) => outcome.to_string(),
         Tidings::Suspended(failure) => format!("suspended by {}", failure.code),
         Tidings::Interrupted => "interrupted".to_owned(),
@@ -327,7 +331,7 @@ fn a_passing_failure_is_tried_again_three_times() {
     retry
         save ingest, tell ingest began again, begin ingest
     failed ingest later
-        save failed, sweep, tell failed: DEV-0001 in ingest: later, release, leave
+        save failed, sweep, tell failed DEV-0001 in ingest, release, leave
     retry
         -
     ");
@@ -380,7 +384,7 @@ fn a_failure_that_cannot_pass_ends_the_job() {
     claimed
         save ingest, tell ingest began, begin ingest
     failed ingest never
-        save failed, sweep, tell failed: DATA-0003 in ingest: never, release, leave
+        save failed, sweep, tell failed DATA-0003 in ingest, release, leave
     retry
         -
     claimed
@@ -453,6 +457,29 @@ fn a_cancel_during_the_back_off_ends_the_job_at_once() {
     cancel
         save cancelled, sweep, tell cancelled, release, leave
     retry
+        -
+    ");
+}
+
+#[test]
+fn a_notice_is_saved_and_told_while_the_job_is_held() {
+    let script = "
+        noticed too early
+        claimed
+        noticed another class
+        overtaken
+        noticed too late
+    ";
+    insta::assert_snapshot!(play(samples::train(), script), @r"
+    noticed too early
+        -
+    claimed
+        save ingest, tell ingest began, begin ingest
+    noticed another class
+        save ingest, tell notice: another class
+    overtaken
+        stop work, tell interrupted, leave
+    noticed too late
         -
     ");
 }
@@ -687,7 +714,7 @@ fn whoever_is_overtaken_writes_nothing_more() {
     claimed
         save ingest, tell ingest began, begin ingest
     failed ingest never
-        save failed, sweep, tell failed: DATA-0003 in ingest: never, release, leave
+        save failed, sweep, tell failed DATA-0003 in ingest, release, leave
     overtaken
         tell interrupted, leave
     overtaken
@@ -738,7 +765,7 @@ fn a_save_that_fails_makes_the_supervisor_give_up() {
     claimed
         save ingest, tell ingest began, begin ingest
     failed ingest never
-        save failed, sweep, tell failed: DATA-0003 in ingest: never, release, leave
+        save failed, sweep, tell failed DATA-0003 in ingest, release, leave
     save failed
         tell suspended by STORE-0003, tell interrupted, release, leave
     ");
@@ -942,7 +969,7 @@ fn tries_that_failed_are_remembered_across_claims_but_not_across_a_drain() {
     retry
         save ingest, tell ingest began again, begin ingest
     failed ingest later
-        save failed, sweep, tell failed: DEV-0001 in ingest: later, release, leave
+        save failed, sweep, tell failed DEV-0001 in ingest, release, leave
     ");
     let drained = format!("{failed_twice}\ndrain");
     insta::assert_snapshot!(resume(samples::train(), &drained, again), @r"
@@ -988,7 +1015,7 @@ fn rows_that_only_the_source_could_tell_are_checked() {
     claimed
         save train, tell train began, begin adoptmodel
     trained
-        save failed, sweep, tell failed: USE-0002 in sample: cannot make 0 rows: ask for 1 to 100000000, release, leave
+        save failed, sweep, tell failed USE-0002 in sample, release, leave
     ");
 }
 
