@@ -165,8 +165,10 @@ fn notices(frame: &Frame, measured: &Measured) -> Vec<String> {
     let most = frame.train.rows.max(frame.synthetic.rows);
     if most > closest::ROWS_MAX {
         notices.push(format!(
-            "Detection and distances look at up to {} rows of each table, drawn by the seed.",
-            closest::ROWS_MAX
+            "Detection and distances look at up to {} rows of each table, new row synthesis at up \
+             to {}, drawn by the seed.",
+            closest::ROWS_MAX,
+            new_rows::ROWS_MAX
         ));
     }
     notices

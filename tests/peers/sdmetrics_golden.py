@@ -237,7 +237,7 @@ def live(program):
         tables(folder, rows=900, seed=7)
         for name, kinds in KINDS.items():
             real, synthetic = folder / f"{name}.real.csv", folder / f"{name}.synthetic.csv"
-            (folder / "kinds.json").write_text(json.dumps(kinds))
+            (folder / "kinds.json").write_text(json.dumps({"columns": kinds}))
             report = folder / "report.json"
             with report.open("w") as out:
                 subprocess.run([program, folder / "kinds.json", real, synthetic], stdout=out, check=True)

@@ -310,7 +310,11 @@ impl<L: Learner> Trainer for Run<L> {
             let count = numbers.len();
             Ok((name.to_owned(), Blob::Single(numbers, vec![count])))
         };
-        container::write(SNAPSHOT, &header, tensors.map(blob).into_iter().collect::<Result<_, EngineError>>()?)
+        container::write(
+            SNAPSHOT,
+            &header,
+            tensors.map(blob).into_iter().collect::<Result<_, EngineError>>()?,
+        )
     }
 
     fn finish(&mut self) -> Result<Vec<u8>, EngineError> {

@@ -2,13 +2,13 @@
 //!
 //! A copy is not yet a leak: where rows repeat by nature, strangers match too. So copies of *rare*
 //! rows, those that stand once among the training rows, are counted against what chance explains.
-//! Two counts say how often a fresh row equals a rare one: holdout rows that do (k of n), and pairs
-//! of equal training rows, by the estimate of Good and Turing (1953): the chance of a fresh row to
-//! equal one seen once is 2·N₂/n, N₂ being the number of rows seen twice. Pooled, they give an
-//! expectation E for the synthetic rows; the allowance is E + 3σ, σ² being the Poisson variance of
-//! the copies plus that of E itself. Half an event is added (Jeffreys' prior of a Poisson rate),
-//! because no event in n draws does not prove a rate of zero: real tables that hold one pair of equal
-//! rows would fail half of the time against a second sample of themselves.
+//! Two counts say how often a fresh row equals a rare one: holdout rows that do (k of n), and
+//! pairs of equal training rows, by the estimate of Good and Turing (1953): the chance of a fresh
+//! row to equal one seen once is 2·N₂/n, N₂ being the number of rows seen twice. Pooled, they give
+//! an expectation E for the synthetic rows; the allowance is E + 3σ, σ² being the Poisson variance
+//! of the copies plus that of E itself. Half an event is added (Jeffreys' prior of a Poisson
+//! rate), because no event in n draws does not prove a rate of zero: real tables that hold one
+//! pair of equal rows would fail half of the time against a second sample of themselves.
 
 use std::collections::HashMap;
 

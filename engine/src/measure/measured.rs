@@ -86,7 +86,7 @@ impl Measured {
         let crew = crew.enter(6, "membership inference")?;
         let membership = membership::measure(frame, seed, crew)?;
         let crew = crew.enter(7, "copies and new rows")?;
-        let new = |side| new_rows::new_row_share(&frame.fields, &frame.train, side, crew);
+        let new = |side| new_rows::new_row_share(&frame.fields, &frame.train, side, seed, crew);
         let (new_rows, holdout_new_rows) = (new(&frame.synthetic)?, new(&frame.holdout)?);
         let numeric = || columns.iter().filter(|column| column.report.kind.is_numeric());
         Ok(Self {

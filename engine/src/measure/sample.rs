@@ -23,6 +23,8 @@ pub enum Draw {
     Embedding = 7,
     /// Rows that a utility model learns from.
     Utility = 8,
+    /// Rows that are looked for among the training rows.
+    NewRows = 9,
 }
 
 impl Draw {

@@ -41,8 +41,8 @@ fn columns_and_pairs_equal_sdmetrics() {
         }
         let unique = keys::uniqueness(&synthetic);
         same(&format!("{name}: ids"), unique, &golden["metrics"]["key_uniqueness"]);
-        let new =
-            new_rows::new_row_share(&frame.fields, &frame.train, &frame.synthetic, crew).unwrap();
+        let new = new_rows::new_row_share(&frame.fields, &frame.train, &frame.synthetic, 0, crew)
+            .unwrap();
         same(&format!("{name}: new rows"), new, &golden["metrics"]["new_row_synthesis"]);
     }
 }
