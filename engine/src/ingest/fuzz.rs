@@ -117,7 +117,7 @@ fn mutated_files_are_read_or_refused() {
     let folder = tempfile::tempdir().unwrap();
     for (number, (end, seed)) in seeds().into_iter().enumerate() {
         let mut dice = Stream::new(1, Purpose::Test, number as u64);
-        for round in 0..400 {
+        for round in 0..250 {
             let bytes = mutated(&seed, &mut dice);
             let found = fault(folder.path(), end, &bytes);
             assert_eq!(found, None, "seed {number}, round {round}");

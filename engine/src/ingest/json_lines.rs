@@ -163,7 +163,10 @@ impl<'a> Gathering<'a> {
         let part = &mut self.open[column];
         self.text.clear();
         match value {
-            Value::Null => return Ok(part.push_empty()),
+            Value::Null => {
+                part.push_empty();
+                return Ok(());
+            }
             Value::Bool(truth) => {
                 self.text.extend_from_slice(if *truth { b"true" } else { b"false" });
             }

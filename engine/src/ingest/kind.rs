@@ -288,7 +288,7 @@ impl Settling<'_> {
 
     fn mixed(&self, numbers: u64, present: usize, row: usize, text: &[u8]) -> Option<String> {
         let share = numbers as f64 / present as f64;
-        (share >= 0.95 && share < 1.0).then(|| {
+        (0.95..1.0).contains(&share).then(|| {
             format!(
                 "{:.1} % of the cells are numbers, but {} holds {}: read as texts; if it means \
                  \"missing\", say so in the metadata (\"missing\": [{}])",
