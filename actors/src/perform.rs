@@ -86,7 +86,7 @@ impl Shell {
             match action {
                 JobAction::Save(row) => self.save(row).await,
                 JobAction::Begin(work) => self.begin(work),
-                JobAction::StopWork => self.stop_work(Stop::Abandon),
+                JobAction::StopWork => {} // `step` has carried it out.
                 JobAction::RetryAfter(after) => {
                     let due = || JobSupervisorMessage::Occurred(JobEvent::RetryDue);
                     self.myself.send_after(self.config.back_off(after), due);

@@ -1,7 +1,7 @@
 //! Time and names for tests.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Instant,
 };
 
@@ -15,16 +15,24 @@ use tgs_protocol::{
 pub struct TestClock {
     begun: Instant,
     added_ms: AtomicU64,
+    is_real: AtomicBool,
 }
 
 impl Default for TestClock {
     fn default() -> Self {
-        Self { begun: Instant::now(), added_ms: AtomicU64::new(0) }
+        Self { begun: Instant::now(), added_ms: AtomicU64::new(0), is_real: AtomicBool::new(false) }
     }
 }
 
 impl TestClock {
+    /// From now on nothing is added: many steps of many jobs would age every lease beyond use.
+    pub fn keep_real(&self) {
+        self.is_real.store(true, Ordering::SeqCst);
+    }
     pub fn advance(&self, millis: u64) {
+        if self.is_real.load(Ordering::SeqCst) {
+            return;
+        }
         self.added_ms.fetch_add(millis, Ordering::SeqCst);
     }
 }

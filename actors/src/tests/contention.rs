@@ -108,6 +108,7 @@ async fn a_frozen_owner_that_wakes_is_refused_everything() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_take_turns_on_one_device() {
     let world = World::new();
+    world.clock.keep_real();
     let node = world.node("a").await;
     let mut jobs = Vec::new();
     for _ in 0..4 {

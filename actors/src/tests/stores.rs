@@ -1,4 +1,4 @@
-//! Stores in memory and a temporary folder, fenced by epoch; every call passes a point of the script.
+//! Stores in memory and a temporary folder, fenced by epoch; each call passes a point of the script.
 
 use std::{
     collections::BTreeMap,
