@@ -1,6 +1,5 @@
 //! The flagship as a training run sees it: rows, loss, held-out loss, model file.
 
-use serde_json::Value;
 use tch::{Kind, Tensor};
 use tgs_protocol::{
     code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, report::Curve, unit::Steps,
@@ -95,7 +94,7 @@ impl TabgraphLearner {
         self.config.batch.clamp(1, self.train.rows)
     }
 
-    fn batch(&mut self, step: u64) -> Torch<Batch> {
+    fn batch(&mut self, step: u64, draws: &mut Draws) -> Torch<Batch> {
         let (epoch, at) = (step / self.batches_per_epoch(), step % self.batches_per_epoch());
         if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
             let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
@@ -104,44 +103,58 @@ impl TabgraphLearner {
         let order: &[usize] = self.order.as_ref().map_or(&[], |(_, order)| order);
         let begins = usize::try_from(at).unwrap_or(0) * self.batch_rows();
         let picked = &order[begins..begins + self.batch_rows()];
-        let mut draws = Draws::of_step(self.seed, step);
-        Batch::new(&self.tokenizer, &self.train, picked, &self.config, &mut draws, false)
+        Batch::new(&self.tokenizer, &self.train, picked, &self.config, draws, false)
     }
 
     /// The weighted mean of squared errors of numbers and cross-entropies of heads.
-    fn loss_of(&self, leaves: &Leaves, batch: &Batch, extras: &Extras) -> Torch<Tensor> {
-        let (numbers, heads) = (self.denoiser.numbers, self.denoiser.heads.len());
+    fn loss_of(
+        &self,
+        leaves: &Leaves,
+        batch: &Batch,
+        masks: &[Tensor],
+        sees_itself: bool,
+    ) -> Torch<Tensor> {
+        let heads = self.denoiser.heads.len();
         let table = self.denoiser.table(leaves)?;
         let categories = match (&batch.places, &batch.embedding_noise) {
             (Some(places), Some(noise)) => {
                 let width = (heads * self.config.embedding) as i64;
                 let clean = table.f_index_select(0, places)?.f_view([-1, width])?;
-                Some(clean.f_mul(&batch.shrink)?.f_add(noise)?)
+                Some(noise.f_addcmul(&clean, &batch.shrink)?)
             }
             _ => None,
         };
-        let noisy = Noisy {
+        let mut noisy = Noisy {
             numbers: batch.numbers.as_ref(),
             categories: categories.as_ref(),
-            last: extras.last.as_ref(),
+            last: None,
         };
         let time = self.denoiser.time(leaves, &batch.log_sigma)?;
-        let answer = self.denoiser.forward(leaves, &noisy, &time, &extras.masks)?;
-        let pieces = self.denoiser.pieces(&answer)?;
+        let last = if sees_itself {
+            let _guard = tch::no_grad_guard();
+            let answer = self.denoiser.forward(leaves, &noisy, &time, masks)?;
+            let grow = batch.log_sigma.f_exp()?.f_mul(&batch.shrink)?;
+            let scales = (&batch.shrink, &grow);
+            Some(self.denoiser.clean(&answer, noisy.numbers, scales, &table)?)
+        } else {
+            None
+        };
+        noisy.last = last.as_ref();
+        let answer = self.denoiser.forward(leaves, &noisy, &time, masks)?;
+        self.errors(&answer, batch)
+    }
+
+    fn errors(&self, answer: &Tensor, batch: &Batch) -> Torch<Tensor> {
+        let pieces = self.denoiser.pieces(answer)?;
+        let (numbers, heads) = (self.denoiser.numbers, self.denoiser.heads.len());
         let mut terms = Vec::with_capacity(heads + 1);
         if let Some(targets) = &batch.targets {
             let error = pieces[0].f_mse_loss(targets, tch::Reduction::Mean)?;
             terms.push(error.f_mul_scalar(numbers as f64)?);
         }
+        let (mean, none) = (tch::Reduction::Mean, None::<&Tensor>);
         for (logits, levels) in pieces[1..].iter().zip(&batch.levels) {
-            let none: Option<&Tensor> = None;
-            terms.push(logits.f_cross_entropy_loss(
-                levels,
-                none,
-                tch::Reduction::Mean,
-                -100,
-                0.0,
-            )?);
+            terms.push(logits.f_cross_entropy_loss(levels, none, mean, -100, 0.0)?);
         }
         Tensor::f_stack(&terms, 0)?.f_sum(Kind::Float)?.f_div_scalar((numbers + heads) as f64)
     }
@@ -176,13 +189,6 @@ impl TabgraphLearner {
         }
         Ok(())
     }
-}
-
-/// What a step adds to its batch.
-#[derive(Debug, Default)]
-struct Extras {
-    masks: Vec<Tensor>,
-    last: Option<Tensor>,
 }
 
 impl Learner for TabgraphLearner {
@@ -222,16 +228,18 @@ impl Learner for TabgraphLearner {
     }
 
     fn loss(&mut self, leaves: &Leaves, step: u64) -> Torch<Tensor> {
-        let batch = self.batch(step)?;
+        let mut draws = Draws::of_step(self.seed, step);
+        let batch = self.batch(step, &mut draws)?;
         let masks = self.masks(step, self.batch_rows())?;
-        self.loss_of(leaves, &batch, &Extras { masks, last: None })
+        let sees_itself = self.config.self_conditioning && draws.coin();
+        self.loss_of(leaves, &batch, &masks, sees_itself)
     }
 
     fn held_out(&mut self, leaves: &Leaves, _step: u64) -> Torch<Option<f64>> {
         let (mut sum, mut rows) = (0.0, 0.0);
         for batch in &self.held_out {
             let size = batch.shrink.size().first().copied().unwrap_or(0) as f64;
-            let loss = self.loss_of(leaves, batch, &Extras::default())?.f_double_value(&[])?;
+            let loss = self.loss_of(leaves, batch, &[], false)?.f_double_value(&[])?;
             (sum, rows) = (sum + loss * size, rows + size);
         }
         Ok((rows > 0.0).then(|| sum / rows))
@@ -247,9 +255,5 @@ impl Learner for TabgraphLearner {
         };
         calibrate::calibrate(&mut sampler)?;
         model_file::write(&sampler, curves)
-    }
-
-    fn memory(&self) -> Value {
-        Value::Null
     }
 }
