@@ -7,6 +7,7 @@
 pub(crate) mod adamw;
 pub(crate) mod constants;
 pub(crate) mod container;
+pub(crate) mod crew;
 pub(crate) mod flat;
 pub(crate) mod numerics;
 pub(crate) mod pace;
