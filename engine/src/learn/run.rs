@@ -50,7 +50,7 @@ pub(crate) trait Learner: Send + Sync + 'static {
     }
     /// Called before the shards of a step.
     fn prepare(&mut self, step: u64);
-    /// Shards of a step.
+    /// Shards of a step; none where there is nothing to learn.
     fn shards(&self, step: u64) -> usize;
     /// What a shard adds to the loss of a step, a scalar that depends on the leaves.
     fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor>;
@@ -100,7 +100,6 @@ struct Identity {
     model: String,
     plan: TrainPlan,
     seed: u64,
-    threads: u32,
     numbers: usize,
 }
 
@@ -146,16 +145,16 @@ impl<L: Learner> Run<L> {
             model: learner.name().to_owned(),
             plan: plan.clone(),
             seed,
-            threads,
             numbers: learner.layout().len(),
         };
         let steps = plan.steps.get();
+        let finished = steps == 0 || learner.shards(0) == 0;
         let mut run = Self {
             learner: Arc::new(RwLock::new(learner)),
             crew,
             moments,
             best,
-            state: State { finished: steps == 0, ..State::default() },
+            state: State { finished, ..State::default() },
             steps,
             stopping,
             identity,
@@ -279,7 +278,7 @@ impl<L: Learner> Run<L> {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         let mut file: Container<Header> = container::read(SNAPSHOT, bytes)?;
         if file.header.identity != self.identity {
-            let why = "it belongs to a run with other data, constants, seed or threads";
+            let why = "it belongs to a run with other data, constants or seed";
             return Err(corrupt(SNAPSHOT, &why));
         }
         let count = self.identity.numbers;

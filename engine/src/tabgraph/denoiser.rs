@@ -4,14 +4,12 @@
 //! `mlp` is a row of pre-norm residual blocks of one width; `unet` narrows by half at each level and
 //! widens again, with the wide side concatenated (after Ronneberger et al., 2015).
 
-mod block;
-
 use tch::Tensor;
 
-use self::block::{Block, Linear};
 use super::config::{DenoiserShape, TabgraphConfig};
 use crate::learn::{
     flat::{Begin, Layout, Leaves, Slot},
+    layers::{Block, Linear},
     torch::Torch,
 };
 

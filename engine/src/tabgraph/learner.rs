@@ -223,7 +223,7 @@ impl Learner for TabgraphLearner {
     }
 
     fn shards(&self, _step: u64) -> usize {
-        self.batch_rows().div_ceil(self.shard_rows())
+        if self.has_tokens() { self.batch_rows().div_ceil(self.shard_rows()) } else { 0 }
     }
 
     fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor> {

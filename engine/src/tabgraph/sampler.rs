@@ -9,7 +9,8 @@ mod levels;
 use tch::{Kind, Tensor};
 use tgs_protocol::{chunk::ChunkNo, engine::EngineError, limits::CHUNK_ROWS};
 
-pub(super) use self::levels::{calibrated, mean_probabilities};
+pub(crate) use self::levels::calibrated;
+pub(super) use self::levels::mean_probabilities;
 use super::{
     config::TabgraphConfig,
     denoiser::{Denoiser, Noisy},

@@ -195,6 +195,7 @@ fn training_beside_training_gives_the_same_bytes() {
         run.finish().expect("finishes")
     };
     let (one, two) = (run(1), run(2));
+    assert!(one == two, "threads share the work, they do not change it");
     std::thread::scope(|scope| {
         let threads = [(1, &one), (2, &two), (2, &two)];
         let threads = threads.map(|(threads, model)| scope.spawn(move || run(threads) == *model));
