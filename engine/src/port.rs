@@ -19,7 +19,7 @@ use tgs_protocol::{
 
 pub use self::files::{Compared, profile_file, report_files};
 use crate::{
-    dataset::Dataset, export, ingest, learn, model::Generator, seqtree, tabgraph,
+    dataset::Dataset, export, ingest, learn, model::Generator, original, seqtree, tabgraph,
     table::ipc,
 };
 
@@ -50,7 +50,7 @@ impl Engine for LocalEngine {
         let dataset = Dataset::open(&order.dataset)?;
         let plan = match order.model {
             ModelName::Tabgraph => tabgraph::plan,
-            ModelName::Original => tabgraph::plan,
+            ModelName::Original => original::plan,
             ModelName::Seqtree => seqtree::plan,
         };
         let (train, holdout) = (dataset.train()?, dataset.holdout()?);
@@ -65,7 +65,7 @@ impl Engine for LocalEngine {
         let dataset = Dataset::open(&order.dataset)?;
         let trainer = match order.model {
             ModelName::Tabgraph => tabgraph::trainer,
-            ModelName::Original => tabgraph::trainer,
+            ModelName::Original => original::trainer,
             ModelName::Seqtree => seqtree::trainer,
         };
         let (train, holdout) = (dataset.train()?, dataset.holdout()?);
@@ -101,7 +101,7 @@ impl Engine for LocalEngine {
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     match name_of(model)? {
         ModelName::Tabgraph => tabgraph::generator(model),
-        ModelName::Original => tabgraph::generator(model),
+        ModelName::Original => original::generator(model),
         ModelName::Seqtree => seqtree::generator(model),
     }
 }

@@ -21,7 +21,7 @@ use tgs_protocol::{
 
 use crate::{
     dataset::Dataset,
-    ingest, measure, page, port, profile, tabgraph,
+    ingest, measure, original, page, port, profile, tabgraph,
     table::{Cells, Column, Table, ipc},
 };
 
@@ -165,7 +165,7 @@ fn about_model(file: &Path) -> Result<(Option<String>, Vec<Curve>), EngineError>
     })?;
     Ok(match port::name_of(&bytes)? {
         ModelName::Tabgraph => (Some("tabgraph".to_owned()), tabgraph::curves(&bytes)?),
-        ModelName::Original => (Some("original".to_owned()), tabgraph::curves(&bytes)?),
+        ModelName::Original => (Some("original".to_owned()), original::curves(&bytes)?),
         ModelName::Seqtree => (Some("seqtree".to_owned()), Vec::new()),
     })
 }

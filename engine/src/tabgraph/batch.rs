@@ -49,6 +49,10 @@ impl Draws {
             rank: Stream::new(seed, Purpose::Dequantise, step),
         }
     }
+    /// True in half of the steps.
+    pub(super) fn coin(&mut self) -> bool {
+        self.level.uniform() < 0.5
+    }
     /// Those of a part of the held-out rows, the same each time.
     pub(super) fn held_out(seed: u64, part: u64) -> Self {
         let stream = |at| Stream::new(seed, Purpose::HeldOut, 1 + 3 * part + at);

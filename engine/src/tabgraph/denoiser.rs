@@ -4,14 +4,12 @@
 //! `mlp` is a row of pre-norm residual blocks of one width; `unet` narrows by half at each level and
 //! widens again, with the wide side concatenated (after Ronneberger et al., 2015).
 
-mod block;
-
 use tch::Tensor;
 
-use self::block::{Block, Linear};
 use super::config::{DenoiserShape, TabgraphConfig};
 use crate::learn::{
     flat::{Begin, Layout, Leaves, Slot},
+    layers::{Block, Linear},
     torch::Torch,
 };
 
@@ -133,20 +131,19 @@ impl Denoiser {
     }
 
     /// The clean tokens that an answer means: numbers, then expected embeddings.
-    /// `noisy` is not scaled here; `sigma` is one for all rows.
+    /// `noisy`: number tokens over √(1 + σ²); `shrink`: 1 / √(1 + σ²) and `grow`: σ / √(1 + σ²), one
+    /// for all rows or `rows × 1`.
     pub(super) fn clean(
         &self,
         answer: &Tensor,
         noisy: Option<&Tensor>,
-        sigma: f64,
+        (shrink, grow): (&Tensor, &Tensor),
         table: &Tensor,
     ) -> Torch<Tensor> {
         let pieces = self.pieces(answer)?;
         let mut parts = Vec::with_capacity(pieces.len());
-        let square = 1.0 + sigma * sigma;
         if let Some(noisy) = noisy {
-            let kept = noisy.f_mul_scalar(1.0 / square)?;
-            parts.push(kept.f_add(&pieces[0].f_mul_scalar(sigma / square.sqrt())?)?);
+            parts.push(noisy.f_mul(shrink)?.f_addcmul(&pieces[0], grow)?);
         }
         let mut begins = 0;
         for (logits, levels) in pieces[1..].iter().zip(&self.heads) {

@@ -1,8 +1,8 @@
-//! Layers of the denoiser over flat parameters.
+//! Layers over flat parameters.
 
 use tch::Tensor;
 
-use crate::learn::{
+use super::{
     flat::{Begin, Layout, Leaves, Slot},
     torch::Torch,
 };
