@@ -1,19 +1,27 @@
-//! Readers of sources: CSV, JSON lines, Parquet and Excel in, an agreed table or a dataset folder out.
+//! Readers of sources: CSV, JSON lines, Parquet and Excel in, an agreed table or a dataset folder
+//! out.
 //!
 //! ```text
 //! source ─▶ raw (parts without meaning) ─▶ gather ─▶ kind or wish ─▶ table ─▶ holdout ─▶ dataset
 //! ```
 //!
-//! | question | answer |
-//! |---|---|
-//! | what is a file? | its content decides ([`source`]); a name that promises another table format than the content is followed by a notice, one that cannot be kept gives an error |
-//! | what is missing? | the empty cell and one of blanks alone, always; `NA`, `?`, `null` and the like only where everything else in the column is a number or a date; what the metadata calls missing, everywhere |
-//! | when are numbers categories? | at most ten distinct values, each standing twice or more on average |
-//! | when are texts categories? | at most max(200, a third of the rows) distinct ones, not hardly repeating |
-//! | what is an id? | unique and never missing, and a name that says so, or a run of whole numbers without a gap, or one fixed pattern |
-//! | what is no number? | `007`, whole numbers beyond 2⁵³, `1,234`; a decimal comma is read where the cells are not parted by commas |
-//! | who is kept aside? | a fifth of the rows, at least one of two rows or more; the only row of a table trains |
+//! * what is a file? its content decides ([`source`]); a name that promises another table
+//!   format than the content is followed by a notice, one that cannot be kept gives an error
+//! * what is missing? the empty cell and one of blanks alone, always; `NA`, `?`, `null` and the
+//!   like only where everything else in the column is a number or a date; what the metadata
+//!   calls missing, everywhere
+//! * when are numbers categories? at most ten distinct values, each standing twice or more on
+//!   average
+//! * when are texts categories? at most max(200, a third of the rows) distinct ones, not hardly
+//!   repeating
+//! * what is an id? unique and never missing, and a name that says so, or a run of whole
+//!   numbers without a gap, or one fixed pattern
+//! * what is no number? `007`, whole numbers beyond 2⁵³, `1,234`; a decimal comma is read where
+//!   the cells are not parted by commas
+//! * who is kept aside? a fifth of the rows, at least one of two rows or more; the only row of
+//!   a table trains
 
+pub mod block;
 pub mod blocks;
 pub mod calendar;
 pub mod csv;
@@ -21,6 +29,7 @@ pub mod dialect;
 pub mod dictionary;
 pub mod encoding;
 pub mod excel;
+pub mod few_numbers;
 pub mod gather;
 pub mod holdout;
 pub mod json_lines;
@@ -30,6 +39,7 @@ pub mod missing;
 pub mod name_hint;
 pub mod number;
 pub mod numbers;
+pub mod odd_cells;
 pub mod parquet;
 pub mod part;
 pub mod pattern_id;
@@ -98,7 +108,8 @@ pub fn ingest(order: &IngestOrder, watch: &dyn Watch) -> Result<DatasetFacts, En
 /// Reads a file and agrees the kind of each column. Gives the table and what a user should know.
 ///
 /// # Errors
-/// `DATA-0001` to `DATA-0008` for files that cannot be read, `USE-0003` when the metadata does not fit.
+/// `DATA-0001` to `DATA-0008` for files that cannot be read, `USE-0003` when the metadata does not
+/// fit.
 pub fn read_table(
     path: &Path,
     metadata: Option<&Metadata>,
@@ -114,8 +125,8 @@ pub fn read_table(
 /// Categories may be new; see [`unify_levels`](levels::unify_levels).
 ///
 /// # Errors
-/// `DATA-0010` when a column is missing or one too many, `DATA-0008` when a cell does not fit, else as
-/// [`read_table`].
+/// `DATA-0010` when a column is missing or one too many, `DATA-0008` when a cell does not fit, else
+/// as [`read_table`].
 pub fn read_like(
     path: &Path,
     specs: &[Arc<ColumnSpec>],

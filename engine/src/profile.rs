@@ -1,7 +1,8 @@
 //! Profile of a table: what a person needs to see before a model learns from it.
 //!
-//! Counts, quantiles, top values, keys and duplicate rows are exact, over all rows. Associations are taken
-//! over at most [`ASSOCIATION_ROWS_MAX`] evenly spaced rows, which moves a correlation by less than .005.
+//! Counts, quantiles, top values, keys and duplicate rows are exact, over all rows. Associations
+//! are taken over at most [`ASSOCIATION_ROWS_MAX`] evenly spaced rows, which moves a correlation by
+//! less than .005.
 
 mod association;
 mod keys;

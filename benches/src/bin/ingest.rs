@@ -1,7 +1,8 @@
-//! How fast a CSV file becomes a table, a profile and a dataset folder, and how much memory that takes.
+//! How fast a CSV file becomes a table, a profile and a dataset folder, and how much memory that
+//! takes.
 //!
-//! `ingest [megabytes] [repeats]`: a file like the census table `adult` is made from a fixed seed in a
-//! temporary folder; medians over the repeats are printed.
+//! `ingest [megabytes] [repeats]`: a file like the census table `adult` is made from a fixed seed
+//! in a temporary folder; medians over the repeats are printed.
 
 use std::{
     env,

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
-/// Bytes of an ordinary block: large enough that what a block costs does not count, small enough that
-/// its cells stay in a core's cache.
+/// Bytes of an ordinary block: large enough that what a block costs does not count, small enough
+/// that its cells stay in a core's cache.
 const BLOCK_BYTES: usize = 1 << 20;
 /// Longest record; beyond it a quote was surely never closed.
 const RECORD_BYTES_MAX: usize = 256 << 20;
@@ -129,8 +129,8 @@ impl Scan {
     }
 }
 
-/// Where the line after the last line end of `bytes[from..end]` begins. A CR at the very end is left:
-/// its LF may follow.
+/// Where the line after the last line end of `bytes[from..end]` begins. A CR at the very end is
+/// left: its LF may follow.
 fn last_line_end(bytes: &[u8], from: usize, end: usize) -> Option<usize> {
     let text = &bytes[from..end];
     if let Some(found) = memrchr(b'\n', text) {

@@ -19,12 +19,13 @@ use tgs_protocol::{
 };
 
 use crate::ingest::{
+    block::{Done, Fault, Shape, lines_before, read_block},
     blocks::{Blocks, NoBlock},
     dialect::sniff,
     encoding::{Encoding, Malformed, decoded},
     part::{Part, Style},
     raw::{Raw, check_names},
-    records::{Ragged, Records, first_record},
+    records::{Ragged, first_record},
     source::{Source, Unpacked},
 };
 
@@ -82,33 +83,6 @@ struct Reading<'a> {
     called_missing: &'a [Vec<u8>],
     watch: &'a dyn Watch,
     encoding: Option<Encoding>,
-}
-
-/// What all threads know of the file.
-struct Shape<'a> {
-    delimiter: u8,
-    width: usize,
-    styles: Vec<Style>,
-    called_missing: &'a [Vec<u8>],
-}
-
-/// A block that was read.
-struct Done {
-    parts: Vec<Part>,
-    called_missing: Vec<Vec<u64>>,
-    rows: usize,
-    lines: u64,
-    blank_lines: u64,
-    line_of: Vec<u32>,
-    beyond_ascii: bool,
-}
-
-/// Why a block could not be read; lines count from the start of the block.
-enum Fault {
-    Ragged(Ragged),
-    NotUtf8 { line: u64, told_before: bool },
-    Nul { line: u64 },
-    Unclosed { line: u64 },
 }
 
 type Outcomes = Mutex<BTreeMap<usize, Result<Done, Fault>>>;
@@ -379,55 +353,4 @@ pub fn progress(done: u64, total: u64) -> Progress {
         rows_per_second: None,
         note: None,
     }
-}
-
-fn read_block(block: &[u8], shape: &Shape) -> Result<Done, Fault> {
-    if let Err(error) = std::str::from_utf8(block) {
-        let valid = &block[..error.valid_up_to()];
-        let line = lines_before(block, valid.len());
-        return Err(Fault::NotUtf8 { line, told_before: !valid.is_ascii() });
-    }
-    if let Some(nul) = memchr::memchr(0, block) {
-        return Err(Fault::Nul { line: lines_before(block, nul) });
-    }
-    let records = Records::find(block, shape.delimiter, shape.width).map_err(Fault::Ragged)?;
-    let mut called_missing = vec![vec![0; shape.called_missing.len()]; shape.width];
-    let mut parts = Vec::with_capacity(shape.width);
-    for (column, style) in shape.styles.iter().enumerate() {
-        let mut part = Part::new(*style);
-        part.reserve(records.len());
-        if shape.called_missing.is_empty() {
-            records.each(block, column, |cell| part.push(cell));
-        } else {
-            let counts = &mut called_missing[column];
-            records.each(block, column, |cell| {
-                match shape.called_missing.iter().position(|text| text == cell) {
-                    Some(which) => {
-                        counts[which] += 1;
-                        part.push_empty();
-                    }
-                    None => part.push(cell),
-                }
-            });
-        }
-        parts.push(part);
-    }
-    Ok(Done {
-        parts,
-        called_missing,
-        rows: records.len(),
-        lines: records.lines,
-        blank_lines: records.blank_lines,
-        line_of: records.line_of,
-        beyond_ascii: !block.is_ascii(),
-    })
-}
-
-fn lines_before(block: &[u8], end: usize) -> u64 {
-    let (mut at, mut lines) = (0, 0);
-    while let Some(found) = memchr::memchr2(b'\n', b'\r', &block[at..end]) {
-        at = crate::ingest::records::past_line_end(block, at + found).min(end);
-        lines += 1;
-    }
-    lines
 }

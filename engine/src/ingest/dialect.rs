@@ -6,7 +6,8 @@ const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 const RECORDS_LOOKED_AT: usize = 200;
 
 /// The delimiter of the records in `sample`: the one by which the most records are as wide as the
-/// header, then the one that gives the most columns. `whole` says that the sample is the whole file.
+/// header, then the one that gives the most columns. `whole` says that the sample is the whole
+/// file.
 pub fn sniff(sample: &[u8], whole: bool) -> u8 {
     let mut best = (b',', 0.0, 1);
     for delimiter in DELIMITERS {

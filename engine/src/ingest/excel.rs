@@ -103,7 +103,8 @@ impl<'a> Rows<'a> {
         let place = u64::from(row) + 1;
         if let DataRef::Error(error) = value {
             let message = format!(
-                "cannot read {name}: row {place}, column {} holds the error {error}: mend the formula",
+                "cannot read {name}: row {place}, column {} holds the error {error}: mend \
+                 the formula",
                 letters(column)
             );
             return Err(EngineError::new(Code::BadCell, message));

@@ -1,7 +1,9 @@
-//! Mutated files: whatever stands in a file, reading it ends in a table or an error, never in a panic.
+//! Mutated files: whatever stands in a file, reading it ends in a table or an error, never in a
+//! panic.
 //!
-//! `TGS_FUZZ_SECONDS=600 cargo test --release -p tgs-engine --lib ingest::fuzz -- --ignored` runs longer.
-//! Inputs that once found something live in `fixtures/fuzz` and are read by the ordinary test.
+//! `TGS_FUZZ_SECONDS=600 cargo test --release -p tgs-engine --lib ingest::fuzz -- --ignored` runs
+//! longer. Inputs that once found something live in `fixtures/fuzz` and are read by the ordinary
+//! test.
 
 use std::{
     fs,
@@ -21,7 +23,8 @@ use crate::{
     random::{Purpose, Stream},
 };
 
-const CSV: &str = "id,age,sex,born,note\n1,30,F,2001-02-03,\"a, \"\"b\"\"\nc\"\n2,,M,,?\n3,4.5,F,1999-12-31,é\n\
+const CSV: &str = "id,age,sex,born,note\n\
+                   1,30,F,2001-02-03,\"a, \"\"b\"\"\nc\"\n2,,M,,?\n3,4.5,F,1999-12-31,é\n\
                    4,NA,M,2000-01-01,\r\n5,1e5,yes,1/2/2003,-\n";
 const SEMICOLON: &str = "a;b\n1,5;x\n-2,25;\"y;\"\n\n007;z\n";
 const JSON: &str =

@@ -46,7 +46,8 @@ pub struct Texts {
 }
 
 impl Gathered {
-    /// Joins parts. Numbers stay numbers unless `as_text`; texts are numbered while there are at most
+    /// Joins parts. Numbers stay numbers unless `as_text`; texts are numbered while there are at
+    /// most
     /// `distinct_max` of them.
     ///
     /// # Errors

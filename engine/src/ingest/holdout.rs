@@ -10,8 +10,8 @@ use crate::{
 /// One row of so many is kept aside.
 const ONE_OF: usize = 5;
 
-/// Rows that train, and a fifth kept aside by the seed, both in source order: at least one row of two
-/// or more. The only row of a table trains, and nothing is kept aside.
+/// Rows that train, and a fifth kept aside by the seed, both in source order: at least one row of
+/// two or more. The only row of a table trains, and nothing is kept aside.
 pub fn split(table: Table, seed: u64) -> (Table, Table) {
     let rows = table.rows();
     let aside = if rows < 2 { 0 } else { (rows / ONE_OF).max(1) };

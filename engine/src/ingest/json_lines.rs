@@ -1,4 +1,5 @@
-//! Reads JSON lines: one flat object per line, its keys the columns in the order of first appearance.
+//! Reads JSON lines: one flat object per line, its keys the columns in the order of first
+//! appearance.
 
 use std::{
     collections::HashMap,
@@ -23,8 +24,8 @@ const WATCH_ROWS: usize = 1 << 12;
 /// Longest line.
 const LINE_BYTES_MAX: u64 = 256 << 20;
 
-/// Reads a source of JSON lines. A key that a line lacks, and `null`, are missing cells; truth values
-/// read as `true` and `false`.
+/// Reads a source of JSON lines. A key that a line lacks, and `null`, are missing cells; truth
+/// values read as `true` and `false`.
 ///
 /// # Errors
 /// As [`crate::ingest::read_table`].

@@ -12,10 +12,11 @@ use tgs_protocol::{
 use crate::{
     ingest::{
         calendar::Moments,
+        few_numbers::{numbers_as_levels, texts_of},
         gather::{Gathered, Levels, Texts},
         name_hint::{is_calendar, names_rows},
-        number::numeral,
         numbers::Numbers,
+        odd_cells::is_grouped,
         part::Part,
         pattern_id::fixed_pattern,
         raw::{Places, shown},
@@ -241,64 +242,6 @@ impl Settling<'_> {
         let reason = format!("{present} texts that hardly repeat");
         decide(ColumnKind::Text, reason, texts.into_cells(|_| false))
     }
-
-    fn mixed_levels(&self, levels: &Levels) -> Option<String> {
-        let mut numbers = 0;
-        let mut first: Option<usize> = None;
-        let codes = levels.dictionary.iter().zip(&levels.counts).enumerate();
-        for (code, (text, count)) in codes {
-            if numeral(text, self.comma).or_else(|| numeral(text, false)).is_some() {
-                numbers += count;
-            } else if !text.iter().all(u8::is_ascii_digit) {
-                // Codes are in the order of first appearance, so the first such code stands first.
-                first = first.or(Some(code));
-            }
-        }
-        let code = first? as u32;
-        let row = levels.first_row(code);
-        self.mixed(numbers, levels.present(), row, levels.dictionary.get(code))
-    }
-
-    fn mixed_texts(&self, texts: &Texts) -> Option<String> {
-        let is_number = |text: &[u8]| numeral(text, false).is_some();
-        let trial = texts.iter().take(200).filter(|text| is_number(text)).count();
-        if trial * 2 < texts.iter().take(200).count() {
-            return None;
-        }
-        let odd = |text: &[u8]| !text.is_empty() && !is_number(text);
-        let named = |text: &[u8]| odd(text) && !text.iter().all(u8::is_ascii_digit);
-        let (row, text) = texts.iter().enumerate().find(|(_, text)| named(text))?;
-        let present = texts.iter().filter(|text| !text.is_empty()).count();
-        let odd = texts.iter().filter(|text| odd(text)).count();
-        self.mixed((present - odd) as u64, present, row, text)
-    }
-
-    /// A notice where at least half of the first texts are numbers with thousands separators.
-    fn grouped<'a, I: Iterator<Item = &'a [u8]>>(&self, texts: impl Fn() -> I) -> Option<String> {
-        let first = || texts().filter(|text| !text.is_empty()).take(100);
-        let example = first().find(|text| is_grouped(text))?;
-        (first().filter(|text| is_grouped(text)).count() * 2 >= first().count()).then(|| {
-            format!(
-                "{} looks like a number with thousands separators: read as text; to have numbers, \
-                 write them without separators",
-                shown(example)
-            )
-        })
-    }
-
-    fn mixed(&self, numbers: u64, present: usize, row: usize, text: &[u8]) -> Option<String> {
-        let share = numbers as f64 / present as f64;
-        (0.95..1.0).contains(&share).then(|| {
-            format!(
-                "{:.1} % of the cells are numbers, but {} holds {}: read as texts; if it means \
-                 \"missing\", say so in the metadata (\"missing\": [{}])",
-                share * 100.0,
-                self.places.name(row),
-                shown(text),
-                shown(text)
-            )
-        })
-    }
 }
 
 /// A column that holds nothing.
@@ -350,54 +293,6 @@ fn is_single(gathered: &Gathered) -> bool {
     }
 }
 
-/// How each of a few values is written; where one is written in several ways, the longest.
-fn texts_of(values: &[f64], gathered: &Gathered, numbers: &Numbers) -> Vec<String> {
-    let mut texts = vec![Vec::new(); values.len()];
-    let mut take = |value: f64, text: &[u8]| {
-        if let Some(at) = values.iter().position(|known| *known == value) {
-            let known: &mut Vec<u8> = &mut texts[at];
-            if (text.len(), text) > (known.len(), known.as_slice()) {
-                *known = text.to_vec();
-            }
-        }
-    };
-    if let Gathered::Levels(levels) = gathered {
-        for text in levels.dictionary.iter() {
-            let number = numeral(text, false).or_else(|| numeral(text, true));
-            if let Some(number) = number {
-                take(number.value, text.trim_ascii());
-            }
-        }
-    } else {
-        let mut row = 0;
-        let mut last = (f64::NAN, Vec::new());
-        gathered.each_text(|text| {
-            let value = numbers.values[row];
-            if numbers.is_present(row) && !(value == last.0 && text == last.1.as_slice()) {
-                take(value, text);
-                last = (value, text.to_vec());
-            }
-            row += 1;
-            true
-        });
-    }
-    texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect()
-}
-
-fn numbers_as_levels(numbers: &Numbers, values: &[f64], texts: &[String]) -> Cells {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|a, b| texts[*a].as_bytes().cmp(texts[*b].as_bytes()));
-    let mut code_of = vec![0; values.len()];
-    order.iter().enumerate().for_each(|(code, &at)| code_of[at] = code as u32);
-    let codes = numbers.values.iter().enumerate().map(|(row, value)| {
-        let at = values.iter().position(|known| known == value);
-        at.filter(|_| numbers.is_present(row)).map(|at| code_of[at])
-    });
-    let codes: UInt32Array = codes.collect();
-    let levels = order.iter().map(|&at| texts[at].as_str());
-    Cells::Level { codes, levels: Arc::new(StringArray::from_iter_values(levels)) }
-}
-
 /// The pair of words, if a column holds exactly one word for yes and one for no.
 fn yes_and_no(levels: &Levels) -> Option<String> {
     const PAIRS: [(&str, &str); 4] = [("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n")];
@@ -432,26 +327,11 @@ fn are_distinct(texts: &Texts) -> bool {
     sorted.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-/// A number whose thousands are parted by commas.
-fn is_grouped(text: &[u8]) -> bool {
-    let text = text.trim_ascii();
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    let whole = text.split(|byte| *byte == b'.').next().unwrap_or(text);
-    let fraction = text.get(whole.len() + 1..).unwrap_or_default();
-    let mut groups = whole.split(|byte| *byte == b',');
-    let digits = |group: &[u8]| !group.is_empty() && group.iter().all(u8::is_ascii_digit);
-    let first = groups.next().unwrap_or_default();
-    first.len() <= 3
-        && digits(first)
-        && whole.contains(&b',')
-        && groups.all(|group| group.len() == 3 && digits(group))
-        && fraction.iter().all(u8::is_ascii_digit)
-}
-
 /// The error for a cell that does not fit what was asked for.
 pub(crate) fn bad_cell(settling: &Settling, row: usize, text: &[u8], wanted: &str) -> EngineError {
     let message = format!(
-        "cannot read column \"{}\" as {wanted}: {} holds {}; mend the cell, ask for another kind in \
+        "cannot read column \"{}\" as {wanted}: {} holds {}; mend the cell, ask for another \
+         kind in \
          the metadata, or list the text under \"missing\"",
         settling.name,
         settling.places.name(row),

@@ -9,9 +9,9 @@ use crate::{
     table::{Cells, Column, Table},
 };
 
-/// Gives tables of the same columns one set of levels per column, in byte order. Where a later table
-/// writes a level of the first in another way (`1.0` for `1`, `TRUE` for `True`), it is taken for that
-/// level; whatever is new is added.
+/// Gives tables of the same columns one set of levels per column, in byte order. Where a later
+/// table writes a level of the first in another way (`1.0` for `1`, `TRUE` for `True`), it is taken
+/// for that level; whatever is new is added.
 pub fn unify_levels(tables: Vec<Table>) -> Vec<Table> {
     let width = tables.iter().map(|table| table.columns().len()).min().unwrap_or(0);
     let mut columns: Vec<Vec<Column>> = tables.iter().map(|_| Vec::with_capacity(width)).collect();

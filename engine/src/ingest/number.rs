@@ -1,5 +1,5 @@
-//! Texts that are numbers. The canonical forms can be rendered back byte for byte, which is what lets
-//! a column be held as integers before it is known whether it is one.
+//! Texts that are numbers. The canonical forms can be rendered back byte for byte, which is what
+//! lets a column be held as integers before it is known whether it is one.
 
 use crate::table::cell::POWERS_OF_TEN;
 

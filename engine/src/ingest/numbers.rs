@@ -42,8 +42,8 @@ pub struct NoNumber {
 }
 
 impl Numbers {
-    /// Reads a column as numbers; tokens for missing are missing. With `comma`, a fraction may stand
-    /// behind a comma if all fractions of the column do.
+    /// Reads a column as numbers; tokens for missing are missing. With `comma`, a fraction may
+    /// stand behind a comma if all fractions of the column do.
     pub fn read(gathered: &Gathered, comma: bool) -> Result<Self, NoNumber> {
         match gathered {
             Gathered::Numbers(parts) => Self::of_parts(parts),

@@ -92,7 +92,8 @@ fn check_type(source: &Source, column: &str, data_type: &DataType) -> Result<(),
         return Ok(());
     }
     let message = format!(
-        "cannot read {}: column \"{column}\" holds {data_type}: only flat columns of numbers, texts \
+        "cannot read {}: column \"{column}\" holds {data_type}: only flat columns of \
+         numbers, texts \
          and moments are read",
         source.path.display()
     );
@@ -126,8 +127,8 @@ fn push_batch(
     Ok(())
 }
 
-/// Calls `see` with every cell as text, a null as an empty one: numbers in their shortest form, moments
-/// in ISO form.
+/// Calls `see` with every cell as text, a null as an empty one: numbers in their shortest form,
+/// moments in ISO form.
 fn each_text(array: &ArrayRef, mut see: impl FnMut(&[u8])) -> Result<(), arrow::error::ArrowError> {
     let mut text = Vec::new();
     let mut whole = itoa::Buffer::new();

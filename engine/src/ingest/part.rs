@@ -1,5 +1,6 @@
-//! One column of one block, held compactly and without loss: whole numbers until a cell is none, then
-//! decimals, then numbered texts, then bare texts. What the column means is decided later, over all blocks.
+//! One column of one block, held compactly and without loss: whole numbers until a cell is none,
+//! then decimals, then numbered texts, then bare texts. What the column means is decided later,
+//! over all blocks.
 
 use crate::{
     ingest::{

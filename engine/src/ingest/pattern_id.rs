@@ -1,8 +1,8 @@
 //! Texts of one fixed pattern, such as `AB-1234`, UUIDs and hashes: what machines give as names.
 
-/// The pattern that all texts follow, letter by letter, if they are equally long and hold digits that
-/// vary: `9` a digit, `A` an upper-case letter, `a` a lower-case one, `x` a letter or digit, anything
-/// else itself.
+/// The pattern that all texts follow, letter by letter, if they are equally long and hold digits
+/// that vary: `9` a digit, `A` an upper-case letter, `a` a lower-case one, `x` a letter or digit,
+/// anything else itself.
 pub fn fixed_pattern<'a>(mut texts: impl Iterator<Item = &'a [u8]>) -> Option<String> {
     let first = texts.next()?;
     if first.len() < 4 || first.len() > 64 || !first.is_ascii() {

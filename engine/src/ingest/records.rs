@@ -1,5 +1,5 @@
-//! Where the cells of a block of CSV begin and end, by RFC 4180: quotes only at the start of a cell,
-//! a doubled quote inside is one, line ends are LF, CRLF or CR, blank lines are no records.
+//! Where the cells of a block of CSV begin and end, by RFC 4180: quotes only at the start of a
+//! cell, a doubled quote inside is one, line ends are LF, CRLF or CR, blank lines are no records.
 
 use memchr::memchr;
 
@@ -155,7 +155,8 @@ impl Records {
     }
 }
 
-/// The cells of the first record, and how many bytes and lines it and the blank lines before it take.
+/// The cells of the first record, and how many bytes and lines it and the blank lines before it
+/// take.
 pub fn first_record(block: &[u8], delimiter: u8) -> (Vec<Vec<u8>>, usize, u64) {
     let mut records = Records::default();
     let stops = stops(delimiter);

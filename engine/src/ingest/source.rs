@@ -60,9 +60,9 @@ impl Source {
     /// Opens a file and finds out what it holds.
     ///
     /// # Errors
-    /// `DATA-0001` when it cannot be opened, `DATA-0002` when it is empty, `DATA-0006` when it holds
-    /// something else than its name promises or nothing that is read, `DATA-0007` when it is packed
-    /// and damaged.
+    /// `DATA-0001` when it cannot be opened, `DATA-0002` when it is empty, `DATA-0006` when it
+    /// holds something else than its name promises or nothing that is read, `DATA-0007` when it is
+    /// packed and damaged.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
         let kind = fs::metadata(path).map_err(|cause| unreadable(path, cause))?;
         if kind.is_dir() {

@@ -587,17 +587,20 @@ mod against_the_csv_crate {
         Some(rows)
     }
 
+    const DOCUMENT: &str = "([ab\",\n\r]|\"\"|,\"|\",|\"\n|\r\n){0,14}";
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20_000))]
         #[test]
-        fn the_same_cells(text in "([ab\",\n\r]|\"\"|,\"|\",|\"\n|\r\n){0,14}", width in 1_usize..4) {
+        fn the_same_cells(text in DOCUMENT, width in 1_usize..4) {
             // A quote that is never closed is an error here and the end of a cell there.
             if let Some(found) = ours(text.as_bytes(), width) {
                 prop_assert_eq!(Some(found), theirs(text.as_bytes(), width));
             } else {
                 let open = format!("{text}\"\n");
                 let closes = ours(open.as_bytes(), width).is_some();
-                prop_assert!(closes || theirs(text.as_bytes(), width).is_none() || !balanced(&text));
+                let refused = theirs(text.as_bytes(), width).is_none();
+                prop_assert!(closes || refused || !balanced(&text));
             }
         }
     }

@@ -38,8 +38,8 @@ pub fn duplicates(mut hashes: Vec<u64>) -> u64 {
     (rows - hashes.len()) as u64
 }
 
-/// Columns, or where no column does it pairs of columns, that are never missing and whose values are
-/// another in every row.
+/// Columns, or where no column does it pairs of columns, that are never missing and whose values
+/// are another in every row.
 pub fn candidates(table: &Table, profiles: &[ColumnProfile]) -> Vec<Vec<String>> {
     let rows = table.rows() as u64;
     if rows < 2 {

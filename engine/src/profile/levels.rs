@@ -21,8 +21,8 @@ pub fn of_levels(codes: &UInt32Array, levels: &StringArray, most: usize) -> (u64
     (distinct, most_frequent(top, most))
 }
 
-/// Distinct texts, and the most frequent ones. Texts are told apart by 64-bit hashes: two of a hundred
-/// million differing ones are taken for the same with a chance of three in ten thousand.
+/// Distinct texts, and the most frequent ones. Texts are told apart by 64-bit hashes: two of a
+/// hundred million differing ones are taken for the same with a chance of three in ten thousand.
 pub fn of_texts(texts: &StringArray, most: usize) -> (u64, Vec<TopValue>) {
     let mut hashes: Vec<(u64, u32)> = texts
         .iter()
