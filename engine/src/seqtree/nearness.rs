@@ -12,8 +12,8 @@ use tgs_protocol::engine::EngineError;
 use super::encoded::sample;
 use crate::table::{Cells, Table};
 
-/// Synthetic rows judged.
-pub(super) const JUDGED_ROWS: usize = 2_000;
+/// Synthetic rows judged: the share is then known to within .007, one standard error.
+pub(super) const JUDGED_ROWS: usize = 5_000;
 /// Rows of each side, at most. Fewer rows show less: the copied one may not be among them.
 const SIDE_ROWS_MAX: usize = 10_000;
 /// Cell comparisons, at most: a wide table is judged on fewer rows.
