@@ -1,8 +1,8 @@
 //! One compute device: a mailbox, and one OS thread that does all blocking work of jobs on it.
 //!
 //! The mailbox never blocks; the thread takes one order at a time and reports its end to the job's
-//! supervisor. A panic of the engine is caught on the thread and becomes a failure of the stage. The
-//! thread holds the device's permit for as long as it lives, so a replacement waits for it.
+//! supervisor. A panic of the engine is caught on the thread and becomes a failure of the stage.
+//! The thread holds the device's permit for as long as it lives, so a replacement waits for it.
 
 pub(crate) mod bench;
 pub(crate) mod message;

@@ -1,7 +1,7 @@
-//! One job leased here: the shell around `Job::step`. Facts go in, actions come out and are performed.
+//! One job leased here: the shell around `Job::step`. Facts go in, actions are performed.
 //!
-//! It claims the lease first; until then it decides nothing. What it is told by work that is not the
-//! present one is dropped, except for facts that stand in the store whoever tells them.
+//! It claims the lease first; until then it decides nothing. What it is told by work that is not
+//! the present one is dropped, except for facts that stand in the store whoever tells them.
 
 mod claim;
 pub(crate) mod message;

@@ -3,7 +3,7 @@
 //! ```text
 //! JobDesk ─▶ NodeSupervisor
 //!             ├─ JobSupervisor      one per job leased here: shell of protocol/src/job/step.rs
-//!             ├─ GpuWorker          one device: mailbox + one OS thread for all blocking engine work
+//!             ├─ GpuWorker          one device: mailbox + an OS thread for blocking engine work
 //!             ├─ ChunkSampler       pool: samples and seals chunks, an OS thread each
 //!             ├─ CheckpointWriter   makes snapshots durable while training goes on
 //!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
@@ -36,6 +36,8 @@ mod notifier;
 mod perform;
 mod restart_window;
 mod store_call;
+#[cfg(test)]
+mod tests;
 mod work_watch;
 
 pub use self::{

@@ -18,8 +18,8 @@ pub struct NodeConfig {
     pub incarnation: Incarnation,
     /// Samplers, an OS thread each, at least one; the result does not depend on their number.
     pub samplers: usize,
-    /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock on
-    /// the data folder: leases are claimed at once.
+    /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
+    /// on the data folder: leases are claimed at once.
     pub holder_is_gone: bool,
     /// Factor on every back-off; 1 but in tests.
     pub back_off_factor: f64,
@@ -39,7 +39,7 @@ impl NodeConfig {
 
 /// A running node. Dropping it kills its actors as a crash would: jobs can be resumed.
 pub struct Node {
-    supervisor: ActorRef<NodeSupervisorMessage>,
+    pub(crate) supervisor: ActorRef<NodeSupervisorMessage>,
     desk: Arc<Desk>,
 }
 

@@ -1,7 +1,7 @@
-//! The root of a node's actors: it starts them, replaces those that fail, and knows which jobs are here.
+//! The root of a node's actors: starts them, replaces those that fail, knows which jobs are here.
 //!
-//! An actor that fails is replaced, at most [`tgs_protocol::limits::RESTARTS_MAX`] times a minute. Then its
-//! failure is escalated: a job is ended with a reason, a worker's jobs fail for good. The node goes on.
+//! An actor that fails is replaced, at most `RESTARTS_MAX` times a minute. Then its failure is
+//! escalated: a job is ended with a reason, a worker's jobs fail for good. The node goes on.
 
 pub(crate) mod crew;
 mod jobs_here;

@@ -2,8 +2,8 @@
 //!
 //! Actions are performed in order, and nothing after a `Save` happens unless the row was written: a
 //! row that cannot be written keeps its place at the head, and what was learned stays in memory.
-//! After a while the supervisor gives up; the store then holds the job as it last was, and resume
-//! goes on from there. `StopWork` alone does not wait in line.
+//! After a while the machine hears of it and gives up; the store then holds the job as it last was,
+//! and resume goes on from there. `StopWork` alone does not wait in line.
 
 pub(crate) mod sampling;
 
@@ -60,7 +60,8 @@ impl Shell {
         }
     }
 
-    fn step(&mut self, event: JobEvent) {
+    /// One step of the machine; what follows waits in `actions`.
+    pub(crate) fn step(&mut self, event: JobEvent) {
         let how = match event {
             JobEvent::DrainAsked => Stop::Keep,
             _ => Stop::Abandon,
@@ -85,7 +86,7 @@ impl Shell {
             match action {
                 JobAction::Save(row) => self.save(row).await,
                 JobAction::Begin(work) => self.begin(work),
-                JobAction::StopWork => self.stop_work(Stop::Abandon),
+                JobAction::StopWork => {} // `step` has carried it out.
                 JobAction::RetryAfter(after) => {
                     let due = || JobSupervisorMessage::Occurred(JobEvent::RetryDue);
                     self.myself.send_after(self.config.back_off(after), due);
@@ -115,12 +116,12 @@ impl Shell {
             }
             Err(error) => {
                 self.actions.push_front(JobAction::Save(row));
-                self.save_failed(error.into()).await;
+                self.save_failed(error.into());
             }
         }
     }
 
-    async fn save_failed(&mut self, fault: Fault) {
+    fn save_failed(&mut self, fault: Fault) {
         let back_off = RETRY_BACK_OFF_MS.get(self.save_tries);
         self.save_tries += 1;
         match (fault.code.retry(), back_off) {
@@ -132,11 +133,9 @@ impl Shell {
                 self.myself.send_after(self.config.back_off(after), again);
             }
             _ => {
-                self.tell(Tidings::Suspended(fault.at(self.stage())));
-                self.tell(Tidings::Interrupted);
-                self.work = None;
-                self.give_lease_back().await;
-                self.leave();
+                self.actions.clear();
+                let failure = fault.at(self.stage());
+                self.events.push_front(JobEvent::SaveFailed(failure));
             }
         }
     }

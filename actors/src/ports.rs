@@ -1,4 +1,4 @@
-//! Everything a node needs from outside, as ports; `node/src/wiring.rs` names what stands behind them.
+//! Everything a node needs from outside, as ports; whoever starts it says what stands behind them.
 
 use std::sync::Arc;
 

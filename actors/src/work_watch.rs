@@ -86,3 +86,65 @@ impl Drop for StopOnDrop {
         self.0.stop(Stop::Abandon);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tgs_protocol::{
+        progress::ProgressUnit,
+        stage::Stage,
+        unit::{Millis, Timestamp},
+    };
+
+    use super::*;
+
+    /// Stands still until it is set.
+    #[derive(Default)]
+    struct SetClock(AtomicU64);
+
+    impl Clock for SetClock {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+        fn monotonic(&self) -> Millis {
+            Millis(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    fn steps(done: u64) -> Progress {
+        Progress {
+            stage: Stage::Train,
+            done,
+            total: None,
+            unit: ProgressUnit::Steps,
+            epoch: None,
+            loss: None,
+            rows_per_second: None,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn progress_is_told_ten_times_a_second_and_only_the_newest_stays() {
+        let (sender, newest) = watch::channel(None);
+        let clock = Arc::new(SetClock::default());
+        let watch = WorkWatch::new(Arc::new(sender), clock.clone());
+        let cases = [(0, 1), (99, 1), (100, 3), (150, 3), (1_000, 5)];
+        for (no, (at_ms, heard)) in (1..).zip(cases) {
+            clock.0.store(at_ms, Ordering::SeqCst);
+            watch.tell(steps(no));
+            assert_eq!(newest.borrow().as_ref().map(|told| told.done), Some(heard), "{at_ms} ms");
+        }
+    }
+
+    #[test]
+    fn abandon_outranks_keep_and_the_end_of_interest_abandons() {
+        let (sender, _newest) = watch::channel(None);
+        let watch = Arc::new(WorkWatch::new(Arc::new(sender), Arc::new(SetClock::default())));
+        assert_eq!((watch.asked(), watch.stopped()), (None, false));
+        watch.stop(Stop::Keep);
+        assert_eq!((watch.asked(), watch.stopped()), (Some(Stop::Keep), true));
+        drop(StopOnDrop(watch.clone()));
+        watch.stop(Stop::Keep);
+        assert_eq!(watch.asked(), Some(Stop::Abandon));
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
 /// Copies `from` to `to`, making missing folders above it; returns the digest of the bytes.
 ///
 /// # Errors
-/// [`Code::DiskFull`], [`Code::CannotWrite`] (also if `to` is no plain file), [`Code::StoreCorrupt`]
+/// [`Code::DiskFull`]; [`Code::CannotWrite`], also if `to` is no plain file; [`Code::StoreCorrupt`]
 /// if `from` cannot be read.
 pub fn deliver(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Digest, StoreError> {
     let to = resolve(to)?;

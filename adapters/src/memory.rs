@@ -1,5 +1,5 @@
-//! All stores in memory: the shortest thing that keeps the promises, to test against and to simulate
-//! with. Nothing outlives the value; files lie in a folder that is given, because engines read files.
+//! All stores in memory: the shortest thing that keeps the promises, to test against and to
+//! simulate with. Nothing outlives the value; files lie in a given folder, because engines read files.
 
 mod artifact;
 mod bytes;

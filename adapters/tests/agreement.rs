@@ -199,7 +199,11 @@ async fn both_say_the_same(calls: Vec<Call>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        ..Default::default()
+    })]
 
     #[test]
     fn embedded_and_memory_agree(calls in vec(calls(), 1..60)) {

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, error::Error, sync::Arc, thread, time::Instant}
 use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
 use serde_json::{Map, Value};
 use tgs_engine::{
-    tabgraph,
+    original, tabgraph,
     table::{Cells, Column, Table},
 };
 use tgs_protocol::{
@@ -41,11 +41,11 @@ fn main() -> Fallible<()> {
     let tables = read(&[train, holdout])?;
     let (train, holdout) = (&tables[0], &tables[1]);
     let begun = Instant::now();
-    let plan = if published.is_empty() { tabgraph::plan } else { tabgraph::plan };
+    let plan = if published.is_empty() { tabgraph::plan } else { original::plan };
     let plan =
         plan(train, holdout, parse(length)?, &overrides, SEED, THREADS, &Unwatched)?;
     eprintln!("{}", plan.because);
-    let trainer = if published.is_empty() { tabgraph::trainer } else { tabgraph::trainer };
+    let trainer = if published.is_empty() { tabgraph::trainer } else { original::trainer };
     let mut trainer = trainer(train, holdout, &plan, SEED, THREADS, None)?;
     while !trainer.is_done() {
         let facts = trainer.segment(Steps(plan.steps.get().div_ceil(10)), &Unwatched)?;
@@ -56,12 +56,12 @@ fn main() -> Fallible<()> {
     let trained = begun.elapsed().as_secs_f64();
     let model = trainer.finish()?;
     let finished = begun.elapsed().as_secs_f64();
-    let curves = if published.is_empty() { tabgraph::curves } else { tabgraph::curves };
+    let curves = if published.is_empty() { tabgraph::curves } else { original::curves };
     for curve in curves(&model)? {
         let tail = curve.points.iter().map(|(s, v)| format!("{s}:{v:.4}")).collect::<Vec<_>>();
         eprintln!("{}: {}", curve.name, tail.join(" "));
     }
-    let opened = if published.is_empty() { tabgraph::generator } else { tabgraph::generator };
+    let opened = if published.is_empty() { tabgraph::generator } else { original::generator };
     let generator = opened(&model)?;
     let chunks: Vec<_> = chunk::partition(Rows(train.rows() as u64)).collect();
     let begun = Instant::now();

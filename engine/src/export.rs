@@ -1,9 +1,9 @@
 //! Writers of synthetic tables: CSV, Parquet, JSON lines, plain or compressed, chunk by chunk.
 //!
 //! Memory is bounded by one chunk (Parquet: by one row group). The same rows give the same bytes,
-//! however they were cut into chunks. Cells that begin with `=`, `+`, `-` or `@` are written as they
-//! are: a spreadsheet may take such text for a formula, but changing data silently would be worse, and
-//! levels are texts of the source.
+//! however they were cut into chunks. Cells that begin with `=`, `+`, `-` or `@` are written as
+//! they are: a spreadsheet may take such text for a formula, but changing data silently would be
+//! worse, and levels are texts of the source.
 
 use std::{path::Path, sync::Arc};
 
@@ -124,8 +124,8 @@ impl Writer {
 /// Writes chunk files, in their order, as one file.
 ///
 /// # Errors
-/// Those of [`read_ipc`] and [`Writer`]; [`EngineError::Stopped`], which leaves a torn file behind at
-/// the staged name.
+/// Those of [`read_ipc`] and [`Writer`]; [`EngineError::Stopped`], which leaves a torn file behind
+/// at the staged name.
 pub fn assemble(order: &AssembleOrder, watch: &dyn Watch) -> Result<OutputFacts, EngineError> {
     let mut writer: Option<Writer> = None;
     for (at, chunk) in order.chunks.iter().enumerate() {

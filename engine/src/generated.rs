@@ -69,8 +69,8 @@ impl Generated {
         Self { salt, missing_share: (rows - values.len().min(rows)) as f64 / rows as f64, look }
     }
 
-    /// The first `rows` cells of chunk number `chunk` of the endless table of `seed`; fewer rows are
-    /// a prefix of more. Always [`Cells::Text`].
+    /// The first `rows` cells of chunk number `chunk` of the endless table of `seed`; fewer rows
+    /// are a prefix of more. Always [`Cells::Text`].
     pub fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Cells {
         let seed = seed ^ self.salt;
         let mut stream = Stream::new(seed, Purpose::SampleText, u64::from(chunk.0));

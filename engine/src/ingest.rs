@@ -20,14 +20,17 @@ pub mod csv;
 pub mod dialect;
 pub mod dictionary;
 pub mod encoding;
+pub mod excel;
 pub mod gather;
 pub mod holdout;
+pub mod json_lines;
 pub mod kind;
 pub mod levels;
 pub mod missing;
 pub mod name_hint;
 pub mod number;
 pub mod numbers;
+pub mod parquet;
 pub mod part;
 pub mod pattern_id;
 pub mod raw;
@@ -167,7 +170,9 @@ fn read_raw(path: &Path, called_missing: &[String], watch: &dyn Watch) -> Result
         called_missing.iter().map(|text| text.clone().into_bytes()).collect();
     let mut raw = match source.content {
         Content::Csv => csv::read_csv(&source, &called_missing, watch)?,
-        _ => return Err(EngineError::new(Code::NotThatFormat, "not yet")),
+        Content::JsonLines => json_lines::read_json_lines(&source, &called_missing, watch)?,
+        Content::Parquet => parquet::read_parquet(&source, &called_missing, watch)?,
+        Content::Excel => excel::read_excel(&source, &called_missing, watch)?,
     };
     raw.notices.splice(0..0, source.notices);
     Ok(raw)
@@ -229,5 +234,7 @@ fn settling<'a>(raw: &'a Raw, at: usize, called_missing: &[String]) -> Settling<
     }
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,9 @@
 pub(crate) mod adamw;
 pub(crate) mod constants;
 pub(crate) mod container;
+pub(crate) mod crew;
 pub(crate) mod flat;
+pub(crate) mod layers;
 pub(crate) mod numerics;
 pub(crate) mod pace;
 pub(crate) mod run;

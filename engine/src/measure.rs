@@ -5,7 +5,8 @@
 //! | the three tables on one footing | [`frame`] |
 //! | one column, one pair of columns, associations | [`shape`], `pair`, [`association`] |
 //! | boosted trees, detection, utility | `boost`, `detect`, `utility` |
-//! | rows as points, distances, α-precision, membership | `space`, `closest`, `support`, `membership` |
+//! | rows as points, distances, α-precision | `space`, `closest`, `support` |
+//! | membership inference | `membership` |
 //! | exact copies, new rows, ids | `copies`, `new_rows`, `keys` |
 //! | sentences, gates | `metrics`, `verdict` |
 //!
@@ -103,10 +104,10 @@ pub fn measure(
             ));
         }
     }
-    let crew = Crew { threads: settings.threads.max(1) as usize, watch };
+    let crew = Crew::new(settings.threads.max(1) as usize, watch);
     let frame = Frame::new(tables.train, tables.holdout, tables.synthetic)?;
     let measured = Measured::take(tables, &frame, settings, crew)?;
-    crew.tell(measured::PARTS - 1, measured::PARTS, "rows in the plane")?;
+    crew.enter(measured::PARTS - 1, "rows in the plane")?;
     let embedding = embedding::measure(&frame, settings.seed);
     let (verdict, gates) = verdict::judge(&measured, &settings.gates);
     Ok(Report {
@@ -154,11 +155,20 @@ fn notices(frame: &Frame, measured: &Measured) -> Vec<String> {
     if let Err(why) = &measured.utility {
         notices.push(format!("Utility was not measured: {why}."));
     }
+    if 2 * frame.synthetic.rows < frame.train.rows {
+        notices.push(
+            "The synthetic table has less than half the rows of the real one; coverage, recall and \
+             utility are lower for that reason alone."
+                .to_owned(),
+        );
+    }
     let most = frame.train.rows.max(frame.synthetic.rows);
     if most > closest::ROWS_MAX {
         notices.push(format!(
-            "Detection and distances look at up to {} rows of each table, drawn by the seed.",
-            closest::ROWS_MAX
+            "Detection and distances look at up to {} rows of each table, new row synthesis at up \
+             to {}, drawn by the seed.",
+            closest::ROWS_MAX,
+            new_rows::ROWS_MAX
         ));
     }
     notices

@@ -1,1 +1,130 @@
-//! The published constants as a named configuration.
+//! The published two-stage model as a named configuration (TabSyn: Zhang et al., ICLR 2024).
+//!
+//! First a variational auto-encoder of small transformers learns one token of four numbers per
+//! column; then a wide net learns to remove noise from the tokens (EDM). Both phases are one run with
+//! one step count. It is here for comparison: the flagship needs a fraction of its time.
+//!
+//! Kept from the paper: tokens, transformers, widths, optimiser, noise levels, Heun's sampler. Changed:
+//! β falls geometrically with the step instead of waiting for flat epochs (no decision may depend on
+//! how a run was cut), parameters are averaged, numbers come back by rank, categories are drawn.
+
+mod config;
+mod learner;
+mod sampler;
+#[cfg(test)]
+mod tests;
+mod vae;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tgs_protocol::{
+    code::Code,
+    engine::{EngineError, Trainer},
+    model::{TrainPlan, TrainingLength},
+    progress::Watch,
+    report::Curve,
+    unit::Steps,
+};
+
+use self::{config::OriginalConfig, learner::OriginalLearner};
+use crate::{
+    learn::{
+        constants,
+        pace::steps_per_second,
+        run::{Run, Stopping},
+    },
+    model::Generator,
+    table::Table,
+};
+
+/// Resolves every constant and the number of steps; measures speed when a budget is given.
+///
+/// # Errors
+/// `UnknownConstant` for an override that is not a constant or out of range; `TooFewRows`.
+pub fn plan(
+    train: &Table,
+    holdout: &Table,
+    length: TrainingLength,
+    overrides: &Map<String, Value>,
+    seed: u64,
+    threads: u32,
+    watch: &dyn Watch,
+) -> Result<TrainPlan, EngineError> {
+    let mut config: OriginalConfig =
+        constants::resolve(&OriginalConfig::default(), overrides, config::BOUNDS)?;
+    config.batch = config.batch.clamp(1, train.rows().max(1));
+    let per_epoch = (train.rows() / config.batch).max(1) as u64;
+    let (steps, how) = match length {
+        TrainingLength::Default => (config.default_steps, "the default of the model".to_owned()),
+        TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
+        TrainingLength::Epochs(epochs) => {
+            (epochs.saturating_mul(per_epoch), format!("{epochs} passes over the rows"))
+        }
+        TrainingLength::BudgetSeconds(seconds) => {
+            let speed = measure(train, holdout, &config, (seed, threads), watch)?;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
+            let steps = (speed * seconds as f64 * 0.9) as u64;
+            (steps.max(2), format!("{seconds} s at {speed:.1} steps/s"))
+        }
+    };
+    if steps < 2 {
+        let message = "plan the training: its two phases need at least two steps; ask for more";
+        return Err(EngineError::new(Code::BadRequest, message));
+    }
+    let because = format!("{steps} steps of {} rows: {how}", config.batch);
+    let config = serde_json::to_value(&config)
+        .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
+    Ok(TrainPlan { config, steps: Steps(steps), because })
+}
+
+/// Begins a training run, or goes on from a snapshot.
+///
+/// # Errors
+/// `CheckpointCorrupt` when the snapshot is damaged or belongs to another run.
+pub fn trainer(
+    train: &Table,
+    holdout: &Table,
+    plan: &TrainPlan,
+    seed: u64,
+    threads: u32,
+    resume: Option<&[u8]>,
+) -> Result<Box<dyn Trainer>, EngineError> {
+    let config: OriginalConfig = constants::read(plan.config.clone())?;
+    let every = plan.steps.get().div_ceil(config.held_out_looks).max(1);
+    let learner = OriginalLearner::new(train, holdout, config, plan.steps, seed)?;
+    let stopping = Stopping { every, patience: None };
+    Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
+}
+
+/// Opens a model for sampling.
+///
+/// # Errors
+/// `CheckpointCorrupt` when the bytes are not what [`Trainer::finish`] gave.
+pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
+    Ok(Arc::new(sampler::OriginalSampler::open(model)?))
+}
+
+/// Loss by training step, from a model file.
+///
+/// # Errors
+/// As [`generator`].
+pub fn curves(model: &[u8]) -> Result<Vec<Curve>, EngineError> {
+    sampler::curves(model)
+}
+
+/// Speed of the second phase, which takes most steps.
+fn measure(
+    train: &Table,
+    holdout: &Table,
+    config: &OriginalConfig,
+    (seed, threads): (u64, u32),
+    watch: &dyn Watch,
+) -> Result<f64, EngineError> {
+    let steps = Steps(1_000_000);
+    let config = OriginalConfig { encoder_share: 0.0, ..config.clone() };
+    let learner = OriginalLearner::new(train, holdout, config, steps, seed)?;
+    let plan = TrainPlan { config: Value::Null, steps, because: String::new() };
+    let stopping = Stopping { every: u64::MAX, patience: None };
+    steps_per_second(&mut Run::new(learner, &plan, stopping, (seed, threads), None)?, watch)
+}

@@ -1,8 +1,10 @@
-//! `seqtree`: a chain of histogram trees, one per column on the columns before it. Seconds on a CPU.
+//! `seqtree`: a chain of histogram trees, one per column on the columns before it. Seconds on a
+//! CPU.
 //!
 //! Sequential classification and regression trees (Reiter, "Using CART to generate partially
-//! synthetic public use microdata", 2005) on at most 256 bins per column. A drawn value is that of a
-//! training row in the same leaf; a number that few rows hold is moved towards its neighbours there.
+//! synthetic public use microdata", 2005) on at most 256 bins per column. A drawn value is that of
+//! a training row in the same leaf; a number that few rows hold is moved towards its neighbours
+//! there.
 //!
 //! | to find | open |
 //! |---|---|
@@ -46,7 +48,7 @@ mod tree;
 
 use chain::Chain;
 pub use config::Config;
-use config::LEAF_ROWS_TRIED;
+use config::TRIED;
 use encoded::{Encoded, sample};
 use nearness::{JUDGED_ROWS, train_share};
 use sampler::Sampler;
@@ -55,10 +57,10 @@ use training::Training;
 /// Rows of the tables on which leaf sizes are compared.
 const COMPARED_ROWS: usize = 50_000;
 
-/// Resolves the constants. Unless the user set `min_leaf`, the smallest leaf size of 20, 50 and 100
-/// is taken whose rows do not lie nearer to training rows than to rows kept aside (more than
-/// `dcr_share_max` of them); the same tables give the same answer. One step is one tree; there are as
-/// many as columns to learn, whatever `length` says.
+/// Resolves the constants. Unless the user set `min_leaf`, the first of a few settings (leaves of 20
+/// rows; those without weak last questions; of 50; of 100) is taken whose rows do not lie nearer to
+/// training rows than to rows kept aside (at most `dcr_share_max` of them); the same tables give the
+/// same answer. One step is one tree; there are as many as columns to learn, whatever `length` says.
 ///
 /// # Errors
 /// [`Code::UnknownConstant`] for constants that do not exist or are out of range,
@@ -76,12 +78,18 @@ pub fn plan(
     refuse_empty(train)?;
     let mut why = format!("leaves of {} rows as asked", config.min_leaf);
     if config.min_leaf == 0 {
-        let (min_leaf, share) = smallest_safe(train, holdout, &config, seed, threads, watch)?;
-        config.min_leaf = min_leaf;
+        let keep_gain = overrides.contains_key("gain_min");
+        let tried = TRIED.map(|(min_leaf, gain_min)| {
+            let gain_min = if keep_gain { config.gain_min } else { gain_min };
+            Config { min_leaf, gain_min, ..config.clone() }
+        });
+        let (safe, share) = first_safe(train, holdout, &tried, seed, threads, watch)?;
+        config = safe;
+        let Config { min_leaf, gain_min, .. } = config;
         let share = share.map_or("no rows kept aside to compare with".to_owned(), |share| {
             format!("{share:.3} of drawn rows nearer to training than to kept-aside rows")
         });
-        why = format!("leaves of {min_leaf} rows ({share})");
+        why = format!("leaves of {min_leaf} rows, gains over {gain_min} ({share})");
     }
     let steps = train.columns().iter().filter(|column| !is_made(column)).count();
     let config = serde_json::to_value(&config)
@@ -90,12 +98,12 @@ pub fn plan(
     Ok(TrainPlan { config, steps: Steps(steps as u64), because })
 }
 
-/// Begins a run, or goes on from a snapshot of the same run. The bits of the model depend neither on
-/// the number of threads nor on interruptions.
+/// Begins a run, or goes on from a snapshot of the same run. The bits of the model depend neither
+/// on the number of threads nor on interruptions.
 ///
 /// # Errors
-/// [`Code::UnknownConstant`] for a plan of another model, [`Code::CheckpointCorrupt`] for a snapshot
-/// that is damaged or of another run, [`Code::TooFewRows`].
+/// [`Code::UnknownConstant`] for a plan of another model, [`Code::CheckpointCorrupt`] for a
+/// snapshot that is damaged or of another run, [`Code::TooFewRows`].
 pub fn trainer(
     train: &Table,
     _holdout: &Table,
@@ -122,41 +130,40 @@ pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     Ok(Arc::new(Sampler::new(Chain::read(model)?)))
 }
 
-/// The smallest leaf size that does not copy rows, and the share that says so; the largest if all do.
-fn smallest_safe(
+/// The first setting that does not copy rows, and the share that says so; the last if all do.
+fn first_safe(
     train: &Table,
     holdout: &Table,
-    config: &Config,
+    tried: &[Config],
     seed: u64,
     threads: u32,
     watch: &dyn Watch,
-) -> Result<(u32, Option<f64>), EngineError> {
+) -> Result<(Config, Option<f64>), EngineError> {
     let train = sample(train, COMPARED_ROWS, seed, 4)?;
-    let mut tried = (LEAF_ROWS_TRIED[0], None);
-    for (at, min_leaf) in LEAF_ROWS_TRIED.into_iter().enumerate() {
+    let mut last = (Config::default(), None);
+    for (at, config) in tried.iter().enumerate() {
         tell(watch, at as u64);
-        let config = Config { min_leaf, ..config.clone() };
-        let encoded = Encoded::new(&train, &config, seed, threads)?;
+        let encoded = Encoded::new(&train, config, seed, threads)?;
         let mut training = Training::new(encoded, config.clone(), threads);
         training.segment(Steps(u64::MAX), watch)?;
-        if !training.is_done() {
+        if !training.is_done() || watch.stopped() {
             return Err(EngineError::Stopped);
         }
         let drawn = Sampler::new(training.chain()).chunk(seed, ChunkNo(0), JUDGED_ROWS)?;
         let share = train_share(&train, holdout, &drawn, seed, threads as usize)?;
-        tried = (min_leaf, share);
+        last = (config.clone(), share);
         if share.is_some_and(|share| share <= config.dcr_share_max) {
             break;
         }
     }
-    Ok(tried)
+    Ok(last)
 }
 
 fn tell(watch: &dyn Watch, done: u64) {
     watch.tell(Progress {
         stage: Stage::Train,
         done,
-        total: Some(LEAF_ROWS_TRIED.len() as u64),
+        total: Some(TRIED.len() as u64),
         unit: ProgressUnit::Parts,
         epoch: None,
         loss: None,

@@ -18,13 +18,13 @@
 
 mod batch;
 mod calibrate;
-mod config;
+pub(crate) mod config;
 mod denoiser;
 mod learner;
 mod model_file;
 mod plan;
-mod sampler;
-mod tokenizer;
+pub(crate) mod sampler;
+pub(crate) mod tokenizer;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 """Holds our report against the real SDMetrics (PyPI `sdmetrics`, thresholds 0, no subsample).
 
   sdmetrics_golden.py write FOLDER                 make the fixture tables and their golden values
-  sdmetrics_golden.py tables FOLDER                make only the tables (real and synthetic CSV)
+  sdmetrics_golden.py live PROGRAM                 make new tables, let PROGRAM (the example
+                                                   `measure_json`) measure them, and compare
   sdmetrics_golden.py compare REAL SYNTH REPORT    measure now and compare with our report (1e-6)
 
 The kinds of columns are those of our report, so both sides look at the same columns.
@@ -10,7 +11,9 @@ Exit status 1 and a list of differences when a number differs by more than 1e-6.
 """
 import json
 import math
+import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -93,13 +96,13 @@ KINDS = {
 }
 
 
-def tables(folder):
+def tables(folder, rows=300, seed=100):
     """Writes NAME.real.csv and NAME.synthetic.csv for every kind of table."""
     from sdmetrics.demos import load_single_table_demo
     makers = {"numeric": numeric_table, "category": category_table, "mixed": mixed_table}
     for number, (name, make) in enumerate(makers.items()):
-        rng = np.random.default_rng(100 + number)
-        write_table(folder, name, make(rng, 300, 0.0), make(rng, 260, 0.4))
+        rng = np.random.default_rng(seed + number)
+        write_table(folder, name, make(rng, rows, 0.0), make(rng, rows - 40, 0.4))
     # The demo pair that SDMetrics ships (MIT licence), the columns of our published golden values.
     real, synthetic, _ = load_single_table_demo()
     if isinstance(real, dict):
@@ -226,12 +229,29 @@ def compare(real, synthetic, report):
     return 1 if found or not looked else 0
 
 
+def live(program):
+    """Tables that no fixture holds, measured by both sides."""
+    status = 0
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        tables(folder, rows=900, seed=7)
+        for name, kinds in KINDS.items():
+            real, synthetic = folder / f"{name}.real.csv", folder / f"{name}.synthetic.csv"
+            (folder / "kinds.json").write_text(json.dumps({"columns": kinds}))
+            report = folder / "report.json"
+            with report.open("w") as out:
+                subprocess.run([program, folder / "kinds.json", real, synthetic], stdout=out, check=True)
+            print(name, end=": ")
+            status |= compare(real, synthetic, report)
+    return status
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["write", folder]:
             write(Path(folder))
-        case ["tables", folder]:
-            tables(Path(folder))
+        case ["live", program]:
+            sys.exit(live(program))
         case ["compare", real, synthetic, report]:
             sys.exit(compare(real, synthetic, report))
         case _:

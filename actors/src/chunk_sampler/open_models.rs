@@ -11,7 +11,9 @@ use crate::failure::Halt;
 
 /// The open models of a pool, oldest first; clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct OpenModels(Arc<Mutex<VecDeque<(Digest, Arc<dyn Sampler>)>>>);
+pub(crate) struct OpenModels(Arc<Mutex<VecDeque<OpenModel>>>);
+
+type OpenModel = (Digest, Arc<dyn Sampler>);
 
 impl OpenModels {
     /// The model of this digest; while one sampler opens it, the others wait.

@@ -98,7 +98,8 @@ impl Bench {
     pub(super) fn folder(&self, order: &WorkOrder, name: ArtifactName) -> Result<PathBuf, Halt> {
         let opened = self.ports.artifacts.open(&order.lease.job, name);
         self.carry("open folder", opened)?.ok_or_else(|| {
-            let said = format!("open {}: the job's row says it is sealed, but it is not there; run the job again from its source", name.as_str());
+            let remedy = "it was sealed, but it is not there; run the job again from its source";
+            let said = format!("open {}: {remedy}", name.as_str());
             Fault::new(Code::StoreCorrupt, said).into()
         })
     }

@@ -1,6 +1,6 @@
 //! The training loop: segments, between them progress, stops and snapshots.
 //!
-//! The length of a segment follows the clock and decides no bit of the result: the engine owes that.
+//! The length of a segment follows the clock and decides no bit of the result: the engine owes it.
 
 use tgs_protocol::{
     checkpoint::{
@@ -109,9 +109,9 @@ impl Bench {
             Resume::Afresh => (None, Some(Steps(0))),
         };
         if let Some(step) = lost {
-            let said = "the checkpoint of step {} is damaged; training goes on from step";
-            let said = said.replacen("{}", &newest.step.to_string(), 1);
-            notice(order, format!("{said} {step}"));
+            let torn = newest.step;
+            let said = format!("the checkpoint of step {torn} is damaged; training goes on");
+            notice(order, format!("{said} from step {step}"));
         }
         let Some(from) = from else { return Ok(None) };
         Ok(Some(self.carry("read checkpoint", store.get(job, &from))?))
@@ -122,9 +122,8 @@ impl Bench {
         let class = self.numerics_class(order.row.request.threads)?;
         if let Some(first) = order.row.done.numerics_class.as_ref().filter(|was| **was != class) {
             let (first, class) = (&first.0, &class.0);
-            let said = "the job began in numerics class {} and goes on in {}: its bytes may differ \
-                        from those of an undisturbed run";
-            notice(order, said.replacen("{}", first, 1).replacen("{}", class, 1));
+            let said = format!("the job began in numerics class {first} and goes on in {class}");
+            notice(order, format!("{said}: its bytes may differ from those of an undisturbed run"));
         }
         Ok(())
     }

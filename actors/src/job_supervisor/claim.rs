@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use tgs_protocol::{
+    chunk::SealedChunk,
     code::Code,
-    job::{Job, JobEvent, action::Tidings, outcome::Failure},
+    job::{Job, JobAction, JobEvent, JobState, action::Tidings, outcome::Failure},
     lease::{Lease, rule::Sighting},
     limits::{LEASE_TICK_MS, RETRY_BACK_OFF_MS},
     stage::Stage,
     store::Written,
-    unit::Millis,
+    unit::{Epoch, Millis},
 };
 
 use super::{message::JobSupervisorMessage, shell::Shell};
@@ -80,19 +81,28 @@ impl Shell {
         let read = answer("read job", self.ports.jobs.read(&self.id)).await?;
         let row = read.ok_or_else(|| Fault::new(Code::JobNotFound, "no such job"))?;
         let sealed = answer("read manifest", self.ports.chunks.sealed(&self.id)).await?;
-        let is_over = row.state.is_final();
         self.saved = Some(row.clone().into());
         self.job = Some(Job::new(row));
-        let first = match self.intent.clone() {
-            Intent::Cancel if !is_over => JobEvent::CancelAsked,
-            Intent::Condemn(message) if !is_over => {
-                let code = Code::Internal;
-                let stage = self.stage();
-                JobEvent::StageFailed(Failure { stage, code, message })
-            }
-            _ => JobEvent::Claimed { epoch, sealed },
-        };
-        self.happen(first).await;
+        match self.intent.clone() {
+            Intent::Run => {}
+            Intent::Cancel => self.happen(JobEvent::CancelAsked).await,
+            Intent::Condemn(why) => return self.condemn(epoch, sealed, why).await,
+        }
+        self.happen(JobEvent::Claimed { epoch, sealed }).await;
+        Ok(())
+    }
+
+    /// Claims, and fails what the claim would begin without beginning it.
+    async fn condemn(
+        &mut self,
+        epoch: Epoch,
+        sealed: Vec<SealedChunk>,
+        message: String,
+    ) -> Result<(), Fault> {
+        self.step(JobEvent::Claimed { epoch, sealed });
+        self.actions.retain(|action| !matches!(action, JobAction::Begin(_)));
+        let (stage, code) = (self.stage(), Code::Internal);
+        self.happen(JobEvent::StageFailed(Failure { stage, code, message })).await;
         Ok(())
     }
 
@@ -139,8 +149,11 @@ impl Shell {
 
     /// The present stage; the first one before any began.
     pub(crate) fn stage(&self) -> Stage {
-        let row = self.job.as_ref().map(Job::row);
-        row.and_then(|row| row.next_stage()).unwrap_or(Stage::Publish)
+        match self.row().map(|row| (&row.state, row.next_stage())) {
+            Some((JobState::Running { stage }, _)) => *stage,
+            Some((_, Some(next))) => next,
+            _ => Stage::Ingest,
+        }
     }
 
     /// Gives the lease back, if it can be; else it runs out by itself.

@@ -1,8 +1,8 @@
 //! Artifacts: folders that appear whole or not at all.
 //!
 //! A holder fills a staged folder; sealing syncs it, writes `sealed.json` into it (every file with
-//! size and digest) and gives it its name. An earlier version steps aside first and is removed last;
-//! if the process dies between, opening the data folder puts it back (`recover.rs`).
+//! size and digest) and gives it its name. An earlier version steps aside first and is removed
+//! last; if the process dies between, opening the data folder puts it back (`recover.rs`).
 
 use std::{
     fs,

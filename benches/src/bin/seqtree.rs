@@ -1,4 +1,5 @@
-//! How fast `seqtree` plans, fits, draws, and draws into a CSV file, on a made table like census data.
+//! How fast `seqtree` plans, fits, draws, and draws into a CSV file, on a made table like census
+//! data.
 //!
 //! `cargo run --release -p tgs-benches --bin seqtree [rows]` prints medians of five runs.
 
@@ -69,9 +70,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Times a thing five times; prints the median and the rows per second.
+/// Times a thing five times; prints the median, the rows per second, and the processor's seconds,
+/// which a busy machine leaves unchanged.
 fn report<E>(what: &str, rows: Option<f64>, run: impl Fn() -> Result<(), E>) -> Result<(), E> {
     let mut seconds = Vec::new();
+    let busy = processor_s();
     for _ in 0..RUNS {
         let begin = Instant::now();
         run()?;
@@ -79,9 +82,20 @@ fn report<E>(what: &str, rows: Option<f64>, run: impl Fn() -> Result<(), E>) -> 
     }
     seconds.sort_by(f64::total_cmp);
     let median = seconds[RUNS / 2];
-    let rate = rows.map_or(String::new(), |rows| format!("{:>9.0} rows/s", rows / median));
-    println!("{what:<36} {median:>8.3} s {rate}");
+    let busy = (processor_s() - busy) / RUNS as f64;
+    let rate = rows.map_or(String::new(), |rows| {
+        format!("{:>9.0} rows/s {:>9.0} rows/processor second", rows / median, rows / busy)
+    });
+    println!("{what:<36} {median:>7.3} s {busy:>7.3} processor s {rate}");
     Ok(())
+}
+
+/// Seconds that processors worked for this process, where the system tells (hundredths of a
+/// second).
+fn processor_s() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let ticks = stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Draws all chunks with so many threads and hands them on in the order they come.

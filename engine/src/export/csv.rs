@@ -1,5 +1,5 @@
-//! Comma-separated values after RFC 4180, lines ended by a line feed; numbers, dates and missing cells
-//! as in the source.
+//! Comma-separated values after RFC 4180, lines ended by a line feed; numbers, dates and missing
+//! cells as in the source.
 
 use std::sync::Arc;
 
@@ -58,7 +58,10 @@ impl CsvRows {
             }
             Fixed {
                 writer: NumberWriter::new(spec),
-                quoted: matches!(&spec.format, ValueFormat::Moment { pattern } if special(pattern.as_bytes())),
+                quoted: match &spec.format {
+                    ValueFormat::Moment { pattern } => special(pattern.as_bytes()),
+                    _ => false,
+                },
                 missing,
                 levels: None,
             }

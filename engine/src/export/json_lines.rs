@@ -1,5 +1,5 @@
-//! JSON lines: one object per row, typed: numbers as numbers, yes and no as booleans, missing as null,
-//! dates and times as texts in the form of the source.
+//! JSON lines: one object per row, typed: numbers as numbers, yes and no as booleans, missing as
+//! null, dates and times as texts in the form of the source.
 
 use std::sync::Arc;
 

@@ -219,8 +219,8 @@ fn numbered(shape: &[Place]) -> u64 {
     })
 }
 
-/// Rows beyond the room of a shape get one more leading digit, the next ten times as many get two …:
-/// texts of different length never meet. Returns the room and the row's number in it.
+/// Rows beyond the room of a shape get one more leading digit, the next ten times as many get two
+/// …: texts of different length never meet. Returns the room and the row's number in it.
 fn widen(shape: &[Place], mut row: u64, text: &mut String) -> (u64, u64) {
     let mut space = numbered(shape);
     let mut extra = 0;

@@ -16,6 +16,11 @@ impl Dictionary {
         self.ends.len()
     }
 
+    /// True before the first text.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// The text of a code. A code that was never given reads as empty.
     pub fn get(&self, code: u32) -> &[u8] {
         let at = code as usize;

@@ -190,7 +190,8 @@ impl Settling<'_> {
     fn of_levels(&self, levels: Levels) -> Result<Decision, EngineError> {
         let (distinct, present) = (levels.counts.len(), levels.present());
         let missing = levels.codes.len() - present;
-        let notices: Vec<String> = self.mixed_levels(&levels).into_iter().collect();
+        let mut notices: Vec<String> = self.mixed_levels(&levels).into_iter().collect();
+        notices.extend(self.grouped(|| levels.dictionary.iter()));
         let decide = |kind, reason, cells| {
             let format = ValueFormat::Verbatim;
             Ok(Decision { kind, reason, format, cells, tokens: Vec::new(), notices })
@@ -223,7 +224,8 @@ impl Settling<'_> {
     }
 
     fn of_texts(&self, texts: Texts) -> Result<Decision, EngineError> {
-        let notices: Vec<String> = self.mixed_texts(&texts).into_iter().collect();
+        let mut notices: Vec<String> = self.mixed_texts(&texts).into_iter().collect();
+        notices.extend(self.grouped(|| texts.iter()));
         let missing = texts.iter().filter(|text| text.is_empty()).count();
         let decide = |kind, reason, cells| {
             let format = ValueFormat::Verbatim;
@@ -271,9 +273,22 @@ impl Settling<'_> {
         self.mixed((present - odd) as u64, present, row, text)
     }
 
+    /// A notice where at least half of the first texts are numbers with thousands separators.
+    fn grouped<'a, I: Iterator<Item = &'a [u8]>>(&self, texts: impl Fn() -> I) -> Option<String> {
+        let first = || texts().filter(|text| !text.is_empty()).take(100);
+        let example = first().find(|text| is_grouped(text))?;
+        (first().filter(|text| is_grouped(text)).count() * 2 >= first().count()).then(|| {
+            format!(
+                "{} looks like a number with thousands separators: read as text; to have numbers, \
+                 write them without separators",
+                shown(example)
+            )
+        })
+    }
+
     fn mixed(&self, numbers: u64, present: usize, row: usize, text: &[u8]) -> Option<String> {
         let share = numbers as f64 / present as f64;
-        (share >= 0.95 && share < 1.0).then(|| {
+        (0.95..1.0).contains(&share).then(|| {
             format!(
                 "{:.1} % of the cells are numbers, but {} holds {}: read as texts; if it means \
                  \"missing\", say so in the metadata (\"missing\": [{}])",
@@ -402,7 +417,8 @@ fn text_names_rows<'a, I: Iterator<Item = &'a [u8]>>(
     name: &str,
     texts: impl Fn() -> I,
 ) -> Option<String> {
-    if let Some(pattern) = fixed_pattern(texts()) {
+    let is_amount = texts().take(100).any(is_grouped);
+    if let Some(pattern) = fixed_pattern(texts()).filter(|_| !is_amount) {
         return Some(format!("a text of its own in every row, all of the pattern {pattern}"));
     }
     let blank_free = |text: &[u8]| !text.iter().any(u8::is_ascii_whitespace);
@@ -414,6 +430,22 @@ fn are_distinct(texts: &Texts) -> bool {
     let mut sorted: Vec<&[u8]> = texts.iter().collect();
     sorted.sort_unstable();
     sorted.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+/// A number whose thousands are parted by commas.
+fn is_grouped(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let whole = text.split(|byte| *byte == b'.').next().unwrap_or(text);
+    let fraction = text.get(whole.len() + 1..).unwrap_or_default();
+    let mut groups = whole.split(|byte| *byte == b',');
+    let digits = |group: &[u8]| !group.is_empty() && group.iter().all(u8::is_ascii_digit);
+    let first = groups.next().unwrap_or_default();
+    first.len() <= 3
+        && digits(first)
+        && whole.contains(&b',')
+        && groups.all(|group| group.len() == 3 && digits(group))
+        && fraction.iter().all(u8::is_ascii_digit)
 }
 
 /// The error for a cell that does not fit what was asked for.

@@ -91,6 +91,11 @@ impl Part {
         }
     }
 
+    /// True before the first cell.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Makes room for so many more cells.
     pub fn reserve(&mut self, cells: usize) {
         match self {

@@ -67,7 +67,12 @@ impl Records {
 
     /// Number of records.
     pub fn len(&self) -> usize {
-        if self.width == 0 { 0 } else { self.cells.len() / self.width }
+        self.cells.len().checked_div(self.width).unwrap_or(0)
+    }
+
+    /// True if the block holds no record.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Calls `see` with every cell of a column, from first record to last.

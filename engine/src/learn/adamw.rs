@@ -3,8 +3,12 @@
 use std::ops::Range;
 
 use tch::Tensor;
+use tgs_protocol::engine::EngineError;
 
-use super::torch::Torch;
+use super::{
+    crew::Crew,
+    torch::{Torch, failed},
+};
 
 /// Constants of one step.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,35 +65,104 @@ impl Moments {
         })
     }
 
-    /// A leaf for automatic differentiation that shares the storage of the active parameters.
-    pub(crate) fn leaf(&self, active: &Range<usize>) -> Torch<Tensor> {
-        let part = self.params.f_narrow(0, active.start as i64, active.len() as i64)?;
-        part.f_detach()?.f_set_requires_grad(true)
+    /// One step down the sum of the gradients of shards (of the active part); gives its norm.
+    pub(crate) fn step(
+        &mut self,
+        gradients: Vec<Tensor>,
+        rule: &Rule,
+        crew: &Crew,
+    ) -> Result<f64, EngineError> {
+        let act = failed("an optimiser step");
+        let blocks = blocks(rule.active.len());
+        let summing = blocks.iter().map(|block| {
+            let block = block.clone();
+            let parts: Torch<Vec<Tensor>> =
+                gradients.iter().map(|gradient| narrowed(gradient, &block)).collect();
+            move || summed(&parts?)
+        });
+        let sums = crew.run(summing.collect::<Vec<_>>())?;
+        let sums = sums.into_iter().collect::<Torch<Vec<_>>>().map_err(&act)?;
+        let norm = sums.iter().map(|(_, square)| square).sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            return Ok(norm);
+        }
+        let update = Update::new(rule, norm);
+        let moving = blocks.iter().zip(sums).map(|(block, (gradient, _))| {
+            let place = rule.active.start + block.start..rule.active.start + block.end;
+            let parts = [&self.params, &self.first, &self.second, &self.average]
+                .map(|tensor| narrowed(tensor, &place));
+            let update = update.clone();
+            move || update.apply(parts, &gradient)
+        });
+        crew.run(moving.collect::<Vec<_>>())?.into_iter().collect::<Torch<()>>().map_err(act)?;
+        Ok(norm)
+    }
+}
+
+/// Parts of the flat tensors that are updated by themselves. Their number is fixed, because the
+/// norm of the gradient is the sum over them.
+const BLOCKS: usize = 8;
+
+fn blocks(numbers: usize) -> Vec<Range<usize>> {
+    let size = numbers.div_ceil(BLOCKS).max(1);
+    (0..numbers).step_by(size).map(|from| from..numbers.min(from + size)).collect()
+}
+
+fn narrowed(tensor: &Tensor, range: &Range<usize>) -> Torch<Tensor> {
+    tensor.f_narrow(0, range.start as i64, range.len() as i64)
+}
+
+/// Sum in shard order, and its squared norm.
+fn summed(parts: &[Tensor]) -> Torch<(Tensor, f64)> {
+    let _guard = tch::no_grad_guard();
+    let mut sum = copied(&parts[0])?;
+    for part in &parts[1..] {
+        sum = sum.f_add_(part)?;
+    }
+    let norm = sum.f_norm()?.f_double_value(&[])?;
+    Ok((sum, norm * norm))
+}
+
+/// The numbers of one update.
+#[derive(Debug, Clone)]
+struct Update {
+    shorten: f64,
+    keep_first: f64,
+    keep_second: f64,
+    correct_second: f64,
+    epsilon: f64,
+    shrink: f64,
+    move_by: f64,
+    keep_average: f64,
+}
+
+impl Update {
+    fn new(rule: &Rule, norm: f64) -> Self {
+        let age = f64::from(i32::try_from(rule.age + 1).unwrap_or(i32::MAX));
+        Self {
+            shorten: (rule.clip_norm / (norm + 1e-6)).min(1.0),
+            keep_first: rule.beta1,
+            keep_second: rule.beta2,
+            correct_second: 1.0 - libm::pow(rule.beta2, age),
+            epsilon: rule.epsilon,
+            shrink: 1.0 - rule.rate * rule.weight_decay,
+            move_by: -rule.rate / (1.0 - libm::pow(rule.beta1, age)),
+            keep_average: rule.average_decay,
+        }
     }
 
-    /// One step down the gradient (of the active part); gives the norm of the gradient.
-    pub(crate) fn step(&mut self, gradient: &Tensor, rule: &Rule) -> Torch<f64> {
+    fn apply(&self, parts: [Torch<Tensor>; 4], gradient: &Tensor) -> Torch<()> {
         let _guard = tch::no_grad_guard();
-        let norm = gradient.f_norm()?.f_double_value(&[])?;
-        let shorten = (rule.clip_norm / (norm + 1e-6)).min(1.0);
-        let part = |tensor: &Tensor| {
-            tensor.f_narrow(0, rule.active.start as i64, rule.active.len() as i64)
-        };
-        let age = i32::try_from(rule.age + 1).unwrap_or(i32::MAX);
-        let correct1 = 1.0 - libm::pow(rule.beta1, f64::from(age));
-        let correct2 = 1.0 - libm::pow(rule.beta2, f64::from(age));
-        let gradient = gradient.f_mul_scalar(shorten)?;
-        let _ = part(&self.first)?.f_lerp_(&gradient, 1.0 - rule.beta1)?;
-        let _ = part(&self.second)?
-            .f_mul_scalar_(rule.beta2)?
-            .f_addcmul_(&gradient.f_mul_scalar(1.0 - rule.beta2)?, &gradient)?;
-        let below = (part(&self.second)?.f_sqrt()?.f_mul_scalar_(1.0 / correct2.sqrt())?)
-            .f_add_scalar_(rule.epsilon)?;
-        let change = part(&self.first)?.f_div(&below)?.f_mul_scalar_(-rule.rate / correct1)?;
-        let _ = part(&self.params)?
-            .f_mul_scalar_(1.0 - rule.rate * rule.weight_decay)?
-            .f_add_(&change)?;
-        let _ = part(&self.average)?.f_lerp_(&part(&self.params)?, 1.0 - rule.average_decay)?;
-        Ok(norm)
+        let [params, first, second, average] = parts;
+        let (mut params, mut first, mut second) = (params?, first?, second?);
+        let gradient = gradient.f_mul_scalar(self.shorten)?;
+        let _ = first.f_lerp_(&gradient, 1.0 - self.keep_first)?;
+        let scaled = gradient.f_mul_scalar(1.0 - self.keep_second)?;
+        let _ = second.f_mul_scalar_(self.keep_second)?.f_addcmul_(&scaled, &gradient)?;
+        let below = second.f_sqrt()?.f_mul_scalar_(1.0 / self.correct_second.sqrt())?;
+        let below = { below }.f_add_scalar_(self.epsilon)?;
+        let change = first.f_div(&below)?.f_mul_scalar_(self.move_by)?;
+        let _ = params.f_mul_scalar_(self.shrink)?.f_add_(&change)?;
+        average?.f_lerp_(&params, 1.0 - self.keep_average).map(|_| ())
     }
 }

@@ -85,7 +85,9 @@ impl Layout {
     /// Views of the parameters whose numbers lie in `active`, of which `leaf` holds the values.
     /// `active` begins and ends between parameters.
     pub(crate) fn split(&self, leaf: &Tensor, active: &Range<usize>) -> Torch<Leaves> {
-        let inside = |entry: &&Entry| active.contains(&entry.begins) && entry.count > 0;
+        let inside = |entry: &&Entry| {
+            entry.begins >= active.start && entry.begins + entry.count <= active.end
+        };
         let first = self.entries.iter().take_while(|entry| !inside(entry)).count();
         let picked: Vec<&Entry> = self.entries.iter().filter(inside).collect();
         let sizes: Vec<i64> = picked.iter().map(|entry| entry.count as i64).collect();

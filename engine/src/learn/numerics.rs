@@ -11,14 +11,17 @@ use tgs_protocol::{
 
 use super::{
     adamw::{Moments, Rule},
+    crew::Crew,
     flat::{Begin, Layout, Leaves, Slot},
-    torch::{Torch, failed, matrix, use_threads, values},
+    torch::{Torch, failed, matrix, values},
 };
 use crate::random::{Purpose, Stream};
 
 const SEED: u64 = 1;
 const STEPS: u64 = 6;
-const ROWS: usize = 1024;
+/// Rows of a shard.
+const ROWS: usize = 256;
+const SHARDS: u64 = 4;
 /// Inputs, width, inner width: the shapes of the flagship's denoiser.
 const SHAPE: [usize; 3] = [120, 256, 512];
 
@@ -27,12 +30,12 @@ const SHAPE: [usize; 3] = [120, 256, 512];
 /// # Errors
 /// `DeviceFailed` or `OutOfMemory` when the small training itself fails.
 pub fn numerics_class(threads: u32) -> Result<NumericsClass, EngineError> {
-    use_threads(threads);
-    let numbers = train().map_err(failed("measure the numerics class"))?;
+    let numbers = train(threads)?;
     let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     Ok(NumericsClass(format!("cpu-{}", &Digest::of(&bytes).short())))
 }
 
+#[derive(Clone)]
 struct Net {
     first: [Slot; 2],
     norm: [Slot; 2],
@@ -41,9 +44,11 @@ struct Net {
     last: [Slot; 2],
 }
 
-fn train() -> Torch<Vec<f32>> {
+fn train(threads: u32) -> Result<Vec<f32>, EngineError> {
+    let act = failed("measure the numerics class");
+    let crew = Crew::new(threads)?;
     let (layout, net) = build();
-    let mut moments = Moments::new(&layout.first_values(SEED))?;
+    let mut moments = Moments::new(&layout.first_values(SEED)).map_err(&act)?;
     let mut rule = Rule {
         active: 0..layout.len(),
         rate: 2e-3,
@@ -57,17 +62,26 @@ fn train() -> Torch<Vec<f32>> {
     };
     for step in 0..STEPS {
         rule.age = step;
-        let mut rows = vec![0.0_f32; ROWS * SHAPE[0]];
-        Stream::new(SEED, Purpose::TrainNoise, step).fill_normal(&mut rows);
-        let rows = matrix(&rows, SHAPE[0])?;
-        let leaf = moments.leaf(&rule.active)?;
-        let loss = net.loss(&layout.split(&leaf, &rule.active)?, &rows)?;
-        let gradient = Tensor::f_run_backward(&[&loss], &[&leaf], false, false)?;
-        moments.step(&gradient[0], &rule)?;
+        let shards = (0..SHARDS).map(|shard| {
+            let (layout, net, flat) = (layout.clone(), net.clone(), moments.params.shallow_clone());
+            move || gradient(&layout, &net, &flat, step * SHARDS + shard)
+        });
+        let gradients = crew.run(shards)?.into_iter().collect::<Torch<Vec<_>>>().map_err(&act)?;
+        moments.step(gradients, &rule, &crew)?;
     }
-    let mut numbers = values(&moments.params)?;
-    numbers.extend(values(&moments.average)?);
+    let mut numbers = values(&moments.params).map_err(&act)?;
+    numbers.extend(values(&moments.average).map_err(&act)?);
     Ok(numbers)
+}
+
+fn gradient(layout: &Layout, net: &Net, flat: &Tensor, index: u64) -> Torch<Tensor> {
+    let mut rows = vec![0.0_f32; ROWS * SHAPE[0]];
+    Stream::new(SEED, Purpose::TrainNoise, index).fill_normal(&mut rows);
+    let rows = matrix(&rows, SHAPE[0])?;
+    let leaf = flat.f_detach()?.f_set_requires_grad(true)?;
+    let loss = net.loss(&layout.split(&leaf, &(0..layout.len()))?, &rows)?;
+    let mut gradient = Tensor::f_run_backward(&[&loss], &[&leaf], false, false)?;
+    Ok(gradient.pop().unwrap_or_default())
 }
 
 fn build() -> (Layout, Net) {

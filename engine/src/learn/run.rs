@@ -4,7 +4,10 @@
 //! same numerics class) leaves no trace in the result: every number a step needs is either in the
 //! snapshot or a function of (seed, step).
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,12 +25,16 @@ use tgs_protocol::{
 use super::{
     adamw::{Moments, Rule, copied},
     container::{self, Blob, Container, corrupt},
+    crew::Crew,
     flat::{Layout, Leaves},
     torch::{Torch, failed, use_threads, values},
 };
 
 /// A model as seen by its training run.
-pub(crate) trait Learner: Send {
+///
+/// A step is computed in shards: parts of its rows whose losses are added. Their number does not
+/// depend on the machine, so neither does the result.
+pub(crate) trait Learner: Send + Sync + 'static {
     /// Its name in messages and files.
     fn name(&self) -> &'static str;
     /// All parameters.
@@ -38,11 +45,21 @@ pub(crate) trait Learner: Send {
     fn epoch(&self, step: u64) -> f64;
     /// Called before the first step, after a restore and wherever [`Rule::active`] changes, with the
     /// average of all parameters: what a phase needs from the one before is computed here.
-    fn enter(&mut self, step: u64, average: &Tensor) -> Torch<()>;
-    /// The loss of a step, a scalar that depends on the leaves.
-    fn loss(&mut self, leaves: &Leaves, step: u64) -> Torch<Tensor>;
-    /// Mean loss over held-out rows, with the same noise each time; none where it says nothing.
-    fn held_out(&mut self, leaves: &Leaves, step: u64) -> Torch<Option<f64>>;
+    fn enter(&mut self, _step: u64, _average: &Tensor) -> Torch<()> {
+        Ok(())
+    }
+    /// Called before the shards of a step.
+    fn prepare(&mut self, step: u64);
+    /// Shards of a step; none where there is nothing to learn.
+    fn shards(&self, step: u64) -> usize;
+    /// What a shard adds to the loss of a step, a scalar that depends on the leaves.
+    fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor>;
+    /// Shards of the held-out rows; none where they say nothing.
+    fn held_out_shards(&self, step: u64) -> usize;
+    /// What a shard adds to the mean loss over held-out rows, with the same noise each time.
+    fn held_out(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<f64>;
+    /// Hears the held-out loss of a look.
+    fn heard(&mut self, _step: u64, _held_out: Option<f64>) {}
     /// State of its own that must survive an interruption.
     fn memory(&self) -> Value {
         Value::Null
@@ -66,14 +83,14 @@ pub(crate) struct Stopping {
 
 /// See the module.
 pub(crate) struct Run<L> {
-    learner: L,
+    learner: Arc<RwLock<L>>,
+    crew: Crew,
     moments: Moments,
     best: Tensor,
     state: State,
     steps: u64,
     stopping: Stopping,
     identity: Identity,
-    threads: u32,
     entered: Option<Range<usize>>,
 }
 
@@ -83,7 +100,6 @@ struct Identity {
     model: String,
     plan: TrainPlan,
     seed: u64,
-    threads: u32,
     numbers: usize,
 }
 
@@ -121,7 +137,7 @@ impl<L: Learner> Run<L> {
         (seed, threads): (u64, u32),
         resume: Option<&[u8]>,
     ) -> Result<Self, EngineError> {
-        use_threads(threads);
+        let crew = Crew::new(threads)?;
         let begin = failed("begin training");
         let moments = Moments::new(&learner.layout().first_values(seed)).map_err(&begin)?;
         let best = copied(&moments.params).map_err(&begin)?;
@@ -129,19 +145,19 @@ impl<L: Learner> Run<L> {
             model: learner.name().to_owned(),
             plan: plan.clone(),
             seed,
-            threads,
             numbers: learner.layout().len(),
         };
         let steps = plan.steps.get();
+        let finished = steps == 0 || learner.shards(0) == 0;
         let mut run = Self {
-            learner,
+            learner: Arc::new(RwLock::new(learner)),
+            crew,
             moments,
             best,
-            state: State { finished: steps == 0, ..State::default() },
+            state: State { finished, ..State::default() },
             steps,
             stopping,
             identity,
-            threads,
             entered: None,
         };
         if let Some(bytes) = resume {
@@ -150,51 +166,84 @@ impl<L: Learner> Run<L> {
         Ok(run)
     }
 
-    /// Wall-clock free: one step, used also to measure speed.
+    /// Makes one step; gives its loss.
+    ///
+    /// # Errors
+    /// `UnknownConstant` when the loss is no number any more: a constant asks too much.
     pub(crate) fn step(&mut self) -> Result<f64, EngineError> {
-        let loss = self.step_torch().map_err(failed("a training step"))?;
-        if !loss.is_finite() {
+        let step = self.state.step;
+        let rule = self.read().rule(step);
+        self.enter(&rule.active)?;
+        self.write().prepare(step);
+        let shards = self.shards(&self.moments.params, &rule.active, true)?;
+        let (losses, gradients): (Vec<f64>, Vec<Option<Tensor>>) = shards.into_iter().unzip();
+        let loss = losses.iter().sum::<f64>();
+        let gradients: Vec<Tensor> = gradients.into_iter().flatten().collect();
+        let norm = self.moments.step(gradients, &rule, &self.crew)?;
+        if !(loss.is_finite() && norm.is_finite()) {
             let message = format!(
-                "training of {} diverged at step {}: lower `learning_rate` or raise `batch`",
-                self.learner.name(),
-                self.state.step
+                "training of {} diverged at step {step}: lower `learning_rate` or raise `batch`",
+                self.identity.model,
             );
             return Err(EngineError::new(Code::UnknownConstant, message));
         }
+        self.state.step += 1;
+        self.state.window_sum += loss;
+        self.state.window_steps += 1;
+        self.look(&rule)?;
         Ok(loss)
     }
 
-    fn step_torch(&mut self) -> Torch<f64> {
-        let step = self.state.step;
-        let rule = self.learner.rule(step);
-        self.enter(&rule.active, step)?;
-        let leaf = self.moments.leaf(&rule.active)?;
-        let leaves = self.learner.layout().split(&leaf, &rule.active)?;
-        let loss = self.learner.loss(&leaves, step)?;
-        let gradient = Tensor::f_run_backward(&[&loss], &[&leaf], false, false)?;
-        let value = loss.f_double_value(&[])?;
-        if value.is_finite()
-            && let Some(gradient) = gradient.first()
-        {
-            self.moments.step(gradient, &rule)?;
-        }
-        self.state.step += 1;
-        self.state.window_sum += value;
-        self.state.window_steps += 1;
-        self.look(&rule)?;
-        Ok(value)
+    fn read(&self) -> RwLockReadGuard<'_, L> {
+        self.learner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&mut self, active: &Range<usize>, step: u64) -> Torch<()> {
+    fn write(&self) -> RwLockWriteGuard<'_, L> {
+        self.learner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(&mut self, active: &Range<usize>) -> Result<(), EngineError> {
         if self.entered.as_ref() != Some(active) {
-            self.learner.enter(step, &self.moments.average)?;
+            let entered = self.write().enter(self.state.step, &self.moments.average);
+            entered.map_err(failed("begin a phase of training"))?;
             self.entered = Some(active.clone());
         }
         Ok(())
     }
 
+    /// Losses of all shards, with gradients (training) or without (held-out rows).
+    fn shards(
+        &self,
+        flat: &Tensor,
+        active: &Range<usize>,
+        training: bool,
+    ) -> Result<Vec<(f64, Option<Tensor>)>, EngineError> {
+        let step = self.state.step;
+        let learner = self.read();
+        let count =
+            if training { learner.shards(step) } else { learner.held_out_shards(step) };
+        drop(learner);
+        let jobs = (0..count).map(|shard| {
+            let (learner, active) = (Arc::clone(&self.learner), active.clone());
+            let flat = flat.shallow_clone();
+            move || {
+                let learner = learner.read().unwrap_or_else(PoisonError::into_inner);
+                if training {
+                    trained_shard(&*learner, &flat, &active, step, shard)
+                } else {
+                    let _guard = tch::no_grad_guard();
+                    let part = flat.f_narrow(0, active.start as i64, active.len() as i64)?;
+                    let leaves = learner.layout().split(&part, &active)?;
+                    Ok((learner.held_out(&leaves, step, shard)?, None))
+                }
+            }
+        });
+        let results = self.crew.run(jobs)?.into_iter().collect::<Torch<_>>();
+        results.map_err(failed("a training step"))
+    }
+
     /// At fixed steps: notes the curves, keeps the best parameters, decides whether to stop.
-    fn look(&mut self, rule: &Rule) -> Torch<()> {
+    fn look(&mut self, rule: &Rule) -> Result<(), EngineError> {
         let step = self.state.step;
         let last = step >= self.steps;
         if !last && !step.is_multiple_of(self.stopping.every.max(1)) {
@@ -203,31 +252,33 @@ impl<L: Learner> Run<L> {
         self.state.training.push((step, self.state.window_sum / self.state.window_steps as f64));
         (self.state.window_sum, self.state.window_steps) = (0.0, 0);
         self.state.finished = last;
-        let _guard = tch::no_grad_guard();
-        let (from, count) = (rule.active.start as i64, rule.active.len() as i64);
-        let average = self.moments.average.f_narrow(0, from, count)?;
-        let leaves = self.learner.layout().split(&average, &rule.active)?;
-        let Some(loss) = self.learner.held_out(&leaves, step)? else {
+        let parts = self.shards(&self.moments.average, &rule.active, false)?;
+        let loss = (!parts.is_empty()).then(|| parts.iter().map(|(loss, _)| loss).sum::<f64>());
+        self.write().heard(step, loss);
+        let Some(loss) = loss else {
             // Nothing is held out: the last average is what there is.
-            return self.best.f_copy_(&self.moments.average);
+            return self.keep();
         };
         self.state.held_out.push((step, loss));
         if self.state.best_loss.is_none_or(|best| loss < best) {
             (self.state.best_loss, self.state.best_step) = (Some(loss), step);
             self.state.looks_since = 0;
-            self.best.f_copy_(&self.moments.average)?;
-        } else {
-            self.state.looks_since += 1;
-            let out_of_patience = |patience| self.state.looks_since >= patience;
-            self.state.finished |= self.stopping.patience.is_some_and(out_of_patience);
+            return self.keep();
         }
+        self.state.looks_since += 1;
+        let out_of_patience = |patience| self.state.looks_since >= patience;
+        self.state.finished |= self.stopping.patience.is_some_and(out_of_patience);
         Ok(())
+    }
+
+    fn keep(&mut self) -> Result<(), EngineError> {
+        self.best.f_copy_(&self.moments.average).map_err(failed("keep the best parameters"))
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         let mut file: Container<Header> = container::read(SNAPSHOT, bytes)?;
         if file.header.identity != self.identity {
-            let why = "it belongs to a run with other data, constants, seed or threads";
+            let why = "it belongs to a run with other data, constants or seed";
             return Err(corrupt(SNAPSHOT, &why));
         }
         let count = self.identity.numbers;
@@ -240,7 +291,7 @@ impl<L: Learner> Run<L> {
         self.moments.second = take("second")?;
         self.moments.average = take("average")?;
         self.best = take("best")?;
-        self.learner.recall(file.header.memory)?;
+        self.write().recall(file.header.memory)?;
         self.state = file.header.state;
         Ok(())
     }
@@ -251,12 +302,27 @@ impl<L: Learner> Run<L> {
             done: self.state.step,
             total: Some(self.steps),
             unit: ProgressUnit::Steps,
-            epoch: Some(self.learner.epoch(self.state.step)),
+            epoch: Some(self.read().epoch(self.state.step)),
             loss: Some(loss),
             rows_per_second: None,
             note: None,
         }
     }
+}
+
+fn trained_shard<L: Learner>(
+    learner: &L,
+    flat: &Tensor,
+    active: &Range<usize>,
+    step: u64,
+    shard: usize,
+) -> Torch<(f64, Option<Tensor>)> {
+    let part = flat.f_narrow(0, active.start as i64, active.len() as i64)?;
+    let leaf = part.f_detach()?.f_set_requires_grad(true)?;
+    let leaves = learner.layout().split(&leaf, active)?;
+    let loss = learner.loss(&leaves, step, shard)?;
+    let mut gradient = Tensor::f_run_backward(&[&loss], &[&leaf], false, false)?;
+    Ok((loss.f_double_value(&[])?, gradient.pop()))
 }
 
 impl<L: Learner> Trainer for Run<L> {
@@ -269,7 +335,7 @@ impl<L: Learner> Trainer for Run<L> {
     }
 
     fn segment(&mut self, steps: Steps, watch: &dyn Watch) -> Result<SegmentFacts, EngineError> {
-        use_threads(self.threads);
+        use_threads(1);
         let until = self.state.step.saturating_add(steps.get());
         let (mut sum, mut count, mut smooth, mut stopped) = (0.0, 0_u64, None, false);
         while !self.state.finished && self.state.step < until {
@@ -286,7 +352,7 @@ impl<L: Learner> Trainer for Run<L> {
         Ok(SegmentFacts {
             at: Steps(self.state.step),
             loss: sum / count.max(1) as f64,
-            epoch: self.learner.epoch(self.state.step),
+            epoch: self.read().epoch(self.state.step),
             done: self.state.finished,
             stopped,
         })
@@ -296,7 +362,7 @@ impl<L: Learner> Trainer for Run<L> {
         let header = Header {
             identity: self.identity.clone(),
             state: self.state.clone(),
-            memory: self.learner.memory(),
+            memory: self.read().memory(),
         };
         let tensors = [
             ("params", &self.moments.params),
@@ -310,11 +376,15 @@ impl<L: Learner> Trainer for Run<L> {
             let count = numbers.len();
             Ok((name.to_owned(), Blob::Single(numbers, vec![count])))
         };
-        container::write(SNAPSHOT, &header, tensors.map(blob).into_iter().collect::<Result<_, EngineError>>()?)
+        container::write(
+            SNAPSHOT,
+            &header,
+            tensors.map(blob).into_iter().collect::<Result<_, EngineError>>()?,
+        )
     }
 
     fn finish(&mut self) -> Result<Vec<u8>, EngineError> {
-        use_threads(self.threads);
+        use_threads(1);
         let best = values(&self.best).map_err(failed("read the trained parameters"))?;
         let curve = |name: &str, points: &[(u64, f64)]| Curve {
             name: name.to_owned(),
@@ -325,7 +395,7 @@ impl<L: Learner> Trainer for Run<L> {
             curves.push(curve("held-out loss", &self.state.held_out));
         }
         let average = Tensor::f_from_slice(&best).map_err(failed("finish training"))?;
-        self.learner.enter(self.state.step, &average).map_err(failed("finish training"))?;
-        self.learner.model(&best, curves)
+        self.write().enter(self.state.step, &average).map_err(failed("finish training"))?;
+        self.write().model(&best, curves)
     }
 }

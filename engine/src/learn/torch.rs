@@ -20,7 +20,9 @@ pub(crate) fn failed(act: &'static str) -> impl Fn(TchError) -> EngineError {
             Code::OutOfMemory => "lower `batch` or `width`, or free memory",
             _ => "try again; if it fails again, run on another machine",
         };
-        EngineError::because(code, format!("{act} on the compute device failed: {remedy}"), error)
+        // The first line says what happened; the rest is a stack of C++ frames.
+        let cause = text.lines().next().unwrap_or_default().to_owned();
+        EngineError::because(code, format!("{act} on the compute device failed: {remedy}"), cause)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Distance to the closest record (DCR): are synthetic rows nearer to the training rows than to
 //! holdout rows, which they cannot have seen? Numbers over the training range, one per mismatch,
 //! summed. The training rows are cut to the number of holdout rows, so that a fair table gives .5.
+//! The interval covers the draw of synthetic rows, not that of the two references.
 
 use tgs_protocol::{engine::EngineError, report::DistanceCurves};
 

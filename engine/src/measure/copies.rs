@@ -2,12 +2,13 @@
 //!
 //! A copy is not yet a leak: where rows repeat by nature, strangers match too. So copies of *rare*
 //! rows, those that stand once among the training rows, are counted against what chance explains.
-//! Two counts say how often a fresh row equals a rare one: holdout rows that do (k of n), and pairs
-//! of equal training rows, by the estimate of Good and Turing (1953): the chance of a fresh row to
-//! equal one seen once is 2·N₂/n, N₂ being the number of rows seen twice. Pooled, they give an
-//! expectation E for the synthetic rows; the allowance is E + 3σ, σ² being the Poisson variance of
-//! the copies plus that of E itself. With no such event at all the allowance is zero: then one copy
-//! is one too many.
+//! Two counts say how often a fresh row equals a rare one: holdout rows that do (k of n), and
+//! pairs of equal training rows, by the estimate of Good and Turing (1953): the chance of a fresh
+//! row to equal one seen once is 2·N₂/n, N₂ being the number of rows seen twice. Pooled, they give
+//! an expectation E for the synthetic rows; the allowance is E + 3σ, σ² being the Poisson variance
+//! of the copies plus that of E itself. Half an event is added (Jeffreys' prior of a Poisson
+//! rate), because no event in n draws does not prove a rate of zero: real tables that hold one
+//! pair of equal rows would fail half of the time against a second sample of themselves.
 
 use std::collections::HashMap;
 
@@ -15,6 +16,9 @@ use crate::measure::{
     frame::{Frame, Side},
     row_key::{self, RowKey},
 };
+
+/// Events that are assumed beside those seen.
+const PRIOR_EVENTS: f64 = 0.5;
 
 /// What was counted.
 #[derive(Debug, Clone, Copy)]
@@ -71,9 +75,10 @@ pub fn measure(frame: &Frame) -> Copies {
 
 fn allowance(strangers: f64, holdout: usize, twice: f64, train: usize, rows: f64) -> f64 {
     let exposure = (holdout + train).max(1) as f64;
-    let expected = rows * (strangers + 2.0 * twice) / exposure;
+    let expected = rows * (PRIOR_EVENTS + strangers + 2.0 * twice) / exposure;
     // Each pair of equal training rows counts twice, so its variance counts four times.
-    let of_estimate = (rows / exposure).powi(2) * (strangers + 4.0 * twice);
+    let events = PRIOR_EVENTS + strangers + 4.0 * twice;
+    let of_estimate = (rows / exposure).powi(2) * events;
     expected + 3.0 * (expected + of_estimate).sqrt()
 }
 
@@ -91,11 +96,13 @@ mod tests {
 
     #[test]
     fn chance_is_what_strangers_and_repetitions_show() {
-        // No event at all: nothing is explained.
-        assert_eq!(allowance(0.0, 1_000, 0.0, 4_000, 4_000.0), 0.0);
-        // 10 of 1,000 strangers and 20 pairs among 4,000 rows: 50 events in 5,000 draws, so 40 of
-        // 4,000; variance 40 + (4/5)²·(10 + 80).
-        let expected = 40.0 + 3.0 * (40.0_f64 + 0.64 * 90.0).sqrt();
+        // No event at all: a coincidence or two, whatever the size of the table.
+        for rows in [100, 10_000, 1_000_000] {
+            assert_eq!(allowance(0.0, rows / 4, 0.0, rows, rows as f64).floor(), 2.0);
+        }
+        // 10 of 1,000 strangers and 20 pairs among 4,000 rows: 50.5 events in 5,000 draws, so 40.4
+        // of 4,000; variance 40.4 + (4/5)²·(10.5 + 80).
+        let expected = 40.4 + 3.0 * (40.4_f64 + 0.64 * 90.5).sqrt();
         assert!((allowance(10.0, 1_000, 20.0, 4_000, 4_000.0) - expected).abs() < 1e-9);
     }
 }

@@ -12,6 +12,8 @@ use tgs_protocol::{
     stage::Stage,
 };
 
+use crate::measure::measured::PARTS;
+
 /// The threads of one report and the ear that hears "stop".
 #[derive(Clone, Copy)]
 pub struct Crew<'a> {
@@ -19,9 +21,16 @@ pub struct Crew<'a> {
     pub threads: usize,
     /// Who is told and who may stop the work.
     pub watch: &'a dyn Watch,
+    part: u64,
+    note: &'static str,
 }
 
-impl Crew<'_> {
+impl<'a> Crew<'a> {
+    /// A crew that has not begun.
+    pub fn new(threads: usize, watch: &'a dyn Watch) -> Self {
+        Self { threads, watch, part: 0, note: "" }
+    }
+
     /// Does `piece(0) … piece(count − 1)`, each once, and returns what they gave, in order.
     ///
     /// # Errors
@@ -42,6 +51,7 @@ impl Crew<'_> {
                 let result =
                     if self.watch.stopped() { Err(EngineError::Stopped) } else { piece(index) };
                 let failed = result.is_err();
+                self.tell();
                 done.push((index, result));
                 if failed {
                     next.store(count, Ordering::Relaxed);
@@ -64,24 +74,29 @@ impl Crew<'_> {
         all.into_iter().map(|(_, result)| result).collect()
     }
 
-    /// Says which part of the report is being made.
+    /// The same crew at another part of the report, and says so.
     ///
     /// # Errors
     /// `Stopped` when the watch says so.
-    pub fn tell(&self, done: u64, total: u64, note: &str) -> Result<(), EngineError> {
-        if self.watch.stopped() {
+    pub fn enter(self, part: u64, note: &'static str) -> Result<Self, EngineError> {
+        let crew = Self { part, note, ..self };
+        if crew.watch.stopped() {
             return Err(EngineError::Stopped);
         }
+        crew.tell();
+        Ok(crew)
+    }
+
+    fn tell(&self) {
         self.watch.tell(Progress {
             stage: Stage::Evaluate,
-            done,
-            total: Some(total),
+            done: self.part,
+            total: Some(PARTS),
             unit: ProgressUnit::Parts,
             epoch: None,
             loss: None,
             rows_per_second: None,
-            note: Some(note.to_owned()),
+            note: Some(self.note.to_owned()),
         });
-        Ok(())
     }
 }

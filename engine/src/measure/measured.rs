@@ -70,23 +70,23 @@ impl Measured {
         crew: Crew,
     ) -> Result<Self, EngineError> {
         let seed = settings.seed;
-        crew.tell(0, PARTS, "columns")?;
+        let crew = crew.enter(0, "columns")?;
         let columns = columns::measure(frame, crew)?;
-        crew.tell(1, PARTS, "pairs of columns")?;
+        let crew = crew.enter(1, "pairs of columns")?;
         let pairs = pairs::measure(frame, crew)?;
-        crew.tell(2, PARTS, "detection by boosted trees")?;
+        let crew = crew.enter(2, "detection by boosted trees")?;
         let detection = detect::measure(frame, seed, crew)?;
-        crew.tell(3, PARTS, "utility of a trained model")?;
+        let crew = crew.enter(3, "utility of a trained model")?;
         let utility = utility::measure(frame, settings.target.as_deref(), seed, crew)?;
-        crew.tell(4, PARTS, "precision and recall")?;
+        let crew = crew.enter(4, "precision and recall")?;
         let support = support::measure(frame, &frame.synthetic, 1, seed, crew)?;
         let holdout_support = support::measure(frame, &frame.holdout, 2, seed, crew)?;
-        crew.tell(5, PARTS, "distance to the closest record")?;
+        let crew = crew.enter(5, "distance to the closest record")?;
         let closest = closest::measure(frame, seed, crew)?;
-        crew.tell(6, PARTS, "membership inference")?;
+        let crew = crew.enter(6, "membership inference")?;
         let membership = membership::measure(frame, seed, crew)?;
-        crew.tell(7, PARTS, "copies and new rows")?;
-        let new = |side| new_rows::new_row_share(&frame.fields, &frame.train, side, crew);
+        let crew = crew.enter(7, "copies and new rows")?;
+        let new = |side| new_rows::new_row_share(&frame.fields, &frame.train, side, seed, crew);
         let (new_rows, holdout_new_rows) = (new(&frame.synthetic)?, new(&frame.holdout)?);
         let numeric = || columns.iter().filter(|column| column.report.kind.is_numeric());
         Ok(Self {

@@ -1,8 +1,9 @@
 //! Membership inference: can someone who holds a person's record and the synthetic table tell
 //! whether that person was among the training rows?
 //!
-//! Two attacks. *Distance*: whoever lies near a synthetic row was a member. *Density ratio* (DOMIAS,
-//! van Breugel et al., 2023): whoever lies where synthetic rows are denser than the population is.
+//! Two attacks. *Distance*: whoever lies near a synthetic row was a member. *Density ratio*
+//! (DOMIAS, van Breugel et al., 2023): whoever lies where synthetic rows are denser than the
+//! population is.
 //! Both densities are of the nearest neighbour, in the space of training ranks and mismatches:
 //! log density is −d·log r, so the attack's order is that of r_population / r_synthetic.
 //! The holdout is cut in two halves; one is the non-members, the other the population, and then the
@@ -15,7 +16,7 @@ use crate::measure::{
     crew::Crew,
     frame::Frame,
     sample::Draw,
-    score::{Estimate, auc, auc_interval},
+    score::{Estimate, Z_95, auc, auc_interval},
     space::{Metric, Near, Points, Scale, Space, nearest},
 };
 
@@ -52,10 +53,11 @@ impl Membership {
             interval: worse.interval.map(|half| 2.0 * half),
         }
     }
-    /// Whether the better attack beats chance by more than its interval.
+    /// Whether the better attack beats chance beyond doubt: by more than its 99 % interval.
     pub fn is_significant(&self) -> bool {
+        const Z_99: f64 = 2.576;
         let advantage = self.advantage();
-        advantage.interval.is_none_or(|half| advantage.value > half)
+        advantage.interval.is_none_or(|half| advantage.value > half * Z_99 / Z_95)
     }
 }
 

@@ -12,14 +12,18 @@ use crate::measure::{
     crew::Crew,
     frame::{Field, Side, Values},
     row_key::{self, RowKey},
+    sample::Draw,
 };
 
 /// How near numbers must be, relative to the synthetic number.
 const TOLERANCE: f64 = 0.01;
+/// Rows that are looked for.
+pub const ROWS_MAX: usize = 100_000;
 /// Rows of one piece of work.
 const BLOCK_ROWS: usize = 4_096;
 
-/// Share of rows of `other` that match no row of `real`; none when `other` is empty.
+/// Share of rows of `other` that match no row of `real`; none when `other` is empty. Of more than
+/// [`ROWS_MAX`] rows, as many are drawn.
 ///
 /// # Errors
 /// `Stopped` when the watch says so.
@@ -27,10 +31,15 @@ pub fn new_row_share(
     fields: &[Field],
     real: &Side,
     other: &Side,
+    seed: u64,
     crew: Crew,
 ) -> Result<Option<f64>, EngineError> {
     if other.rows == 0 {
         return Ok(None);
+    }
+    if other.rows > ROWS_MAX {
+        let drawn = other.pick(&Draw::NewRows.rows(seed, 0, other.rows, ROWS_MAX));
+        return new_row_share(fields, real, &drawn, seed, crew);
     }
     let index = Index::new(fields, real);
     let keys = row_key::of_levels(other);

@@ -1,9 +1,10 @@
-//! Two columns beside their real counterparts: SDMetrics' pair trends (thresholds 0, no subsample).
+//! Two columns beside their real counterparts: SDMetrics' pair trends (thresholds 0, no
+//! subsample).
 //!
 //! Two numbers: `CorrelationSimilarity`, 1 − |r − r′| / 2 with Pearson's r over rows where both
-//! cells stand. Any other pair: `ContingencySimilarity`, 1 − half the summed difference of the joint
-//! shares, where numbers are cut into ten bins of equal width. SDMetrics cuts each table by its own
-//! range; cut by the real range as well, the measure also sees values that left it.
+//! cells stand. Any other pair: `ContingencySimilarity`, 1 − half the summed difference of the
+//! joint shares, where numbers are cut into ten bins of equal width. SDMetrics cuts each table by
+//! its own range; cut by the real range as well, the measure also sees values that left it.
 
 use crate::measure::frame::{Field, MISSING, Values};
 

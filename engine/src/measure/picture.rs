@@ -84,3 +84,34 @@ fn shares(counts: &[u64]) -> Vec<f64> {
     let all = counts.iter().sum::<u64>().max(1) as f64;
     counts.iter().map(|&count| count as f64 / all).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_get_a_bin_each_and_strays_the_outermost() {
+        let picture = numbers(ColumnKind::Integer, &[1.0, 2.0, 2.0, 3.0], &[0.0, 2.0, 3.0, 9.0]);
+        let expected = ColumnPicture::Numbers {
+            edges: vec![0.5, 1.5, 2.5, 3.5],
+            real: vec![0.25, 0.5, 0.25],
+            synthetic: vec![0.25, 0.25, 0.5],
+        };
+        assert_eq!(picture, expected);
+    }
+
+    #[test]
+    fn rare_and_unknown_levels_are_gathered() {
+        let names: Vec<String> = (0..23).map(|level| format!("v{level}")).collect();
+        let mut real: Vec<u64> = (0..23).map(|level| 40 - level).collect();
+        real[0] = 0;
+        let ColumnPicture::Levels { names, real, synthetic } = levels(&names, &real, &[1; 23])
+        else {
+            panic!("levels are drawn as levels")
+        };
+        assert_eq!(names[0], "v1");
+        assert_eq!(names[20..], ["(2 other values)", "(1 values not in the real table)"]);
+        assert_eq!(real[21], 0.0);
+        assert!((synthetic[20] - 2.0 / 23.0).abs() < 1e-12);
+    }
+}

@@ -23,6 +23,8 @@ pub enum Draw {
     Embedding = 7,
     /// Rows that a utility model learns from.
     Utility = 8,
+    /// Rows that are looked for among the training rows.
+    NewRows = 9,
 }
 
 impl Draw {
@@ -32,17 +34,17 @@ impl Draw {
         if take >= from {
             return (0..from).collect();
         }
-        self.stream(seed, Purpose::Subsample, part).subsample(from, take)
+        self.stream(seed, part).subsample(from, take)
     }
 
     /// At most `take` of `from` rows in random order.
     pub fn shuffled(self, seed: u64, part: u64, from: usize, take: usize) -> Vec<usize> {
-        let mut rows = self.stream(seed, Purpose::Subsample, part).permutation(from);
+        let mut rows = self.stream(seed, part).permutation(from);
         rows.truncate(take);
         rows
     }
 
-    fn stream(self, seed: u64, purpose: Purpose, part: u64) -> Stream {
-        Stream::new(seed, purpose, (self as u64) << 8 | part)
+    fn stream(self, seed: u64, part: u64) -> Stream {
+        Stream::new(seed, Purpose::Subsample, (self as u64) << 8 | part)
     }
 }

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn earth_is_moved_by_its_distance() {
-        // scipy.stats.wasserstein_distance gives 5 and 0.25; the deviations are those of the real side.
+        // scipy.stats.wasserstein_distance gives 5 and 0.25.
         let real = [0.0, 1.0, 3.0];
         let deviation = moments(&real).unwrap().deviation;
         let moved = wasserstein(&real, &[5.0, 6.0, 8.0]).unwrap();

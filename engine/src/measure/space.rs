@@ -197,11 +197,8 @@ fn distances(
         }
     }
     for (mine, theirs) in queries.columns.iter().zip(&reference.columns) {
-        let (Coordinates::Number { cells: mine, .. }, Coordinates::Number { cells: theirs, holes }) =
-            (mine, theirs)
-        else {
-            continue;
-        };
+        let Coordinates::Number { cells: mine, .. } = mine else { continue };
+        let Coordinates::Number { cells: theirs, holes } = theirs else { continue };
         add_number(mine[query], &theirs[from..to], *holes, metric, step, sums);
     }
 }
@@ -230,6 +227,67 @@ fn add_number(
         }
         (_, false, Metric::Squared) => {
             pairs.for_each(|(sum, other)| *sum += (value - other) * (value - other));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tgs_protocol::progress::Unwatched;
+
+    use super::*;
+    use crate::random::{Purpose, Stream};
+
+    fn points(dice: &mut Stream, rows: usize) -> Points {
+        let mut number = || if dice.below(8) == 0 { f32::NAN } else { dice.uniform() as f32 };
+        let cells: Vec<f32> = (0..rows).map(|_| number()).collect();
+        let level = |dice: &mut Stream| dice.below(3) as f32 - 1.0;
+        let levels = (0..rows).map(|_| level(dice)).collect();
+        let columns = vec![
+            Coordinates::Number { holes: cells.iter().any(|cell| cell.is_nan()), cells },
+            Coordinates::Level(levels),
+        ];
+        Points { rows, columns }
+    }
+
+    fn cell(points: &Points, column: usize, row: usize) -> f32 {
+        match &points.columns[column] {
+            Coordinates::Number { cells, .. } | Coordinates::Level(cells) => cells[row],
+        }
+    }
+
+    /// The definition, one pair of rows at a time.
+    fn distance(a: &Points, i: usize, b: &Points, j: usize, metric: Metric) -> f32 {
+        let (x, y) = (cell(a, 0, i), cell(b, 0, j));
+        let (step, power) = if metric == Metric::Squared { (2.0, 2) } else { (1.0, 1) };
+        let number = match (x.is_nan(), y.is_nan()) {
+            (true, true) => 0.0,
+            (false, false) => (x - y).abs().powi(power),
+            _ => step,
+        };
+        number + if cell(a, 1, i) == cell(b, 1, j) { 0.0 } else { step }
+    }
+
+    #[test]
+    fn the_nearest_are_those_of_the_definition() {
+        let mut dice = Stream::new(5, Purpose::Test, 1);
+        let (a, b) = (points(&mut dice, 150), points(&mut dice, 2_100));
+        let crew = Crew::new(2, &Unwatched);
+        for metric in [Metric::Absolute, Metric::Squared] {
+            for (reference, same) in [(&b, false), (&a, true)] {
+                let found: Vec<Near<3>> = nearest(&a, reference, metric, same, crew).unwrap();
+                for (row, near) in found.iter().enumerate() {
+                    let others = (0..reference.rows).filter(|other| !same || *other != row);
+                    let mut all: Vec<f32> =
+                        others.map(|other| distance(&a, row, reference, other, metric)).collect();
+                    all.sort_unstable_by(f32::total_cmp);
+                    for (ours, theirs) in near.distances.iter().zip(&all) {
+                        assert!((ours - theirs).abs() < 1e-6, "{metric:?} {row}: {near:?}");
+                    }
+                    let named = distance(&a, row, reference, near.index, metric);
+                    assert!((named - all[0]).abs() < 1e-6);
+                }
+            }
         }
     }
 }

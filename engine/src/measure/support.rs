@@ -1,9 +1,9 @@
-//! α-precision and β-recall (Alaa et al., "How faithful is your synthetic data?", ICML 2022), as the
-//! public benchmarks compute them: rows are one-hot levels and numbers, here numbers as training
-//! ranks; the support of a sample is a ball around its centre. α-precision asks which share of
-//! synthetic rows lies in the ball that holds a share α of real rows; β-recall asks which share of
-//! real rows has a synthetic one nearer than its nearest real neighbour, within the β-ball of the
-//! synthetic sample. Both curves are compared with the diagonal; one is ideal.
+//! α-precision and β-recall (Alaa et al., "How faithful is your synthetic data?", ICML 2022), as
+//! the public benchmarks compute them: rows are one-hot levels and numbers, here numbers as
+//! training ranks; the support of a sample is a ball around its centre. α-precision asks which
+//! share of synthetic rows lies in the ball that holds a share α of real rows; β-recall asks which
+//! share of real rows has a synthetic one nearer than its nearest real neighbour, within the
+//! β-ball of the synthetic sample. Both curves are compared with the diagonal; one is ideal.
 
 use tgs_protocol::engine::EngineError;
 

@@ -16,15 +16,14 @@ use crate::{
     table::{Cells, Column, Table},
 };
 
-const CREW: Crew = Crew { threads: 2, watch: &Unwatched };
-
 #[test]
 fn columns_and_pairs_equal_sdmetrics() {
+    let crew = Crew::new(2, &Unwatched);
     for name in ["numeric", "category", "mixed", "student"] {
         let golden = golden(name);
         let (real, synthetic) = (fixture(name, "real"), fixture(name, "synthetic"));
         let frame = Frame::new(&real, &real.slice(0, 0), &synthetic).unwrap();
-        for column in columns::measure(&frame, CREW).unwrap() {
+        for column in columns::measure(&frame, crew).unwrap() {
             let theirs = &golden["columns"][&column.report.name];
             let at = |key| format!("{name}: {} of {}", key, column.report.name);
             same(&at("shape"), column.report.shape, &theirs["shape"]);
@@ -33,7 +32,7 @@ fn columns_and_pairs_equal_sdmetrics() {
             let missing = Some(column.missing_similarity);
             same(&at("missing"), missing, &theirs["missing_value_similarity"]);
         }
-        let found = pairs::measure(&frame, CREW).unwrap().reports;
+        let found = pairs::measure(&frame, crew).unwrap().reports;
         let theirs = golden["pairs"].as_array().unwrap();
         assert_eq!(found.len(), theirs.len());
         for (pair, theirs) in found.iter().zip(theirs) {
@@ -42,8 +41,8 @@ fn columns_and_pairs_equal_sdmetrics() {
         }
         let unique = keys::uniqueness(&synthetic);
         same(&format!("{name}: ids"), unique, &golden["metrics"]["key_uniqueness"]);
-        let new =
-            new_rows::new_row_share(&frame.fields, &frame.train, &frame.synthetic, CREW).unwrap();
+        let new = new_rows::new_row_share(&frame.fields, &frame.train, &frame.synthetic, 0, crew)
+            .unwrap();
         same(&format!("{name}: new rows"), new, &golden["metrics"]["new_row_synthesis"]);
     }
 }

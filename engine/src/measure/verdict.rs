@@ -1,7 +1,9 @@
 //! What the gates say of the measures, and the verdict over all of them.
 //!
 //! A gate that could not be measured passes, and says why. But a table whose *privacy* was not
-//! measured is not called safe: a blocking privacy gate without a value makes the verdict a warning.
+//! measured is not called safe: a blocking privacy gate without a value makes the verdict a
+//! warning. Membership inference blocks only where it beats chance beyond doubt (99 %), so that few
+//! holdout rows do not withhold a table by accident.
 
 use tgs_protocol::{
     gate::{Gate, GateLevel, Gates},

@@ -115,9 +115,12 @@ fn metric_domain(metric: &Metric, value: f64) -> (f64, f64) {
         Better::Lower => (ideal - beyond(below - half), ideal + reach(above)),
         Better::Ideal => {
             let reach = reach(below.max(above));
-            // Shares and distances know no numbers below zero.
+            // Round ends, and shares and distances know no numbers below zero.
+            let step = round_step(reach / 4.0);
+            let low = libm::floor((ideal - reach) / step + 1e-9) * step;
+            let high = libm::ceil((ideal + reach) / step - 1e-9) * step;
             let floor = if ideal >= 0.0 && below <= ideal { 0.0 } else { f64::NEG_INFINITY };
-            ((ideal - reach).max(floor), ideal + reach)
+            (low.max(floor), high)
         }
     }
 }
@@ -159,7 +162,8 @@ mod tests {
             (Better::Higher, 1.0, 0.62, Some(0.9), (0.5, 1.0)),
             (Better::Lower, 0.5, 0.58, Some(0.51), (0.5, 0.6)),
             (Better::Ideal, 0.5, 0.51, Some(0.5), (0.4, 0.6)),
-            (Better::Ideal, 0.01, 0.02, Some(0.01), (0.0, 0.11)),
+            (Better::Ideal, 0.01, 0.02, Some(0.01), (0.0, 0.15)),
+            (Better::Ideal, 0.266, 0.251, Some(0.266), (0.15, 0.4)),
             (Better::Lower, 0.0, 53.0, None, (0.0, 100.0)),
             (Better::Lower, 0.0, 0.0, Some(0.0), (0.0, 1.0)),
         ] {

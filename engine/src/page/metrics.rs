@@ -19,14 +19,14 @@ const ASPECTS: [(Aspect, &str, &str); 4] = [
 pub fn section(report: &Report) -> Element {
     let section = el("section")
         .attr("id", "numbers")
-        .add(el("h2").text("Headline numbers"))
+        .add(el("h2").text("The numbers"))
         .add(el("p").class("deck").text(
             "Every number stands on its own scale. Where real rows that were kept aside could be \
              measured the same way, their mark shows the best that can be hoped for.",
         ))
         .add(legend());
     if report.metrics.is_empty() {
-        return section.add(el("p").class("none").text("No headline number was measured."));
+        return section.add(el("p").class("none").text("No number was measured."));
     }
     section.add_all(ASPECTS.iter().filter_map(|(aspect, name, question)| {
         let of_aspect: Vec<_> =

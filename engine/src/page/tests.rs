@@ -227,7 +227,7 @@ fn what_is_missing_is_said() {
     check_balance(&html);
     for words in [
         "No gate was set",
-        "No headline number was measured",
+        "No number was measured",
         "No column was measured",
         "without real rows that were kept aside",
         "No curves",

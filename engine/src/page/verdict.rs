@@ -106,7 +106,7 @@ const HELD: [(&str, &str); 5] = [
     ("ks_mean", "single columns are close to the real ones"),
     ("correlation_difference", "columns hang together much as they do there"),
     ("utility_ratio", "a model trained on the table still predicts real rows"),
-    ("membership_advantage", "attacks barely beat guessing at who was in the data"),
+    ("membership_advantage", "attacks on membership stay below their limit"),
     ("rare_copies", "rare rows are not copied beyond chance"),
 ];
 

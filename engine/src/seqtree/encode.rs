@@ -66,8 +66,8 @@ impl Grid {
             }
             Self::Step(step) => (value / step).round() * step,
         };
-        // Zero has one sign only.
-        rounded + 0.0
+        // Zero has one sign only, and what is too large for its decimals stays as it is.
+        if rounded.is_finite() { rounded + 0.0 } else { value }
     }
 
     fn of(spec: &ColumnSpec, distinct: &[f64]) -> Self {
@@ -142,8 +142,8 @@ pub(super) fn levels(codes: &UInt32Array, levels: usize, config: &Config) -> Cod
     Coded { codes, bins, missing, numbers: None, bin_of_code, atoms: Vec::new(), cardinality }
 }
 
-/// Bin per level: its own while bins last, most frequent first; three quarters of the bins are given
-/// away like that, in the others levels of about equal frequency share equal masses.
+/// Bin per level: its own while bins last, most frequent first; three quarters of the bins are
+/// given away like that, in the others levels of about equal frequency share equal masses.
 fn level_bins(counts: &[u64], bins: usize) -> Vec<u8> {
     let levels = counts.len() - 1;
     let mut bin_of_code = vec![0; counts.len()];

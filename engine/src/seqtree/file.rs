@@ -1,4 +1,5 @@
-//! The one file form of models and snapshots: safetensors arrays beside one JSON text, under a digest.
+//! The one file form of models and snapshots: safetensors arrays beside one JSON text, under a
+//! digest.
 //!
 //! No code, no pickles: a file can at worst be refused. The digest covers text and arrays.
 

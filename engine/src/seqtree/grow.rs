@@ -1,5 +1,7 @@
 //! One tree, grown: rows are parted by the best question until leaves would get too small.
 
+use tgs_protocol::progress::Watch;
+
 use super::{
     config::Config,
     encode::Coded,
@@ -11,6 +13,8 @@ use super::{
 const SCREENED_ROWS: usize = 2_000;
 /// Ranks are whole numbers up to here, so that sums are exact.
 const RANK_MAX: u64 = u16::MAX as u64;
+/// Cells looked at between two looks at the watch: some milliseconds.
+const WATCHED_CELLS: usize = 2_000_000;
 /// A gain below this share of the worth is rounding.
 const ROUNDING: f64 = 1e-9;
 
@@ -20,8 +24,15 @@ pub(super) struct Grown {
     pub unexplained: f64,
 }
 
-/// Grows the tree of `target` on the columns before it. The number of threads changes no bit.
-pub(super) fn grow(target: &Coded, before: &[Coded], config: &Config, threads: usize) -> Grown {
+/// Grows the tree of `target` on the columns before it; none when `watch` says stop. The number of
+/// threads changes no bit.
+pub(super) fn grow(
+    target: &Coded,
+    before: &[Coded],
+    config: &Config,
+    threads: usize,
+    watch: &dyn Watch,
+) -> Option<Grown> {
     let (criterion, targets) = criterion(target);
     let rows = targets.iter().enumerate();
     let mut entries: Vec<Entry> =
@@ -33,99 +44,138 @@ pub(super) fn grow(target: &Coded, before: &[Coded], config: &Config, threads: u
         .collect();
     let asked = screen(&entries, &all, criterion, config, &mut scratch);
     let predictors: Vec<Predictor> = asked.iter().map(|column| all[*column]).collect();
-    let mut growth = Growth {
-        predictors,
-        asked,
-        criterion,
-        config,
-        scratch,
-        aside: Vec::new(),
-        tree: Tree::default(),
-        left_over: 0.0,
-    };
-    let whole = Worth::of(&entries, criterion, &mut growth.scratch);
-    growth.run(&mut entries, target);
-    let total = whole.impurity * entries.len() as f64;
-    let unexplained = if total > 0.0 { growth.left_over / total } else { 0.0 };
-    Grown { tree: growth.tree, unexplained }
+    let mut growth =
+        Growth { predictors, criterion, config, scratch, aside: Vec::new(), branches: Vec::new() };
+    growth.run(&mut entries, watch)?;
+    growth.prune();
+    let whole = growth.branches[0].impurity * entries.len() as f64;
+    let (tree, left_over) = growth.tree(&entries, &asked, target);
+    let unexplained = if whole > 0.0 { left_over / whole } else { 0.0 };
+    Some(Grown { tree, unexplained })
 }
 
 struct Growth<'a> {
     predictors: Vec<Predictor<'a>>,
-    /// Place in the order of columns, per predictor.
-    asked: Vec<usize>,
     criterion: Criterion,
     config: &'a Config,
     scratch: Vec<Scratch>,
     aside: Vec<Entry>,
-    tree: Tree,
-    /// Impurity of the leaves so far.
-    left_over: f64,
+    /// A parent stands before its children.
+    branches: Vec<Branch>,
 }
 
-/// A node that still has to be looked at.
-struct Task {
-    node: usize,
+/// A node while the tree grows; its rows stand together from `begin` to `end`.
+struct Branch {
     begin: usize,
     end: usize,
     depth: u32,
+    impurity: f64,
+    question: Option<Question>,
+}
+
+struct Question {
+    split: Split,
+    /// The left child; the right one is the next.
+    child: usize,
+    /// What it explains, in what a split at random explains on average.
+    gain: f64,
 }
 
 impl Growth<'_> {
-    fn run(&mut self, entries: &mut [Entry], target: &Coded) {
-        self.tree.nodes.push(Node { column: LEAF, child: 0, right: [0; 4] });
-        let mut tasks = vec![Task { node: 0, begin: 0, end: entries.len(), depth: 0 }];
-        while let Some(Task { node, begin, end, depth }) = tasks.pop() {
+    /// Parts rows until leaves would get too small; none when stopped.
+    fn run(&mut self, entries: &mut [Entry], watch: &dyn Watch) -> Option<()> {
+        let mut unwatched = 0;
+        self.begin(entries, 0, entries.len(), 0);
+        let mut open = vec![0];
+        while let Some(at) = open.pop() {
+            let Branch { begin, end, depth, impurity, .. } = self.branches[at];
             let held = &mut entries[begin..end];
-            let Some(split) = self.question(held, depth) else {
-                self.tree.nodes[node].child = (self.tree.leaves.len() / 2) as u32;
-                self.close(held, target);
-                continue;
-            };
+            unwatched += held.len() * (1 + self.predictors.len());
+            if unwatched >= WATCHED_CELLS {
+                unwatched = 0;
+                if watch.stopped() {
+                    return None;
+                }
+            }
+            let Some((split, gain)) = self.ask(held, depth, impurity) else { continue };
             let predictor = self.predictors[split.column as usize];
             let middle = begin + part(held, predictor.bins, &split.right, &mut self.aside);
-            let child = self.tree.nodes.len();
-            let column = self.asked[split.column as usize] as u16;
-            self.tree.nodes[node] = Node { column, child: child as u32, right: split.right };
-            let leaf = Node { column: LEAF, child: 0, right: [0; 4] };
-            self.tree.nodes.extend([leaf; 2]);
-            tasks.push(Task { node: child + 1, begin: middle, end, depth: depth + 1 });
-            tasks.push(Task { node: child, begin, end: middle, depth: depth + 1 });
+            let child = self.branches.len();
+            self.branches[at].question = Some(Question { split, child, gain });
+            self.begin(entries, begin, middle, depth + 1);
+            self.begin(entries, middle, end, depth + 1);
+            open.extend([child + 1, child]);
         }
-        self.tree.leaves.push(self.tree.codes.len() as u32);
+        Some(())
     }
 
-    /// The question of a node; none makes it a leaf.
-    fn question(&mut self, held: &[Entry], depth: u32) -> Option<Split> {
+    fn begin(&mut self, entries: &[Entry], begin: usize, end: usize, depth: u32) {
+        let impurity = Worth::of(&entries[begin..end], self.criterion, &mut self.scratch).impurity;
+        self.branches.push(Branch { begin, end, depth, impurity, question: None });
+    }
+
+    /// The best question of a node and its gain; none makes it a leaf.
+    fn ask(&mut self, held: &[Entry], depth: u32, impurity: f64) -> Option<(Split, f64)> {
         let min_leaf = self.config.min_leaf.max(1) as usize;
-        let worth = Worth::of(held, self.criterion, &mut self.scratch);
-        let may = held.len() >= 2 * min_leaf && depth < self.config.depth_max;
-        let split = (may && worth.impurity > 0.0)
-            .then(|| {
-                let predictors = &self.predictors;
-                split::best(held, predictors, self.criterion, min_leaf, &mut self.scratch)
-            })
-            .flatten()
-            .filter(|split| {
-                let gain = split.worth - worth.worth;
-                gain > worth.worth * ROUNDING && gain > self.config.gain_min * worth.impurity
-            });
-        if split.is_none() {
-            self.left_over += worth.impurity * held.len() as f64;
-        }
-        split
+        let may = held.len() >= 2 * min_leaf && depth < self.config.depth_max && impurity > 0.0;
+        let split = may.then(|| {
+            split::best(held, &self.predictors, self.criterion, min_leaf, &mut self.scratch)
+        });
+        let split = split.flatten()?;
+        let whole = Worth::of(held, self.criterion, &mut self.scratch).worth;
+        let gain = split.worth - whole;
+        (gain > whole * ROUNDING).then_some((split, gain / impurity))
     }
 
-    /// Makes a leaf: what is drawn exactly first, then the movable numbers, ascending.
-    fn close(&mut self, held: &[Entry], target: &Coded) {
-        let begin = self.tree.codes.len();
-        let movable = |code: &u32| target.atoms.get(*code as usize).is_some_and(|atom| !atom);
-        self.tree.codes.extend(held.iter().map(|entry| target.codes[entry.row as usize]));
-        let codes = &mut self.tree.codes[begin..];
-        codes.sort_unstable_by_key(|code| (movable(code), *code));
-        let exact = codes.partition_point(|code| !movable(code));
-        self.tree.leaves.extend([begin as u32, (begin + exact) as u32]);
+    /// Takes back, from the leaves up, what explains too little. A weak question stays when a strong
+    /// one follows from it: two columns may tell only together.
+    fn prune(&mut self) {
+        for at in (0..self.branches.len()).rev() {
+            let weak = self.branches[at].question.as_ref().is_some_and(|question| {
+                let children = &self.branches[question.child..question.child + 2];
+                question.gain <= self.config.gain_min
+                    && children.iter().all(|child| child.question.is_none())
+            });
+            if weak {
+                self.branches[at].question = None;
+            }
+        }
     }
+
+    /// The tree in flat arrays, and the impurity that is left in its leaves.
+    fn tree(&self, entries: &[Entry], asked: &[usize], target: &Coded) -> (Tree, f64) {
+        let leaf = Node { column: LEAF, child: 0, right: [0; 4] };
+        let mut tree = Tree { nodes: vec![leaf], ..Tree::default() };
+        let mut left_over = 0.0;
+        let mut open = vec![(0, 0)];
+        while let Some((at, node)) = open.pop() {
+            let branch = &self.branches[at];
+            let Some(Question { split, child, .. }) = &branch.question else {
+                tree.nodes[node].child = (tree.leaves.len() / 2) as u32;
+                close(&mut tree, &entries[branch.begin..branch.end], target);
+                left_over += branch.impurity * (branch.end - branch.begin) as f64;
+                continue;
+            };
+            let next = tree.nodes.len();
+            let column = asked[split.column as usize] as u16;
+            tree.nodes[node] = Node { column, child: next as u32, right: split.right };
+            tree.nodes.extend([leaf; 2]);
+            open.extend([(child + 1, next + 1), (*child, next)]);
+        }
+        tree.leaves.push(tree.codes.len() as u32);
+        (tree, left_over)
+    }
+}
+
+/// Makes a leaf: what is drawn exactly first, then the movable numbers, ascending.
+fn close(tree: &mut Tree, held: &[Entry], target: &Coded) {
+    let begin = tree.codes.len();
+    let movable = |code: &u32| target.atoms.get(*code as usize).is_some_and(|atom| !atom);
+    tree.codes.extend(held.iter().map(|entry| target.codes[entry.row as usize]));
+    let codes = &mut tree.codes[begin..];
+    codes.sort_unstable_by_key(|code| (movable(code), *code));
+    let exact = codes.partition_point(|code| !movable(code));
+    tree.leaves.extend([begin as u32, (begin + exact) as u32]);
 }
 
 /// What a node is worth unparted, and its impurity per row: variance, or Gini's.

@@ -1,7 +1,8 @@
 //! Are synthetic rows nearer to training rows than to rows kept aside? A fast estimate on samples.
 //!
-//! Distance to closest record: the sum over columns of |difference| on the training range for numbers
-//! and 0 or 1 for levels, against equally many training and kept-aside rows; ties count half.
+//! Distance to closest record: the sum over columns of |difference| on the training range for
+//! numbers and 0 or 1 for levels, against equally many training and kept-aside rows; ties count
+//! half.
 
 use std::thread;
 
@@ -13,10 +14,12 @@ use crate::table::{Cells, Table};
 
 /// Synthetic rows judged.
 pub(super) const JUDGED_ROWS: usize = 2_000;
-/// Rows of each side, at most.
-const SIDE_ROWS_MAX: usize = 5_000;
+/// Rows of each side, at most. Fewer rows show less: the copied one may not be among them.
+const SIDE_ROWS_MAX: usize = 10_000;
 /// Cell comparisons, at most: a wide table is judged on fewer rows.
-const WORK_MAX: usize = 400_000_000;
+const WORK_MAX: usize = 1_000_000_000;
+/// Rows of one side that are compared at once: their cells stay in the cache.
+const BLOCK_ROWS: usize = 256;
 
 /// The share of synthetic rows that are nearer to a training row (.5 is ideal); none when a side
 /// holds no rows.
@@ -37,15 +40,16 @@ pub(super) fn train_share(
     let trained = ranges.rows(&sample(train, side, seed, 1)?);
     let aside = ranges.rows(&sample(holdout, side, seed, 2)?);
     let judged = ranges.rows(&sample(synthetic, JUDGED_ROWS, seed, 3)?);
-    let share = judged.len().div_ceil(threads.max(1)).max(1);
+    let share = judged.rows.div_ceil(threads.max(1)).max(1);
     let halves: u64 = thread::scope(|scope| {
-        let workers: Vec<_> = judged
-            .chunks(share)
-            .map(|judged| {
-                let (trained, aside) = (&trained, &aside);
+        let (trained, aside, judged) = (&trained, &aside, &judged);
+        let workers: Vec<_> = (0..judged.rows)
+            .step_by(share)
+            .map(|from| {
                 scope.spawn(move || {
-                    let halves = judged.iter().map(|row| {
-                        let (near, far) = (row.nearest(trained), row.nearest(aside));
+                    let halves = (from..judged.rows.min(from + share)).map(|row| {
+                        let (near, far) =
+                            (trained.nearest(judged, row), aside.nearest(judged, row));
                         u64::from(near < far) * 2 + u64::from(near == far)
                     });
                     halves.sum::<u64>()
@@ -54,29 +58,48 @@ pub(super) fn train_share(
             .collect();
         workers.into_iter().map(|worker| worker.join().expect("distances cannot fail")).sum()
     });
-    Ok(Some(halves as f64 / (2 * judged.len()) as f64))
+    Ok(Some(halves as f64 / (2 * judged.rows) as f64))
 }
 
-/// A row: scaled numbers, and codes that either agree or do not.
-struct Row {
-    numbers: Vec<f32>,
-    codes: Vec<u32>,
+/// Rows as columns of scaled numbers, and of codes that either agree or do not.
+struct Side {
+    numbers: Vec<Vec<f32>>,
+    codes: Vec<Vec<u32>>,
+    rows: usize,
 }
 
-impl Row {
-    fn nearest(&self, others: &[Self]) -> f32 {
-        others.iter().fold(f32::INFINITY, |least, other| {
-            let numbers = self.numbers.iter().zip(&other.numbers);
-            let codes = self.codes.iter().zip(&other.codes);
-            let mismatches = codes.map(|(one, other)| u32::from(one != other)).sum::<u32>();
-            let apart: f32 = numbers.map(|(one, other)| (one - other).abs()).sum();
-            least.min(mismatches as f32 + apart)
-        })
+impl Side {
+    /// Distance of the nearest row here to a row there.
+    fn nearest(&self, there: &Self, row: usize) -> f32 {
+        let mut least = f32::INFINITY;
+        for from in (0..self.rows).step_by(BLOCK_ROWS) {
+            let to = self.rows.min(from + BLOCK_ROWS);
+            let mut apart = [0.0_f32; BLOCK_ROWS];
+            for (here, there) in self.numbers.iter().zip(&there.numbers) {
+                let value = there[row];
+                let pairs = apart.iter_mut().zip(&here[from..to]);
+                pairs.for_each(|(apart, here)| *apart += (here - value).abs());
+            }
+            for (here, there) in self.codes.iter().zip(&there.codes) {
+                let code = there[row];
+                let pairs = apart.iter_mut().zip(&here[from..to]);
+                pairs.for_each(|(apart, here)| *apart += if *here == code { 0.0 } else { 1.0 });
+            }
+            least = apart[..to - from].iter().fold(least, |least, apart| least.min(*apart));
+        }
+        least
     }
 }
 
-/// Least and inverse width per number column of the training table.
-struct Ranges(Vec<Option<(f64, f64)>>);
+/// Per number column of the training table.
+struct Ranges(Vec<Option<Range>>);
+
+/// Least value, inverse width, and whether cells are missing.
+struct Range {
+    least: f64,
+    scale: f64,
+    gaps: bool,
+}
 
 impl Ranges {
     fn of(train: &Table) -> Self {
@@ -89,35 +112,35 @@ impl Ranges {
                         (least.min(value), most.max(value))
                     });
                 let width = ends.1 - ends.0;
-                Some((ends.0, if width > 0.0 { 1.0 / width } else { 0.0 }))
+                let scale = if width > 0.0 { 1.0 / width } else { 0.0 };
+                Some(Range { least: ends.0, scale, gaps: values.null_count() > 0 })
             }
             Cells::Level { .. } | Cells::Text(_) => None,
         });
         Self(ranges.collect())
     }
 
-    fn rows(&self, table: &Table) -> Vec<Row> {
-        let empty = || Row { numbers: Vec::new(), codes: Vec::new() };
-        let mut rows: Vec<Row> = (0..table.rows()).map(|_| empty()).collect();
+    fn rows(&self, table: &Table) -> Side {
+        let mut side = Side { numbers: Vec::new(), codes: Vec::new(), rows: table.rows() };
         for (column, range) in table.columns().iter().zip(&self.0) {
             match (&column.cells, range) {
-                (Cells::Number(values), Some((least, scale))) => {
-                    for (row, value) in rows.iter_mut().zip(values) {
+                (Cells::Number(values), Some(Range { least, scale, gaps })) => {
+                    let scaled = |value: Option<f64>| {
+                        value.map_or(0.5, |value| (value - least) * scale) as f32
+                    };
+                    side.numbers.push(values.iter().map(scaled).collect());
+                    if *gaps {
                         // A missing number is one mismatch away from any present one.
-                        row.codes.push(u32::from(value.is_none()));
-                        let value = value.map_or(0.5, |value| (value - least) * scale);
-                        row.numbers.push(value as f32);
+                        side.codes.push(values.iter().map(|v| u32::from(v.is_none())).collect());
                     }
                 }
                 (Cells::Level { codes, .. }, _) => {
-                    for (at, row) in rows.iter_mut().enumerate() {
-                        let code = if codes.is_valid(at) { codes.value(at) } else { u32::MAX };
-                        row.codes.push(code);
-                    }
+                    let code = |code: Option<u32>| code.unwrap_or(u32::MAX);
+                    side.codes.push(codes.iter().map(code).collect());
                 }
                 _ => {}
             }
         }
-        rows
+        side
     }
 }

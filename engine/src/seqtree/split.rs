@@ -3,9 +3,9 @@
 //! Both criteria have one form: a part of n rows is worth Σ/n, where Σ is the squared sum of ranks
 //! (variance of rank) or the sum of squared class counts (Gini). Bins of levels are first brought
 //! into the order of their mean, which makes the best of all 2^k partitions a cut in that order
-//! (Fisher, 1958; Breiman et al., 1984, theorem 4.5); for more than two classes the means of the three
-//! most frequent classes at the node are tried, a heuristic. All sums are whole numbers: bits do not
-//! depend on the order of work.
+//! (Fisher, 1958; Breiman et al., 1984, theorem 4.5); for more than two classes the means of the
+//! three most frequent classes at the node are tried, a heuristic. All sums are whole numbers: bits
+//! do not depend on the order of work.
 
 use std::thread;
 

@@ -1,4 +1,5 @@
-//! A training run: one step grows one tree; trees do not depend on each other, so several grow at once.
+//! A training run: one step grows one tree; trees do not depend on each other, so several grow at
+//! once.
 
 use std::{
     sync::{
@@ -95,8 +96,8 @@ impl Training {
                 let Some(slot) = slots.get(at) else { break };
                 let (before, rest) = self.encoded.coded.split_at(from + at);
                 let Some(target) = rest.first() else { break };
-                let grown = grow(target, before, &self.config, inner);
-                *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(grown);
+                let grown = grow(target, before, &self.config, inner, watch);
+                *slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = grown;
                 watch.tell(progress(from + at + 1, self.steps()));
             }
         };

@@ -49,6 +49,10 @@ impl Draws {
             rank: Stream::new(seed, Purpose::Dequantise, step),
         }
     }
+    /// True in half of the steps.
+    pub(super) fn coin(&mut self) -> bool {
+        self.level.uniform() < 0.5
+    }
     /// Those of a part of the held-out rows, the same each time.
     pub(super) fn held_out(seed: u64, part: u64) -> Self {
         let stream = |at| Stream::new(seed, Purpose::HeldOut, 1 + 3 * part + at);
@@ -147,11 +151,15 @@ fn level_tensors(
     }
     let mut places = Vec::with_capacity(picked.len() * heads);
     let mut levels: Vec<Vec<i64>> = vec![Vec::with_capacity(picked.len()); heads];
-    let begins: Vec<i64> = tokenizer.heads.iter().scan(0, |sum, head| {
-        let begins = *sum;
-        *sum += head.meanings.len() as i64;
-        Some(begins)
-    }).collect();
+    let begins: Vec<i64> = tokenizer
+        .heads
+        .iter()
+        .scan(0, |sum, head| {
+            let begins = *sum;
+            *sum += head.meanings.len() as i64;
+            Some(begins)
+        })
+        .collect();
     for row in picked {
         for (head, level) in data.levels[row * heads..(row + 1) * heads].iter().enumerate() {
             levels[head].push(i64::from(*level));

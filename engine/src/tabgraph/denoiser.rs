@@ -4,14 +4,12 @@
 //! `mlp` is a row of pre-norm residual blocks of one width; `unet` narrows by half at each level and
 //! widens again, with the wide side concatenated (after Ronneberger et al., 2015).
 
-mod block;
-
 use tch::Tensor;
 
-use self::block::{Block, Linear};
 use super::config::{DenoiserShape, TabgraphConfig};
 use crate::learn::{
     flat::{Begin, Layout, Leaves, Slot},
+    layers::{Block, Linear},
     torch::Torch,
 };
 
@@ -60,8 +58,8 @@ impl Denoiser {
         let heads: Vec<usize> = shares.iter().map(Vec::len).collect();
         let levels: usize = heads.iter().sum();
         let tokens = numbers + heads.len() * config.embedding;
-        let inputs = tokens * if config.self_conditioning { 2 } else { 1 }
-            + 2 * numbers * config.octaves;
+        let inputs =
+            tokens * if config.self_conditioning { 2 } else { 1 } + 2 * numbers * config.octaves;
         let width = config.width;
         let vectors = layout.add("embedding", &[levels, config.embedding], Begin::Normal);
         let input = Linear::new(&mut layout, "input", inputs, width);
@@ -109,9 +107,8 @@ impl Denoiser {
 
     /// What noise level adds to the trunk; ln σ is `rows × 1`, or `1 × 1` for all rows at once.
     pub(super) fn time(&self, leaves: &Leaves, log_sigma: &Tensor) -> Torch<Tensor> {
-        let wave = |at: usize| {
-            libm::exp(at as f64 / (TIME_WAVES - 1) as f64 * libm::log(1000.0)) / 4.0
-        };
+        let wave =
+            |at: usize| libm::exp(at as f64 / (TIME_WAVES - 1) as f64 * libm::log(1000.0)) / 4.0;
         #[expect(clippy::cast_possible_truncation, reason = "single precision is used")]
         let waves: Vec<f32> = (0..TIME_WAVES).map(|at| wave(at) as f32).collect();
         let angles = log_sigma.f_mul(&Tensor::f_from_slice(&waves)?.f_view([1, -1])?)?;
@@ -134,20 +131,19 @@ impl Denoiser {
     }
 
     /// The clean tokens that an answer means: numbers, then expected embeddings.
-    /// `noisy` is not scaled here; `sigma` is one for all rows.
+    /// `noisy`: number tokens over √(1 + σ²); `shrink`: 1 / √(1 + σ²) and `grow`: σ / √(1 + σ²), one
+    /// for all rows or `rows × 1`.
     pub(super) fn clean(
         &self,
         answer: &Tensor,
         noisy: Option<&Tensor>,
-        sigma: f64,
+        (shrink, grow): (&Tensor, &Tensor),
         table: &Tensor,
     ) -> Torch<Tensor> {
         let pieces = self.pieces(answer)?;
         let mut parts = Vec::with_capacity(pieces.len());
-        let square = 1.0 + sigma * sigma;
         if let Some(noisy) = noisy {
-            let kept = noisy.f_mul_scalar(1.0 / square)?;
-            parts.push(kept.f_add(&pieces[0].f_mul_scalar(sigma / square.sqrt())?)?);
+            parts.push(noisy.f_mul(shrink)?.f_addcmul(&pieces[0], grow)?);
         }
         let mut begins = 0;
         for (logits, levels) in pieces[1..].iter().zip(&self.heads) {

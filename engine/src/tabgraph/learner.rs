@@ -1,6 +1,5 @@
 //! The flagship as a training run sees it: rows, loss, held-out loss, model file.
 
-use serde_json::Value;
 use tch::{Kind, Tensor};
 use tgs_protocol::{
     code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, report::Curve, unit::Steps,
@@ -27,6 +26,11 @@ use crate::{
     table::Table,
 };
 
+/// Rows that go through the net together in training: activations stay in the second-level cache.
+const SHARD_ROWS: usize = 256;
+/// Shards of a step; larger batches have larger shards.
+const SHARDS_MAX: usize = 64;
+
 /// See the module.
 pub(super) struct TabgraphLearner {
     config: TabgraphConfig,
@@ -34,7 +38,7 @@ pub(super) struct TabgraphLearner {
     denoiser: Denoiser,
     train: Encoded,
     holdout: Encoded,
-    held_out: Vec<Batch>,
+    held_out: Vec<usize>,
     steps: u64,
     seed: u64,
     order: Option<(u64, Vec<usize>)>,
@@ -65,7 +69,8 @@ impl TabgraphLearner {
         Ok(Self {
             train: tokenizer.encode(train),
             holdout: tokenizer.encode(holdout),
-            held_out: Vec::new(),
+            held_out: Stream::new(seed, Purpose::HeldOut, 0)
+                .subsample(holdout.rows(), config.held_out_rows),
             // A table of constants, ids and texts only has nothing to learn.
             steps: if denoiser.tokens() == 0 { 0 } else { steps.get() },
             config,
@@ -95,53 +100,67 @@ impl TabgraphLearner {
         self.config.batch.clamp(1, self.train.rows)
     }
 
-    fn batch(&mut self, step: u64) -> Torch<Batch> {
-        let (epoch, at) = (step / self.batches_per_epoch(), step % self.batches_per_epoch());
-        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
-            self.order = Some((epoch, stream.permutation(self.train.rows)));
-        }
+    /// Rows of one shard of a step.
+    fn picked(&self, step: u64, shard: usize) -> &[usize] {
+        let at = usize::try_from(step % self.batches_per_epoch()).unwrap_or(0);
         let order: &[usize] = self.order.as_ref().map_or(&[], |(_, order)| order);
-        let begins = usize::try_from(at).unwrap_or(0) * self.batch_rows();
-        let picked = &order[begins..begins + self.batch_rows()];
-        let mut draws = Draws::of_step(self.seed, step);
-        Batch::new(&self.tokenizer, &self.train, picked, &self.config, &mut draws, false)
+        let batch = &order[at * self.batch_rows()..(at + 1) * self.batch_rows()];
+        batch.chunks(self.shard_rows()).nth(shard).unwrap_or(&[])
+    }
+
+    fn shard_rows(&self) -> usize {
+        SHARD_ROWS.max(self.batch_rows().div_ceil(SHARDS_MAX))
     }
 
     /// The weighted mean of squared errors of numbers and cross-entropies of heads.
-    fn loss_of(&self, leaves: &Leaves, batch: &Batch, extras: &Extras) -> Torch<Tensor> {
-        let (numbers, heads) = (self.denoiser.numbers, self.denoiser.heads.len());
+    fn loss_of(
+        &self,
+        leaves: &Leaves,
+        batch: &Batch,
+        masks: &[Tensor],
+        sees_itself: bool,
+    ) -> Torch<Tensor> {
+        let heads = self.denoiser.heads.len();
         let table = self.denoiser.table(leaves)?;
         let categories = match (&batch.places, &batch.embedding_noise) {
             (Some(places), Some(noise)) => {
                 let width = (heads * self.config.embedding) as i64;
                 let clean = table.f_index_select(0, places)?.f_view([-1, width])?;
-                Some(clean.f_mul(&batch.shrink)?.f_add(noise)?)
+                Some(noise.f_addcmul(&clean, &batch.shrink)?)
             }
             _ => None,
         };
-        let noisy = Noisy {
+        let mut noisy = Noisy {
             numbers: batch.numbers.as_ref(),
             categories: categories.as_ref(),
-            last: extras.last.as_ref(),
+            last: None,
         };
         let time = self.denoiser.time(leaves, &batch.log_sigma)?;
-        let answer = self.denoiser.forward(leaves, &noisy, &time, &extras.masks)?;
-        let pieces = self.denoiser.pieces(&answer)?;
+        let last = if sees_itself {
+            let _guard = tch::no_grad_guard();
+            let answer = self.denoiser.forward(leaves, &noisy, &time, masks)?;
+            let grow = batch.log_sigma.f_exp()?.f_mul(&batch.shrink)?;
+            let scales = (&batch.shrink, &grow);
+            Some(self.denoiser.clean(&answer, noisy.numbers, scales, &table)?)
+        } else {
+            None
+        };
+        noisy.last = last.as_ref();
+        let answer = self.denoiser.forward(leaves, &noisy, &time, masks)?;
+        self.errors(&answer, batch)
+    }
+
+    fn errors(&self, answer: &Tensor, batch: &Batch) -> Torch<Tensor> {
+        let pieces = self.denoiser.pieces(answer)?;
+        let (numbers, heads) = (self.denoiser.numbers, self.denoiser.heads.len());
         let mut terms = Vec::with_capacity(heads + 1);
         if let Some(targets) = &batch.targets {
             let error = pieces[0].f_mse_loss(targets, tch::Reduction::Mean)?;
             terms.push(error.f_mul_scalar(numbers as f64)?);
         }
+        let (mean, none) = (tch::Reduction::Mean, None::<&Tensor>);
         for (logits, levels) in pieces[1..].iter().zip(&batch.levels) {
-            let none: Option<&Tensor> = None;
-            terms.push(logits.f_cross_entropy_loss(
-                levels,
-                none,
-                tch::Reduction::Mean,
-                -100,
-                0.0,
-            )?);
+            terms.push(logits.f_cross_entropy_loss(levels, none, mean, -100, 0.0)?);
         }
         Tensor::f_stack(&terms, 0)?.f_sum(Kind::Float)?.f_div_scalar((numbers + heads) as f64)
     }
@@ -164,25 +183,6 @@ impl TabgraphLearner {
         };
         widths.into_iter().map(mask).collect()
     }
-
-    fn prepare_held_out(&mut self) -> Torch<()> {
-        let mut stream = Stream::new(self.seed, Purpose::HeldOut, 0);
-        let rows = stream.subsample(self.holdout.rows, self.config.held_out_rows);
-        for (part, picked) in rows.chunks(1024).enumerate() {
-            let mut draws = Draws::held_out(self.seed, part as u64);
-            let (tokenizer, data) = (&self.tokenizer, &self.holdout);
-            let batch = Batch::new(tokenizer, data, picked, &self.config, &mut draws, true)?;
-            self.held_out.push(batch);
-        }
-        Ok(())
-    }
-}
-
-/// What a step adds to its batch.
-#[derive(Debug, Default)]
-struct Extras {
-    masks: Vec<Tensor>,
-    last: Option<Tensor>,
 }
 
 impl Learner for TabgraphLearner {
@@ -214,27 +214,41 @@ impl Learner for TabgraphLearner {
         step as f64 / self.batches_per_epoch() as f64
     }
 
-    fn enter(&mut self, _step: u64, _average: &Tensor) -> Torch<()> {
-        if self.held_out.is_empty() && self.has_tokens() {
-            self.prepare_held_out()?;
+    fn prepare(&mut self, step: u64) {
+        let epoch = step / self.batches_per_epoch();
+        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
+            self.order = Some((epoch, stream.permutation(self.train.rows)));
         }
-        Ok(())
     }
 
-    fn loss(&mut self, leaves: &Leaves, step: u64) -> Torch<Tensor> {
-        let batch = self.batch(step)?;
-        let masks = self.masks(step, self.batch_rows())?;
-        self.loss_of(leaves, &batch, &Extras { masks, last: None })
+    fn shards(&self, _step: u64) -> usize {
+        if self.has_tokens() { self.batch_rows().div_ceil(self.shard_rows()) } else { 0 }
     }
 
-    fn held_out(&mut self, leaves: &Leaves, _step: u64) -> Torch<Option<f64>> {
-        let (mut sum, mut rows) = (0.0, 0.0);
-        for batch in &self.held_out {
-            let size = batch.shrink.size().first().copied().unwrap_or(0) as f64;
-            let loss = self.loss_of(leaves, batch, &Extras::default())?.f_double_value(&[])?;
-            (sum, rows) = (sum + loss * size, rows + size);
-        }
-        Ok((rows > 0.0).then(|| sum / rows))
+    fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor> {
+        let picked = self.picked(step, shard);
+        let index = step * SHARDS_MAX as u64 + shard as u64;
+        let mut draws = Draws::of_step(self.seed, index);
+        let (tokenizer, config) = (&self.tokenizer, &self.config);
+        let batch = Batch::new(tokenizer, &self.train, picked, config, &mut draws, false)?;
+        let masks = self.masks(index, picked.len())?;
+        let sees_itself = self.config.self_conditioning && draws.coin();
+        let loss = self.loss_of(leaves, &batch, &masks, sees_itself)?;
+        loss.f_mul_scalar(picked.len() as f64 / self.batch_rows() as f64)
+    }
+
+    fn held_out_shards(&self, _step: u64) -> usize {
+        self.held_out.len().div_ceil(SHARD_ROWS)
+    }
+
+    fn held_out(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
+        let picked = self.held_out.chunks(SHARD_ROWS).nth(shard).unwrap_or(&[]);
+        let mut draws = Draws::held_out(self.seed, shard as u64);
+        let (tokenizer, config) = (&self.tokenizer, &self.config);
+        let batch = Batch::new(tokenizer, &self.holdout, picked, config, &mut draws, true)?;
+        let loss = self.loss_of(leaves, &batch, &[], false)?.f_double_value(&[])?;
+        Ok(loss * picked.len() as f64 / self.held_out.len() as f64)
     }
 
     fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError> {
@@ -247,9 +261,5 @@ impl Learner for TabgraphLearner {
         };
         calibrate::calibrate(&mut sampler)?;
         model_file::write(&sampler, curves)
-    }
-
-    fn memory(&self) -> Value {
-        Value::Null
     }
 }

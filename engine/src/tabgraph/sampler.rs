@@ -9,7 +9,8 @@ mod levels;
 use tch::{Kind, Tensor};
 use tgs_protocol::{chunk::ChunkNo, engine::EngineError, limits::CHUNK_ROWS};
 
-pub(super) use self::levels::{calibrated, mean_probabilities};
+pub(crate) use self::levels::calibrated;
+pub(super) use self::levels::mean_probabilities;
 use super::{
     config::TabgraphConfig,
     denoiser::{Denoiser, Noisy},
@@ -138,8 +139,7 @@ impl<'a> Solver<'a> {
         let leaves = model.leaves()?;
         let sigmas = noise_levels(&model.config);
         let time = |sigma: &f64| {
-            let log_sigma = Tensor::f_full([1, 1], libm::log(*sigma), (Kind::Float, DEVICE))?;
-            model.denoiser.time(&leaves, &log_sigma)
+            model.denoiser.time(&leaves, &single(libm::log(*sigma))?)
         };
         let times = sigmas.iter().map(time).collect::<Torch<_>>()?;
         Ok(Self { table: model.denoiser.table(&leaves)?, model, sigmas, times, leaves })
@@ -164,8 +164,9 @@ impl<'a> Solver<'a> {
                 last: before.as_ref(),
             };
             let answer = denoiser.forward(&self.leaves, &noisy, &self.times[at], &[])?;
-            let own = part(&x, 0, numbers)?;
-            let clean = denoiser.clean(&answer, own.as_ref(), *sigma, &self.table)?;
+            let shrink = 1.0 / (1.0 + sigma * sigma).sqrt();
+            let scales = (&single(shrink)?, &single(sigma * shrink)?);
+            let clean = denoiser.clean(&answer, known.0.as_ref(), scales, &self.table)?;
             let Some(next) = self.sigmas.get(at + 1) else {
                 return Ok((clean, answer));
             };
@@ -185,7 +186,10 @@ impl<'a> Solver<'a> {
     }
 }
 
-const DEVICE: tch::Device = tch::Device::Cpu;
+/// A tensor of one number, for all rows.
+fn single(value: f64) -> Torch<Tensor> {
+    Tensor::f_full([1, 1], value, (Kind::Float, tch::Device::Cpu))
+}
 
 /// From the largest to the smallest noise level (Karras et al., 2022).
 fn noise_levels(config: &TabgraphConfig) -> Vec<f64> {

@@ -1,1 +1,373 @@
 //! Whole runs of the flagship on small tables.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
+use serde_json::{Map, Value, json};
+use tgs_protocol::{
+    chunk::ChunkNo,
+    code::Code,
+    column::{ColumnKind, ColumnSpec, ValueFormat},
+    engine::EngineError,
+    limits::CHUNK_ROWS,
+    model::{TrainPlan, TrainingLength},
+    progress::{Progress, Unwatched, Watch},
+    unit::Steps,
+};
+
+use super::{curves, generator, plan, trainer};
+use crate::{
+    random::{Purpose, Stream},
+    table::{Cells, Column, Table},
+};
+
+const SEED: u64 = 11;
+
+fn spec(name: &str, kind: ColumnKind, digits: u8) -> Arc<ColumnSpec> {
+    let format = if kind.is_numeric() {
+        ValueFormat::Decimal { digits, fixed: false }
+    } else {
+        ValueFormat::Verbatim
+    };
+    let reason = "made for a test".to_owned();
+    Arc::new(ColumnSpec { name: name.to_owned(), kind, reason, format, missing_token: None })
+}
+
+fn numbers(name: &str, digits: u8, cells: impl Iterator<Item = Option<f64>>) -> Column {
+    let cells = Cells::Number(cells.collect::<Float64Array>());
+    Column { spec: spec(name, ColumnKind::Real, digits), cells }
+}
+
+fn category(name: &str, levels: &[&str], cells: impl Iterator<Item = Option<u32>>) -> Column {
+    let codes = cells.collect::<UInt32Array>();
+    let levels = Arc::new(StringArray::from(levels.to_vec()));
+    Column { spec: spec(name, ColumnKind::Category, 0), cells: Cells::Level { codes, levels } }
+}
+
+/// A number with a spike at 0 and gaps, a category with gaps, a skewed number that follows it, an id,
+/// a constant, an empty column, a number of three values.
+fn mixed(rows: usize) -> Table {
+    let stream = |at| Stream::new(SEED, Purpose::Test, at);
+    let mut draw = stream(0);
+    let group: Vec<u32> = (0..rows).map(|_| (draw.below(10) / 4) as u32).collect();
+    let mut draw = stream(1);
+    let spiked = (0..rows).map(|_| match draw.below(10) {
+        0 => None,
+        1..4 => Some(0.0),
+        _ => Some((draw.normal() * 100.0).round() / 10.0),
+    });
+    let spiked: Vec<_> = spiked.collect();
+    let mut draw = stream(2);
+    let gappy: Vec<_> =
+        group.iter().map(|code| (draw.below(8) > 0).then_some(*code)).collect();
+    let mut draw = stream(3);
+    let skewed: Vec<_> =
+        group.iter().map(|code| Some((libm::exp(draw.normal()) * 100.0).round() + f64::from(*code))).collect();
+    let ids: Vec<String> = (0..rows).map(|row| format!("P-{row:05}")).collect();
+    Table::new(vec![
+        numbers("spiked", 1, spiked.into_iter()),
+        category("gappy", &["a", "b", "c", "never"], gappy.into_iter()),
+        numbers("skewed", 0, skewed.into_iter()),
+        Column { spec: spec("id", ColumnKind::Id, 0), cells: Cells::Text(StringArray::from(ids)) },
+        category("constant", &["x"], (0..rows).map(|_| Some(0))),
+        numbers("empty", 0, (0..rows).map(|_| None)),
+        numbers("few", 0, group.iter().map(|code| Some(f64::from(*code)))),
+    ])
+}
+
+fn small() -> Map<String, Value> {
+    let overrides = json!({"width": 32, "blocks": 2, "batch": 64, "held_out_looks": 5,
+        "evaluations": 4, "calibration_rounds": 1, "warmup_steps": 5});
+    overrides.as_object().expect("a record").clone()
+}
+
+fn planned(train: &Table, length: TrainingLength, overrides: &Map<String, Value>) -> TrainPlan {
+    plan(train, &train.slice(0, 0), length, overrides, SEED, 1, &Unwatched).expect("plans")
+}
+
+fn trained(train: &Table, holdout: &Table, plan: &TrainPlan) -> Vec<u8> {
+    let mut run = trainer(train, holdout, plan, SEED, 1, None).expect("begins");
+    run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+    assert!(run.is_done());
+    run.finish().expect("finishes")
+}
+
+/// Trains 40 steps on the table and samples `rows` rows of chunk 0.
+fn copied(train: &Table, rows: usize, overrides: &Map<String, Value>) -> Table {
+    let plan = planned(train, TrainingLength::Steps(40), overrides);
+    let holdout = train.slice(0, train.rows() / 4);
+    let model = trained(train, &holdout, &plan);
+    assert!(!curves(&model).expect("reads").is_empty());
+    generator(&model).expect("opens").chunk(5, ChunkNo(0), rows).expect("samples")
+}
+
+fn text(table: &Table) -> String {
+    table.columns().iter().map(|column| format!("{:?}", column.cells)).collect()
+}
+
+fn number(table: &Table, column: usize, row: usize) -> Option<f64> {
+    match &table.columns()[column].cells {
+        Cells::Number(values) => values.is_valid(row).then(|| values.value(row)),
+        Cells::Level { codes, .. } => codes.is_valid(row).then(|| f64::from(codes.value(row))),
+        Cells::Text(_) => None,
+    }
+}
+
+fn share(table: &Table, column: usize, is: impl Fn(Option<f64>) -> bool) -> f64 {
+    let rows = (0..table.rows()).filter(|row| is(number(table, column, *row))).count();
+    rows as f64 / table.rows() as f64
+}
+
+#[test]
+fn interrupted_anywhere_the_model_is_the_same() {
+    let table = mixed(300);
+    let (train, holdout) = (table.slice(0, 240), table.slice(240, 60));
+    for (shape, extra) in [("mlp", "dropout"), ("unet", "self_conditioning")] {
+        let mut overrides = small();
+        overrides.insert("denoiser".to_owned(), json!(shape));
+        let on = if extra == "dropout" { json!(0.1) } else { json!(true) };
+        overrides.insert(extra.to_owned(), on);
+        let plan = planned(&train, TrainingLength::Steps(37), &overrides);
+        let straight = trained(&train, &holdout, &plan);
+        // Before the first step, inside an epoch of 3 batches, at a look (8), just after it, at the end.
+        let mut snapshot = None;
+        for segment in [0, 1, 4, 3, 1, 13, 14, 1] {
+            let resume = snapshot.as_deref();
+            let mut run = trainer(&train, &holdout, &plan, SEED, 1, resume).expect("goes on");
+            run.segment(Steps(segment), &Unwatched).expect("trains");
+            snapshot = Some(run.snapshot().expect("saves"));
+        }
+        let resume = snapshot.as_deref();
+        let mut run = trainer(&train, &holdout, &plan, SEED, 1, resume).expect("goes on");
+        assert!(run.is_done() && run.at() == Steps(37), "{shape}");
+        assert!(run.finish().expect("finishes") == straight, "{shape}: other bytes");
+    }
+}
+
+#[test]
+fn a_watch_stops_between_two_steps() {
+    struct Stop;
+    impl Watch for Stop {
+        fn stopped(&self) -> bool {
+            true
+        }
+        fn tell(&self, _progress: Progress) {}
+    }
+    let table = mixed(100);
+    let plan = planned(&table, TrainingLength::Epochs(3), &small());
+    let mut run = trainer(&table, &table, &plan, SEED, 1, None).expect("begins");
+    let facts = run.segment(Steps(10), &Stop).expect("stops");
+    assert!(facts.stopped && !facts.done && facts.at == Steps(0));
+}
+
+#[test]
+fn chunks_do_not_depend_on_each_other_or_on_threads() {
+    let table = mixed(200);
+    let plan = planned(&table, TrainingLength::Steps(10), &small());
+    let model = trained(&table, &table.slice(0, 20), &plan);
+    let opened = generator(&model).expect("opens");
+    let alone = text(&opened.chunk(5, ChunkNo(3), 10_000).expect("samples"));
+    let others: Vec<String> = std::thread::scope(|scope| {
+        let work = |no: u32| {
+            let opened = &opened;
+            scope.spawn(move || text(&opened.chunk(5, ChunkNo(no), 10_000).expect("samples")))
+        };
+        let threads: Vec<_> = [0, 1, 3, 3].map(work).into_iter().collect();
+        // Training with two threads beside them must not change what they compute.
+        let mut beside = trainer(&table, &table, &plan, SEED, 2, None).expect("begins");
+        beside.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        threads.into_iter().map(|thread| thread.join().expect("ends")).collect()
+    });
+    assert!(others[2] == alone && others[3] == alone);
+    assert!(others[0] != others[1] && others[0] != alone);
+    let prefix = opened.chunk(5, ChunkNo(3), 17).expect("samples");
+    let whole = opened.chunk(5, ChunkNo(3), 10_000).expect("samples");
+    assert_eq!(text(&prefix), text(&whole.slice(0, 17)));
+}
+
+#[test]
+fn training_beside_training_gives_the_same_bytes() {
+    let table = mixed(300);
+    let plan = planned(&table, TrainingLength::Steps(12), &small());
+    let run = |threads: u32| {
+        let mut run = trainer(&table, &table, &plan, SEED, threads, None).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        run.finish().expect("finishes")
+    };
+    let (one, two) = (run(1), run(2));
+    assert!(one == two, "threads share the work, they do not change it");
+    std::thread::scope(|scope| {
+        let threads = [(1, &one), (2, &two), (2, &two)];
+        let threads = threads.map(|(threads, model)| scope.spawn(move || run(threads) == *model));
+        assert!(threads.into_iter().all(|thread| thread.join().expect("ends")));
+    });
+}
+
+#[test]
+fn spikes_gaps_constants_and_ids_come_back() {
+    let table = mixed(400);
+    let copy = copied(&table, 10_000, &small());
+    assert_eq!(copy.columns().len(), 7);
+    for (column, is_it) in [
+        (0, (|cell: Option<f64>| cell.is_none()) as fn(Option<f64>) -> bool),
+        (0, |cell| cell == Some(0.0)),
+        (1, |cell| cell.is_none()),
+        (1, |cell| cell == Some(2.0)),
+        (6, |cell| cell == Some(1.0)),
+    ] {
+        let (real, made) = (share(&table, column, is_it), share(&copy, column, is_it));
+        assert!((real - made).abs() < 0.03, "column {column}: {made} where {real} was learned");
+    }
+    assert!(share(&copy, 1, |cell| cell == Some(3.0)) == 0.0, "a level that never trained");
+    let known = |column: usize| {
+        let mut cells: Vec<_> = (0..400).filter_map(|row| number(&table, column, row)).collect();
+        cells.sort_by(f64::total_cmp);
+        cells
+    };
+    for column in [0, 2, 6] {
+        let known = known(column);
+        let new = |cell: Option<f64>| cell.is_some_and(|c| !known.contains(&c));
+        assert_eq!(share(&copy, column, new), 0.0, "column {column} holds unseen numbers");
+    }
+    assert_eq!(share(&copy, 4, |cell| cell == Some(0.0)), 1.0);
+    assert_eq!(copy.columns()[5].cells.missing(), 10_000);
+    let Cells::Text(ids) = &copy.columns()[3].cells else { panic!("ids are texts") };
+    let unique: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(unique.len(), 10_000);
+}
+
+#[test]
+fn odd_tables_work() {
+    let stream = || Stream::new(SEED, Purpose::Test, 9);
+    let only_categories = {
+        let mut draw = stream();
+        let cells: Vec<_> = (0..90).map(|_| Some(draw.below(3) as u32)).collect();
+        let other: Vec<_> = cells.iter().map(|cell| cell.map(|code| code % 2)).collect();
+        Table::new(vec![
+            category("a", &["x", "y", "z"], cells.into_iter()),
+            category("b", &["x", "y"], other.into_iter()),
+        ])
+    };
+    let only_numbers = {
+        let mut draw = stream();
+        let cells: Vec<_> = (0..90).map(|_| Some(draw.normal())).collect();
+        Table::new(vec![numbers("a", 15, cells.iter().copied()), numbers("b", 15, cells.into_iter())])
+    };
+    let many_levels = {
+        let names: Vec<String> = (0..700).map(|level| format!("l{level:04}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Table::new(vec![category("a", &names, (0..1400).map(|row| Some(row / 2)))])
+    };
+    let nothing_to_learn = {
+        let table = mixed(50);
+        Table::new(table.columns()[3..6].to_vec())
+    };
+    for (name, table) in [
+        ("only categories", only_categories),
+        ("only numbers", only_numbers),
+        ("8 rows", mixed(8)),
+        ("many levels", many_levels),
+        ("nothing to learn", nothing_to_learn),
+    ] {
+        for normalisation in ["quantile", "standard", "cdf"] {
+            let mut overrides = small();
+            overrides.insert("normalisation".to_owned(), json!(normalisation));
+            overrides.insert("rank_map".to_owned(), json!(normalisation == "quantile"));
+            overrides.insert("levels_max".to_owned(), json!(500));
+            overrides.insert("clip_quantile".to_owned(), json!(0.02));
+            let copy = copied(&table, 100, &overrides);
+            assert_eq!(copy.rows(), 100, "{name}");
+            for (real, made) in table.columns().iter().zip(copy.columns()) {
+                assert_eq!(real.spec, made.spec, "{name}");
+                assert!(real.cells.missing() > 0 || made.cells.missing() == 0, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_depends_on_each_other_is_learned_together() {
+    let mut draw = Stream::new(SEED, Purpose::Test, 4);
+    let codes: Vec<u32> = (0..2_000).map(|_| draw.below(3) as u32).collect();
+    let means: Vec<_> =
+        codes.iter().map(|code| Some(f64::from(*code) * 4.0 + draw.normal())).collect();
+    let table = Table::new(vec![
+        category("group", &["a", "b", "c"], codes.iter().map(|code| Some(*code))),
+        numbers("value", 15, means.into_iter()),
+    ]);
+    let mut overrides = small();
+    overrides.insert("evaluations".to_owned(), json!(10));
+    let plan = planned(&table, TrainingLength::Steps(300), &overrides);
+    let model = trained(&table, &table.slice(0, 200), &plan);
+    let copy = generator(&model).expect("opens").chunk(5, ChunkNo(0), 2_000).expect("samples");
+    for code in [0.0, 1.0, 2.0] {
+        let rows = || (0..2_000).filter(|row| number(&copy, 0, *row) == Some(code));
+        let mean = rows().filter_map(|row| number(&copy, 1, row)).sum::<f64>() / rows().count() as f64;
+        assert!((mean - 4.0 * code).abs() < 0.8, "group {code}: mean {mean}");
+    }
+    let curves = curves(&model).expect("reads");
+    let [training, held_out] = &*curves else { panic!("two curves: {curves:?}") };
+    assert_eq!((&*training.name, &*held_out.name), ("training loss", "held-out loss"));
+    for curve in [training, held_out] {
+        let (first, last) = (curve.points[0], curve.points[curve.points.len() - 1]);
+        assert!(last.1 < 0.95 * first.1 && last.0 == 300, "{curve:?}");
+    }
+}
+
+#[test]
+fn a_budget_is_the_steps_it_resolves_to() {
+    let table = mixed(200);
+    let mut overrides = small();
+    overrides.insert("epochs_max".to_owned(), json!(20));
+    let budget = planned(&table, TrainingLength::BudgetSeconds(1), &overrides);
+    let steps = planned(&table, TrainingLength::Steps(budget.steps.get()), &overrides);
+    assert_eq!((&budget.config, budget.steps), (&steps.config, steps.steps));
+    assert!(budget.steps.get() > 0 && budget.steps.get() <= 20 * 3, "{}", budget.because);
+    let holdout = table.slice(0, 30);
+    assert!(trained(&table, &holdout, &budget) == trained(&table, &holdout, &steps));
+}
+
+#[test]
+fn wrong_constants_and_tables_are_refused() {
+    let table = mixed(40);
+    let refuse = |table: &Table, overrides: &Value, length| {
+        let overrides = overrides.as_object().expect("a record");
+        let plan = plan(table, &table.slice(0, 0), length, overrides, SEED, 1, &Unwatched);
+        plan.and_then(|plan| trainer(table, table, &plan, SEED, 1, None).map(|_| ()))
+            .expect_err("must be refused")
+    };
+    let ten = TrainingLength::Steps(10);
+    for (error, code, part) in [
+        (refuse(&table, &json!({"widht": 3}), ten), Code::UnknownConstant, "`width`"),
+        (refuse(&table, &json!({"width": 1e9}), ten), Code::UnknownConstant, "4096"),
+        (refuse(&table, &json!({"denoiser": "gan"}), ten), Code::UnknownConstant, "`denoiser`"),
+        (refuse(&table, &json!({}), TrainingLength::Steps(0)), Code::BadRequest, "one step"),
+        (refuse(&table.slice(0, 7), &json!({}), ten), Code::TooFewRows, "7 rows"),
+    ] {
+        assert_eq!(error.code(), Some(code), "{error}");
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
+fn damaged_snapshots_are_refused() {
+    let table = mixed(100);
+    let plan = planned(&table, TrainingLength::Steps(10), &small());
+    let mut run = trainer(&table, &table, &plan, SEED, 1, None).expect("begins");
+    run.segment(Steps(5), &Unwatched).expect("trains");
+    let bytes = run.snapshot().expect("saves");
+    let corrupt = |result: Result<(), EngineError>| {
+        result.expect_err("must be refused").code() == Some(Code::CheckpointCorrupt)
+    };
+    let resume = |bytes: &[u8]| trainer(&table, &table, &plan, SEED, 1, Some(bytes)).map(|_| ());
+    for at in (0..bytes.len()).step_by(bytes.len() / 50) {
+        let mut torn = bytes.clone();
+        torn[at] ^= 1;
+        assert!(corrupt(resume(&torn)), "byte {at}");
+        assert!(corrupt(resume(&bytes[..at])), "cut at {at}");
+    }
+    let other = trainer(&table, &table, &plan, SEED + 1, 1, Some(&bytes)).map(|_| ());
+    assert!(corrupt(other), "another seed");
+    assert!(corrupt(generator(&bytes).map(|_| ())), "a snapshot is not a model");
+    assert!(CHUNK_ROWS == 10_000 && resume(&bytes).is_ok());
+}

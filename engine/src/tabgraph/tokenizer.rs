@@ -4,9 +4,10 @@
 //! levels of a head beside it (see [`head`]). A category is a head alone. Constants pass through, ids
 //! and texts are made anew by `generated`. Decoding a token of a training cell gives back the cell.
 
-pub(super) mod fit;
-pub(super) mod head;
-pub(super) mod scale;
+pub(crate) mod fit;
+pub(crate) mod head;
+pub(crate) mod record;
+pub(crate) mod scale;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::{
 
 /// What a column is to the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) enum ColumnCode {
+pub(crate) enum ColumnCode {
     /// The same in every row: a number, a level, or missing.
     Constant(Meaning),
     /// A number token, and the head of its frequent values.
@@ -39,7 +40,7 @@ pub(super) enum ColumnCode {
 
 /// How every column of a table is coded.
 #[derive(Debug, Clone)]
-pub(super) struct Tokenizer {
+pub(crate) struct Tokenizer {
     /// Columns of source and output.
     pub specs: Vec<Arc<ColumnSpec>>,
     /// Texts of levels, for columns that hold levels.
@@ -54,7 +55,7 @@ pub(super) struct Tokenizer {
 
 /// A table as the model sees it.
 #[derive(Debug, Clone)]
-pub(super) struct Encoded {
+pub(crate) struct Encoded {
     /// Rows.
     pub rows: usize,
     /// Run of equal numbers that a cell belongs to; rows × number tokens.
@@ -64,19 +65,16 @@ pub(super) struct Encoded {
 }
 
 /// Group of a cell that holds no number.
-pub(super) const NO_GROUP: u32 = u32::MAX;
+pub(crate) const NO_GROUP: u32 = u32::MAX;
 
 impl Tokenizer {
     /// Codes of a table's cells. Numbers between those of the training table take the nearest run,
     /// unknown levels the most frequent one.
-    pub(super) fn encode(&self, table: &Table) -> Encoded {
+    pub(crate) fn encode(&self, table: &Table) -> Encoded {
         let rows = table.rows();
         let (tokens, heads) = (self.scales.len(), self.heads.len());
-        let mut out = Encoded {
-            rows,
-            groups: vec![NO_GROUP; rows * tokens],
-            levels: vec![0; rows * heads],
-        };
+        let mut out =
+            Encoded { rows, groups: vec![NO_GROUP; rows * tokens], levels: vec![0; rows * heads] };
         for (column, code) in table.columns().iter().zip(&self.codes) {
             let (token, head) = match code {
                 ColumnCode::Number { token, head } => (Some(*token), *head),
@@ -101,7 +99,7 @@ impl Tokenizer {
 
     /// The table that tokens stand for. `numbers`: per token, one per row; `levels`: per head, one
     /// per row; `draws` picks members of grouped levels; ids and texts are those of `place`.
-    pub(super) fn decode(
+    pub(crate) fn decode(
         &self,
         rows: usize,
         (numbers, levels): (&[Vec<f32>], &[Vec<u32>]),

@@ -43,7 +43,7 @@ fn a_copy_of_the_training_rows_is_withheld() {
     for gate in ["membership_advantage", "rare_copies"] {
         assert!(report.gates.iter().any(|said| said.gate == gate && !said.passes), "{gate}");
     }
-    // Half of the training rows stand in the sample of the holdout's size: their copies lie at zero.
+    // Half of the training rows stand in the sample of the holdout's size, with copies at zero.
     assert!(value(&report, "dcr_share").unwrap() > 0.7);
     assert!(value(&report, "membership_distance_auc").unwrap() > 0.95);
     assert_eq!(value(&report, "exact_match_rate"), Some(1.0));

@@ -10,7 +10,7 @@ const LEVELS_CALIBRATED_MAX: usize = 512;
 const ROUNDS: usize = 12;
 
 /// One level per row. `logits`: rows × levels of one head; `shares`: of its levels, in training.
-pub(in crate::tabgraph) fn calibrated(
+pub(crate) fn calibrated(
     logits: Vec<f32>,
     shares: &[f64],
     draws: &mut Stream,

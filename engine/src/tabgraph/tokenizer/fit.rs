@@ -18,7 +18,7 @@ use crate::{
 
 impl Tokenizer {
     /// Decides how each column of the training table is coded.
-    pub(in crate::tabgraph) fn fit(train: &Table, config: &TabgraphConfig) -> Self {
+    pub(crate) fn fit(train: &Table, config: &TabgraphConfig) -> Self {
         let mut out =
             Self { specs: vec![], levels: vec![], codes: vec![], scales: vec![], heads: vec![] };
         for column in train.columns() {

@@ -7,7 +7,7 @@ use crate::{random::Stream, table::Cells};
 
 /// What one level stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(in crate::tabgraph) enum Meaning {
+pub(crate) enum Meaning {
     /// No frequent value: the number token tells.
     ByRank,
     /// The cell is missing.
@@ -22,7 +22,7 @@ pub(in crate::tabgraph) enum Meaning {
 
 /// The levels of one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(in crate::tabgraph) struct Head {
+pub(crate) struct Head {
     /// What each level stands for.
     pub meanings: Vec<Meaning>,
     /// Training rows of each level.
@@ -33,15 +33,17 @@ pub(in crate::tabgraph) struct Head {
 
 impl Head {
     /// Share of each level among the training rows.
-    pub(in crate::tabgraph) fn shares(&self) -> Vec<f64> {
+    pub(crate) fn shares(&self) -> Vec<f64> {
         let total = self.rows.iter().sum::<u64>().max(1) as f64;
         self.rows.iter().map(|rows| *rows as f64 / total).collect()
     }
 
     /// Level of each cell.
-    pub(super) fn encode(&self, cells: &Cells) -> Vec<u32> {
+    pub(crate) fn encode(&self, cells: &Cells) -> Vec<u32> {
         let most = self.level(|meaning| matches!(meaning, Meaning::ByRank)).unwrap_or_else(|| {
-            (0..self.rows.len()).max_by_key(|level| (self.rows[*level], usize::MAX - level)).unwrap_or(0)
+            (0..self.rows.len())
+                .max_by_key(|level| (self.rows[*level], usize::MAX - level))
+                .unwrap_or(0)
         });
         let missing = self.level(|meaning| *meaning == Meaning::Missing).unwrap_or(most);
         let tail = self.level(|meaning| *meaning == Meaning::Tail).unwrap_or(most);
@@ -72,7 +74,7 @@ impl Head {
     }
 
     /// What the levels stand for; members of the group are drawn by frequency.
-    pub(super) fn decode(&self, levels: &[u32], draws: &mut Stream) -> Vec<Meaning> {
+    pub(crate) fn decode(&self, levels: &[u32], draws: &mut Stream) -> Vec<Meaning> {
         let below: Vec<u64> = self
             .tail
             .iter()

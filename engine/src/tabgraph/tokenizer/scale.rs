@@ -17,7 +17,7 @@ const RANK_EDGE: f64 = 1e-6;
 
 /// The runs of one numeric column and what tokens mean in it.
 #[derive(Debug, Clone, PartialEq)]
-pub(in crate::tabgraph) struct NumberScale {
+pub(crate) struct NumberScale {
     /// Smallest value of each run, ascending.
     pub low: Vec<f64>,
     /// Largest value of each run; the same, unless neighbours were joined.
@@ -36,7 +36,7 @@ pub(in crate::tabgraph) struct NumberScale {
 
 impl NumberScale {
     /// Learns the runs. `values` are the present cells in any order, `atoms` those told by the head.
-    pub(super) fn fit(
+    pub(crate) fn fit(
         mut values: Vec<f64>,
         atoms: &[f64],
         format: &ValueFormat,
@@ -70,7 +70,7 @@ impl NumberScale {
     }
 
     /// The scale of these runs, as a model file holds them.
-    pub(in crate::tabgraph) fn from_runs(
+    pub(crate) fn from_runs(
         low: Vec<f64>,
         high: Vec<f64>,
         count: Vec<f64>,
@@ -103,14 +103,14 @@ impl NumberScale {
     }
 
     /// The run of a value, or the nearest below it.
-    pub(super) fn group(&self, value: f64) -> u32 {
+    pub(crate) fn group(&self, value: f64) -> u32 {
         let above = self.low.partition_point(|low| *low <= value);
         u32::try_from(above.saturating_sub(1)).unwrap_or(NO_GROUP)
     }
 
     /// The token of a cell of this run; `uniform` in (0, 1) says where in the run. A cell without a
     /// number has the token 0.
-    pub(in crate::tabgraph) fn token(&self, group: u32, uniform: f64) -> f64 {
+    pub(crate) fn token(&self, group: u32, uniform: f64) -> f64 {
         let run = group as usize;
         if group == NO_GROUP || run >= self.low.len() {
             return 0.0;
@@ -129,7 +129,7 @@ impl NumberScale {
     }
 
     /// Replaces [`Meaning::ByRank`] by numbers: by rank among those rows, or each by itself.
-    pub(super) fn decode(&self, tokens: &[f32], meanings: &mut [Meaning], rank_map: bool) {
+    pub(crate) fn decode(&self, tokens: &[f32], meanings: &mut [Meaning], rank_map: bool) {
         let free = |row: &usize| matches!(meanings[*row], Meaning::ByRank);
         let mut rows: Vec<usize> = (0..meanings.len()).filter(free).collect();
         if !rank_map {

@@ -1,0 +1,120 @@
+//! The published constants.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    learn::constants::Bound,
+    tabgraph::config::{Normalisation, TabgraphConfig},
+};
+
+/// Constants of the published model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OriginalConfig {
+    /// Numbers in the token of a column.
+    pub token: usize,
+    /// Transformer layers in encoder and decoder.
+    pub layers: usize,
+    /// Inner width of the transformers' feed-forward part.
+    pub feed_forward: usize,
+    /// Weight of the divergence at the first step of the auto-encoder.
+    pub beta_first: f64,
+    /// Weight of the divergence at its last step.
+    pub beta_last: f64,
+    /// Share of the steps that train the auto-encoder.
+    pub encoder_share: f64,
+    /// Width of the denoiser.
+    pub width: usize,
+    /// Rows of a training step.
+    pub batch: usize,
+    /// Learning rate of Adam.
+    pub learning_rate: f64,
+    /// Decay of the moving average of parameters.
+    pub average_decay: f64,
+    /// Mean of ln σ in training.
+    pub noise_mean: f64,
+    /// Standard deviation of ln σ in training.
+    pub noise_deviation: f64,
+    /// Standard deviation of a clean token.
+    pub sigma_data: f64,
+    /// First noise level of sampling.
+    pub sigma_max: f64,
+    /// Last noise level of sampling.
+    pub sigma_min: f64,
+    /// Curvature of the noise levels in between.
+    pub rho: f64,
+    /// Steps of Heun's method, of two evaluations each but the last.
+    pub solver_steps: usize,
+    /// Looks at the held-out loss in a whole run.
+    pub held_out_looks: u64,
+    /// Held-out rows that are looked at.
+    pub held_out_rows: usize,
+    /// Steps of a default run.
+    pub default_steps: u64,
+}
+
+impl Default for OriginalConfig {
+    fn default() -> Self {
+        Self {
+            token: 4,
+            layers: 2,
+            feed_forward: 128,
+            beta_first: 1e-2,
+            beta_last: 1e-5,
+            encoder_share: 0.4,
+            width: 1_024,
+            batch: 4_096,
+            learning_rate: 1e-3,
+            average_decay: 0.997,
+            noise_mean: -1.2,
+            noise_deviation: 1.2,
+            sigma_data: 0.5,
+            sigma_max: 80.0,
+            sigma_min: 0.002,
+            rho: 7.0,
+            solver_steps: 11,
+            held_out_looks: 40,
+            held_out_rows: 4_096,
+            default_steps: 5_000,
+        }
+    }
+}
+
+impl OriginalConfig {
+    /// How cells become numbers: quantile-normal, no frequent values apart.
+    pub(super) fn cells(&self) -> TabgraphConfig {
+        TabgraphConfig {
+            atom_share: 1.0,
+            normalisation: Normalisation::Quantile,
+            ..TabgraphConfig::default()
+        }
+    }
+}
+
+/// The values each constant may take.
+pub(super) const BOUNDS: &[Bound] = &[
+    bound("token", 1.0, 64.0),
+    bound("layers", 1.0, 16.0),
+    bound("feed_forward", 1.0, 4_096.0),
+    bound("beta_first", 1e-8, 10.0),
+    bound("beta_last", 1e-8, 10.0),
+    bound("encoder_share", 0.05, 0.95),
+    bound("width", 8.0, 4_096.0),
+    bound("batch", 1.0, 65_536.0),
+    bound("learning_rate", 1e-7, 1.0),
+    bound("average_decay", 0.0, 0.999_999),
+    bound("noise_mean", -5.0, 5.0),
+    bound("noise_deviation", 1e-3, 5.0),
+    bound("sigma_data", 1e-3, 10.0),
+    bound("sigma_max", 1.0, 1e4),
+    bound("sigma_min", 1e-4, 0.99),
+    bound("rho", 1.0, 20.0),
+    bound("solver_steps", 2.0, 1_000.0),
+    bound("held_out_looks", 1.0, 10_000.0),
+    bound("held_out_rows", 1.0, 1e6),
+    bound("default_steps", 2.0, 1e9),
+];
+
+const fn bound(key: &'static str, least: f64, most: f64) -> Bound {
+    Bound { key, least, most }
+}

@@ -1,0 +1,329 @@
+//! The published model as a training run sees it: two phases in one count of steps.
+
+use tch::{Kind, Tensor};
+use tgs_protocol::{
+    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, report::Curve, unit::Steps,
+};
+
+use super::{config::OriginalConfig, sampler::OriginalSampler, vae::Nets};
+use crate::{
+    learn::{
+        adamw::Rule,
+        flat::{Layout, Leaves},
+        run::Learner,
+        schedule::average_decay,
+        torch::{Torch, matrix, values},
+    },
+    random::{Purpose, Stream, inverse_normal},
+    tabgraph::tokenizer::{Encoded, Tokenizer},
+    table::Table,
+};
+
+/// Rows that go through the nets together.
+const SHARD_ROWS: usize = 512;
+const SHARDS_MAX: usize = 128;
+
+/// See the module.
+pub(super) struct OriginalLearner {
+    config: OriginalConfig,
+    tokenizer: Tokenizer,
+    nets: Nets,
+    train: Encoded,
+    holdout: Encoded,
+    held_out: Vec<usize>,
+    latents: Option<Latents>,
+    encoder_steps: u64,
+    seed: u64,
+    order: Option<(u64, Vec<usize>)>,
+}
+
+/// Tokens of all rows in the second phase, centred and halved as published.
+struct Latents {
+    centre: Vec<f32>,
+    train: Vec<f32>,
+    holdout: Vec<f32>,
+}
+
+impl OriginalLearner {
+    /// Fits the tokenizer and encodes the rows.
+    ///
+    /// # Errors
+    /// `TooFewRows` below [`TRAIN_ROWS_MIN`].
+    pub(super) fn new(
+        train: &Table,
+        holdout: &Table,
+        config: OriginalConfig,
+        steps: Steps,
+        seed: u64,
+    ) -> Result<Self, EngineError> {
+        if (train.rows() as u64) < TRAIN_ROWS_MIN {
+            let message = format!(
+                "train on {} rows: at least {TRAIN_ROWS_MIN} are needed; bring more rows",
+                train.rows()
+            );
+            return Err(EngineError::new(Code::TooFewRows, message));
+        }
+        let tokenizer = Tokenizer::fit(train, &config.cells());
+        let heads = tokenizer.heads.iter().map(|head| head.meanings.len()).collect();
+        let nets = Nets::new(tokenizer.scales.len(), heads, &config);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
+        let encoder_steps = (steps.get() as f64 * config.encoder_share).round() as u64;
+        Ok(Self {
+            train: tokenizer.encode(train),
+            holdout: tokenizer.encode(holdout),
+            held_out: Stream::new(seed, Purpose::HeldOut, 0)
+                .subsample(holdout.rows(), config.held_out_rows),
+            latents: None,
+            encoder_steps,
+            config,
+            tokenizer,
+            nets,
+            seed,
+            order: None,
+        })
+    }
+
+    fn batch_rows(&self) -> usize {
+        self.config.batch.clamp(1, self.train.rows)
+    }
+
+    fn batches_per_epoch(&self) -> u64 {
+        (self.train.rows / self.batch_rows()).max(1) as u64
+    }
+
+    fn shard_rows(&self) -> usize {
+        SHARD_ROWS.max(self.batch_rows().div_ceil(SHARDS_MAX))
+    }
+
+    fn picked(&self, step: u64, shard: usize) -> &[usize] {
+        let at = usize::try_from(step % self.batches_per_epoch()).unwrap_or(0);
+        let order: &[usize] = self.order.as_ref().map_or(&[], |(_, order)| order);
+        let batch = &order[at * self.batch_rows()..(at + 1) * self.batch_rows()];
+        batch.chunks(self.shard_rows()).nth(shard).unwrap_or(&[])
+    }
+
+    /// Error of rebuilding rows from noised tokens, and β times the divergence.
+    fn encoder_loss(&self, leaves: &Leaves, picked: &[usize], step: u64, index: u64) -> Torch<Tensor> {
+        let mut ranks = Stream::new(self.seed, Purpose::Dequantise, index);
+        let cells = self.cells(&self.train, picked, || ranks.uniform())?;
+        let (mean, spread) =
+            self.nets.encode(leaves, cells.numbers.as_ref(), cells.places.as_ref())?;
+        let mut noise = vec![0.0_f32; picked.len() * self.nets.tokens()];
+        Stream::new(self.seed, Purpose::TrainNoise, index).fill_normal(&mut noise);
+        let noise = Tensor::f_from_slice(&noise)?.f_view(&*mean.size())?;
+        let tokens = mean.f_addcmul(&noise, &spread.f_mul_scalar(0.5)?.f_exp()?)?;
+        let (numbers, logits) = self.nets.decode(leaves, &tokens)?;
+        let mut terms = Vec::with_capacity(logits.len() + 2);
+        if let (Some(numbers), Some(target)) = (&numbers, &cells.numbers) {
+            terms.push(numbers.f_mse_loss(target, tch::Reduction::Mean)?);
+        }
+        let heads = logits.len().max(1) as f64;
+        let (kind, none) = (tch::Reduction::Mean, None::<&Tensor>);
+        for (logits, levels) in logits.iter().zip(&cells.levels) {
+            let surprise = logits.f_cross_entropy_loss(levels, none, kind, -100, 0.0)?;
+            terms.push(surprise.f_mul_scalar(1.0 / heads)?);
+        }
+        let divergence = spread.f_add_scalar(1.0)?.f_sub(&mean.f_square()?)?.f_sub(&spread.f_exp()?)?;
+        let along = step as f64 / self.encoder_steps.max(1) as f64;
+        let fall = libm::log(self.config.beta_last / self.config.beta_first);
+        let beta = self.config.beta_first * libm::exp(fall * along);
+        terms.push(divergence.f_mean(Kind::Float)?.f_mul_scalar(-0.5 * beta)?);
+        Tensor::f_stack(&terms, 0)?.f_sum(Kind::Float)
+    }
+
+    /// Pre-conditioned error of removing noise from tokens (Karras et al., 2022).
+    fn denoiser_loss(
+        &self,
+        leaves: &Leaves,
+        clean: &[f32],
+        normals: &[f64],
+        noise: &mut Stream,
+    ) -> Torch<Tensor> {
+        let (width, data) = (self.nets.tokens(), self.config.sigma_data);
+        let (mut inputs, mut targets, mut times) = (vec![], vec![], vec![]);
+        for (row, normal) in clean.chunks_exact(width).zip(normals) {
+            let sigma = libm::exp(self.config.noise_mean + self.config.noise_deviation * normal);
+            let root = (sigma * sigma + data * data).sqrt();
+            for cell in row {
+                let (cell, noise) = (f64::from(*cell), noise.normal());
+                inputs.push(single((cell + sigma * noise) / root));
+                targets.push(single((sigma * cell / data - data * noise) / root));
+            }
+            times.push(single(libm::log(sigma) / 4.0));
+        }
+        let time = self.nets.time(leaves, &matrix(&times, 1)?)?;
+        let answer = self.nets.denoise(leaves, &matrix(&inputs, width)?, &time)?;
+        answer.f_mse_loss(&matrix(&targets, width)?, tch::Reduction::Mean)
+    }
+
+    /// Mean tokens of all rows of a table.
+    fn encode_all(&self, leaves: &Leaves, data: &Encoded) -> Torch<Vec<f32>> {
+        let rows: Vec<usize> = (0..data.rows).collect();
+        let mut out = Vec::with_capacity(data.rows * self.nets.tokens());
+        for picked in rows.chunks(SHARD_ROWS) {
+            let cells = self.cells(data, picked, || 0.5)?;
+            let (numbers, places) = (cells.numbers.as_ref(), cells.places.as_ref());
+            out.extend(values(&self.nets.encode(leaves, numbers, places)?.0)?);
+        }
+        Ok(out)
+    }
+
+    fn cells(
+        &self,
+        data: &Encoded,
+        picked: &[usize],
+        mut rank: impl FnMut() -> f64,
+    ) -> Torch<CellTensors> {
+        let (tokens, heads) = (self.nets.numbers, self.nets.heads.len());
+        let mut numbers = Vec::with_capacity(picked.len() * tokens);
+        let mut places = Vec::with_capacity(picked.len() * heads);
+        let mut levels = vec![Vec::with_capacity(picked.len()); heads];
+        for row in picked {
+            let groups = &data.groups[row * tokens..(row + 1) * tokens];
+            for (scale, group) in self.tokenizer.scales.iter().zip(groups) {
+                numbers.push(single(scale.token(*group, rank())));
+            }
+            let mut begins = 0;
+            for (head, level) in data.levels[row * heads..(row + 1) * heads].iter().enumerate() {
+                levels[head].push(i64::from(*level));
+                places.push(begins + i64::from(*level));
+                begins += self.nets.heads[head] as i64;
+            }
+        }
+        Ok(CellTensors {
+            numbers: if tokens > 0 { Some(matrix(&numbers, tokens)?) } else { None },
+            places: if heads > 0 { Some(Tensor::f_from_slice(&places)?) } else { None },
+            levels: levels.iter().map(|l| Tensor::f_from_slice(l)).collect::<Torch<_>>()?,
+        })
+    }
+}
+
+struct CellTensors {
+    numbers: Option<Tensor>,
+    places: Option<Tensor>,
+    levels: Vec<Tensor>,
+}
+
+impl Learner for OriginalLearner {
+    fn name(&self) -> &'static str {
+        "original"
+    }
+
+    fn layout(&self) -> &Layout {
+        &self.nets.layout
+    }
+
+    fn rule(&self, step: u64) -> Rule {
+        let first = step < self.encoder_steps;
+        let age = if first { step } else { step - self.encoder_steps };
+        Rule {
+            active: if first {
+                self.nets.encoder_part()
+            } else {
+                self.nets.denoiser_from..self.nets.layout.len()
+            },
+            rate: self.config.learning_rate,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            clip_norm: 1e6,
+            average_decay: average_decay(age, self.config.average_decay),
+            age,
+        }
+    }
+
+    fn epoch(&self, step: u64) -> f64 {
+        step as f64 / self.batches_per_epoch() as f64
+    }
+
+    fn enter(&mut self, step: u64, average: &Tensor) -> Torch<()> {
+        if step < self.encoder_steps || self.nets.tokens() == 0 {
+            return Ok(());
+        }
+        let _guard = tch::no_grad_guard();
+        let part = average.f_narrow(0, 0, self.nets.denoiser_from as i64)?;
+        let leaves = self.nets.layout.split(&part, &self.nets.encoder_part())?;
+        let mut train = self.encode_all(&leaves, &self.train)?;
+        let mut holdout = self.encode_all(&leaves, &self.holdout)?;
+        let width = self.nets.tokens();
+        let mut sums = vec![0.0_f64; width];
+        for row in train.chunks_exact(width) {
+            row.iter().zip(&mut sums).for_each(|(cell, sum)| *sum += f64::from(*cell));
+        }
+        let centre: Vec<f32> = sums.iter().map(|s| single(s / self.train.rows as f64)).collect();
+        for cells in [&mut train, &mut holdout] {
+            for row in cells.chunks_exact_mut(width) {
+                row.iter_mut().zip(&centre).for_each(|(cell, c)| *cell = (*cell - c) / 2.0);
+            }
+        }
+        self.latents = Some(Latents { centre, train, holdout });
+        Ok(())
+    }
+
+    fn prepare(&mut self, step: u64) {
+        let epoch = step / self.batches_per_epoch();
+        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
+            self.order = Some((epoch, stream.permutation(self.train.rows)));
+        }
+    }
+
+    fn shards(&self, _step: u64) -> usize {
+        if self.nets.tokens() == 0 { 0 } else { self.batch_rows().div_ceil(self.shard_rows()) }
+    }
+
+    fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor> {
+        let picked = self.picked(step, shard);
+        let index = step * SHARDS_MAX as u64 + shard as u64;
+        let loss = match &self.latents {
+            Some(latents) if step >= self.encoder_steps => {
+                let width = self.nets.tokens();
+                let row = |row: &usize| &latents.train[row * width..(row + 1) * width];
+                let clean: Vec<f32> = picked.iter().flat_map(row).copied().collect();
+                let mut level = Stream::new(self.seed, Purpose::TrainLevel, index);
+                let normals: Vec<f64> = picked.iter().map(|_| level.normal()).collect();
+                let mut noise = Stream::new(self.seed, Purpose::TrainNoise, index);
+                self.denoiser_loss(leaves, &clean, &normals, &mut noise)?
+            }
+            _ => self.encoder_loss(leaves, picked, step, index)?,
+        };
+        loss.f_mul_scalar(picked.len() as f64 / self.batch_rows() as f64)
+    }
+
+    fn held_out_shards(&self, step: u64) -> usize {
+        // The auto-encoder is judged by nothing; a look after its last step still belongs to it.
+        if step <= self.encoder_steps { 0 } else { self.held_out.len().div_ceil(SHARD_ROWS) }
+    }
+
+    fn held_out(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
+        let picked = self.held_out.chunks(SHARD_ROWS).nth(shard).unwrap_or(&[]);
+        let cells: &[f32] = self.latents.as_ref().map_or(&[], |latents| &latents.holdout);
+        let width = self.nets.tokens();
+        let row = |row: &usize| &cells[row * width..(row + 1) * width];
+        let clean: Vec<f32> = picked.iter().flat_map(row).copied().collect();
+        let place = |at: usize| inverse_normal((at as f64 + 0.5) / picked.len() as f64);
+        let mut normals: Vec<f64> = (0..picked.len()).map(place).collect();
+        let mut stream = Stream::new(self.seed, Purpose::HeldOut, 1 + shard as u64);
+        stream.shuffle(&mut normals);
+        let loss = self.denoiser_loss(leaves, &clean, &normals, &mut stream)?;
+        Ok(loss.f_double_value(&[])? * picked.len() as f64 / self.held_out.len() as f64)
+    }
+
+    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError> {
+        let centre = self.latents.as_ref().map_or_else(Vec::new, |l| l.centre.clone());
+        let sampler = OriginalSampler {
+            config: self.config.clone(),
+            tokenizer: self.tokenizer.clone(),
+            nets: self.nets.clone(),
+            weights: best.to_vec(),
+            centre,
+        };
+        sampler.write(curves)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "single precision is what models use")]
+fn single(value: f64) -> f32 {
+    value as f32
+}

@@ -1,0 +1,117 @@
+//! Whole runs of the published model on a small table.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
+use serde_json::{Value, json};
+use tgs_protocol::{
+    chunk::ChunkNo,
+    code::Code,
+    column::{ColumnKind, ColumnSpec, ValueFormat},
+    model::{TrainPlan, TrainingLength},
+    progress::Unwatched,
+    unit::Steps,
+};
+
+use super::{curves, generator, plan, trainer};
+use crate::{
+    random::{Purpose, Stream},
+    table::{Cells, Column, Table},
+};
+
+fn pair(rows: usize) -> Table {
+    let mut draw = Stream::new(1, Purpose::Test, 0);
+    let codes: Vec<u32> = (0..rows).map(|_| draw.below(2) as u32).collect();
+    let values = codes.iter().map(|code| {
+        (draw.below(20) > 0).then(|| f64::from(*code) * 6.0 + draw.normal())
+    });
+    let values: Float64Array = values.collect();
+    let spec = |name: &str, kind, format| {
+        let (name, reason) = (name.to_owned(), "made for a test".to_owned());
+        Arc::new(ColumnSpec { name, kind, reason, format, missing_token: None })
+    };
+    let levels = Arc::new(StringArray::from(vec!["a", "b"]));
+    let codes = UInt32Array::from(codes);
+    Table::new(vec![
+        Column {
+            spec: spec("group", ColumnKind::Category, ValueFormat::Verbatim),
+            cells: Cells::Level { codes, levels },
+        },
+        Column {
+            spec: spec("value", ColumnKind::Real, ValueFormat::Shortest),
+            cells: Cells::Number(values),
+        },
+    ])
+}
+
+fn planned(table: &Table, steps: u64, overrides: &Value) -> TrainPlan {
+    let overrides = overrides.as_object().expect("a record");
+    let length = TrainingLength::Steps(steps);
+    plan(table, table, length, overrides, 1, 1, &Unwatched).expect("plans")
+}
+
+#[test]
+fn interrupted_in_either_phase_the_model_is_the_same() {
+    let table = pair(200);
+    let (train, holdout) = (table.slice(0, 150), table.slice(150, 50));
+    let overrides = json!({"width": 16, "batch": 64, "held_out_looks": 5, "feed_forward": 8});
+    let plan = planned(&train, 20, &overrides);
+    let straight = {
+        let mut run = trainer(&train, &holdout, &plan, 1, 1, None).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        run.finish().expect("finishes")
+    };
+    let mut snapshot: Option<Vec<u8>> = None;
+    // The second phase begins at step 8.
+    for segment in [3, 5, 1, 10] {
+        let threads = 1 + u32::from(segment == 5);
+        let resume = snapshot.as_deref();
+        let mut run = trainer(&train, &holdout, &plan, 1, threads, resume).expect("goes on");
+        run.segment(Steps(segment), &Unwatched).expect("trains");
+        snapshot = Some(run.snapshot().expect("saves"));
+    }
+    let mut run = trainer(&train, &holdout, &plan, 1, 2, snapshot.as_deref()).expect("goes on");
+    run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+    assert!(run.finish().expect("finishes") == straight, "other bytes");
+    let opened = generator(&straight).expect("opens");
+    let text = |table: &Table| format!("{:?}", table.columns()[1].cells);
+    let chunk = |no| opened.chunk(3, ChunkNo(no), 50).expect("samples");
+    assert_eq!(text(&chunk(1)), text(&chunk(1)));
+    assert_ne!(text(&chunk(0)), text(&chunk(1)));
+    assert_eq!(curves(&straight).expect("reads").len(), 2);
+}
+
+#[test]
+fn groups_keep_their_values() {
+    let table = pair(1_000);
+    let overrides = json!({"width": 64, "batch": 250, "learning_rate": 3e-3, "encoder_share": 0.5});
+    let plan = planned(&table, 600, &overrides);
+    let mut run = trainer(&table, &table, &plan, 1, 2, None).expect("begins");
+    run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+    let model = run.finish().expect("finishes");
+    let copy = generator(&model).expect("opens").chunk(3, ChunkNo(0), 2_000).expect("samples");
+    let (Cells::Level { codes, .. }, Cells::Number(values)) =
+        (&copy.columns()[0].cells, &copy.columns()[1].cells)
+    else {
+        panic!("a category and a number")
+    };
+    let missing = values.null_count() as f64 / 2_000.0;
+    assert!((missing - 0.05).abs() < 0.03, "{missing} of the numbers are missing");
+    for code in [0, 1] {
+        let rows = (0..2_000).filter(|row| codes.value(*row) == code && values.is_valid(*row));
+        let rows: Vec<f64> = rows.map(|row| values.value(row)).collect();
+        let mean = rows.iter().sum::<f64>() / rows.len() as f64;
+        assert!((mean - 6.0 * f64::from(code)).abs() < 1.2, "group {code}: mean {mean}");
+    }
+}
+
+#[test]
+fn wrong_constants_are_refused() {
+    let table = pair(20);
+    let overrides = json!({"tokens": 4});
+    let overrides = overrides.as_object().expect("a record");
+    let length = TrainingLength::Steps(10);
+    let error = plan(&table, &table, length, overrides, 1, 1, &Unwatched).expect_err("refused");
+    assert_eq!(error.code(), Some(Code::UnknownConstant));
+    assert!(error.to_string().contains("did you mean `token`?"), "{error}");
+}
