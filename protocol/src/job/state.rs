@@ -43,8 +43,9 @@ impl JobState {
             ),
             (Self::Running { stage: Publish }, Self::Ended(O::Published { .. })) => true,
             (Self::Running { stage: Publish }, Self::Ended(O::Withheld { .. })) => true,
-            (Self::Running { .. }, Self::Ended(O::Failed(_))) => true,
-            (Self::Accepted | Self::Running { .. }, Self::Ended(O::Cancelled)) => true,
+            (Self::Accepted | Self::Running { .. }, Self::Ended(O::Failed(_) | O::Cancelled)) => {
+                true
+            }
             _ => false,
         }
     }
@@ -109,7 +110,7 @@ mod tests {
         //          accepted, ingest, profile, train, sample, evaluate, publish,
         //          published, withheld, failed, cancelled
         insta::assert_snapshot!(table, @r"
-        accepted  .x.x......x
+        accepted  .x.x.....xx
         ingest    ..x......xx
         profile   ...x.....xx
         train     ....x.x..xx

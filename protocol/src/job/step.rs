@@ -40,8 +40,8 @@ pub struct Job {
 /// How the supervisor holds the job.
 #[derive(Debug, Clone, PartialEq)]
 enum Hold {
-    /// Not claimed yet: nothing may be written or begun.
-    Unclaimed,
+    /// The lease is held, but what was done before is not taken up yet.
+    New,
     /// Claimed, and nothing runs: a back-off is under way.
     Waiting,
     /// This was begun and has not ended.
@@ -63,7 +63,7 @@ impl Job {
     /// Takes a row read from the store. Orders that come before [`JobEvent::Claimed`] are
     /// remembered.
     pub fn new(row: JobRow) -> Self {
-        Self { row, sealed: BTreeMap::new(), hold: Hold::Unclaimed, leaving: None }
+        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None }
     }
 
     /// The row as of the last step.
@@ -85,13 +85,15 @@ impl Job {
             (_, JobEvent::SaveFailed(failure)) => self.save_failed(failure),
             (_, JobEvent::Overtaken) => self.overtaken(),
             (Hold::Left, _) => Vec::new(),
-            (_, JobEvent::CancelAsked) => self.leave(now, Leaving::Cancelled),
-            (_, JobEvent::DrainAsked) => self.leave(now, Leaving::Drained),
-            (Hold::Unclaimed, JobEvent::Claimed { epoch, sealed }) => {
+            (Hold::New, JobEvent::Claimed { epoch, sealed }) => {
                 self.row.log(now, format!("claimed in epoch {epoch}"));
                 self.claimed(now, sealed)
             }
-            (Hold::Unclaimed, _) | (_, JobEvent::Claimed { .. }) => Vec::new(),
+            (Hold::New, _) if self.row.state.is_final() => Vec::new(),
+            (_, JobEvent::CancelAsked) => self.leave(now, Leaving::Cancelled),
+            (_, JobEvent::DrainAsked) => self.leave(now, Leaving::Drained),
+            (Hold::New, JobEvent::StageFailed(failure)) => self.end(now, Outcome::Failed(failure)),
+            (Hold::New, _) | (_, JobEvent::Claimed { .. }) => Vec::new(),
             (Hold::Waiting, JobEvent::RetryDue) => self.go_on(now),
             (Hold::Working(_), JobEvent::WorkStopped) => self.work_ended(now),
             (Hold::Working(_), JobEvent::StageFailed(failure)) => self.failed(now, failure),
@@ -125,10 +127,7 @@ impl Job {
             return vec![JobAction::Sweep, JobAction::Release, JobAction::Leave];
         }
         sealed.into_iter().for_each(|chunk| self.take_chunk(chunk));
-        match self.leaving {
-            Some(_) => self.work_ended(now),
-            None => self.go_on(now),
-        }
+        self.go_on(now)
     }
 
     /// Puts a stage's result into the row and goes on.
@@ -308,8 +307,8 @@ impl Job {
         }
         match self.hold {
             Hold::Working(_) => vec![JobAction::StopWork],
-            Hold::Waiting => self.work_ended(now),
-            Hold::Unclaimed | Hold::Left | Hold::Gone => Vec::new(),
+            Hold::New | Hold::Waiting => self.work_ended(now),
+            Hold::Left | Hold::Gone => Vec::new(),
         }
     }
 

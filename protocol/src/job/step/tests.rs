@@ -628,29 +628,42 @@ fn a_table_that_was_delivered_before_the_cancel_was_heard_is_published() {
 }
 
 #[test]
-fn orders_before_the_claim_are_remembered() {
+fn what_comes_before_the_work_is_taken_up_ends_it() {
     let cancelled = "
         cancel
         claimed
     ";
     let drained = "
-        drain
         ingested 100
+        retry
+        drain
+        claimed
+    ";
+    let condemned = "
+        failed ingest later
         claimed
     ";
     insta::assert_snapshot!(play(samples::train(), cancelled), @r"
     cancel
-        -
-    claimed
         save cancelled, sweep, tell cancelled, release, leave
+    claimed
+        -
     ");
     insta::assert_snapshot!(play(samples::train(), drained), @r"
-    drain
-        -
     ingested 100
         -
-    claimed
+    retry
+        -
+    drain
         save accepted, tell interrupted, release, leave
+    claimed
+        -
+    ");
+    insta::assert_snapshot!(play(samples::train(), condemned), @r"
+    failed ingest later
+        save failed, sweep, tell failed DEV-0001 in ingest, release, leave
+    claimed
+        -
     ");
 }
 
