@@ -1,4 +1,4 @@
-//! Stores in memory and a temporary folder, fenced by epoch; each call passes a point of the script.
+//! Stores in memory and a temporary folder, fenced by epoch; each call passes a scripted point.
 
 use std::{
     collections::BTreeMap,
