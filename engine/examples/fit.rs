@@ -42,15 +42,17 @@ fn main() -> Fallible<()> {
     let (train, holdout) = (&tables[0], &tables[1]);
     let begun = Instant::now();
     let plan = if published.is_empty() { tabgraph::plan } else { original::plan };
-    let plan =
-        plan(train, holdout, parse(length)?, &overrides, SEED, THREADS, &Unwatched)?;
+    let plan = plan(train, holdout, parse(length)?, &overrides, SEED, THREADS, &Unwatched)?;
     eprintln!("{}", plan.because);
     let trainer = if published.is_empty() { tabgraph::trainer } else { original::trainer };
     let mut trainer = trainer(train, holdout, &plan, SEED, THREADS, None)?;
     while !trainer.is_done() {
         let facts = trainer.segment(Steps(plan.steps.get().div_ceil(10)), &Unwatched)?;
         let seconds = begun.elapsed().as_secs_f64();
-        eprintln!("{seconds:.1} s: step {} epoch {:.1} loss {:.4}", facts.at, facts.epoch, facts.loss);
+        eprintln!(
+            "{seconds:.1} s: step {} epoch {:.1} loss {:.4}",
+            facts.at, facts.epoch, facts.loss
+        );
     }
     let steps = trainer.at();
     let trained = begun.elapsed().as_secs_f64();

@@ -47,7 +47,8 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (48842, "48,842")] {
             assert_eq!(count(number), text);
         }
-        for (seconds, text) in [(0.43, "0.4 s"), (12.9, "12 s"), (185.0, "3:05"), (3723.0, "1:02:03")]
+        for (seconds, text) in
+            [(0.43, "0.4 s"), (12.9, "12 s"), (185.0, "3:05"), (3723.0, "1:02:03")]
         {
             assert_eq!(span(Duration::from_secs_f64(seconds)), text);
         }

@@ -11,9 +11,8 @@ use tgs_protocol::code::Code;
 /// Nothing is lost either way: an ended process is resumed from its last checkpoint.
 pub async fn asked_to_stop() -> Result<(), Failure> {
     let listen = |kind| {
-        signal(kind).map_err(|error| {
-            Failure::new(Code::Internal, format!("listen for signals: {error}"))
-        })
+        signal(kind)
+            .map_err(|error| Failure::new(Code::Internal, format!("listen for signals: {error}")))
     };
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;

@@ -220,8 +220,7 @@ impl<L: Learner> Run<L> {
     ) -> Result<Vec<(f64, Option<Tensor>)>, EngineError> {
         let step = self.state.step;
         let learner = self.read();
-        let count =
-            if training { learner.shards(step) } else { learner.held_out_shards(step) };
+        let count = if training { learner.shards(step) } else { learner.held_out_shards(step) };
         drop(learner);
         let jobs = (0..count).map(|shard| {
             let (learner, active) = (Arc::clone(&self.learner), active.clone());

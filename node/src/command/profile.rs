@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
 use tgs_engine::port;
-use tgs_protocol::{profile::{ColumnProfile, Profile}, progress::Unwatched};
+use tgs_protocol::{
+    profile::{ColumnProfile, Profile},
+    progress::Unwatched,
+};
 
 use super::learning;
 use crate::{
@@ -29,8 +32,11 @@ pub fn run(asked: &ProfileArguments, voice: Voice) -> Result<ExitCode, Failure> 
 
 fn in_words(profile: &Profile) {
     let rows = figures::count(profile.rows);
-    println!("{rows} rows, {} columns, {} duplicate rows", profile.columns.len(),
-        figures::count(profile.duplicate_rows));
+    println!(
+        "{rows} rows, {} columns, {} duplicate rows",
+        profile.columns.len(),
+        figures::count(profile.duplicate_rows)
+    );
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY);
     table.set_header(["column", "kind", "missing", "distinct", "values", "why, and what to know"]);

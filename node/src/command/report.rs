@@ -33,8 +33,11 @@ pub fn run(asked: &ReportArguments, voice: Voice) -> Result<ExitCode, Failure> {
     let facts = port::report_files(&compared, &into, &Unwatched)?;
     let page = into.join("report.html");
     match voice {
-        Voice::Json => println!("{}", json!({"verdict": facts.verdict, "reasons": facts.reasons,
-            "report": page, "json": into.join("report.json")})),
+        Voice::Json => println!(
+            "{}",
+            json!({"verdict": facts.verdict, "reasons": facts.reasons,
+            "report": page, "json": into.join("report.json")})
+        ),
         Voice::Words | Voice::Quiet => {
             println!("verdict  {}", result::words_of(facts.verdict));
             facts.reasons.iter().for_each(|reason| println!("         {reason}"));
