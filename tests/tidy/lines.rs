@@ -45,7 +45,7 @@ pub fn line_is_short(tree: &Tree) -> Vec<Finding> {
 pub fn file_says_why(tree: &Tree) -> Vec<Finding> {
     let silent = tree.rust().filter(|file| {
         let first = file.text.lines().next().and_then(|line| line.strip_prefix("//! "));
-        !first.is_some_and(|words| words.trim().len() > 3)
+        first.is_none_or(|words| words.trim().len() <= 3)
     });
     silent.map(|file| file.finding(1, "does not open with `//! …`")).collect()
 }
@@ -151,6 +151,7 @@ fn has_word(line: &str, word: &str) -> bool {
     let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
     line.match_indices(word).any(|(at, _)| {
         let after = &line[at + word.len()..];
-        !line[..at].ends_with(is_part) && !(word.ends_with(is_part) && after.starts_with(is_part))
+        let is_longer = word.ends_with(is_part) && after.starts_with(is_part);
+        !(is_longer || line[..at].ends_with(is_part))
     })
 }
