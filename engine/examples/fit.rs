@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, error::Error, sync::Arc, thread, time::Instant}
 use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
 use serde_json::{Map, Value};
 use tgs_engine::{
+    model::Generator,
     original, tabgraph,
     table::{Cells, Column, Table},
 };
@@ -42,15 +43,17 @@ fn main() -> Fallible<()> {
     let (train, holdout) = (&tables[0], &tables[1]);
     let begun = Instant::now();
     let plan = if published.is_empty() { tabgraph::plan } else { original::plan };
-    let plan =
-        plan(train, holdout, parse(length)?, &overrides, SEED, THREADS, &Unwatched)?;
+    let plan = plan(train, holdout, parse(length)?, &overrides, SEED, THREADS, &Unwatched)?;
     eprintln!("{}", plan.because);
     let trainer = if published.is_empty() { tabgraph::trainer } else { original::trainer };
     let mut trainer = trainer(train, holdout, &plan, SEED, THREADS, None)?;
     while !trainer.is_done() {
         let facts = trainer.segment(Steps(plan.steps.get().div_ceil(10)), &Unwatched)?;
         let seconds = begun.elapsed().as_secs_f64();
-        eprintln!("{seconds:.1} s: step {} epoch {:.1} loss {:.4}", facts.at, facts.epoch, facts.loss);
+        eprintln!(
+            "{seconds:.1} s: step {} epoch {:.1} loss {:.4}",
+            facts.at, facts.epoch, facts.loss
+        );
     }
     let steps = trainer.at();
     let trained = begun.elapsed().as_secs_f64();
@@ -62,13 +65,27 @@ fn main() -> Fallible<()> {
         eprintln!("{}: {}", curve.name, tail.join(" "));
     }
     let opened = if published.is_empty() { tabgraph::generator } else { original::generator };
-    let generator = opened(&model)?;
-    let chunks: Vec<_> = chunk::partition(Rows(train.rows() as u64)).collect();
     let begun = Instant::now();
-    let mut made: Vec<Fallible<Vec<(chunk::ChunkNo, Table)>>> = Vec::new();
-    thread::scope(|scope| {
+    let parts = sample(&*opened(&model)?, train.rows() as u64)?;
+    let computed = (parts.len() as u64 * tgs_protocol::limits::CHUNK_ROWS) as f64;
+    eprintln!(
+        "trained {trained:.1} s ({:.2} steps/s), calibrated {:.1} s, {:.0} rows/s, {} bytes",
+        steps.get() as f64 / trained,
+        finished - trained,
+        computed / begun.elapsed().as_secs_f64(),
+        model.len()
+    );
+    write(out, &parts)
+}
+
+type Chunks = Vec<(chunk::ChunkNo, Table)>;
+
+/// All chunks, each thread every other one.
+fn sample(generator: &dyn Generator, rows: u64) -> Fallible<Chunks> {
+    let chunks: Vec<_> = chunk::partition(Rows(rows)).collect();
+    let made: Vec<Fallible<Chunks>> = thread::scope(|scope| {
         let part = |first: usize| {
-            let (chunks, generator) = (&chunks, &generator);
+            let chunks = &chunks;
             scope.spawn(move || {
                 let mine = chunks.iter().skip(first).step_by(THREADS as usize);
                 let rows = |rows: &Rows| usize::try_from(rows.get()).unwrap_or(0);
@@ -76,20 +93,11 @@ fn main() -> Fallible<()> {
             })
         };
         let threads: Vec<_> = (0..THREADS as usize).map(part).collect();
-        made.extend(threads.into_iter().map(|t| t.join().expect("no panic in sampling")));
+        threads.into_iter().map(|t| t.join().expect("no panic in sampling")).collect()
     });
-    let mut parts: Vec<_> = made.into_iter().collect::<Fallible<Vec<_>>>()?.concat();
+    let mut parts = made.into_iter().collect::<Fallible<Vec<_>>>()?.concat();
     parts.sort_by_key(|(no, _)| *no);
-    let seconds = begun.elapsed().as_secs_f64();
-    let computed = (chunks.len() as u64 * tgs_protocol::limits::CHUNK_ROWS) as f64;
-    eprintln!(
-        "trained {trained:.1} s ({:.2} steps/s), calibrated {:.1} s, {:.0} rows/s, {} bytes",
-        steps.get() as f64 / trained,
-        finished - trained,
-        computed / seconds,
-        model.len()
-    );
-    write(out, &parts)
+    Ok(parts)
 }
 
 fn parse(text: &str) -> Fallible<TrainingLength> {

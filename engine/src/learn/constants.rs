@@ -58,7 +58,8 @@ pub(crate) fn read<C: DeserializeOwned>(config: Value) -> Result<C, EngineError>
 fn fitting(known: &Value, given: &Value) -> Value {
     match (known.is_f64(), known.is_u64(), given.as_f64()) {
         (true, _, Some(number)) => Value::from(number),
-        (_, true, Some(number)) if number >= 0.0 && number.fract() == 0.0 && number < 1e15 => {
+        (_, true, Some(number)) if number >= 0.0 && number.fract() == 0.0 && number < 1e15 =>
+        {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole")]
             Value::from(number as u64)
         }
@@ -88,8 +89,9 @@ fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> EngineErro
     known.sort_by_key(|name| (edits(key, name), (*name).clone()));
     let nearest = known.first().map_or("", |name| name.as_str());
     let all = known.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-    let message =
-        format!("set constant `{key}`: there is none of this name; did you mean `{nearest}`? ({all})");
+    let message = format!(
+        "set constant `{key}`: there is none of this name; did you mean `{nearest}`? ({all})"
+    );
     EngineError::new(Code::UnknownConstant, message)
 }
 

@@ -49,12 +49,8 @@ pub(crate) fn write<H: Serialize>(
     tensors: Vec<(String, Blob)>,
 ) -> Result<Vec<u8>, EngineError> {
     let fault = |error: String| EngineError::new(Code::Internal, format!("write {kind}: {error}"));
-    let sealed = Sealed {
-        digest: HOLE.to_owned(),
-        version: FORMAT_VERSION,
-        kind: kind.to_owned(),
-        header,
-    };
+    let sealed =
+        Sealed { digest: HOLE.to_owned(), version: FORMAT_VERSION, kind: kind.to_owned(), header };
     let text = serde_json::to_string(&sealed).map_err(|error| fault(error.to_string()))?;
     let metadata = Some([(KEY.to_owned(), text)].into());
     let mut bytes = safetensors::serialize(tensors, metadata).map_err(|e| fault(e.to_string()))?;

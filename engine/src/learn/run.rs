@@ -220,8 +220,7 @@ impl<L: Learner> Run<L> {
     ) -> Result<Vec<(f64, Option<Tensor>)>, EngineError> {
         let step = self.state.step;
         let learner = self.read();
-        let count =
-            if training { learner.shards(step) } else { learner.held_out_shards(step) };
+        let count = if training { learner.shards(step) } else { learner.held_out_shards(step) };
         drop(learner);
         let jobs = (0..count).map(|shard| {
             let (learner, active) = (Arc::clone(&self.learner), active.clone());
@@ -376,7 +375,11 @@ impl<L: Learner> Trainer for Run<L> {
             let count = numbers.len();
             Ok((name.to_owned(), Blob::Single(numbers, vec![count])))
         };
-        container::write(SNAPSHOT, &header, tensors.map(blob).into_iter().collect::<Result<_, EngineError>>()?)
+        container::write(
+            SNAPSHOT,
+            &header,
+            tensors.map(blob).into_iter().collect::<Result<_, EngineError>>()?,
+        )
     }
 
     fn finish(&mut self) -> Result<Vec<u8>, EngineError> {

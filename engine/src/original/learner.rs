@@ -103,7 +103,13 @@ impl OriginalLearner {
     }
 
     /// Error of rebuilding rows from noised tokens, and β times the divergence.
-    fn encoder_loss(&self, leaves: &Leaves, picked: &[usize], step: u64, index: u64) -> Torch<Tensor> {
+    fn encoder_loss(
+        &self,
+        leaves: &Leaves,
+        picked: &[usize],
+        step: u64,
+        index: u64,
+    ) -> Torch<Tensor> {
         let mut ranks = Stream::new(self.seed, Purpose::Dequantise, index);
         let cells = self.cells(&self.train, picked, || ranks.uniform())?;
         let (mean, spread) =
@@ -123,7 +129,8 @@ impl OriginalLearner {
             let surprise = logits.f_cross_entropy_loss(levels, none, kind, -100, 0.0)?;
             terms.push(surprise.f_mul_scalar(1.0 / heads)?);
         }
-        let divergence = spread.f_add_scalar(1.0)?.f_sub(&mean.f_square()?)?.f_sub(&spread.f_exp()?)?;
+        let divergence =
+            spread.f_add_scalar(1.0)?.f_sub(&mean.f_square()?)?.f_sub(&spread.f_exp()?)?;
         let along = step as f64 / self.encoder_steps.max(1) as f64;
         let fall = libm::log(self.config.beta_last / self.config.beta_first);
         let beta = self.config.beta_first * libm::exp(fall * along);

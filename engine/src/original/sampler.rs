@@ -92,12 +92,12 @@ impl OriginalSampler {
         }
         let flat = Tensor::f_from_slice(&self.weights)?;
         let (cut, end) = (self.nets.denoiser_from, self.weights.len());
-        let encoder = self.nets.layout.split(
-            &flat.f_narrow(0, 0, cut as i64)?,
-            &self.nets.encoder_part(),
-        )?;
-        let denoiser =
-            self.nets.layout.split(&flat.f_narrow(0, cut as i64, (end - cut) as i64)?, &(cut..end))?;
+        let encoder =
+            self.nets.layout.split(&flat.f_narrow(0, 0, cut as i64)?, &self.nets.encoder_part())?;
+        let denoiser = self
+            .nets
+            .layout
+            .split(&flat.f_narrow(0, cut as i64, (end - cut) as i64)?, &(cut..end))?;
         let solver = Solver::new(self, &denoiser)?;
         let centre = Tensor::f_from_slice(&self.centre)?;
         let columns = (self.nets.numbers + self.nets.heads.len()) as i64;
@@ -134,8 +134,7 @@ impl Generator for OriginalSampler {
         let all = CHUNK_ROWS as usize;
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
-        let (numbers, logits) =
-            self.answer(all, &mut latents).map_err(failed("sample a chunk"))?;
+        let (numbers, logits) = self.answer(all, &mut latents).map_err(failed("sample a chunk"))?;
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
         let heads = logits.into_iter().zip(&self.tokenizer.heads);
         let levels: Vec<Vec<u32>> =

@@ -22,9 +22,9 @@ use crate::{
 fn pair(rows: usize) -> Table {
     let mut draw = Stream::new(1, Purpose::Test, 0);
     let codes: Vec<u32> = (0..rows).map(|_| draw.below(2) as u32).collect();
-    let values = codes.iter().map(|code| {
-        (draw.below(20) > 0).then(|| f64::from(*code) * 6.0 + draw.normal())
-    });
+    let values = codes
+        .iter()
+        .map(|code| (draw.below(20) > 0).then(|| f64::from(*code) * 6.0 + draw.normal()));
     let values: Float64Array = values.collect();
     let spec = |name: &str, kind, format| {
         let (name, reason) = (name.to_owned(), "made for a test".to_owned());

@@ -143,9 +143,8 @@ impl Nets {
     ) -> Torch<(Option<Tensor>, Vec<Tensor>)> {
         let h = self.decoder.forward(leaves, tokens)?;
         let numbers = self.numbers as i64;
-        let read = |at: usize| {
-            self.read_levels[at].forward(leaves, &h.f_select(1, numbers + at as i64)?)
-        };
+        let read =
+            |at: usize| self.read_levels[at].forward(leaves, &h.f_select(1, numbers + at as i64)?);
         let logits = (0..self.heads.len()).map(read).collect::<Torch<_>>()?;
         if numbers == 0 {
             return Ok((None, logits));
@@ -193,9 +192,8 @@ impl Transformer {
                 [gain, layout.add(format!("{name}.{which}.shift"), &[d], Begin::Zeros)]
             };
             let (before, between) = ((at > 0).then(|| norm("before")), norm("between"));
-            let mut linear = |part: &str, from, to| {
-                Linear::new(layout, &format!("{name}.{part}"), from, to)
-            };
+            let mut linear =
+                |part: &str, from, to| Linear::new(layout, &format!("{name}.{part}"), from, to);
             Layer {
                 before,
                 between,

@@ -151,11 +151,15 @@ fn level_tensors(
     }
     let mut places = Vec::with_capacity(picked.len() * heads);
     let mut levels: Vec<Vec<i64>> = vec![Vec::with_capacity(picked.len()); heads];
-    let begins: Vec<i64> = tokenizer.heads.iter().scan(0, |sum, head| {
-        let begins = *sum;
-        *sum += head.meanings.len() as i64;
-        Some(begins)
-    }).collect();
+    let begins: Vec<i64> = tokenizer
+        .heads
+        .iter()
+        .scan(0, |sum, head| {
+            let begins = *sum;
+            *sum += head.meanings.len() as i64;
+            Some(begins)
+        })
+        .collect();
     for row in picked {
         for (head, level) in data.levels[row * heads..(row + 1) * heads].iter().enumerate() {
             levels[head].push(i64::from(*level));

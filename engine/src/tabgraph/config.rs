@@ -150,7 +150,7 @@ impl Default for TabgraphConfig {
             held_out_looks: 40,
             held_out_rows: 4_096,
             patience: 10,
-            epochs_max: 400,
+            epochs_max: 250,
             default_steps: 10_000,
             evaluations: 10,
             sigma_max: 20.0,

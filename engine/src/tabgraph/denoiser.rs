@@ -58,8 +58,8 @@ impl Denoiser {
         let heads: Vec<usize> = shares.iter().map(Vec::len).collect();
         let levels: usize = heads.iter().sum();
         let tokens = numbers + heads.len() * config.embedding;
-        let inputs = tokens * if config.self_conditioning { 2 } else { 1 }
-            + 2 * numbers * config.octaves;
+        let inputs =
+            tokens * if config.self_conditioning { 2 } else { 1 } + 2 * numbers * config.octaves;
         let width = config.width;
         let vectors = layout.add("embedding", &[levels, config.embedding], Begin::Normal);
         let input = Linear::new(&mut layout, "input", inputs, width);
@@ -107,9 +107,8 @@ impl Denoiser {
 
     /// What noise level adds to the trunk; ln σ is `rows × 1`, or `1 × 1` for all rows at once.
     pub(super) fn time(&self, leaves: &Leaves, log_sigma: &Tensor) -> Torch<Tensor> {
-        let wave = |at: usize| {
-            libm::exp(at as f64 / (TIME_WAVES - 1) as f64 * libm::log(1000.0)) / 4.0
-        };
+        let wave =
+            |at: usize| libm::exp(at as f64 / (TIME_WAVES - 1) as f64 * libm::log(1000.0)) / 4.0;
         #[expect(clippy::cast_possible_truncation, reason = "single precision is used")]
         let waves: Vec<f32> = (0..TIME_WAVES).map(|at| wave(at) as f32).collect();
         let angles = log_sigma.f_mul(&Tensor::f_from_slice(&waves)?.f_view([1, -1])?)?;

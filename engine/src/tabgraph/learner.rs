@@ -130,11 +130,8 @@ impl TabgraphLearner {
             }
             _ => None,
         };
-        let mut noisy = Noisy {
-            numbers: batch.numbers.as_ref(),
-            categories: categories.as_ref(),
-            last: None,
-        };
+        let mut noisy =
+            Noisy { numbers: batch.numbers.as_ref(), categories: categories.as_ref(), last: None };
         let time = self.denoiser.time(leaves, &batch.log_sigma)?;
         let last = if sees_itself {
             let _guard = tch::no_grad_guard();

@@ -54,7 +54,11 @@ pub(super) fn plan(
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
             let steps = (speed * seconds as f64 * BUDGET_SHARE) as u64;
             let how = format!("{seconds} s at {speed:.1} steps/s");
-            if steps > cap { (cap, format!("{how} would be more; {}", capped(&config))) } else { (steps, how) }
+            if steps > cap {
+                (cap, format!("{how} would be more; {}", capped(&config)))
+            } else {
+                (steps, how)
+            }
         }
     };
     if steps == 0 && !matches!(length, TrainingLength::BudgetSeconds(_)) {

@@ -138,9 +138,7 @@ impl<'a> Solver<'a> {
     fn new(model: &'a TabgraphSampler) -> Torch<Self> {
         let leaves = model.leaves()?;
         let sigmas = noise_levels(&model.config);
-        let time = |sigma: &f64| {
-            model.denoiser.time(&leaves, &single(libm::log(*sigma))?)
-        };
+        let time = |sigma: &f64| model.denoiser.time(&leaves, &single(libm::log(*sigma))?);
         let times = sigmas.iter().map(time).collect::<Torch<_>>()?;
         Ok(Self { table: model.denoiser.table(&leaves)?, model, sigmas, times, leaves })
     }

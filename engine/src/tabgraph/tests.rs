@@ -58,11 +58,12 @@ fn mixed(rows: usize) -> Table {
     });
     let spiked: Vec<_> = spiked.collect();
     let mut draw = stream(2);
-    let gappy: Vec<_> =
-        group.iter().map(|code| (draw.below(8) > 0).then_some(*code)).collect();
+    let gappy: Vec<_> = group.iter().map(|code| (draw.below(8) > 0).then_some(*code)).collect();
     let mut draw = stream(3);
-    let skewed: Vec<_> =
-        group.iter().map(|code| Some((libm::exp(draw.normal()) * 100.0).round() + f64::from(*code))).collect();
+    let skewed: Vec<_> = group
+        .iter()
+        .map(|code| Some((libm::exp(draw.normal()) * 100.0).round() + f64::from(*code)))
+        .collect();
     let ids: Vec<String> = (0..rows).map(|row| format!("P-{row:05}")).collect();
     Table::new(vec![
         numbers("spiked", 1, spiked.into_iter()),
@@ -251,7 +252,10 @@ fn odd_tables_work() {
     let only_numbers = {
         let mut draw = stream();
         let cells: Vec<_> = (0..90).map(|_| Some(draw.normal())).collect();
-        Table::new(vec![numbers("a", 15, cells.iter().copied()), numbers("b", 15, cells.into_iter())])
+        Table::new(vec![
+            numbers("a", 15, cells.iter().copied()),
+            numbers("b", 15, cells.into_iter()),
+        ])
     };
     let many_levels = {
         let names: Vec<String> = (0..700).map(|level| format!("l{level:04}")).collect();
@@ -302,7 +306,8 @@ fn what_depends_on_each_other_is_learned_together() {
     let copy = generator(&model).expect("opens").chunk(5, ChunkNo(0), 2_000).expect("samples");
     for code in [0.0, 1.0, 2.0] {
         let rows = || (0..2_000).filter(|row| number(&copy, 0, *row) == Some(code));
-        let mean = rows().filter_map(|row| number(&copy, 1, row)).sum::<f64>() / rows().count() as f64;
+        let mean =
+            rows().filter_map(|row| number(&copy, 1, row)).sum::<f64>() / rows().count() as f64;
         assert!((mean - 4.0 * code).abs() < 0.8, "group {code}: mean {mean}");
     }
     let curves = curves(&model).expect("reads");

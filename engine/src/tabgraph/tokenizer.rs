@@ -73,11 +73,8 @@ impl Tokenizer {
     pub(crate) fn encode(&self, table: &Table) -> Encoded {
         let rows = table.rows();
         let (tokens, heads) = (self.scales.len(), self.heads.len());
-        let mut out = Encoded {
-            rows,
-            groups: vec![NO_GROUP; rows * tokens],
-            levels: vec![0; rows * heads],
-        };
+        let mut out =
+            Encoded { rows, groups: vec![NO_GROUP; rows * tokens], levels: vec![0; rows * heads] };
         for (column, code) in table.columns().iter().zip(&self.codes) {
             let (token, head) = match code {
                 ColumnCode::Number { token, head } => (Some(*token), *head),

@@ -10,11 +10,7 @@ const LEVELS_CALIBRATED_MAX: usize = 512;
 const ROUNDS: usize = 12;
 
 /// One level per row. `logits`: rows × levels of one head; `shares`: of its levels, in training.
-pub(crate) fn calibrated(
-    logits: Vec<f32>,
-    shares: &[f64],
-    draws: &mut Stream,
-) -> Vec<u32> {
+pub(crate) fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -> Vec<u32> {
     let levels = shares.len();
     let mut odds = exponentials(logits, levels);
     let mut weights = vec![1.0_f32; levels];

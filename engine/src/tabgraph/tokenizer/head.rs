@@ -41,7 +41,9 @@ impl Head {
     /// Level of each cell.
     pub(crate) fn encode(&self, cells: &Cells) -> Vec<u32> {
         let most = self.level(|meaning| matches!(meaning, Meaning::ByRank)).unwrap_or_else(|| {
-            (0..self.rows.len()).max_by_key(|level| (self.rows[*level], usize::MAX - level)).unwrap_or(0)
+            (0..self.rows.len())
+                .max_by_key(|level| (self.rows[*level], usize::MAX - level))
+                .unwrap_or(0)
         });
         let missing = self.level(|meaning| *meaning == Meaning::Missing).unwrap_or(most);
         let tail = self.level(|meaning| *meaning == Meaning::Tail).unwrap_or(most);
