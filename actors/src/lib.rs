@@ -1,1 +1,46 @@
-//! Placeholder.
+//! Supervised shells (ractor) that perform what the rules in `tgs-protocol` decide.
+//!
+//! ```text
+//! JobDesk ─▶ NodeSupervisor
+//!             ├─ JobSupervisor      one per job leased here: shell of protocol/src/job/step.rs
+//!             ├─ GpuWorker          one device: mailbox + an OS thread for blocking engine work
+//!             ├─ ChunkSampler       pool: samples and seals chunks, an OS thread each
+//!             ├─ CheckpointWriter   makes snapshots durable while training goes on
+//!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
+//!             └─ Notifier           news for whoever watches a job
+//! ```
+//!
+//! | to find | open |
+//! |---|---|
+//! | how a node is started and stopped | [`node`] |
+//! | what a node needs from outside | [`ports`] |
+//! | how actions become deeds | `perform` |
+//! | how work hears *stop* and tells progress | `work_watch` |
+//! | who restarts whom, and when that ends | `node_supervisor`, `restart_window` |
+//!
+//! **Absent on purpose:** decisions about jobs. A message only makes something happen sooner; what
+//! happens is decided by `Job::step` and by conditional writes in the store.
+
+pub mod node;
+pub mod ports;
+
+mod checkpoint_writer;
+mod chunk_sampler;
+mod desk;
+mod failure;
+mod gpu_worker;
+mod job_supervisor;
+mod lease_keeper;
+mod node_supervisor;
+mod notifier;
+mod perform;
+mod restart_window;
+mod store_call;
+#[cfg(test)]
+mod tests;
+mod work_watch;
+
+pub use self::{
+    node::{Node, NodeConfig, StartError, start},
+    ports::Ports,
+};

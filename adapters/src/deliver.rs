@@ -13,14 +13,14 @@ use tgs_protocol::{code::Code, digest::Digest, store::StoreError};
 
 use crate::{
     content,
-    disk::{Disk, Readers, rename_durably},
+    disk::{Disk, Readers, make_folders, rename_durably},
     fault,
 };
 
 /// Copies `from` to `to`, making missing folders above it; returns the digest of the bytes.
 ///
 /// # Errors
-/// [`Code::DiskFull`], [`Code::CannotWrite`] (also if `to` is no plain file), [`Code::StoreCorrupt`]
+/// [`Code::DiskFull`]; [`Code::CannotWrite`], also if `to` is no plain file; [`Code::StoreCorrupt`]
 /// if `from` cannot be read.
 pub fn deliver(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Digest, StoreError> {
     let to = resolve(to)?;
@@ -31,7 +31,8 @@ pub fn deliver(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Digest, StoreE
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    fs::create_dir_all(folder).map_err(|error| fault::on_file("make folder", folder, error))?;
+    make_folders(disk, folder, Readers::AsUsual)
+        .map_err(|error| fault::on_file("make folder", folder, error))?;
     let mut part_name = OsString::from(".");
     part_name.push(name);
     part_name.push(".tgs-part");

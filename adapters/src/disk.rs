@@ -4,6 +4,9 @@
 //! The commit protocol of every file: written under a temporary name, synced, renamed, the folder
 //! synced. Files and folders of the store are for their owner only: they hold private data.
 
+pub mod power_cut;
+pub mod stepped;
+
 use std::{
     fmt,
     fs::{self, File, OpenOptions},
@@ -17,7 +20,7 @@ const FILE_MODE: u32 = 0o600;
 /// Permissions of folders in the store.
 const FOLDER_MODE: u32 = 0o700;
 
-/// Who may read a new file.
+/// Who may read a new file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
     /// Its owner.
@@ -28,9 +31,13 @@ pub enum Readers {
 
 /// The acts that change a file system.
 pub trait Disk: fmt::Debug + Send + Sync {
-    /// Makes one folder for the owner only; it must not exist.
-    fn make_folder(&self, folder: &Path) -> io::Result<()> {
-        fs::DirBuilder::new().mode(FOLDER_MODE).create(folder)
+    /// Makes one folder; it must not exist.
+    fn make_folder(&self, folder: &Path, readers: Readers) -> io::Result<()> {
+        let mut builder = fs::DirBuilder::new();
+        if readers == Readers::Owner {
+            builder.mode(FOLDER_MODE);
+        }
+        builder.create(folder)
     }
     /// Makes an empty file, or empties the one of this name, and opens it.
     fn create(&self, file: &Path, readers: Readers) -> io::Result<File> {
@@ -86,15 +93,15 @@ pub struct RealDisk;
 impl Disk for RealDisk {}
 
 /// Makes a folder and all above it that are missing; they survive a power cut.
-pub fn make_folders(disk: &dyn Disk, folder: &Path) -> io::Result<()> {
+pub fn make_folders(disk: &dyn Disk, folder: &Path, readers: Readers) -> io::Result<()> {
     if folder.as_os_str().is_empty() || folder.is_dir() {
         return Ok(());
     }
     let above = folder.parent().filter(|above| !above.as_os_str().is_empty());
     if let Some(above) = above {
-        make_folders(disk, above)?;
+        make_folders(disk, above, readers)?;
     }
-    match disk.make_folder(folder) {
+    match disk.make_folder(folder, readers) {
         // Another thread was faster; both sync.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
         made => made?,

@@ -1,8 +1,8 @@
 //! All durable state of one machine in one data folder: redb for rows, files for bytes.
 //!
 //! Why it is made like this: `docs/decisions/0002-embedded-store.md`. What lies where:
-//! [`layout`]. A write that returned is synced; a write that did not return happened whole or not at
-//! all; one process at a time works in a folder.
+//! [`layout`]. A write that returned is synced; a write that did not return happened whole or not
+//! at all; one process at a time works in a folder.
 
 pub mod layout;
 
@@ -21,7 +21,7 @@ mod trouble;
 pub use self::schema::SCHEMA_VERSION;
 
 use std::{
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -36,7 +36,7 @@ use self::{
     lock::FolderLock,
 };
 use crate::{
-    disk::{Disk, RealDisk, make_folders, write_file},
+    disk::{Disk, Readers, RealDisk, make_folders, write_file},
     fault,
 };
 
@@ -57,7 +57,7 @@ struct Inner {
 }
 
 impl Embedded {
-    /// Opens a data folder, making it if it is not there, and puts right what a killed process left.
+    /// Opens a data folder, making it if it is not there; puts right what a killed process left.
     /// Blocks for as long as that takes: milliseconds, unless private leftovers are large.
     ///
     /// # Errors
@@ -71,11 +71,15 @@ impl Embedded {
     /// # Errors
     /// As [`Embedded::open`].
     pub fn open_on(home: &Path, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+        // A later change of the working folder must not move the data folder.
+        let home = &path::absolute(home).map_err(|error| fault::on_file("find", home, error))?;
         let layout = Layout::of(home);
-        make_folders(&*disk, home).map_err(|error| fault::on_file("make", home, error))?;
+        make_folders(&*disk, home, Readers::Owner)
+            .map_err(|error| fault::on_file("make", home, error))?;
         let lock = FolderLock::take(&layout)?;
         let jobs = layout.jobs();
-        make_folders(&*disk, &jobs).map_err(|error| fault::on_file("make", &jobs, error))?;
+        make_folders(&*disk, &jobs, Readers::Owner)
+            .map_err(|error| fault::on_file("make", &jobs, error))?;
         let ledger = Ledger::open(&layout.store(), disk.clone())?;
         let parts = AtomicU64::new(0);
         let opened = Self { inner: Arc::new(Inner { ledger, layout, disk, parts, _lock: lock }) };
@@ -101,7 +105,7 @@ impl Embedded {
     }
 
     fn make_folders(&self, folder: &Path) -> Result<(), StoreError> {
-        let made = make_folders(self.disk(), folder);
+        let made = make_folders(self.disk(), folder, Readers::Owner);
         made.map_err(|error| fault::on_file("make", folder, error))
     }
 

@@ -11,7 +11,7 @@ use tgs_protocol::{
     id::{Incarnation, JobId},
     job::JobRow,
     lease::{Lease, LeaseCell},
-    store::{StoreError, Written},
+    store::{ArtifactName, StoreError, Written},
     unit::Epoch,
 };
 
@@ -108,6 +108,21 @@ pub fn check_owns(lease: &Lease, row: &JobRow) -> Result<(), StoreError> {
     Err(StoreError::new(Code::Internal, message))
 }
 
+/// A row as JSON. Refuses one that would not be read back as it is (JSON knows no NaN): such a row
+/// would make every later look at the table fail.
+pub fn encode_row(row: &JobRow) -> Result<Vec<u8>, StoreError> {
+    let encoded = serde_json::to_vec(row).ok().filter(|bytes| {
+        serde_json::from_slice::<JobRow>(bytes).is_ok_and(|read_back| read_back == *row)
+    });
+    encoded.ok_or_else(|| {
+        let message = format!(
+            "write the row of job {}: it holds a number that is not finite; correct the request",
+            row.id
+        );
+        StoreError::new(Code::BadRequest, message)
+    })
+}
+
 /// Refuses bytes that are not what the caller says of them.
 pub fn check_chunk(lease: &Lease, chunk: &SealedChunk, bytes: &[u8]) -> Result<(), StoreError> {
     let digest = Digest::of(bytes);
@@ -147,6 +162,12 @@ pub fn check_same_chunk(
 /// There is no such chunk to open.
 pub fn no_such_chunk(job: &JobId, chunk: ChunkNo) -> StoreError {
     StoreError::new(Code::Internal, format!("open chunk {chunk} of job {job}: it is not sealed"))
+}
+
+/// There is nothing to seal.
+pub fn not_staged(job: &JobId, name: ArtifactName) -> StoreError {
+    let message = format!("seal {} of job {job}: it is not staged", name.as_str());
+    StoreError::new(Code::Internal, message)
 }
 
 /// The order in which checkpoints are listed.

@@ -2,27 +2,32 @@
 //!
 //! | port | memory | one data folder |
 //! |---|---|---|
-//! | `JobStore` | `memory` | [`embedded`]: `job.rs` |
-//! | `LeaseStore` | `memory` | [`embedded`]: `lease.rs` |
-//! | `ChunkStore` | `memory` | [`embedded`]: `chunk.rs` |
-//! | `CheckpointStore` | `memory` | [`embedded`]: `checkpoint.rs` |
-//! | `ArtifactStore` | `memory` | [`embedded`]: `artifact.rs`, `recover.rs` |
+//! | `JobStore` | [`memory`] | [`embedded`]: `job.rs` |
+//! | `LeaseStore` | [`memory`] | [`embedded`]: `lease.rs` |
+//! | `ChunkStore` | [`memory`] | [`embedded`]: `chunk.rs` |
+//! | `CheckpointStore` | [`memory`] | [`embedded`]: `checkpoint.rs` |
+//! | `ArtifactStore` | [`memory`] | [`embedded`]: `artifact.rs`, `recover.rs` |
 //! | `Clock`, `IdSource` | | [`system`] |
 //!
-//! `conformance` holds what every store owes, as checks that run against each of them;
-//! `faulty` is a wrapper that fails on plan. [`disk`] is the one door to changes of files, [`fence`]
-//! the one place that decides whether a lease is the newest, [`deliver`] how a user gets a file.
+//! [`conformance`] holds what every store owes, as checks that run against each of them;
+//! [`faulty`] is a wrapper that fails on plan. [`disk`] is the one door to changes of files,
+//! [`fence`] the one place that decides whether a lease is the newest, [`deliver`] how a user gets
+//! a file.
 //!
 //! **Absent on purpose:** actors, compute, rules about what a job does next.
 
+pub mod conformance;
 pub mod content;
 pub mod deliver;
 pub mod disk;
 pub mod embedded;
+pub mod faulty;
 pub mod fence;
+pub mod memory;
+pub mod ports;
 pub mod system;
 
 mod blocking;
 mod fault;
 
-pub use self::embedded::Embedded;
+pub use self::{embedded::Embedded, memory::Memory, ports::Ports};

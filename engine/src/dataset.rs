@@ -61,7 +61,8 @@ impl Dataset {
     /// Opens a folder that [`write_dataset`] wrote.
     ///
     /// # Errors
-    /// `STORE-0002` when its index is missing or damaged, `STORE-0006` when a newer version wrote it.
+    /// `STORE-0002` when its index is missing or damaged, `STORE-0006` when a newer version wrote
+    /// it.
     pub fn open(folder: &Path) -> Result<Self, EngineError> {
         let path = folder.join(INDEX);
         let damaged = |cause: Box<dyn std::error::Error + Send + Sync>| {
@@ -123,7 +124,8 @@ impl Dataset {
     }
 }
 
-/// Writes a dataset folder. Both tables must have the same columns and, per column, the same levels;
+/// Writes a dataset folder. Both tables must have the same columns and, per column, the same
+/// levels;
 /// `folder` must exist.
 ///
 /// # Errors

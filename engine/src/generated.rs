@@ -48,6 +48,9 @@ enum Look {
     Prose(Prose),
 }
 
+/// Appends the value of a row, by its global number, to a text.
+type Writer<'a> = Box<dyn FnMut(u64, &mut Stream, &mut String) + 'a>;
+
 impl Generated {
     /// Learns the look of a column of kind id or text. A column that holds no texts is all missing.
     pub fn fit(column: &Column) -> Self {
@@ -66,15 +69,15 @@ impl Generated {
         Self { salt, missing_share: (rows - values.len().min(rows)) as f64 / rows as f64, look }
     }
 
-    /// The first `rows` cells of chunk number `chunk` of the endless table of `seed`; fewer rows are
-    /// a prefix of more. Always [`Cells::Text`].
+    /// The first `rows` cells of chunk number `chunk` of the endless table of `seed`; fewer rows
+    /// are a prefix of more. Always [`Cells::Text`].
     pub fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Cells {
         let seed = seed ^ self.salt;
         let mut stream = Stream::new(seed, Purpose::SampleText, u64::from(chunk.0));
         let first_row = u64::from(chunk.0) * CHUNK_ROWS;
         let mut texts = StringBuilder::with_capacity(rows, rows * 16);
         let mut text = String::new();
-        let mut write: Box<dyn FnMut(u64, &mut Stream, &mut String)> = match &self.look {
+        let mut write: Writer = match &self.look {
             Look::Nothing => return Cells::Text(StringArray::new_null(rows)),
             Look::Identifier(identifier) => identifier.writer(seed),
             Look::Prose(prose) => prose.writer(),

@@ -1,4 +1,5 @@
-//! Tables in, synthetic tables out. Plain threads, no async; every result is a function of its order.
+//! Tables in, synthetic tables out. Plain threads, no async; every result is a function of its
+//! order.
 //!
 //! | to find | open |
 //! |---|---|

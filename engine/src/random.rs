@@ -1,9 +1,10 @@
-//! Counter-based random numbers: (seed, purpose, index) → an endless stream, the same on every machine.
+//! Counter-based random numbers: (seed, purpose, index) → an endless stream, the same on every
+//! machine.
 //!
 //! Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011). A stream
-//! has no state that must be saved: whoever knows the three numbers can open it again anywhere. Only
-//! IEEE basic operations and the software logarithm of `libm` are used, so the bits do not depend on
-//! the processor or on the C library.
+//! has no state that must be saved: whoever knows the three numbers can open it again anywhere.
+//! Only IEEE basic operations and the software logarithm of `libm` are used, so the bits do not
+//! depend on the processor or on the C library.
 
 /// What random numbers are drawn for. Streams of different purposes never overlap.
 /// A number is never reused for another purpose: stored models depend on it.

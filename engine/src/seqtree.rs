@@ -1,1 +1,185 @@
-//! Chain of histogram trees.
+//! `seqtree`: a chain of histogram trees, one per column on the columns before it. Seconds on a
+//! CPU.
+//!
+//! Sequential classification and regression trees (Reiter, "Using CART to generate partially
+//! synthetic public use microdata", 2005) on at most 256 bins per column. A drawn value is that of
+//! a training row in the same leaf; a number that few rows hold is moved towards its neighbours
+//! there.
+//!
+//! | to find | open |
+//! |---|---|
+//! | constants | `config` |
+//! | codes and bins of a column, of a table | `encode`, `encoded` |
+//! | the question asked at a node | `split` |
+//! | growing a tree, its arrays | `grow`, `tree` |
+//! | steps, snapshots | `training` |
+//! | drawing rows | `sampler` |
+//! | the model and its file | `chain`, `file` |
+//! | how near to training rows | `nearness` |
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use tgs_protocol::{
+    chunk::ChunkNo,
+    code::Code,
+    engine::{EngineError, Trainer},
+    model::{TrainPlan, TrainingLength},
+    progress::{Progress, ProgressUnit, Watch},
+    stage::Stage,
+    unit::Steps,
+};
+
+use crate::{model::Generator, table::Table};
+
+mod chain;
+mod config;
+mod encode;
+mod encoded;
+mod file;
+mod grow;
+mod nearness;
+mod sampler;
+mod split;
+#[cfg(test)]
+mod tests;
+mod training;
+mod tree;
+
+use chain::Chain;
+pub use config::Config;
+use config::TRIED;
+use encoded::{Encoded, sample};
+use nearness::{JUDGED_ROWS, train_share};
+use sampler::Sampler;
+use training::Training;
+
+/// Rows of the tables on which leaf sizes are compared.
+const COMPARED_ROWS: usize = 50_000;
+
+/// Resolves the constants. Unless the user set `min_leaf`, the first of a few settings (leaves of 20
+/// rows; those without weak last questions; of 50; of 100) is taken whose rows do not lie nearer to
+/// training rows than to rows kept aside (at most `dcr_share_max` of them); the same tables give the
+/// same answer. One step is one tree; there are as many as columns to learn, whatever `length` says.
+///
+/// # Errors
+/// [`Code::UnknownConstant`] for constants that do not exist or are out of range,
+/// [`Code::TooFewRows`] for a table without rows, [`EngineError::Stopped`].
+pub fn plan(
+    train: &Table,
+    holdout: &Table,
+    _length: TrainingLength,
+    overrides: &Map<String, Value>,
+    seed: u64,
+    threads: u32,
+    watch: &dyn Watch,
+) -> Result<TrainPlan, EngineError> {
+    let mut config = Config::with(overrides)?;
+    refuse_empty(train)?;
+    let mut why = format!("leaves of {} rows as asked", config.min_leaf);
+    if config.min_leaf == 0 {
+        let keep_gain = overrides.contains_key("gain_min");
+        let tried = TRIED.map(|(min_leaf, gain_min)| {
+            let gain_min = if keep_gain { config.gain_min } else { gain_min };
+            Config { min_leaf, gain_min, ..config.clone() }
+        });
+        let (safe, share) = first_safe(train, holdout, &tried, seed, threads, watch)?;
+        config = safe;
+        let Config { min_leaf, gain_min, .. } = config;
+        let share = share.map_or("no rows kept aside to compare with".to_owned(), |share| {
+            format!("{share:.3} of drawn rows nearer to training than to kept-aside rows")
+        });
+        why = format!("leaves of {min_leaf} rows, gains over {gain_min} ({share})");
+    }
+    let steps = train.columns().iter().filter(|column| !is_made(column)).count();
+    let config = serde_json::to_value(&config)
+        .map_err(|why| EngineError::because(Code::Internal, "write the constants", why))?;
+    let because = format!("{steps} trees, one per column, {why}");
+    Ok(TrainPlan { config, steps: Steps(steps as u64), because })
+}
+
+/// Begins a run, or goes on from a snapshot of the same run. The bits of the model depend neither
+/// on the number of threads nor on interruptions.
+///
+/// # Errors
+/// [`Code::UnknownConstant`] for a plan of another model, [`Code::CheckpointCorrupt`] for a
+/// snapshot that is damaged or of another run, [`Code::TooFewRows`].
+pub fn trainer(
+    train: &Table,
+    _holdout: &Table,
+    plan: &TrainPlan,
+    seed: u64,
+    threads: u32,
+    resume: Option<&[u8]>,
+) -> Result<Box<dyn Trainer>, EngineError> {
+    let config = Config::read(&plan.config)?;
+    refuse_empty(train)?;
+    let encoded = Encoded::new(train, &config, seed, threads)?;
+    let mut training = Training::new(encoded, config, threads);
+    if let Some(snapshot) = resume {
+        training.restore(snapshot)?;
+    }
+    Ok(Box::new(training))
+}
+
+/// Opens a model file for sampling.
+///
+/// # Errors
+/// [`Code::CheckpointCorrupt`] when it is damaged or not a model of `seqtree`.
+pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
+    Ok(Arc::new(Sampler::new(Chain::read(model)?)))
+}
+
+/// The first setting that does not copy rows, and the share that says so; the last if all do.
+fn first_safe(
+    train: &Table,
+    holdout: &Table,
+    tried: &[Config],
+    seed: u64,
+    threads: u32,
+    watch: &dyn Watch,
+) -> Result<(Config, Option<f64>), EngineError> {
+    let train = sample(train, COMPARED_ROWS, seed, 4)?;
+    let mut last = (Config::default(), None);
+    for (at, config) in tried.iter().enumerate() {
+        tell(watch, at as u64);
+        let encoded = Encoded::new(&train, config, seed, threads)?;
+        let mut training = Training::new(encoded, config.clone(), threads);
+        training.segment(Steps(u64::MAX), watch)?;
+        if !training.is_done() || watch.stopped() {
+            return Err(EngineError::Stopped);
+        }
+        let drawn = Sampler::new(training.chain()).chunk(seed, ChunkNo(0), JUDGED_ROWS)?;
+        let share = train_share(&train, holdout, &drawn, seed, threads as usize)?;
+        last = (config.clone(), share);
+        if share.is_some_and(|share| share <= config.dcr_share_max) {
+            break;
+        }
+    }
+    Ok(last)
+}
+
+fn tell(watch: &dyn Watch, done: u64) {
+    watch.tell(Progress {
+        stage: Stage::Train,
+        done,
+        total: Some(TRIED.len() as u64),
+        unit: ProgressUnit::Parts,
+        epoch: None,
+        loss: None,
+        rows_per_second: None,
+        note: Some("comparing leaf sizes".to_owned()),
+    });
+}
+
+fn refuse_empty(train: &Table) -> Result<(), EngineError> {
+    if train.rows() > 0 {
+        return Ok(());
+    }
+    let message = "grow trees on a table without rows: give at least one";
+    Err(EngineError::new(Code::TooFewRows, message))
+}
+
+fn is_made(column: &crate::table::Column) -> bool {
+    matches!(column.cells, crate::table::Cells::Text(_))
+}

@@ -1,9 +1,9 @@
 //! Every error users see: a code, an exit status, whether to try again, and a page.
 //!
-//! The command line, the pages under `docs/errors` and (later) the REST API are made from this table.
-//! A published code is never reused for another meaning.
+//! The command line, the pages under `docs/errors` and (later) the REST API are made from this
+//! table. A published code is never reused for another meaning.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,14 +50,25 @@ macro_rules! codes {
     };
 }
 
-// Exit statuses: 0 done · 1 a fault of ours · 2 wrong use · 3 withheld by a gate · 4 bad data ·
-// 5 store or disk · 6 device · 130 interrupted (resume goes on).
+/// Every exit status of the command line, with its meaning. Programs may rely on it.
+pub const EXIT_STATUSES: [(u8, &str); 8] = [
+    (0, "everything asked for was done"),
+    (1, "a fault of ours: please report it"),
+    (2, "the command line, the request or a file it names asks for something impossible"),
+    (3, "the report was written, the table was withheld by a blocking gate"),
+    (4, "the source data cannot be used as it is"),
+    (5, "the data folder, the disk or a file to write failed"),
+    (6, "the compute device failed"),
+    (130, "stopped before the end: interrupted (resume goes on) or cancelled"),
+];
+
 codes! {
     "USE-0001" => BadRequest, 2, Never, "The request asks for something impossible.";
     "USE-0002" => RowsOutOfRange, 2, Never, "The number of rows asked for is outside the limits.";
     "USE-0003" => BadMetadata, 2, Never, "The metadata file does not fit the table.";
     "USE-0004" => UnknownConstant, 2, Never, "A model constant is unknown or out of range.";
-    "USE-0005" => BadOutputName, 2, Never, "The output name tells no known format or cannot be written.";
+    "USE-0005" => BadOutputName, 2, Never,
+        "The output name tells no known format or cannot be written.";
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";
@@ -68,12 +79,15 @@ codes! {
     "DATA-0003" => RaggedRow, 4, Never, "A row has more or fewer cells than the header.";
     "DATA-0004" => BadHeader, 4, Never, "A column name is missing or stands twice.";
     "DATA-0005" => BadEncoding, 4, Never, "The bytes are not text in the expected encoding.";
-    "DATA-0006" => NotThatFormat, 4, Never, "The content is not of the format that the name promises.";
+    "DATA-0006" => NotThatFormat, 4, Never,
+        "The content is not of the format that the name promises.";
     "DATA-0007" => CorruptSource, 4, Never, "The source ends early or is damaged.";
-    "DATA-0008" => BadCell, 4, Never, "A cell cannot be read as the kind that the metadata asks for.";
+    "DATA-0008" => BadCell, 4, Never,
+        "A cell cannot be read as the kind that the metadata asks for.";
     "DATA-0009" => TooFewRows, 4, Never, "There are too few rows to learn from.";
     "DATA-0010" => TablesDiffer, 4, Never, "Two tables that must share columns do not.";
-    "DATA-0011" => SourceChanged, 4, Never, "The source file changed while the job was interrupted.";
+    "DATA-0011" => SourceChanged, 4, Never,
+        "The source file changed while the job was interrupted.";
     "DATA-0012" => ModelUnreadable, 4, Never, "The file is not a model, or it is damaged.";
     "STORE-0001" => DataFolderInUse, 5, Later, "Another process works in this data folder.";
     "STORE-0002" => StoreCorrupt, 5, Never, "The store of the data folder is damaged.";
@@ -82,6 +96,7 @@ codes! {
     "STORE-0005" => CheckpointCorrupt, 5, Never, "A checkpoint does not match its digest.";
     "STORE-0006" => StoreTooNew, 5, Never, "The data folder was written by a newer version.";
     "STORE-0007" => Overtaken, 5, Later, "Another owner holds the job now.";
+    "STORE-0008" => StoreSilent, 5, Later, "The store did not answer in time.";
     "DEV-0001" => DeviceFailed, 6, Later, "The compute device failed.";
     "DEV-0002" => OutOfMemory, 6, Later, "The device or the machine ran out of memory.";
     "TGS-0001" => Internal, 1, Never, "A fault of ours: please report it.";
@@ -97,5 +112,76 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Code {
+    type Err = NotACode;
+
+    fn from_str(text: &str) -> Result<Self, NotACode> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text).ok_or(NotACode)
+    }
+}
+
+/// The text is none of the codes of this version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an error code of this version")]
+pub struct NotACode;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_read_back() {
+        let names: BTreeSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(code.as_str().parse(), Ok(*code));
+            assert_eq!(serde_json::json!(code), serde_json::json!(code.as_str()));
+        }
+        assert_eq!("NONE-0000".parse::<Code>(), Err(NotACode));
+    }
+
+    #[test]
+    fn codes_are_an_area_and_four_digits() {
+        for code in Code::ALL {
+            let (area, number) = code.as_str().split_once('-').expect("area-number");
+            assert!(area.bytes().all(|byte| byte.is_ascii_uppercase()), "{code}");
+            assert!(number.len() == 4 && number.bytes().all(|it| it.is_ascii_digit()), "{code}");
+            assert_eq!(code.page(), format!("{}.md", code.as_str().to_lowercase()));
+        }
+    }
+
+    #[test]
+    fn meanings_are_sentences() {
+        for code in Code::ALL {
+            let meaning = code.meaning();
+            assert!(meaning.starts_with(char::is_uppercase) && meaning.ends_with('.'), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_exit_status_of_an_area_is_the_documented_one() {
+        for code in Code::ALL {
+            let area = code.as_str().split_once('-').map(|(area, _)| area);
+            let status = match area {
+                Some("USE") => 2,
+                Some("JOB") if matches!(code, Code::JobCancelled | Code::Interrupted) => 130,
+                Some("JOB") => 2,
+                Some("GATE") => 3,
+                Some("DATA") => 4,
+                Some("STORE") => 5,
+                Some("DEV") => 6,
+                Some("TGS") => 1,
+                other => panic!("{code}: no exit status is agreed for the area {other:?}"),
+            };
+            assert_eq!(code.exit_status(), status, "{code}");
+            assert!(EXIT_STATUSES.iter().any(|(known, _)| *known == status), "{code}: {status}");
+        }
+        let statuses: BTreeSet<_> = EXIT_STATUSES.iter().map(|(status, _)| status).collect();
+        assert_eq!(statuses.len(), EXIT_STATUSES.len());
     }
 }

@@ -24,8 +24,9 @@ pub trait JobDesk: Send + Sync {
     async fn show(&self, job: &JobId) -> Result<JobRow, DeskError>;
     /// All rows, newest first.
     async fn list(&self) -> Result<Vec<JobRow>, DeskError>;
-    /// What happens from now on to this job, until it ends or is interrupted. Progress may be
-    /// dropped when the watcher is slow, tidings are not.
+    /// What happens to this job until it ends or is interrupted: first the tidings since it came
+    /// into this node's hands, so that none is missed between `submit` and here, then what follows.
+    /// Progress may be dropped when the watcher is slow, tidings are not.
     async fn watch(&self, job: &JobId) -> Result<Box<dyn Watching>, DeskError>;
     /// Checkpoints and stops everything; returns when it stands still.
     async fn drain(&self);

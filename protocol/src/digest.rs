@@ -1,4 +1,5 @@
-//! SHA-256 names of byte strings: how content is addressed and how a torn write is told from a whole one.
+//! SHA-256 names of byte strings: how content is addressed and how a torn write is told from a
+//! whole one.
 
 use std::{fmt, str::FromStr};
 
@@ -50,6 +51,9 @@ impl FromStr for Digest {
         let mut bytes = [0_u8; 32];
         for (at, byte) in bytes.iter_mut().enumerate() {
             let pair = &text[2 * at..2 * at + 2];
+            if !pair.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return Err(NotADigest);
+            }
             *byte = u8::from_str_radix(pair, 16).map_err(|_| NotADigest)?;
         }
         Ok(Self(bytes))
@@ -75,6 +79,8 @@ impl<'de> Deserialize<'de> for Digest {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -83,6 +89,28 @@ mod tests {
         let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(digest.to_string(), hex);
         assert_eq!(hex.parse::<Digest>(), Ok(digest));
-        assert_eq!("ba78".parse::<Digest>(), Err(NotADigest));
+        assert_eq!(digest.short(), "ba7816bf8f01");
+        assert_eq!(Digest::from_bytes(*digest.as_bytes()), digest);
+        assert_eq!(serde_json::json!(digest), serde_json::json!(hex));
+    }
+
+    #[test]
+    fn what_is_no_digest_is_refused() {
+        let sign = format!("+1{}", "0".repeat(62));
+        let wide = "é".repeat(32);
+        for text in ["", "ba78", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &sign, &wide] {
+            assert_eq!(text.parse::<Digest>(), Err(NotADigest), "{text}");
+            let json = serde_json::json!(text);
+            assert!(serde_json::from_value::<Digest>(json).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_digest_reads_back(bytes in any::<[u8; 32]>()) {
+            let digest = Digest::from_bytes(bytes);
+            prop_assert_eq!(digest.to_string().parse::<Digest>(), Ok(digest));
+            prop_assert_eq!(digest.to_string().to_uppercase().parse::<Digest>(), Ok(digest));
+        }
     }
 }

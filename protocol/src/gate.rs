@@ -63,6 +63,11 @@ impl Gates {
         self
     }
 
+    /// Whether a gate guards people rather than usefulness.
+    pub fn is_privacy(gate: &str) -> bool {
+        matches!(gate, "membership_advantage" | "rare_copies")
+    }
+
     /// Every gate with the name of its field, in the order of the fields.
     pub fn each(&self) -> [(&'static str, Gate); 5] {
         [
@@ -83,5 +88,44 @@ impl Gates {
             &mut self.membership_advantage,
             &mut self.rare_copies,
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A gate's name in `each` is the name of its field, as reports and configuration write it.
+    #[test]
+    fn names_are_those_of_the_fields() {
+        let written = serde_json::to_value(Gates::default()).expect("gates are written");
+        let fields = written.as_object().expect("an object");
+        let each = Gates::default().each();
+        assert_eq!(each.map(|(name, _)| name).as_slice(), fields.keys().collect::<Vec<_>>());
+        for (name, gate) in each {
+            assert_eq!(fields[name], serde_json::to_value(gate).expect("a gate is written"));
+        }
+    }
+
+    #[test]
+    fn unknown_and_left_out_fields() {
+        let some = r#"{"ks_mean": {"threshold": 0.5, "level": "warn"}}"#;
+        let gates: Gates = serde_json::from_str(some).expect("other gates keep their defaults");
+        assert_eq!(gates.ks_mean, Gate { threshold: 0.5, level: GateLevel::Warn });
+        assert_eq!(gates.rare_copies, Gates::default().rare_copies);
+        assert!(serde_json::from_str::<Gates>(r#"{"ks": {}}"#).is_err());
+    }
+
+    #[test]
+    fn only_warning_keeps_thresholds_and_blocks_nothing() {
+        let strict = Gates {
+            rare_copies: Gate { threshold: 1.0, level: GateLevel::Off },
+            ..Gates::default()
+        };
+        let mild = strict.only_warning();
+        for ((name, was), (_, is)) in strict.each().into_iter().zip(mild.each()) {
+            assert_eq!(is.threshold, was.threshold, "{name}");
+            assert_eq!(is.level, was.level.min(GateLevel::Warn), "{name}");
+        }
     }
 }

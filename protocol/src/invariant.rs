@@ -1,11 +1,15 @@
 //! Promises with names, shared by code, simulator, metrics and docs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    cell::RefCell,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 macro_rules! invariants {
     ($($name:ident = $id:literal : $promise:literal;)*) => {
         /// One promise.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Invariant {
             $(#[doc = concat!($id, ": ", $promise)] $name,)*
         }
@@ -29,6 +33,7 @@ invariants! {
     Job1 = "JOB-1": "a job's chunks are exactly the partition of its rows, no gap, no overlap";
     Job2 = "JOB-2": "a job's states follow the table of legal moves";
     Job3 = "JOB-3": "a job that ended does nothing more";
+    Job4 = "JOB-4": "the result of a finished stage never changes";
     Chunk1 = "CHUNK-1": "a chunk is sealed once, and sealing it again gives the same digest";
     Ckpt1 = "CKPT-1": "a committed checkpoint is whole and its pointer never moves back";
     Lease1 = "LEASE-1": "the epoch of a lease only grows";
@@ -36,17 +41,45 @@ invariants! {
     Gate1 = "GATE-1": "a table whose report blocks is never released";
 }
 
-/// How many violations this process saw; zero unless there is a fault of ours.
-static VIOLATIONS: AtomicU64 = AtomicU64::new(0);
+/// Violations of each promise in this process, in the order of [`Invariant::ALL`].
+static VIOLATIONS: [AtomicU64; Invariant::ALL.len()] =
+    [const { AtomicU64::new(0) }; Invariant::ALL.len()];
 
-/// Violations seen since the process began.
+thread_local! {
+    static CAUGHT: RefCell<Option<Vec<Invariant>>> = const { RefCell::new(None) };
+}
+
+/// Violations seen since the process began, of any promise; zero unless there is a fault of ours.
 pub fn violations() -> u64 {
-    VIOLATIONS.load(Ordering::Relaxed)
+    Invariant::ALL.iter().map(|invariant| violations_of(*invariant)).sum()
+}
+
+/// Violations of one promise since the process began.
+pub fn violations_of(invariant: Invariant) -> u64 {
+    VIOLATIONS[invariant as usize].load(Ordering::Relaxed)
+}
+
+/// Runs something and returns the promises that it broke on this thread, instead of panicking or
+/// counting: the same with and without debug assertions. For tests and the simulator.
+pub fn caught(run: impl FnOnce()) -> Vec<Invariant> {
+    let outer = CAUGHT.replace(Some(Vec::new()));
+    run();
+    CAUGHT.replace(outer).unwrap_or_default()
 }
 
 /// Counts a violation; with debug assertions it panics. Called by [`holds!`].
-pub fn violated(invariant: Invariant, facts: std::fmt::Arguments<'_>) {
-    VIOLATIONS.fetch_add(1, Ordering::Relaxed);
+pub fn violated(invariant: Invariant, facts: fmt::Arguments<'_>) {
+    let is_caught = CAUGHT.with_borrow_mut(|caught| match caught {
+        Some(list) => {
+            list.push(invariant);
+            true
+        }
+        None => false,
+    });
+    if is_caught {
+        return;
+    }
+    VIOLATIONS[invariant as usize].fetch_add(1, Ordering::Relaxed);
     if cfg!(debug_assertions) {
         panic!("{} violated ({}): {facts}", invariant.id(), invariant.promise());
     }
@@ -62,3 +95,41 @@ macro_rules! holds {
     };
 }
 pub use crate::holds;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique() {
+        let ids: BTreeSet<_> = Invariant::ALL.iter().map(|invariant| invariant.id()).collect();
+        assert_eq!(ids.len(), Invariant::ALL.len());
+    }
+
+    #[test]
+    fn what_is_broken_inside_is_caught_in_order_and_not_counted() {
+        let before = violations_of(Invariant::Lease2);
+        let broken = caught(|| {
+            holds!(Invariant::Lease2, 1 > 2, "one is not above two");
+            holds!(Invariant::Job1, 2 > 1, "two is above one");
+            let inner = caught(|| violated(Invariant::Gate1, format_args!("inside")));
+            assert_eq!(inner, [Invariant::Gate1]);
+            violated(Invariant::Job3, format_args!("outside"));
+        });
+        assert_eq!(broken, [Invariant::Lease2, Invariant::Job3]);
+        assert_eq!(violations_of(Invariant::Lease2), before);
+    }
+
+    /// No other test breaks CHUNK-1 outside `caught`, so its count is this test's own.
+    #[test]
+    fn what_is_broken_outside_panics_or_is_counted() {
+        let broken = std::panic::catch_unwind(|| {
+            violated(Invariant::Chunk1, format_args!("on purpose"));
+        });
+        assert_eq!(broken.is_err(), cfg!(debug_assertions));
+        assert_eq!(violations_of(Invariant::Chunk1), 1);
+        assert!(violations() >= 1);
+    }
+}

@@ -3,6 +3,7 @@
 //! `step` is the only entrance: an event goes in, the row changes, actions come out.
 
 pub mod action;
+pub mod audit;
 pub mod event;
 pub mod outcome;
 pub mod row;

@@ -1,4 +1,5 @@
-//! Leases: the right to write for one job. Every durable write carries its epoch and is refused if stale.
+//! Leases: the right to write for one job. Every durable write carries its epoch and is refused if
+//! stale.
 
 pub mod rule;
 

@@ -20,7 +20,8 @@
 //! | every limit | [`limits`] |
 //! | every promise with a name | [`invariant`] |
 //!
-//! **Absent on purpose:** sockets, files, threads, clocks, random numbers. They come in by the door.
+//! **Absent on purpose:** sockets, files, threads, clocks, random numbers. They come in by the
+//! door.
 
 pub mod artifact;
 pub mod checkpoint;

@@ -23,6 +23,9 @@ const _: () =
 
 /// How often a stage that failed for a passing reason is tried again.
 pub const RETRY_BACK_OFF_MS: [u64; 3] = [5_000, 10_000, 20_000];
+/// Entries of a job's timeline. Bounds the row of a job that is interrupted again and again.
+pub const TIMELINE_ENTRIES_MAX: usize = 500;
+const _: () = assert!(TIMELINE_ENTRIES_MAX >= 2);
 
 /// Training time per unit of time spent on saving: saving costs at most one part in a hundred.
 pub const CHECKPOINT_COST_SHARE_INVERSE: u64 = 100;
@@ -45,3 +48,35 @@ pub const STEPS_MAX: u64 = 1_000_000_000;
 pub const PATH_BYTES_MAX: usize = 4_096;
 /// Texts that a metadata file may declare to mean "missing".
 pub const MISSING_TOKENS_MAX: usize = 64;
+/// How long a store may take to answer a small question before it counts as silent.
+pub const STORE_ANSWER_MS: u64 = 10_000;
+/// How long a store may take to make one stage's result durable or to hand it out.
+pub const STORE_TRANSFER_MS: u64 = 600_000;
+/// How often the lease keeper looks which leases are due.
+pub const LEASE_TICK_MS: u64 = 500;
+/// How long one renewal may take; a lost one leaves time for another before the holder stands down.
+pub const LEASE_RENEW_ANSWER_MS: u64 = 2_000;
+const _: () = assert!(LEASE_STAND_DOWN_MS + LEASE_TICK_MS < LEASE_TTL_MS);
+const _: () = assert!(LEASE_RENEW_MS + LEASE_TICK_MS + LEASE_RENEW_ANSWER_MS < LEASE_STAND_DOWN_MS);
+
+/// Restarts of one actor within [`RESTART_WINDOW_MS`] before its failure is escalated.
+pub const RESTARTS_MAX: usize = 3;
+/// The window in which restarts are counted.
+pub const RESTART_WINDOW_MS: u64 = 60_000;
+/// How long a front waits for an actor to take an order.
+pub const ORDER_TAKEN_MS: u64 = 10_000;
+/// How long a drain or a cancel may take until work has stopped and stands in the store.
+pub const STANDSTILL_MS: u64 = 120_000;
+
+/// Aimed length of one training segment: the pace of progress, of cancels and of checkpoints.
+pub const SEGMENT_TARGET_MS: u64 = 300;
+/// Steps of one segment, however fast they are.
+pub const SEGMENT_STEPS_MAX: u64 = 1 << 20;
+/// Progress is told at most this often.
+pub const PROGRESS_PERIOD_MS: u64 = 100;
+/// Tidings of one job kept for watchers that come late.
+pub const TIDINGS_KEPT_PER_JOB: usize = 256;
+/// Jobs that left whose tidings are kept for watchers that come late.
+pub const FEEDS_KEPT: usize = 64;
+/// Opened models kept by the samplers of one node.
+pub const MODELS_OPEN_MAX: usize = 2;

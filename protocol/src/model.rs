@@ -16,7 +16,8 @@ pub enum ModelName {
     Original,
 }
 
-/// How long to train. `Budget` is turned into `Steps` once, by measured speed, before the first step.
+/// How long to train. `Budget` is turned into `Steps` once, by measured speed, before the first
+/// step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "by", content = "amount")]
 pub enum TrainingLength {

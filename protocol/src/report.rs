@@ -1,10 +1,14 @@
-//! The report: what was measured and whether the table may be shared. `report.json` is this, as JSON.
+//! The report: what was measured and whether the table may be shared. `report.json` is this, as
+//! JSON.
 //!
 //! A report says nothing of clocks, machines or paths: the same tables give the same bytes.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{column::ColumnKind, gate::GateLevel};
+use crate::{
+    column::ColumnKind,
+    gate::{GateLevel, Gates},
+};
 
 /// May the table be shared?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,6 +20,23 @@ pub enum Verdict {
     Warn,
     /// A blocking gate failed.
     Block,
+}
+
+impl Verdict {
+    /// The verdict over all gates: that of the worst one that failed. A gate that could not be
+    /// measured does not fail; but a table whose *privacy* was to be a condition and was not measured
+    /// is not called safe, so it gets a warning.
+    pub fn over(gates: &[GateOutcome]) -> Self {
+        let said = gates.iter().map(|gate| match (gate.level, gate.passes) {
+            (GateLevel::Block, false) => Self::Block,
+            (GateLevel::Warn, false) => Self::Warn,
+            (GateLevel::Block, true) if gate.value.is_none() && Gates::is_privacy(&gate.gate) => {
+                Self::Warn
+            }
+            (GateLevel::Off, _) | (_, true) => Self::Pass,
+        });
+        said.max().unwrap_or(Self::Pass)
+    }
 }
 
 /// Everything measured of one synthetic table.
@@ -230,4 +251,59 @@ pub struct Curve {
     pub name: String,
     /// (step, value), ascending.
     pub points: Vec<(u64, f64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use GateLevel::{Block, Off, Warn};
+
+    fn gate(gate: &str, level: GateLevel, value: Option<f64>, passes: bool) -> GateOutcome {
+        let (gate, meaning) = (gate.to_owned(), String::new());
+        GateOutcome { gate, value, threshold: 0.1, level, passes, meaning }
+    }
+
+    #[test]
+    fn the_verdict_is_that_of_the_worst_gate() {
+        let (ks, utility) = ("ks_mean", "utility_ratio");
+        let (copies, member) = ("rare_copies", "membership_advantage");
+        let one = Some(1.0);
+        let cases: [(&[GateOutcome], Verdict); 11] = [
+            (&[], Verdict::Pass),
+            (&[gate(ks, Block, one, true)], Verdict::Pass),
+            (&[gate(ks, Block, one, false)], Verdict::Block),
+            (&[gate(ks, Warn, one, false)], Verdict::Warn),
+            (&[gate(ks, Off, one, false)], Verdict::Pass),
+            (&[gate(ks, Block, one, false), gate(utility, Warn, one, false)], Verdict::Block),
+            (&[gate(utility, Warn, one, false), gate(ks, Block, one, true)], Verdict::Warn),
+            (&[gate(ks, Block, None, true)], Verdict::Pass),
+            (&[gate(copies, Block, None, true)], Verdict::Warn),
+            (&[gate(member, Block, None, true)], Verdict::Warn),
+            (&[gate(member, Warn, None, true)], Verdict::Pass),
+        ];
+        for (at, (gates, verdict)) in cases.iter().enumerate() {
+            assert_eq!(Verdict::over(gates), *verdict, "case {at}");
+        }
+    }
+
+    proptest! {
+        /// Order does not matter, and a further gate never makes a verdict better.
+        #[test]
+        fn gates_only_add_to_the_verdict(
+            gates in prop::collection::vec((0..5_usize, 0..3_usize, any::<bool>(), any::<bool>()), 0..6)
+        ) {
+            let names = Gates::default().each().map(|(name, _)| name);
+            let gates: Vec<_> = gates.into_iter().map(|(name, level, is_measured, passes)| {
+                let value = (is_measured || !passes).then_some(1.0);
+                gate(names[name], [Off, Warn, Block][level], value, passes)
+            }).collect();
+            let turned: Vec<_> = gates.iter().rev().cloned().collect();
+            prop_assert_eq!(Verdict::over(&gates), Verdict::over(&turned));
+            for some in 0..gates.len() {
+                prop_assert!(Verdict::over(&gates[..some]) <= Verdict::over(&gates));
+            }
+        }
+    }
 }

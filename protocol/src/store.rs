@@ -1,5 +1,5 @@
-//! Ports of everything durable. One conformance suite (`adapters/src/conformance`) runs against every
-//! implementation; behaviour such as injected faults is stacked as wrappers.
+//! Ports of everything durable. One conformance suite (`adapters/src/conformance`) runs against
+//! every implementation; behaviour such as injected faults is stacked as wrappers.
 //!
 //! Every guarded write carries its [`Lease`] and answers [`Written::Overtaken`] once a later epoch
 //! exists. A write that returned `Ok(Written::Done)` survives a kill and a power cut.

@@ -1,8 +1,8 @@
 //! Artifacts: folders that appear whole or not at all.
 //!
 //! A holder fills a staged folder; sealing syncs it, writes `sealed.json` into it (every file with
-//! size and digest) and gives it its name. An earlier version steps aside first and is removed last;
-//! if the process dies between, opening the data folder puts it back (`recover.rs`).
+//! size and digest) and gives it its name. An earlier version steps aside first and is removed
+//! last; if the process dies between, opening the data folder puts it back (`recover.rs`).
 
 use std::{
     fs,
@@ -22,14 +22,14 @@ use crate::{
     blocking::blocking,
     content::{self, FileFacts},
     deliver,
-    disk::{Disk, remove_tree, rename_durably, write_file},
+    disk::{Disk, Readers, remove_tree, rename_durably, write_file},
     embedded::{
         Embedded,
         layout::{JobFolder, SEALED_FILE},
         ledger::Commit,
     },
     fault,
-    fence::Fenced,
+    fence::{self, Fenced},
 };
 
 /// `sealed.json`: what was sealed.
@@ -81,7 +81,7 @@ impl Embedded {
                     remove_tree(self.disk(), &entry.path()).map_err(cannot)?;
                 }
             }
-            self.disk().make_folder(&path).map_err(cannot)?;
+            self.disk().make_folder(&path, Readers::Owner).map_err(cannot)?;
             Ok(Commit::Leave(()))
         })?;
         fenced.or_refused(&lease.job)?;
@@ -95,8 +95,7 @@ impl Embedded {
         }
         let staged = folder.staged(lease, name);
         if !staged.is_dir() {
-            let message = format!("seal {} of job {}: it is not staged", name.as_str(), lease.job);
-            return Err(fault::internal(message));
+            return Err(fence::not_staged(&lease.job, name));
         }
         let digest = complete(self.disk(), &staged)
             .map_err(|error| fault::on_file("seal", &staged, error))?;

@@ -110,12 +110,18 @@ impl Embedded {
         let keep: Vec<_> =
             keep.iter().map(|kept| checkpoint_name(kept.epoch, kept.step, &kept.digest)).collect();
         let fenced = self.ledger().write_fenced(lease, |_| {
+            let mut is_changed = false;
             for name in names_in(&folder)? {
                 if !keep.contains(&name) {
                     let path = folder.join(&name);
                     let removed = self.disk().remove_file(&path);
                     removed.map_err(|error| fault::on_file("remove", &path, error))?;
+                    is_changed = true;
                 }
+            }
+            if is_changed {
+                let synced = self.disk().sync_folder(&folder);
+                synced.map_err(|error| fault::on_file("sync", &folder, error))?;
             }
             Ok(Commit::Leave(()))
         })?;

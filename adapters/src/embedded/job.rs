@@ -3,7 +3,6 @@
 use async_trait::async_trait;
 use redb::ReadableTable;
 use tgs_protocol::{
-    code::Code,
     id::JobId,
     job::JobRow,
     lease::Lease,
@@ -14,10 +13,9 @@ use crate::{
     blocking::blocking,
     embedded::{
         Embedded,
-        ledger::{Commit, JOBS, decode, encode},
-        trouble::Trouble,
+        ledger::{Commit, JOBS, decode},
     },
-    fault, fence,
+    fence,
 };
 
 #[async_trait]
@@ -25,7 +23,7 @@ impl JobStore for Embedded {
     async fn insert(&self, row: &JobRow) -> Result<bool, StoreError> {
         blocking(|| {
             fence::check_name(&row.id)?;
-            let bytes = encode_row(row)?;
+            let bytes = fence::encode_row(row)?;
             self.ledger().write(|transaction| {
                 let mut jobs = transaction.open_table(JOBS)?;
                 if jobs.get(row.id.as_str())?.is_some() {
@@ -53,7 +51,7 @@ impl JobStore for Embedded {
     async fn save(&self, lease: &Lease, row: &JobRow) -> Result<Written, StoreError> {
         blocking(|| {
             fence::check_owns(lease, row)?;
-            let bytes = encode_row(row)?;
+            let bytes = fence::encode_row(row)?;
             let fenced = self.ledger().write_fenced(lease, |transaction| {
                 let mut jobs = transaction.open_table(JOBS)?;
                 if jobs.insert(row.id.as_str(), bytes.as_slice())?.is_none() {
@@ -81,23 +79,4 @@ impl Embedded {
         fence::newest_first(&mut rows);
         Ok(rows)
     }
-}
-
-/// Refuses a row that would not be read back as it is (JSON knows no NaN): such a row would make
-/// every later look at the table fail.
-fn encode_row(row: &JobRow) -> Result<Vec<u8>, StoreError> {
-    let in_our_words = |trouble: Trouble| match trouble {
-        Trouble::Store(error) => error,
-        trouble => fault::internal(format!("encode the row of job {}: {trouble:?}", row.id)),
-    };
-    let bytes = encode(row).map_err(in_our_words)?;
-    let is_same = serde_json::from_slice::<JobRow>(&bytes).is_ok_and(|back| back == *row);
-    if is_same {
-        return Ok(bytes);
-    }
-    let message = format!(
-        "write the row of job {}: it holds a number that is not finite; correct the request",
-        row.id
-    );
-    Err(StoreError::new(Code::BadRequest, message))
 }

@@ -1,7 +1,7 @@
 //! The transactional half of the embedded store: one redb file, its tables, and the fence.
 //!
-//! Every write checks the lease inside the transaction that it commits, and redb has one writer at a
-//! time: so a check and the act that follows it cannot be torn apart by a claim.
+//! Every write checks the lease inside the transaction that it commits, and redb has one writer at
+//! a time: so a check and the act that follows it cannot be torn apart by a claim.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

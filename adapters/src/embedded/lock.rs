@@ -15,7 +15,7 @@ use crate::{embedded::layout::Layout, fault};
 /// The held lock; released when dropped, or by the operating system when the process ends.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -38,7 +38,15 @@ impl FolderLock {
         file.rewind().map_err(cannot)?;
         // Only people read it: a full disk must not keep anyone out of their data.
         let _ = writeln!(file, "{}", std::process::id());
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for FolderLock {
+    /// Said explicitly: closing alone releases it only once no process that was being started just
+    /// now has a copy of the open file.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 

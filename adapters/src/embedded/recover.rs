@@ -1,8 +1,8 @@
 //! What opening a data folder puts right, and how a job's leftovers go.
 //!
 //! The folder's lock is held, so whatever is half done belongs to nobody: staged attempts and parts
-//! are removed, a sealed artifact that stepped aside is put back, and a job that ended without being
-//! swept (the process died between) is swept now, so that nothing private outlives it.
+//! are removed, a sealed artifact that stepped aside is put back, and a job that ended without
+//! being swept (the process died between) is swept now, so that nothing private outlives it.
 
 use std::{
     fs, io,
@@ -15,7 +15,7 @@ use tgs_protocol::{
 };
 
 use crate::{
-    disk::{remove_tree, rename_durably},
+    disk::{Readers, remove_tree, rename_durably},
     embedded::{
         Embedded,
         artifact::is_whole,
@@ -75,23 +75,23 @@ impl Embedded {
     }
 
     fn sweep_files(&self, folder: &JobFolder, keep: &[ArtifactName]) -> io::Result<()> {
-        if !folder.path().exists() {
-            return Ok(());
-        }
+        let has_staging = folder.staging().exists();
         remove_tree(self.disk(), &folder.staging())?;
         let swept = ALL.iter().filter(|name| !keep.contains(name));
         let swept = swept.map(|name| folder.artifact(*name));
         let leaving = swept.chain([folder.chunks(), folder.checkpoints()]);
         let leaving: Vec<PathBuf> = leaving.filter(|path| path.exists()).collect();
+        let is_clean = leaving.is_empty() && !has_staging;
         if !leaving.is_empty() {
-            self.disk().make_folder(&folder.staging())?;
+            tracing::info!(folder = %folder.path().display(), parts = leaving.len(), "sweep");
+            self.disk().make_folder(&folder.staging(), Readers::Owner)?;
             for path in leaving {
                 let name = path.file_name().unwrap_or_default();
                 rename_durably(self.disk(), &path, &folder.staging().join(name))?;
             }
             remove_tree(self.disk(), &folder.staging())?;
         }
-        self.disk().sync_folder(folder.path())
+        if is_clean { Ok(()) } else { self.disk().sync_folder(folder.path()) }
     }
 
     /// Puts artifacts that stepped aside back, and empties staging.
@@ -103,6 +103,7 @@ impl Embedded {
         for name in ALL {
             let (sealed, aside) = (folder.artifact(name), folder.aside(name));
             if !is_whole(&sealed) && is_whole(&aside) {
+                tracing::warn!(artifact = %sealed.display(), "put back the earlier version");
                 remove_tree(self.disk(), &sealed)?;
                 rename_durably(self.disk(), &aside, &sealed)?;
             }

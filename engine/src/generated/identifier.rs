@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::{SHARED_BY_MIN, mixer::Mixer, prose::Weighted};
+use super::{SHARED_BY_MIN, Writer, mixer::Mixer, prose::Weighted};
 use crate::random::Stream;
 
 /// Numbers spread wider than this times their count are not counted on but scattered.
@@ -57,7 +57,7 @@ impl Identifier {
         whole_numbers(values).or_else(|| counter(values)).unwrap_or_else(|| pattern(values))
     }
 
-    pub(super) fn writer(&self, seed: u64) -> Box<dyn FnMut(u64, &mut Stream, &mut String) + '_> {
+    pub(super) fn writer(&self, seed: u64) -> Writer<'_> {
         match self {
             Self::Counter { prefix, next, width } => Box::new(move |row, _, text| {
                 text.push_str(prefix);
@@ -219,8 +219,8 @@ fn numbered(shape: &[Place]) -> u64 {
     })
 }
 
-/// Rows beyond the room of a shape get one more leading digit, the next ten times as many get two …:
-/// texts of different length never meet. Returns the room and the row's number in it.
+/// Rows beyond the room of a shape get one more leading digit, the next ten times as many get two
+/// …: texts of different length never meet. Returns the room and the row's number in it.
 fn widen(shape: &[Place], mut row: u64, text: &mut String) -> (u64, u64) {
     let mut space = numbered(shape);
     let mut extra = 0;

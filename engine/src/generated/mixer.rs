@@ -1,4 +1,5 @@
-//! A keyed one-to-one shuffling of 0 .. space, so that consecutive row numbers look random and stay unique.
+//! A keyed one-to-one shuffling of 0 .. space, so that consecutive row numbers look random and stay
+//! unique.
 //!
 //! A balanced Feistel network of eight rounds with cycle walking (Black and Rogaway, "Ciphers with
 //! arbitrary finite domains", CT-RSA 2002). It hides nothing: it only scatters.
@@ -16,7 +17,8 @@ pub(super) struct Mixer {
 }
 
 impl Mixer {
-    /// The permutation of 0 .. `space` (at least 1; `u64::MAX` stands for all 64 bits) of this seed.
+    /// The permutation of 0 .. `space` (at least 1; `u64::MAX` stands for all 64 bits) of this
+    /// seed.
     pub(super) fn new(seed: u64, space: u64) -> Self {
         // Index 2³² − 1 is no chunk number: 10⁸ rows are 10⁴ chunks.
         let mut stream = Stream::new(seed, Purpose::SampleText, u64::from(u32::MAX));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SHARED_BY_MIN, word};
+use super::{SHARED_BY_MIN, Writer, word};
 use crate::random::Stream;
 
 /// Longest text whose template is kept as a whole.
@@ -70,7 +70,7 @@ impl Prose {
         }
     }
 
-    pub(super) fn writer(&self) -> Box<dyn FnMut(u64, &mut Stream, &mut String) + '_> {
+    pub(super) fn writer(&self) -> Writer<'_> {
         let templates = Weighted::new(&self.templates);
         let mailboxes = Weighted::new(&self.mailboxes);
         let word_counts = Weighted::new(&self.word_counts);

@@ -61,7 +61,7 @@ fn write_word(cases: &str, stream: &mut Stream, text: &mut String) {
 
 fn pick(stream: &mut Stream, below: usize) -> usize {
     // The bias of a 32-bit draw over a handful of syllables is without meaning.
-    (u64::from(stream.bits()) * below as u64 >> 32) as usize
+    ((u64::from(stream.bits()) * below as u64) >> 32) as usize
 }
 
 fn class(c: char) -> char {

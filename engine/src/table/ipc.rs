@@ -1,8 +1,8 @@
 //! A table as Arrow IPC file bytes and back, exactly, so that stages hand tables to each other.
 //!
 //! The kind and format of a column travel as JSON in its field's metadata, levels as a dictionary
-//! array. The footer carries the length and SHA-256 of everything before it, which is checked before
-//! a byte is interpreted: a cut or damaged file gives an error, never wrong cells.
+//! array. The footer carries the length and SHA-256 of everything before it, which is checked
+//! before a byte is interpreted: a cut or damaged file gives an error, never wrong cells.
 
 use std::{
     collections::HashMap,
@@ -139,7 +139,8 @@ fn to_field(spec: &ColumnSpec, data_type: &DataType) -> Result<Field, ArrowError
 fn from_buffer(bytes: Buffer) -> Result<(Table, Digest), EngineError> {
     let digest = check_seal(&bytes)?;
     let mut decoder = StreamDecoder::new();
-    // What follows the head is an IPC stream; a batch without a body is only seen when bytes follow.
+    // What follows the head is an IPC stream; a batch without a body is only seen when bytes
+    // follow.
     let mut rest = bytes.slice(HEAD_BYTES);
     let batch = decoder
         .decode(&mut rest)

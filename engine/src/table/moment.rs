@@ -1,7 +1,8 @@
 //! Dates and times as texts: one strftime pattern reads and writes every cell of a column.
 //!
 //! Understood: `%Y %y %m %-m %d %-d %b %B %H %-H %I %-I %p %M %S %.f %.1f` … `%.9f` `%:z %z %%` and
-//! literal text. Civil dates are those of Hinnant, "chrono-compatible low-level date algorithms" (2013).
+//! literal text. Civil dates are those of Hinnant, "chrono-compatible low-level date algorithms"
+//! (2013).
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use crate::code::Code;
 
-/// Why a call to the engine failed: a code with a page, and a sentence that names act, place and remedy.
+/// Why a call to the engine failed: a code with a page, and a sentence that names act, place and
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The watch said stop; nothing is wrong.

@@ -1,4 +1,5 @@
-//! What the engine is asked for, and the facts it gives back: values that can be stored and replayed.
+//! What the engine is asked for, and the facts it gives back: values that can be stored and
+//! replayed.
 
 use std::path::PathBuf;
 

@@ -4,6 +4,7 @@ use crate::{
     checkpoint::CheckpointFacts,
     chunk::ChunkNo,
     job::{
+        event::JobEvent,
         outcome::{Failure, Outcome},
         row::JobRow,
     },
@@ -12,24 +13,27 @@ use crate::{
     unit::{Millis, Rows},
 };
 
-/// One thing to do. The actions of a step are performed in order.
+/// One thing to do. The actions of a step are performed in order; when one cannot be performed,
+/// those after it are left out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobAction {
-    /// Write the row, guarded by the lease; nothing after it happens unless it was written.
+    /// Write the row, guarded by the lease. A refusal comes back as [`JobEvent::Overtaken`], a
+    /// failure as [`JobEvent::SaveFailed`].
     Save(Box<JobRow>),
-    /// Begin this work; its end comes back as an event.
+    /// Begin this work; its result, [`JobEvent::StageFailed`] or [`JobEvent::WorkStopped`] comes
+    /// back.
     Begin(Work),
     /// Tell the running work to stop within one step.
     StopWork,
-    /// Send [`crate::job::JobEvent::RetryDue`] after this long.
+    /// Send [`JobEvent::RetryDue`] after this long.
     RetryAfter(Millis),
     /// Tell whoever watches.
     Tell(Tidings),
-    /// Remove everything private and everything half done of this job.
+    /// Remove everything private and everything half done of this job; idempotent.
     Sweep,
     /// Give the lease back.
     Release,
-    /// The supervisor's work is done.
+    /// The supervisor's work is done; no event is sent after it.
     Leave,
 }
 
@@ -65,14 +69,29 @@ pub enum Work {
     },
 }
 
+impl Work {
+    /// Whether this event is the result that this work was begun for.
+    pub fn is_answered_by(&self, event: &JobEvent) -> bool {
+        matches!(
+            (self, event),
+            (Self::Ingest, JobEvent::Ingested(_))
+                | (Self::Profile, JobEvent::Profiled(_))
+                | (Self::Plan, JobEvent::Planned(..))
+                | (Self::Train { .. } | Self::AdoptModel, JobEvent::Trained(_))
+                | (Self::Evaluate, JobEvent::Judged(_))
+                | (Self::Publish { .. }, JobEvent::Delivered)
+        )
+    }
+}
+
 /// What watchers of a job hear, beside progress.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tidings {
-    /// A stage begins; `again`: it was begun before, by an earlier claim.
+    /// A stage begins.
     StageBegan {
         /// Which.
         stage: Stage,
-        /// Part of it was done before.
+        /// It was begun before: by an earlier claim, or by a try that failed.
         again: bool,
     },
     /// The plan of training, for people.

@@ -26,7 +26,7 @@ pub enum JobEvent {
     Profiled(Digest),
     /// Constants and number of steps are resolved.
     Planned(TrainPlan, NumericsClass),
-    /// A checkpoint's bytes are durable.
+    /// A checkpoint's bytes are durable. Comes before the end of the work that made it.
     CheckpointWritten(CheckpointFacts),
     /// The model is durable.
     Trained(Digest),
@@ -36,8 +36,12 @@ pub enum JobEvent {
     Judged(ReportFacts),
     /// Everything asked for stands where it was asked for.
     Delivered,
-    /// A stage failed.
+    /// Something came up that a user should know, such as a change of numerics class.
+    Noticed(String),
+    /// The running work of this stage failed, and nothing of it runs any more.
     StageFailed(Failure),
+    /// The row could not be written, for another reason than a later epoch.
+    SaveFailed(Failure),
     /// The back-off is over.
     RetryDue,
     /// A person wants it ended.

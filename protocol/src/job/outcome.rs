@@ -1,5 +1,7 @@
 //! How a job ended.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{code::Code, report::Verdict, stage::Stage};
@@ -24,6 +26,40 @@ pub enum Outcome {
     Cancelled,
 }
 
+impl Outcome {
+    /// One word: `published`.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Published { .. } => "published",
+            Self::Withheld { .. } => "withheld",
+            Self::Failed(_) => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// What kept the job from what was asked; none if everything was written.
+    pub const fn code(&self) -> Option<Code> {
+        match self {
+            Self::Published { .. } => None,
+            Self::Withheld { .. } => Some(Code::Withheld),
+            Self::Failed(failure) => Some(failure.code),
+            Self::Cancelled => Some(Code::JobCancelled),
+        }
+    }
+}
+
+/// The word, and what kept it from more.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())?;
+        match self {
+            Self::Withheld { reasons } => write!(f, ": {}", reasons.join("; ")),
+            Self::Failed(failure) => write!(f, ": {failure}"),
+            Self::Published { .. } | Self::Cancelled => Ok(()),
+        }
+    }
+}
+
 /// Why a stage failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
@@ -33,4 +69,11 @@ pub struct Failure {
     pub code: Code,
     /// Act, place, remedy, and every deeper cause.
     pub message: String,
+}
+
+/// `STORE-0003 in train: cannot write …`.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}: {}", self.code, self.stage, self.message)
+    }
 }

@@ -8,6 +8,7 @@ use crate::{
     engine::{DatasetFacts, NumericsClass, ReportFacts},
     id::JobId,
     job::state::JobState,
+    limits::TIMELINE_ENTRIES_MAX,
     model::TrainPlan,
     request::{Goal, JobRequest},
     stage::Stage,
@@ -25,7 +26,7 @@ pub struct JobRow {
     pub state: JobState,
     /// When it was accepted.
     pub accepted_at: Timestamp,
-    /// Tries of the present stage that failed for a passing reason.
+    /// Tries of the present stage that failed for a passing reason, since it last went on.
     pub failed_tries: u32,
     /// What is done.
     pub done: Done,
@@ -97,6 +98,14 @@ impl JobRow {
             Stage::Evaluate => self.done.report.is_some(),
             Stage::Publish => self.state.is_final(),
         }
+    }
+
+    /// Adds to the timeline. Of a very long one the beginning and the newest entries are kept.
+    pub fn log(&mut self, at: Timestamp, what: impl Into<String>) {
+        if self.timeline.len() >= TIMELINE_ENTRIES_MAX {
+            self.timeline.remove(1);
+        }
+        self.timeline.push(TimelineEntry { at, what: what.into() });
     }
 
     /// The first stage without a result.

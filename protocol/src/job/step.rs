@@ -1,27 +1,31 @@
 //! The job machine: facts in, actions out. The only place that decides what happens next to a job.
 //!
-//! Invariants kept here: JOB-1 (sealed chunks are a part of the exact partition), JOB-2 (states move
-//! only as `state.rs` allows), JOB-3 (no action follows the end), CKPT-1 (the checkpoint never moves
-//! back), GATE-1 (a blocked table is never published).
+//! A result counts only as the answer to the work that was begun for it, so an event that comes
+//! twice or too late changes nothing. Every change of the row is saved before anything is built on
+//! it. Invariants kept here, and checked after every step by `audit.rs`: JOB-1 (sealed chunks are
+//! the exact partition), JOB-2 (states move only as `state.rs` allows), JOB-3 (nothing follows the
+//! end), JOB-4 (results never change), CHUNK-1 (a chunk is sealed once), CKPT-1 (the checkpoint
+//! never moves back), GATE-1 (a blocked table is never published).
 
 use std::collections::BTreeMap;
 
 use crate::{
-    chunk::{ChunkNo, SealedChunk, partition},
-    code::Retry,
+    chunk::{self, ChunkNo, SealedChunk},
+    code::{Code, Retry},
     invariant::{Invariant, holds},
     job::{
         action::{JobAction, Tidings, Work},
+        audit::{Standing, audit},
         event::JobEvent,
         outcome::{Failure, Outcome},
-        row::{JobRow, TimelineEntry},
+        row::JobRow,
         state::JobState,
     },
-    limits::RETRY_BACK_OFF_MS,
+    limits::{RETRY_BACK_OFF_MS, ROWS_PER_REQUEST_MAX},
     report::Verdict,
     request::Goal,
     stage::Stage,
-    unit::{Millis, Timestamp},
+    unit::{Millis, Rows, Timestamp},
 };
 
 /// One job in the hands of one supervisor.
@@ -29,8 +33,23 @@ use crate::{
 pub struct Job {
     row: JobRow,
     sealed: BTreeMap<ChunkNo, SealedChunk>,
+    hold: Hold,
     leaving: Option<Leaving>,
-    is_working: bool,
+}
+
+/// How the supervisor holds the job.
+#[derive(Debug, Clone, PartialEq)]
+enum Hold {
+    /// The lease is held, but what was done before is not taken up yet.
+    New,
+    /// Claimed, and nothing runs: a back-off is under way.
+    Waiting,
+    /// This was begun and has not ended.
+    Working(Work),
+    /// Told to leave after a last save, which may still be refused or fail.
+    Left,
+    /// Left for good: no event matters any more.
+    Gone,
 }
 
 /// Why the work was told to stop.
@@ -41,9 +60,10 @@ enum Leaving {
 }
 
 impl Job {
-    /// Takes a row read from the store; the first event must be [`JobEvent::Claimed`].
+    /// Takes a row read from the store. Orders that come before [`JobEvent::Claimed`] are
+    /// remembered.
     pub fn new(row: JobRow) -> Self {
-        Self { row, sealed: BTreeMap::new(), leaving: None, is_working: false }
+        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None }
     }
 
     /// The row as of the last step.
@@ -51,47 +71,63 @@ impl Job {
         &self.row
     }
 
-    /// Takes in one event and says what must be done. Events after the end change nothing.
+    /// Takes in one event and says what must be done.
     pub fn step(&mut self, now: Timestamp, event: JobEvent) -> Vec<JobAction> {
-        if self.row.state.is_final() {
-            return match event {
-                JobEvent::Claimed { .. } => vec![JobAction::Release, JobAction::Leave],
-                _ => Vec::new(),
-            };
-        }
-        match event {
-            JobEvent::Claimed { epoch, sealed } => {
-                self.sealed = sealed.into_iter().map(|chunk| (chunk.chunk, chunk)).collect();
-                self.log(now, format!("claimed in epoch {epoch}"));
-                self.go_on(now)
+        let before = Standing::of(&self.row);
+        let actions = self.react(now, event);
+        audit(&before, &self.row, &self.sealed, &actions);
+        actions
+    }
+
+    fn react(&mut self, now: Timestamp, event: JobEvent) -> Vec<JobAction> {
+        match (&self.hold, event) {
+            (Hold::Gone, _) => Vec::new(),
+            (_, JobEvent::SaveFailed(failure)) => self.save_failed(failure),
+            (_, JobEvent::Overtaken) => self.overtaken(),
+            (Hold::Left, _) => Vec::new(),
+            (Hold::New, JobEvent::Claimed { epoch, sealed }) => {
+                self.row.log(now, format!("claimed in epoch {epoch}"));
+                self.claimed(now, sealed)
             }
-            JobEvent::CancelAsked => self.leave(now, Leaving::Cancelled),
-            JobEvent::DrainAsked => self.leave(now, Leaving::Drained),
-            JobEvent::WorkStopped => self.work_ended(now),
-            JobEvent::RetryDue => {
-                if self.is_working || self.leaving.is_some() {
-                    Vec::new()
-                } else {
-                    self.go_on(now)
-                }
-            }
-            JobEvent::StageFailed(failure) => self.failed(now, failure),
-            JobEvent::Overtaken => {
-                self.is_working = false;
-                vec![JobAction::StopWork, JobAction::Tell(Tidings::Interrupted), JobAction::Leave]
-            }
-            JobEvent::CheckpointWritten(facts) => {
+            (Hold::New, _) if self.row.state.is_final() => Vec::new(),
+            (_, JobEvent::CancelAsked) => self.leave(now, Leaving::Cancelled),
+            (_, JobEvent::DrainAsked) => self.leave(now, Leaving::Drained),
+            (Hold::New, JobEvent::StageFailed(failure)) => self.end(now, Outcome::Failed(failure)),
+            (Hold::New, _) | (_, JobEvent::Claimed { .. }) => Vec::new(),
+            (Hold::Waiting, JobEvent::RetryDue) => self.go_on(now),
+            (Hold::Working(_), JobEvent::WorkStopped) => self.work_ended(now),
+            (Hold::Working(_), JobEvent::StageFailed(failure)) => self.failed(now, failure),
+            (_, JobEvent::CheckpointWritten(facts)) => {
+                let is_training = self.row.state == (JobState::Running { stage: Stage::Train });
                 let newest = self.row.done.checkpoint;
-                if newest.is_some_and(|newest| newest.step >= facts.step) {
+                let is_newer =
+                    newest.is_none_or(|old| (old.step, old.epoch) < (facts.step, facts.epoch));
+                if !(is_training && is_newer) {
                     return Vec::new();
                 }
                 self.row.done.checkpoint = Some(facts);
                 vec![self.save()]
             }
-            JobEvent::ChunkSealed(chunk) => self.chunk_sealed(now, chunk),
-            JobEvent::Delivered => self.delivered(now),
-            result => self.stage_done(now, result),
+            (_, JobEvent::ChunkSealed(chunk)) => self.chunk_sealed(now, chunk),
+            (_, JobEvent::Noticed(what)) => {
+                self.row.log(now, what.clone());
+                vec![self.save(), JobAction::Tell(Tidings::Notice(what))]
+            }
+            (Hold::Working(work), result) if work.is_answered_by(&result) => {
+                self.stage_done(now, result)
+            }
+            (Hold::Waiting | Hold::Working(_), _) => Vec::new(),
         }
+    }
+
+    fn claimed(&mut self, now: Timestamp, sealed: Vec<SealedChunk>) -> Vec<JobAction> {
+        if self.row.state.is_final() {
+            // Whoever ended it may have been killed before it swept.
+            self.hold = Hold::Gone;
+            return vec![JobAction::Sweep, JobAction::Release, JobAction::Leave];
+        }
+        sealed.into_iter().for_each(|chunk| self.take_chunk(chunk));
+        self.go_on(now)
     }
 
     /// Puts a stage's result into the row and goes on.
@@ -100,86 +136,113 @@ impl Job {
         let done = &mut self.row.done;
         match result {
             JobEvent::Ingested(facts) => {
-                let notices = facts.notices.iter().cloned();
-                told.extend(notices.map(|notice| JobAction::Tell(Tidings::Notice(notice))));
+                told.extend(facts.notices.iter().cloned().map(Tidings::Notice));
                 done.dataset = Some(facts);
             }
             JobEvent::Profiled(digest) => done.profile = Some(digest),
             JobEvent::Planned(plan, class) => {
-                told.push(JobAction::Tell(Tidings::PlanMade(plan.because.clone())));
-                // A job keeps its first plan: whoever planned again must not change its bytes.
-                done.plan.get_or_insert(plan);
-                done.numerics_class.get_or_insert(class);
+                told.push(Tidings::PlanMade(plan.because.clone()));
+                done.plan = Some(plan);
+                done.numerics_class = Some(class);
             }
             JobEvent::Trained(digest) => done.model = Some(digest),
             JobEvent::Judged(facts) => done.report = Some(facts),
-            _ => unreachable!("`step` sends only results of stages here"),
+            JobEvent::Delivered => return self.delivered(now),
+            _ => unreachable!("`is_answered_by` lets only results of stages through"),
         }
-        told.extend(self.work_ended(now));
-        told
+        self.row.failed_tries = 0;
+        let mut actions = self.work_ended(now);
+        // What is told is true only once the row is written, and that is the first action.
+        actions.splice(1..1, told.into_iter().map(JobAction::Tell));
+        actions
     }
 
     fn chunk_sealed(&mut self, now: Timestamp, chunk: SealedChunk) -> Vec<JobAction> {
-        let rows = self.row.rows().unwrap_or_default();
-        let is_ours = partition(rows).any(|part| part == (chunk.chunk, chunk.rows));
-        holds!(Invariant::Job1, is_ours, "chunk {} of {} rows", chunk.chunk, chunk.rows);
-        self.sealed.insert(chunk.chunk, chunk);
-        let all = self.missing_chunks().is_empty();
-        if all && self.row.state == (JobState::Running { stage: Stage::Sample }) {
-            self.row.done.sampled = true;
-            return self.work_ended(now);
+        if self.row.state != (JobState::Running { stage: Stage::Sample }) {
+            return Vec::new();
         }
-        Vec::new()
+        self.take_chunk(chunk);
+        if !self.has_all_chunks() {
+            return Vec::new();
+        }
+        self.row.done.sampled = true;
+        self.row.failed_tries = 0;
+        self.work_ended(now)
+    }
+
+    /// Enters a chunk into our copy of the manifest, unless it is none of this job's.
+    fn take_chunk(&mut self, sealed: SealedChunk) {
+        let (no, held) = (sealed.chunk, sealed.rows);
+        let is_ours = self.row.rows().is_some_and(|rows| chunk::held(rows, no) == Some(held));
+        holds!(Invariant::Job1, is_ours, "job {}: chunk {no} of {held} rows", self.row.id);
+        if is_ours {
+            let first = *self.sealed.entry(no).or_insert(sealed);
+            holds!(Invariant::Chunk1, first == sealed, "job {}: chunk {no}", self.row.id);
+        }
     }
 
     fn delivered(&mut self, now: Timestamp) -> Vec<JobAction> {
-        let report = self.row.done.report.as_ref();
-        let outcome = match report {
+        let outcome = match &self.row.done.report {
             Some(facts) if facts.verdict == Verdict::Block => {
                 Outcome::Withheld { reasons: facts.reasons.clone() }
             }
-            facts => Outcome::Published { verdict: facts.map(|facts| facts.verdict) },
+            facts => Outcome::Published { verdict: facts.as_ref().map(|facts| facts.verdict) },
         };
         self.end(now, outcome)
     }
 
     /// The running work is over, by its result or because it was told to stop.
     fn work_ended(&mut self, now: Timestamp) -> Vec<JobAction> {
-        self.is_working = false;
         match self.leaving {
-            None => {
-                self.row.failed_tries = 0;
-                self.go_on(now)
-            }
+            None => self.go_on(now),
             Some(Leaving::Cancelled) => self.end(now, Outcome::Cancelled),
             Some(Leaving::Drained) => self.hand_over(now, "interrupted; resume goes on"),
         }
     }
 
     fn go_on(&mut self, now: Timestamp) -> Vec<JobAction> {
-        while let Some(stage) = self.row.next_stage() {
-            let next = JobState::Running { stage };
-            let again = self.row.state == next;
-            if !again {
-                let is_legal = self.row.state.may_become(&next);
-                holds!(Invariant::Job2, is_legal, "{:?} to {next:?}", self.row.state);
-                self.row.state = next;
-                self.log(now, format!("{stage} begins"));
-            }
-            let Some(work) = self.work_of(stage) else {
-                self.row.done.sampled = true;
-                continue;
-            };
-            self.is_working = true;
-            let began = JobAction::Tell(Tidings::StageBegan { stage, again });
-            return vec![self.save(), began, JobAction::Begin(work)];
+        if let Some(failure) = self.impossible_rows() {
+            return self.end(now, Outcome::Failed(failure));
         }
-        unreachable!("publish has a result only when the job has ended")
+        if self.row.next_stage() == Some(Stage::Sample) && self.has_all_chunks() {
+            self.row.done.sampled = true;
+        }
+        let stage = self.row.next_stage().expect("publish has a result only once the job ended");
+        let again = self.row.state == (JobState::Running { stage });
+        let is_planned = matches!(self.hold, Hold::Working(Work::Plan));
+        if !again {
+            self.row.state = JobState::Running { stage };
+            self.row.log(now, format!("{stage} begins"));
+        }
+        let work = self.work_of(stage);
+        self.hold = Hold::Working(work.clone());
+        let mut actions = vec![self.save()];
+        // Planning and training are one stage: it began with the plan.
+        if !(again && is_planned) {
+            actions.push(JobAction::Tell(Tidings::StageBegan { stage, again }));
+        }
+        actions.push(JobAction::Begin(work));
+        actions
     }
 
-    /// The work of a stage; none if all its chunks are sealed already.
-    fn work_of(&self, stage: Stage) -> Option<Work> {
-        Some(match stage {
+    /// Refuses a table that validation could not see: as many rows as the source has, if not said.
+    fn impossible_rows(&self) -> Option<Failure> {
+        self.row.request.output()?;
+        let stage = self.row.next_stage()?;
+        let rows = match self.row.rows() {
+            Some(rows) => rows,
+            None if stage == Stage::Sample => Rows(0),
+            None => return None,
+        };
+        if (1..=ROWS_PER_REQUEST_MAX).contains(&rows.get()) {
+            return None;
+        }
+        let message = format!("cannot make {rows} rows: ask for 1 to {ROWS_PER_REQUEST_MAX}");
+        Some(Failure { stage, code: Code::RowsOutOfRange, message })
+    }
+
+    fn work_of(&self, stage: Stage) -> Work {
+        match stage {
             Stage::Ingest => Work::Ingest,
             Stage::Profile => Work::Profile,
             Stage::Train if matches!(self.row.request.goal, Goal::Generate { .. }) => {
@@ -189,30 +252,33 @@ impl Job {
                 None => Work::Plan,
                 Some(plan) => Work::Train { plan: plan.clone(), from: self.row.done.checkpoint },
             },
-            Stage::Sample => {
-                let chunks = self.missing_chunks();
-                if chunks.is_empty() {
-                    return None;
-                }
-                Work::Sample { chunks }
-            }
+            Stage::Sample => Work::Sample { chunks: self.missing_chunks() },
             Stage::Evaluate => Work::Evaluate,
-            Stage::Publish => Work::Publish { withhold: self.is_blocked() },
-        })
+            Stage::Publish => {
+                let report = self.row.done.report.as_ref();
+                let withhold = report.is_some_and(|facts| facts.verdict == Verdict::Block);
+                Work::Publish { withhold }
+            }
+        }
     }
 
-    fn missing_chunks(&self) -> Vec<(ChunkNo, crate::unit::Rows)> {
+    fn missing_chunks(&self) -> Vec<(ChunkNo, Rows)> {
         let rows = self.row.rows().unwrap_or_default();
-        partition(rows).filter(|(chunk, _)| !self.sealed.contains_key(chunk)).collect()
+        chunk::partition(rows).filter(|(chunk, _)| !self.sealed.contains_key(chunk)).collect()
     }
 
-    fn is_blocked(&self) -> bool {
-        self.row.done.report.as_ref().is_some_and(|facts| facts.verdict == Verdict::Block)
+    /// Only chunks of the partition are taken in, so their number tells.
+    fn has_all_chunks(&self) -> bool {
+        let asked = self.row.rows().map(chunk::count);
+        asked.is_some_and(|count| usize::try_from(count) == Ok(self.sealed.len()))
     }
 
     fn failed(&mut self, now: Timestamp, failure: Failure) -> Vec<JobAction> {
-        self.is_working = false;
-        self.log(now, format!("{} failed: {} {}", failure.stage, failure.code, failure.message));
+        if self.row.state != (JobState::Running { stage: failure.stage }) {
+            return Vec::new();
+        }
+        self.hold = Hold::Waiting;
+        self.row.log(now, format!("failed: {failure}"));
         if self.leaving.is_some() {
             return self.work_ended(now);
         }
@@ -225,6 +291,7 @@ impl Job {
                 vec![self.save(), JobAction::Tell(tidings), JobAction::RetryAfter(after)]
             }
             (Retry::Mended, _) => {
+                // Told first: what must be mended (a full disk) may make the save fail as well.
                 let mut actions = vec![JobAction::Tell(Tidings::Suspended(failure))];
                 actions.extend(self.hand_over(now, "suspended; resume goes on"));
                 actions
@@ -238,20 +305,50 @@ impl Job {
         if self.leaving != Some(Leaving::Cancelled) {
             self.leaving = Some(why);
         }
-        if self.is_working { vec![JobAction::StopWork] } else { self.work_ended(now) }
+        match self.hold {
+            Hold::Working(_) => vec![JobAction::StopWork],
+            Hold::New | Hold::Waiting => self.work_ended(now),
+            Hold::Left | Hold::Gone => Vec::new(),
+        }
+    }
+
+    /// The pen is another's: nothing may be written, not even the release.
+    fn overtaken(&mut self) -> Vec<JobAction> {
+        let mut actions = self.stop_work();
+        actions.extend([JobAction::Tell(Tidings::Interrupted), JobAction::Leave]);
+        actions
+    }
+
+    /// The row in memory is ahead of the stored one, so this supervisor gives up; whoever claims
+    /// next goes on from what was written. Work that still runs keeps the lease until it lapses.
+    fn save_failed(&mut self, failure: Failure) -> Vec<JobAction> {
+        let mut actions = self.stop_work();
+        let is_idle = actions.is_empty();
+        actions.push(JobAction::Tell(Tidings::Suspended(failure)));
+        actions.push(JobAction::Tell(Tidings::Interrupted));
+        actions.extend(is_idle.then_some(JobAction::Release));
+        actions.push(JobAction::Leave);
+        actions
+    }
+
+    fn stop_work(&mut self) -> Vec<JobAction> {
+        match std::mem::replace(&mut self.hold, Hold::Gone) {
+            Hold::Working(_) => vec![JobAction::StopWork],
+            _ => Vec::new(),
+        }
     }
 
     fn hand_over(&mut self, now: Timestamp, why: &str) -> Vec<JobAction> {
+        self.hold = Hold::Left;
         self.row.failed_tries = 0;
-        self.log(now, why.to_owned());
+        self.row.log(now, why);
         let tell = JobAction::Tell(Tidings::Interrupted);
         vec![self.save(), tell, JobAction::Release, JobAction::Leave]
     }
 
     fn end(&mut self, now: Timestamp, outcome: Outcome) -> Vec<JobAction> {
-        let is_released = matches!(outcome, Outcome::Published { .. });
-        holds!(Invariant::Gate1, !(is_released && self.is_blocked()), "job {}", self.row.id);
-        self.log(now, format!("ended: {outcome:?}"));
+        self.hold = Hold::Left;
+        self.row.log(now, format!("ended: {outcome}"));
         self.row.state = JobState::Ended(outcome.clone());
         let tell = JobAction::Tell(Tidings::Ended(outcome));
         vec![self.save(), JobAction::Sweep, tell, JobAction::Release, JobAction::Leave]
@@ -260,8 +357,11 @@ impl Job {
     fn save(&self) -> JobAction {
         JobAction::Save(Box::new(self.row.clone()))
     }
-
-    fn log(&mut self, now: Timestamp, what: String) {
-        self.row.timeline.push(TimelineEntry { at: now, what });
-    }
 }
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod weather;

@@ -1,8 +1,8 @@
 //! When a lease may be claimed, when it must be renewed, when its holder must stand down.
 //!
-//! Time is each process's own monotonic clock; no two clocks are ever compared. After Gray & Cheriton,
-//! "Leases" (SOSP 1989), with fencing epochs at the sink.
-//! Invariants kept here: LEASE-1 (epochs only grow), LEASE-2 (never two holders within a margin).
+//! Time is each process's own monotonic clock; no two clocks are ever compared. After Gray &
+//! Cheriton, "Leases" (SOSP 1989), with fencing epochs at the sink. Invariants kept here: LEASE-1
+//! (epochs only grow), LEASE-2 (never two holders within a margin).
 
 use crate::{
     lease::LeaseCell,
@@ -20,7 +20,14 @@ pub struct Sighting {
 }
 
 impl Sighting {
-    /// Takes a new look: the same cell keeps its age, another one starts anew.
+    /// The first look at a cell. `now` is read after the answer came, as in [`Sighting::look`].
+    pub fn first(cell: LeaseCell, now: Millis) -> Self {
+        Self { cell, since: now }
+    }
+
+    /// Takes a new look: the same cell keeps its age, another one starts anew. `now` is read
+    /// *after* the answer came: read before, a slow answer would make the cell look older than it
+    /// is.
     #[must_use]
     pub fn look(self, cell: LeaseCell, now: Millis) -> Self {
         if cell == self.cell { self } else { Self { cell, since: now } }
@@ -38,7 +45,7 @@ impl Sighting {
 /// A holder's own view of its lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holding {
-    /// When the last renewal that succeeded was *sent*.
+    /// When the claim, or the last renewal that succeeded, was *sent*.
     pub sent: Millis,
 }
 
@@ -62,7 +69,12 @@ impl Holding {
         } else if age >= LEASE_RENEW_MS {
             Duty::Renew
         } else {
-            Duty::WaitUntil(Millis(self.sent.get() + LEASE_RENEW_MS))
+            Duty::WaitUntil(Millis(self.sent.get().saturating_add(LEASE_RENEW_MS)))
         }
     }
 }
+
+#[cfg(test)]
+mod contest;
+#[cfg(test)]
+mod tests;

@@ -95,9 +95,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_what_is_read(hours in 0_u64..100, minutes in 0_u64..500, s in 1_u64..500) {
-            let text = format!("{hours}h{minutes}m{s}s");
-            prop_assert_eq!(parse_budget(&text), Ok(hours * 3_600 + minutes * 60 + s));
+        fn what_is_written_is_what_is_read(h in 0_u64..100, m in 0_u64..500, s in 1_u64..500) {
+            let text = format!("{h}h{m}m{s}s");
+            prop_assert_eq!(parse_budget(&text), Ok(h * 3_600 + m * 60 + s));
         }
 
         #[test]

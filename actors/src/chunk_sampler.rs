@@ -1,0 +1,130 @@
+//! One sampler of the pool: a mailbox, and an OS thread that samples chunks and seals them.
+//!
+//! A chunk is a function of model, seed and number alone, so it matters to nobody which sampler
+//! computes it. Invariant kept here: CHUNK-1, by the store's guarded `seal`.
+
+pub(crate) mod message;
+mod open_models;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tgs_protocol::{
+    chunk::SealedChunk,
+    code::Code,
+    digest::Digest,
+    engine::Sampler,
+    progress::Watch,
+    store::{ArtifactName, Written},
+};
+use tokio::runtime::Handle;
+
+use self::message::{ChunkEnd, ChunkOrder};
+pub(crate) use self::open_models::OpenModels;
+use crate::{
+    failure::{Fault, Halt},
+    gpu_worker::bench::MODEL_FILE,
+    job_supervisor::message::JobSupervisorMessage,
+    ports::Ports,
+    store_call::transfer,
+    work_watch::Stop,
+};
+
+/// The actor.
+pub(crate) struct ChunkSampler;
+
+/// What a sampler needs to begin.
+pub(crate) struct Seat {
+    pub(crate) ports: Ports,
+    /// Models that are open already, shared by the pool.
+    pub(crate) models: OpenModels,
+}
+
+impl Actor for ChunkSampler {
+    type Msg = ChunkOrder;
+    type State = mpsc::Sender<ChunkOrder>;
+    type Arguments = Seat;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        seat: Seat,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let (orders, received) = mpsc::channel();
+        let runtime = Handle::current();
+        thread::Builder::new()
+            .name("tgs-sampler".to_owned())
+            .spawn(move || sample_all(&received, &seat, &runtime))?;
+        Ok(orders)
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        order: ChunkOrder,
+        orders: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        orders.send(order).map_err(|_| "the sampler's thread is gone".into())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        _event: SupervisionEvent,
+        _orders: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        Ok(()) // It has no children.
+    }
+}
+
+/// The thread: one chunk after the other until the mailbox is gone.
+fn sample_all(orders: &mpsc::Receiver<ChunkOrder>, seat: &Seat, runtime: &Handle) {
+    while let Ok(order) = orders.recv() {
+        let end = match catch_unwind(AssertUnwindSafe(|| sample(&order, seat, runtime))) {
+            Ok(Ok(sealed)) => ChunkEnd::Sealed(sealed),
+            Ok(Err(Halt::Stopped(_))) => ChunkEnd::Dropped,
+            Ok(Err(Halt::Overtaken)) => ChunkEnd::Overtaken,
+            Ok(Err(Halt::Failed(fault))) => ChunkEnd::Failed(fault),
+            Err(panic) => ChunkEnd::Failed(Fault::of_panic(panic.as_ref())),
+        };
+        let (work_no, sampler) = (order.work_no, order.sampler);
+        let _ = order.report_to.cast(JobSupervisorMessage::ChunkEnded { work_no, sampler, end });
+    }
+}
+
+fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChunk, Halt> {
+    if order.watch.stopped() {
+        return Err(Halt::Stopped(None));
+    }
+    let model = open(order, seat, runtime)?;
+    let bytes = model.chunk(order.seed, order.chunk, order.rows)?;
+    if order.watch.asked() == Some(Stop::Abandon) {
+        return Err(Halt::Stopped(None));
+    }
+    let digest = Digest::of(&bytes);
+    let sealed = SealedChunk { chunk: order.chunk, rows: order.rows, digest };
+    let seal = seat.ports.chunks.seal(&order.lease, &sealed, &bytes);
+    match runtime.block_on(transfer("seal chunk", seal))? {
+        Written::Done => Ok(sealed),
+        Written::Overtaken { .. } => Err(Halt::Overtaken),
+    }
+}
+
+/// The model, opened by whichever sampler comes first.
+fn open(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<Arc<dyn Sampler>, Halt> {
+    seat.models.get_or_open(order.model, || {
+        let artifacts = &seat.ports.artifacts;
+        let folder = artifacts.open(&order.lease.job, ArtifactName::Model);
+        let folder = runtime.block_on(transfer("open model", folder))?.ok_or_else(|| {
+            Fault::new(Code::StoreCorrupt, "open model: it is sealed, but it is not there")
+        })?;
+        let path = folder.join(MODEL_FILE);
+        let bytes = std::fs::read(&path)
+            .map_err(|error| Fault::of_file(&format!("read {}", path.display()), &error))?;
+        Ok(seat.ports.engine.sampler(&bytes)?)
+    })
+}

@@ -1,0 +1,43 @@
+//! What a sampler is told, and how a chunk ends.
+
+use std::sync::Arc;
+
+use ractor::ActorRef;
+use tgs_protocol::{
+    chunk::{ChunkNo, SealedChunk},
+    digest::Digest,
+    lease::Lease,
+    unit::Rows,
+};
+
+use crate::{
+    failure::Fault, gpu_worker::message::WorkNo, job_supervisor::message::JobSupervisorMessage,
+    work_watch::WorkWatch,
+};
+
+/// Order, the only message of a sampler: sample this chunk and seal it.
+pub(crate) struct ChunkOrder {
+    pub(crate) work_no: WorkNo,
+    /// Place of the sampler in the pool: whose window has room again.
+    pub(crate) sampler: usize,
+    pub(crate) lease: Lease,
+    pub(crate) model: Digest,
+    pub(crate) seed: u64,
+    pub(crate) chunk: ChunkNo,
+    pub(crate) rows: Rows,
+    pub(crate) watch: Arc<WorkWatch>,
+    pub(crate) report_to: ActorRef<JobSupervisorMessage>,
+}
+
+/// How a chunk ended.
+#[derive(Debug)]
+pub(crate) enum ChunkEnd {
+    /// It is durable and stands in the manifest.
+    Sealed(SealedChunk),
+    /// Nobody needs it any more.
+    Dropped,
+    /// A later epoch exists.
+    Overtaken,
+    /// It failed.
+    Failed(Fault),
+}

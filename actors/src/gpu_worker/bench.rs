@@ -1,0 +1,135 @@
+//! The bench of a device's thread: it turns one order into calls of the engine and the stores.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use tgs_protocol::{
+    code::Code,
+    digest::Digest,
+    engine::NumericsClass,
+    job::{JobEvent, Work},
+    progress::Watch,
+    store::{ArtifactName, Sealed, StoreError},
+};
+use tokio::runtime::Handle;
+
+use super::message::WorkOrder;
+use crate::{
+    failure::{Fault, Halt},
+    ports::Ports,
+    store_call::{answer, transfer},
+};
+
+/// Name of the model's file in its folder.
+pub(crate) const MODEL_FILE: &str = "model.safetensors";
+
+/// What the thread works with.
+pub(crate) struct Bench {
+    pub(super) ports: Ports,
+    runtime: Handle,
+    /// Measured once per number of threads: bits of a machine do not change while a process lives.
+    classes: BTreeMap<u32, NumericsClass>,
+}
+
+impl Bench {
+    pub(crate) fn new(ports: Ports, runtime: Handle) -> Self {
+        Self { ports, runtime, classes: BTreeMap::new() }
+    }
+
+    /// Does one piece of work, from its order to the event of its result.
+    pub(crate) fn run(&mut self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        if order.watch.stopped() {
+            return Err(Halt::Stopped(None));
+        }
+        let ended = match &order.work {
+            Work::Ingest => self.ingest(order),
+            Work::Profile => self.profile(order),
+            Work::Plan => self.plan(order),
+            Work::Train { plan, from } => self.train(order, plan, *from),
+            Work::AdoptModel => self.adopt_model(order),
+            Work::Evaluate => self.evaluate(order),
+            Work::Publish { withhold } => self.publish(order, *withhold),
+            Work::Sample { .. } => Err(internal("sampling is no work for the device's thread")),
+        };
+        match ended {
+            // An engine that stops unasked would be begun again without end.
+            Err(Halt::Stopped(_)) if !order.watch.stopped() => {
+                Err(internal("the engine stopped although nobody asked"))
+            }
+            ended => ended,
+        }
+    }
+
+    /// A question to a store or a small write, from this thread.
+    pub(super) fn ask<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Halt> {
+        Ok(self.runtime.block_on(answer(what, call))?)
+    }
+
+    /// Many bytes to or from a store, from this thread.
+    pub(super) fn carry<T>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, Halt> {
+        Ok(self.runtime.block_on(transfer(what, call))?)
+    }
+
+    /// A fresh folder for this attempt.
+    pub(super) fn stage(&self, order: &WorkOrder, name: ArtifactName) -> Result<PathBuf, Halt> {
+        self.ask("stage folder", self.ports.artifacts.stage(&order.lease, name))
+    }
+
+    /// Makes the staged folder durable.
+    pub(super) fn seal(&self, order: &WorkOrder, name: ArtifactName) -> Result<Digest, Halt> {
+        match self.carry("seal folder", self.ports.artifacts.seal(&order.lease, name))? {
+            Sealed::Done(digest) => Ok(digest),
+            Sealed::Overtaken { .. } => Err(Halt::Overtaken),
+        }
+    }
+
+    /// A folder that an earlier stage sealed.
+    pub(super) fn folder(&self, order: &WorkOrder, name: ArtifactName) -> Result<PathBuf, Halt> {
+        let opened = self.ports.artifacts.open(&order.lease.job, name);
+        self.carry("open folder", opened)?.ok_or_else(|| {
+            let remedy = "it was sealed, but it is not there; run the job again from its source";
+            let said = format!("open {}: {remedy}", name.as_str());
+            Fault::new(Code::StoreCorrupt, said).into()
+        })
+    }
+
+    /// Which bits this machine computes with so many threads.
+    pub(super) fn numerics_class(&mut self, threads: u32) -> Result<NumericsClass, Halt> {
+        if let Some(class) = self.classes.get(&threads) {
+            return Ok(class.clone());
+        }
+        let class = self.ports.engine.numerics_class(threads)?;
+        self.classes.insert(threads, class.clone());
+        Ok(class)
+    }
+}
+
+/// Writes one file of a staged folder; `seal` makes it durable.
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Halt> {
+    fs::write(path, bytes).map_err(|error| file_failed("write", path, &error))
+}
+
+/// Reads one file of a sealed folder.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, Halt> {
+    fs::read(path).map_err(|error| file_failed("read", path, &error))
+}
+
+fn file_failed(act: &str, path: &Path, error: &io::Error) -> Halt {
+    Fault::of_file(&format!("{act} {}", path.display()), error).into()
+}
+
+/// A fault of ours.
+pub(super) fn internal(message: &str) -> Halt {
+    Fault::new(Code::Internal, message).into()
+}

@@ -1,0 +1,107 @@
+//! The stages that are one call of the engine each: ingest, profile, plan, adopt a model, evaluate.
+
+use std::path::PathBuf;
+
+use tgs_protocol::{
+    chunk::partition,
+    code::Code,
+    digest::Digest,
+    engine::{EvaluateOrder, IngestOrder, PlanOrder, ProfileOrder},
+    job::JobEvent,
+    request::Goal,
+    store::ArtifactName,
+};
+
+use super::{
+    bench::{Bench, MODEL_FILE, internal, write_file},
+    message::WorkOrder,
+};
+use crate::failure::{Fault, Halt};
+
+impl Bench {
+    pub(super) fn ingest(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        let request = &order.row.request;
+        let source = request.source().ok_or_else(|| internal("ingest without a source"))?;
+        let ingest = IngestOrder {
+            source: source.table.clone(),
+            holdout: source.holdout.clone(),
+            metadata: source.metadata.clone(),
+            seed: request.seed,
+            into: self.stage(order, ArtifactName::Dataset)?,
+        };
+        let facts = self.ports.engine.ingest(&ingest, order.watch.as_ref())?;
+        self.seal(order, ArtifactName::Dataset)?;
+        Ok(JobEvent::Ingested(facts))
+    }
+
+    pub(super) fn profile(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        let profile = ProfileOrder {
+            dataset: self.folder(order, ArtifactName::Dataset)?,
+            into: self.stage(order, ArtifactName::Profile)?,
+        };
+        self.ports.engine.profile(&profile, order.watch.as_ref())?;
+        Ok(JobEvent::Profiled(self.seal(order, ArtifactName::Profile)?))
+    }
+
+    pub(super) fn plan(&mut self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        let request = &order.row.request;
+        let class = self.numerics_class(request.threads)?;
+        let plan = PlanOrder {
+            dataset: self.folder(order, ArtifactName::Dataset)?,
+            model: request.model,
+            length: request.length,
+            overrides: request.overrides.clone(),
+            seed: request.seed,
+            threads: request.threads,
+        };
+        let plan = self.ports.engine.plan(&plan, order.watch.as_ref())?;
+        Ok(JobEvent::Planned(plan, class))
+    }
+
+    /// Takes the model of an earlier job, once it is seen to open.
+    pub(super) fn adopt_model(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        let Goal::Generate { model_file, .. } = &order.row.request.goal else {
+            return Err(internal("a model is adopted only to generate"));
+        };
+        let model = std::fs::read(model_file).map_err(|error| {
+            let said = format!("read model {}: {error}; name a model file", model_file.display());
+            Fault::new(Code::ModelUnreadable, said)
+        })?;
+        self.ports.engine.sampler(&model)?;
+        self.seal_model(order, &model)
+    }
+
+    /// Makes a model durable. Its digest is that of the file, so that anyone can check it.
+    pub(super) fn seal_model(&self, order: &WorkOrder, model: &[u8]) -> Result<JobEvent, Halt> {
+        let staged = self.stage(order, ArtifactName::Model)?;
+        write_file(&staged.join(MODEL_FILE), model)?;
+        self.seal(order, ArtifactName::Model)?;
+        Ok(JobEvent::Trained(Digest::of(model)))
+    }
+
+    pub(super) fn evaluate(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        let request = &order.row.request;
+        let model = self.folder(order, ArtifactName::Model)?.join(MODEL_FILE);
+        let evaluate = EvaluateOrder {
+            dataset: self.folder(order, ArtifactName::Dataset)?,
+            chunks: self.chunk_files(order)?,
+            model: Some(model),
+            target: request.source().and_then(|source| source.target.clone()),
+            gates: request.gates,
+            seed: request.seed,
+            threads: request.threads,
+            into: self.stage(order, ArtifactName::Report)?,
+        };
+        let facts = self.ports.engine.evaluate(&evaluate, order.watch.as_ref())?;
+        self.seal(order, ArtifactName::Report)?;
+        Ok(JobEvent::Judged(facts))
+    }
+
+    /// The files of all chunks, in order.
+    pub(super) fn chunk_files(&self, order: &WorkOrder) -> Result<Vec<PathBuf>, Halt> {
+        let rows = order.row.rows().unwrap_or_default();
+        let chunks = &self.ports.chunks;
+        let open = |no| self.carry("open chunk", chunks.open(&order.lease.job, no));
+        partition(rows).map(|(no, _)| open(no)).collect()
+    }
+}

@@ -1,0 +1,177 @@
+//! How a supervisor comes to hold its job's lease, and what it does first.
+
+use std::time::Duration;
+
+use tgs_protocol::{
+    chunk::SealedChunk,
+    code::Code,
+    job::{Job, JobAction, JobEvent, JobState, action::Tidings, outcome::Failure},
+    lease::{Lease, rule::Sighting},
+    limits::{LEASE_TICK_MS, RETRY_BACK_OFF_MS},
+    stage::Stage,
+    store::Written,
+    unit::{Epoch, Millis},
+};
+
+use super::{message::JobSupervisorMessage, shell::Shell};
+use crate::{
+    checkpoint_writer::message::CheckpointWriterMessage, failure::Fault,
+    lease_keeper::message::LeaseKeeperMessage, store_call::answer,
+};
+
+/// What the supervisor is there for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Intent {
+    /// Go on with the job.
+    Run,
+    /// End it: a person asked while nobody worked at it.
+    Cancel,
+    /// End it: its supervisor failed again and again.
+    Condemn(String),
+}
+
+impl Shell {
+    /// One look at the lease; then it is claimed, looked at again later, or left to its holder.
+    pub(crate) async fn claim(&mut self) {
+        if self.is_claimed() {
+            return;
+        }
+        match self.try_claim().await {
+            Ok(Claim::Held { lease, sent }) => {
+                if let Err(fault) = self.begin_with(lease, sent).await {
+                    self.claim_failed(fault).await;
+                }
+            }
+            Ok(Claim::NotYet) => self.claim_after(LEASE_TICK_MS),
+            Ok(Claim::Lost) => {
+                self.tell(Tidings::Notice("another owner works at this job".to_owned()));
+                self.leave_unclaimed();
+            }
+            Err(fault) => self.claim_failed(fault).await,
+        }
+    }
+
+    async fn try_claim(&mut self) -> Result<Claim, Fault> {
+        let (leases, me) = (self.ports.leases.clone(), &self.config.incarnation);
+        let cell = answer("look at lease", leases.look(&self.id)).await?;
+        let now = self.ports.clock.monotonic();
+        let first_look = Sighting { cell: cell.clone(), since: now };
+        let earlier = self.sighting.take().unwrap_or(first_look);
+        let is_ours = cell.owner.as_ref() == Some(me);
+        if earlier.cell != cell && cell.owner.is_some() && !is_ours {
+            return Ok(Claim::Lost); // It was renewed or claimed while we looked: its holder lives.
+        }
+        let sighting = earlier.look(cell, now);
+        // The node starts one supervisor per job: an earlier one of this very boot is dead.
+        let may_claim = sighting.may_claim(now, self.config.holder_is_gone || is_ours);
+        let cell = sighting.cell.clone();
+        self.sighting = Some(sighting);
+        if !may_claim {
+            return Ok(Claim::NotYet);
+        }
+        let claimed = answer("claim lease", leases.claim(&self.id, me, &cell)).await?;
+        Ok(claimed.map_or(Claim::Lost, |lease| Claim::Held { lease, sent: now }))
+    }
+
+    /// Reads what stands in the store, now that nobody else may change it, and goes on from there.
+    async fn begin_with(&mut self, lease: Lease, sent: Millis) -> Result<(), Fault> {
+        let epoch = lease.epoch;
+        self.lease = Some(lease.clone());
+        self.have_kept(lease, sent);
+        let read = answer("read job", self.ports.jobs.read(&self.id)).await?;
+        let row = read.ok_or_else(|| Fault::new(Code::JobNotFound, "no such job"))?;
+        let sealed = answer("read manifest", self.ports.chunks.sealed(&self.id)).await?;
+        self.saved = Some(row.clone().into());
+        self.job = Some(Job::new(row));
+        match self.intent.clone() {
+            Intent::Run => {}
+            Intent::Cancel => self.happen(JobEvent::CancelAsked).await,
+            Intent::Condemn(why) => return self.condemn(epoch, sealed, why).await,
+        }
+        self.happen(JobEvent::Claimed { epoch, sealed }).await;
+        Ok(())
+    }
+
+    /// Claims, and fails what the claim would begin without beginning it.
+    async fn condemn(
+        &mut self,
+        epoch: Epoch,
+        sealed: Vec<SealedChunk>,
+        message: String,
+    ) -> Result<(), Fault> {
+        self.step(JobEvent::Claimed { epoch, sealed });
+        self.actions.retain(|action| !matches!(action, JobAction::Begin(_)));
+        let (stage, code) = (self.stage(), Code::Internal);
+        self.happen(JobEvent::StageFailed(Failure { stage, code, message })).await;
+        Ok(())
+    }
+
+    async fn claim_failed(&mut self, fault: Fault) {
+        let back_off = RETRY_BACK_OFF_MS.get(self.claim_tries);
+        self.claim_tries += 1;
+        match back_off {
+            Some(after) if fault.code.retry() == tgs_protocol::code::Retry::Later => {
+                let (message, after) = (fault.message, Millis(*after));
+                self.tell(Tidings::TryingAgain { message, after });
+                self.claim_after_back_off(after);
+            }
+            _ => {
+                self.tell(Tidings::Suspended(fault.at(Stage::Ingest)));
+                self.give_lease_back().await;
+                self.leave_unclaimed();
+            }
+        }
+    }
+
+    fn claim_after(&self, millis: u64) {
+        let after = Duration::from_millis(millis);
+        self.myself.send_after(after, || JobSupervisorMessage::Claim);
+    }
+
+    fn claim_after_back_off(&self, after: Millis) {
+        self.myself.send_after(self.config.back_off(after), || JobSupervisorMessage::Claim);
+    }
+
+    /// Renews at once and hands the lease to a new keeper: nobody knows when the last one renewed.
+    pub(crate) async fn renew_with_new_keeper(&mut self) {
+        let Some(lease) = self.lease.clone() else { return };
+        let sent = self.ports.clock.monotonic();
+        match answer("renew lease", self.ports.leases.renew(&lease)).await {
+            Ok(Written::Done) => self.have_kept(lease, sent),
+            Ok(Written::Overtaken { .. }) | Err(_) => self.happen(JobEvent::Overtaken).await,
+        }
+    }
+
+    fn have_kept(&self, lease: Lease, sent: Millis) {
+        let holder = self.myself.clone();
+        let _ = self.crew.lease_keeper.cast(LeaseKeeperMessage::Hold { lease, sent, holder });
+    }
+
+    /// The present stage; the first one before any began.
+    pub(crate) fn stage(&self) -> Stage {
+        match self.row().map(|row| (&row.state, row.next_stage())) {
+            Some((JobState::Running { stage }, _)) => *stage,
+            Some((_, Some(next))) => next,
+            _ => Stage::Ingest,
+        }
+    }
+
+    /// Gives the lease back, if it can be; else it runs out by itself.
+    pub(crate) async fn give_lease_back(&mut self) {
+        let Some(lease) = self.lease.take() else { return };
+        let job = self.id.clone();
+        let _ = self.crew.checkpoint_writer.cast(CheckpointWriterMessage::Forget { job });
+        let let_go = LeaseKeeperMessage::LetGo { lease: lease.clone() };
+        let _ = self.crew.lease_keeper.cast(let_go);
+        if let Err(error) = answer("release lease", self.ports.leases.release(&lease)).await {
+            tracing::warn!(job = %self.id, %error, "lease not given back, it runs out by itself");
+        }
+    }
+}
+
+/// What came of one look at a lease.
+enum Claim {
+    Held { lease: Lease, sent: Millis },
+    NotYet,
+    Lost,
+}

@@ -1,0 +1,154 @@
+//! What a job's supervisor holds: the machine, the lease, the work under way.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ractor::ActorRef;
+use tgs_protocol::{
+    id::JobId,
+    job::{Job, JobAction, JobEvent, JobRow, action::Tidings},
+    lease::{Lease, rule::Sighting},
+    progress::Progress,
+    unit::Steps,
+};
+use tokio::sync::watch;
+
+use super::{
+    claim::Intent,
+    message::{JobSupervisorMessage, Lost},
+};
+use crate::{
+    gpu_worker::message::{SavingCost, WorkNo},
+    node::NodeConfig,
+    node_supervisor::crew::Crew,
+    notifier::message::NotifierMessage,
+    perform::sampling::Sampling,
+    ports::Ports,
+    work_watch::{ProgressSender, StopOnDrop},
+};
+
+/// What a supervisor is started with.
+pub(crate) struct Post {
+    pub(crate) job: JobId,
+    pub(crate) ports: Ports,
+    pub(crate) config: Arc<NodeConfig>,
+    pub(crate) crew: Crew,
+    pub(crate) intent: Intent,
+}
+
+/// The supervisor's state.
+pub(crate) struct Shell {
+    pub(crate) id: JobId,
+    pub(crate) ports: Ports,
+    pub(crate) config: Arc<NodeConfig>,
+    pub(crate) crew: Crew,
+    pub(crate) myself: ActorRef<JobSupervisorMessage>,
+    pub(crate) intent: Intent,
+    pub(crate) sighting: Option<Sighting>,
+    pub(crate) claim_tries: usize,
+    /// The machine; none before the claim.
+    pub(crate) job: Option<Job>,
+    pub(crate) lease: Option<Lease>,
+    /// The row as it stands in the store.
+    pub(crate) saved: Option<Arc<JobRow>>,
+    /// Facts the machine has not taken in, actions that were not performed; both in order.
+    pub(crate) events: VecDeque<JobEvent>,
+    pub(crate) actions: VecDeque<JobAction>,
+    /// How often the row at the head of `actions` could not be written.
+    pub(crate) save_tries: usize,
+    /// The row at the head of `actions` waits for its next try.
+    pub(crate) is_blocked: bool,
+    pub(crate) work: Option<WorkUnderWay>,
+    pub(crate) last_work_no: WorkNo,
+    /// The snapshot that must be durable before stopped work counts as stopped.
+    pub(crate) last_snapshot: Option<(WorkNo, Steps)>,
+    pub(crate) saving_cost: Arc<SavingCost>,
+    pub(crate) progress: ProgressSender,
+    pub(crate) left: bool,
+}
+
+/// Work that was begun and has not ended.
+pub(crate) struct WorkUnderWay {
+    pub(crate) no: WorkNo,
+    pub(crate) watch: StopOnDrop,
+    pub(crate) by: WorkBy,
+}
+
+/// Who does it.
+pub(crate) enum WorkBy {
+    Device,
+    Samplers(Sampling),
+}
+
+impl Shell {
+    pub(crate) fn new(post: Post, myself: ActorRef<JobSupervisorMessage>) -> Self {
+        let Post { job: id, ports, config, crew, intent } = post;
+        let (progress, newest): (_, watch::Receiver<Option<Progress>>) = watch::channel(None);
+        let follow = NotifierMessage::Follow { job: id.clone(), progress: newest };
+        let _ = crew.notifier.cast(follow);
+        Self {
+            id,
+            ports,
+            config,
+            crew,
+            myself,
+            intent,
+            sighting: None,
+            claim_tries: 0,
+            job: None,
+            lease: None,
+            saved: None,
+            events: VecDeque::new(),
+            actions: VecDeque::new(),
+            save_tries: 0,
+            is_blocked: false,
+            work: None,
+            last_work_no: WorkNo(0),
+            last_snapshot: None,
+            saving_cost: Arc::default(),
+            progress: Arc::new(progress),
+            left: false,
+        }
+    }
+
+    pub(crate) fn is_claimed(&self) -> bool {
+        self.job.is_some()
+    }
+
+    pub(crate) fn has_left(&self) -> bool {
+        self.left
+    }
+
+    pub(crate) fn is_at_work(&self, work_no: WorkNo) -> bool {
+        self.work.as_ref().is_some_and(|work| work.no == work_no)
+    }
+
+    /// Whether the present work was in the hands of a lost actor.
+    pub(crate) fn works_with(&self, lost: Lost) -> bool {
+        match (self.work.as_ref().map(|work| &work.by), lost) {
+            (Some(WorkBy::Device), Lost::GpuWorker { .. }) => true,
+            (Some(WorkBy::Samplers(sampling)), Lost::ChunkSampler { at, .. }) => {
+                sampling.is_out_at(at)
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn tell(&self, tidings: Tidings) {
+        let _ = self.crew.notifier.cast(NotifierMessage::Told { job: self.id.clone(), tidings });
+    }
+
+    /// Leaves without having touched the job.
+    pub(crate) fn leave_unclaimed(&mut self) {
+        self.tell(Tidings::Interrupted);
+        self.leave();
+    }
+
+    /// The end of this actor; dropping the work tells it to stop.
+    pub(crate) fn leave(&mut self) {
+        self.left = true;
+        self.events.clear();
+        self.actions.clear();
+        self.work = None;
+        self.myself.stop(None);
+    }
+}

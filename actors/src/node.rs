@@ -1,0 +1,79 @@
+//! A node: its actors started, handed out as a desk, and stopped again.
+
+use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+
+use ractor::{Actor, ActorRef};
+use tgs_protocol::{desk::JobDesk, id::Incarnation, limits::STANDSTILL_MS, unit::Millis};
+
+use crate::{
+    desk::Desk,
+    node_supervisor::{NodeSupervisor, Premises, message::NodeSupervisorMessage},
+    ports::Ports,
+};
+
+/// How a node works.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Who holds the leases: a fresh name for each boot.
+    pub incarnation: Incarnation,
+    /// Samplers, an OS thread each, at least one; the result does not depend on their number.
+    pub samplers: usize,
+    /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
+    /// on the data folder: leases are claimed at once.
+    pub holder_is_gone: bool,
+    /// Factor on every back-off; 1 but in tests.
+    pub back_off_factor: f64,
+}
+
+impl NodeConfig {
+    /// A node that alone has its data folder, with a sampler for each core.
+    pub fn embedded(incarnation: Incarnation) -> Self {
+        let samplers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self { incarnation, samplers, holder_is_gone: true, back_off_factor: 1.0 }
+    }
+
+    pub(crate) fn back_off(&self, wait: Millis) -> Duration {
+        Duration::from_millis(wait.get()).mul_f64(self.back_off_factor)
+    }
+}
+
+/// A running node. Dropping it kills its actors as a crash would: jobs can be resumed.
+pub struct Node {
+    pub(crate) supervisor: ActorRef<NodeSupervisorMessage>,
+    desk: Arc<Desk>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("start the node's actors: {0}")]
+pub struct StartError(#[from] ractor::SpawnErr);
+
+/// Starts the actors of a node. Must be called inside a multi-threaded tokio runtime.
+pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError> {
+    let premises = Premises { ports: ports.clone(), config: Arc::new(config) };
+    let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
+    let desk = Arc::new(Desk::new(ports, supervisor.clone()));
+    Ok(Node { supervisor, desk })
+}
+
+impl Node {
+    /// Hands in, cancels, watches.
+    pub fn desk(&self) -> Arc<dyn JobDesk> {
+        self.desk.clone()
+    }
+
+    /// Drains, then ends all actors.
+    pub async fn stop(self) {
+        self.desk.drain().await;
+        let limit = Some(Duration::from_millis(STANDSTILL_MS));
+        if let Err(error) = self.supervisor.stop_and_wait(None, limit).await {
+            tracing::warn!(%error, "the node's actors did not end in time");
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.supervisor.kill();
+    }
+}

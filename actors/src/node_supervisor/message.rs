@@ -1,0 +1,16 @@
+//! What the root of a node is told and asked.
+
+use ractor::RpcReplyPort;
+use tgs_protocol::{desk::Watching, id::JobId};
+
+/// Mailbox of a node's supervisor.
+pub(crate) enum NodeSupervisorMessage {
+    /// Order: go on with this job, unless it is here already.
+    StartJob { job: JobId, reply: RpcReplyPort<Result<(), String>> },
+    /// Order: end this job for good; the reply comes when it has left.
+    CancelJob { job: JobId, reply: RpcReplyPort<()> },
+    /// Question: let me watch this job; none if it is not and was not lately here.
+    WatchJob { job: JobId, reply: RpcReplyPort<Option<Box<dyn Watching>>> },
+    /// Order: save and stop everything, begin nothing more; the reply comes at standstill.
+    Drain { reply: RpcReplyPort<()> },
+}

@@ -1,0 +1,30 @@
+//! Everything a node needs from outside, as ports; whoever starts it says what stands behind them.
+
+use std::sync::Arc;
+
+use tgs_protocol::{
+    clock::{Clock, IdSource},
+    engine::Engine,
+    store::{ArtifactStore, CheckpointStore, ChunkStore, JobStore, LeaseStore},
+};
+
+/// The ports of one node.
+#[derive(Clone)]
+pub struct Ports {
+    /// Job rows.
+    pub jobs: Arc<dyn JobStore>,
+    /// Leases.
+    pub leases: Arc<dyn LeaseStore>,
+    /// Sealed chunks.
+    pub chunks: Arc<dyn ChunkStore>,
+    /// Checkpoint bytes.
+    pub checkpoints: Arc<dyn CheckpointStore>,
+    /// Folders that stages leave.
+    pub artifacts: Arc<dyn ArtifactStore>,
+    /// Tables and models.
+    pub engine: Arc<dyn Engine>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh names.
+    pub ids: Arc<dyn IdSource>,
+}

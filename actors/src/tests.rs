@@ -1,0 +1,16 @@
+//! Whole nodes on stores in memory, with an engine whose bytes are easy to foretell.
+//!
+//! Nothing here waits by sleeping: a test waits for news of a job, or for a point of its script.
+
+mod bench;
+mod engine;
+mod script;
+mod stores;
+mod world;
+
+mod contention;
+mod crew;
+mod every_call;
+mod failures;
+mod interruptions;
+mod whole_run;

@@ -1,0 +1,86 @@
+//! Actors of the node die at work: they are replaced, and jobs go on.
+
+use std::time::Duration;
+
+use ractor::{ActorCell, Message};
+use tgs_protocol::{
+    code::Code,
+    job::{JobState, Outcome},
+};
+
+use crate::{
+    Node,
+    checkpoint_writer::message::CheckpointWriterMessage,
+    chunk_sampler::message::ChunkOrder,
+    gpu_worker::message::GpuWorkerMessage,
+    lease_keeper::message::LeaseKeeperMessage,
+    notifier::message::NotifierMessage,
+    tests::{
+        script::Deed,
+        world::{World, follow, undisturbed},
+    },
+};
+
+/// Kills every actor of the node that takes these messages; returns when they are dead.
+async fn kill<M: Message>(node: &Node) {
+    let is_one = |cell: &ActorCell| cell.is_message_type_of::<M>() == Some(true);
+    let children = node.supervisor.get_children();
+    let victims: Vec<_> = children.into_iter().filter(is_one).collect();
+    assert!(!victims.is_empty());
+    for victim in victims {
+        let limit = Some(Duration::from_secs(10));
+        victim.kill_and_wait(limit).await.expect("a dead actor");
+    }
+}
+
+async fn goes_on_without<M: Message>(point: &str, is_heard: bool) {
+    let world = World::new();
+    let pause = match is_heard {
+        true => world.script.await_stop_at(point),
+        false => world.script.pause_at(point),
+    };
+    let node = world.node("a").await;
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    pause.reached().await;
+    let mut watching = node.desk().watch(&job).await.expect("a job to watch");
+    kill::<M>(&node).await;
+    pause.release();
+    while watching.next().await.is_some() {}
+    let (told, row) = follow(&node.desk(), &job).await;
+    let is_published = matches!(row.state, JobState::Ended(Outcome::Published { .. }));
+    assert!(is_published, "{point}: {:?} {told:?}", row.state);
+    assert_eq!(world.delivered(), undisturbed().await, "{point}");
+    assert_eq!(world.stores.times_entered(), [1, 1, 1], "{point}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_goes_on_whichever_actor_dies() {
+    goes_on_without::<GpuWorkerMessage>("ingest", true).await;
+    goes_on_without::<GpuWorkerMessage>("step 25", true).await;
+    goes_on_without::<GpuWorkerMessage>("evaluate", true).await;
+    goes_on_without::<ChunkOrder>("chunk 1", false).await;
+    goes_on_without::<ChunkOrder>("open model", false).await;
+    goes_on_without::<LeaseKeeperMessage>("step 5", false).await;
+    goes_on_without::<CheckpointWriterMessage>("step 15", false).await;
+    goes_on_without::<NotifierMessage>("step 5", false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_dies_again_and_again_fails_its_job_and_not_the_node() {
+    let world = World::new();
+    let node = world.node("a").await;
+    let pause = std::sync::Arc::default();
+    world.script.at("ingest", usize::MAX, Deed::AwaitStop(std::sync::Arc::clone(&pause)));
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    for _ in 0..4 {
+        pause.reached().await;
+        kill::<GpuWorkerMessage>(&node).await;
+    }
+    let (told, row) = follow(&node.desk(), &job).await;
+    let JobState::Ended(Outcome::Failed(failure)) = &row.state else { panic!("{told:?}") };
+    assert_eq!(failure.code, Code::Internal, "{told:?}");
+    world.script.heal();
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let (_, row) = follow(&node.desk(), &job).await;
+    assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
+}

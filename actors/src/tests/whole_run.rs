@@ -1,0 +1,115 @@
+//! A job from its request to delivered files, and the ways it may end.
+
+use tgs_protocol::{
+    artifact::Manifest,
+    code::Code,
+    digest::Digest,
+    job::{JobState, Outcome, action::Tidings},
+    report::Verdict,
+    request::Goal,
+    stage::Stage,
+};
+
+use crate::tests::world::{ROWS, World, follow, undisturbed};
+
+fn stages(told: &[Tidings]) -> Vec<Stage> {
+    let began = |tidings: &Tidings| match tidings {
+        Tidings::StageBegan { stage, again: false } => Some(*stage),
+        _ => None,
+    };
+    told.iter().filter_map(began).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_stage_runs_once_and_everything_is_delivered() {
+    let world = World::new();
+    let node = world.node("a").await;
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let (told, row) = follow(&node.desk(), &job).await;
+    assert_eq!(stages(&told), Stage::ALL);
+    let published = Outcome::Published { verdict: Some(Verdict::Pass) };
+    assert_eq!(row.state, JobState::Ended(published.clone()));
+    assert_eq!(told.last(), Some(&Tidings::Ended(published)));
+    let files = world.delivered();
+    let names: Vec<_> = files.keys().map(String::as_str).collect();
+    assert_eq!(names, ["manifest.json", "report.html", "report.json", "table.csv"]);
+    let manifest: Manifest = serde_json::from_slice(&files["manifest.json"]).expect("a manifest");
+    assert_eq!(manifest.files[0].digest, Digest::of(&files["table.csv"]));
+    assert_eq!(manifest.files[0].rows.map(|rows| rows.get()), Some(ROWS));
+    assert_eq!(manifest.files[2].digest, Digest::of(&files["report.html"]));
+    assert_eq!(world.stores.times_entered(), [1, 1, 1]);
+    assert_eq!(world.script.passes("open model"), 1);
+    let home = world.stores.folder.path().join(job.as_str());
+    let mut left: Vec<_> =
+        std::fs::read_dir(home).unwrap().map(|e| e.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["model", "profile", "report"], "nothing private is left");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_samplers_changes_no_byte() {
+    let expected = undisturbed().await;
+    for samplers in [1, 4] {
+        let world = World::new();
+        let node = world.node_as("a", "class", |config| config.samplers = samplers).await;
+        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        follow(&node.desk(), &job).await;
+        assert_eq!(world.delivered(), expected, "{samplers} samplers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocked_table_is_withheld_and_its_report_delivered() {
+    let world = World { verdict: Verdict::Block, ..World::new() };
+    let node = world.node("a").await;
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let (_, row) = follow(&node.desk(), &job).await;
+    assert!(matches!(row.state, JobState::Ended(Outcome::Withheld { .. })), "{:?}", row.state);
+    let names: Vec<_> = world.delivered().into_keys().collect();
+    assert_eq!(names, ["manifest.json", "report.html", "report.json"]);
+    assert_eq!(world.script.passes("assemble"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_is_trained_once_and_generates_elsewhere() {
+    let world = World::new();
+    let node = world.node("a").await;
+    let desk = node.desk();
+    let model_file = world.out().join("model.safetensors");
+    let goal = Goal::Train { source: world.source(), model_file: model_file.clone() };
+    let train = desk.submit(world.request(goal)).await.expect("a job");
+    let (told, _) = follow(&desk, &train).await;
+    assert_eq!(stages(&told), [Stage::Ingest, Stage::Profile, Stage::Train, Stage::Publish]);
+    let goal = Goal::Generate { model_file, output: world.output() };
+    let generate = desk.submit(world.request(goal)).await.expect("a job");
+    let (told, row) = follow(&desk, &generate).await;
+    assert_eq!(stages(&told), [Stage::Train, Stage::Sample, Stage::Publish]);
+    assert_eq!(row.state, JobState::Ended(Outcome::Published { verdict: None }));
+    assert_eq!(world.delivered()["table.csv"], undisturbed().await["table.csv"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_desk_refuses_what_cannot_be() {
+    let world = World::new();
+    let node = world.node("a").await;
+    let desk = node.desk();
+    let mut request = world.synthesize();
+    request.threads = 0;
+    assert_eq!(desk.submit(request).await.unwrap_err().code, Code::BadRequest);
+    let nobody = tgs_protocol::id::JobId::new("nobody");
+    let refusals = [
+        desk.show(&nobody).await.err(),
+        desk.resume(&nobody).await.err(),
+        desk.cancel(&nobody).await.err(),
+        desk.watch(&nobody).await.err(),
+    ];
+    for refusal in refusals {
+        assert_eq!(refusal.map(|refusal| refusal.code), Some(Code::JobNotFound));
+    }
+    let job = desk.submit(world.synthesize()).await.expect("a job");
+    follow(&desk, &job).await;
+    assert_eq!(desk.resume(&job).await.unwrap_err().code, Code::NothingToResume);
+    assert_eq!(desk.cancel(&job).await, Ok(()), "what has ended need not be cancelled");
+    assert_eq!(desk.list().await.map(|rows| rows.len()), Ok(1));
+}

@@ -1,0 +1,82 @@
+//! What every store owes, as checks that run against each of them.
+//!
+//! A check gets empty stores and panics with what it found. Whoever writes a store runs all of
+//! [`CHECKS`] against it; `tests/conformance.rs` does so for the stores of this crate.
+
+pub mod artifact_store;
+pub mod checkpoint_store;
+pub mod chunk_store;
+pub mod job_store;
+pub mod lease_store;
+pub mod sample;
+
+use std::pin::Pin;
+
+use crate::ports::Ports;
+
+/// One promise of one port.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// Port and promise.
+    pub name: &'static str,
+    /// Runs it against empty stores; needs a multi-thread tokio runtime.
+    pub run: for<'a> fn(&'a Ports) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+macro_rules! checks {
+    ($($port:ident { $($check:ident,)* })*) => {
+        /// Every promise of every port.
+        pub const CHECKS: &[Check] = &[$($(Check {
+            name: concat!(stringify!($port), "::", stringify!($check)),
+            run: |ports| Box::pin($port::$check(ports)),
+        },)*)*];
+    };
+}
+
+checks! {
+    job_store {
+        inserting_twice_changes_nothing,
+        what_is_saved_is_read_back,
+        rows_are_listed_newest_first,
+        a_stale_save_is_refused,
+        saving_needs_a_row_and_its_own_lease,
+        names_that_leave_the_folder_are_refused,
+        a_row_that_cannot_be_read_back_is_refused,
+    }
+    lease_store {
+        the_first_look_is_epoch_zero,
+        epochs_only_grow,
+        one_winner_among_concurrent_claims,
+        a_claim_on_an_old_sighting_is_refused,
+        a_renewal_is_seen_and_a_stale_one_refused,
+        a_release_frees_and_may_be_repeated,
+    }
+    chunk_store {
+        the_manifest_is_in_order,
+        sealing_again_changes_nothing,
+        another_digest_is_refused,
+        wrong_bytes_are_refused,
+        a_stale_seal_is_refused,
+        jobs_do_not_see_each_other,
+        concurrent_seals_of_one_chunk_agree,
+    }
+    checkpoint_store {
+        what_is_put_is_got_back,
+        all_whole_ones_are_listed,
+        a_stale_put_is_refused,
+        pruning_keeps_what_is_named,
+        one_that_never_was_is_corrupt,
+    }
+    artifact_store {
+        nothing_is_open_before_it_is_sealed,
+        what_is_sealed_is_open,
+        sealing_replaces,
+        staging_again_begins_anew,
+        a_stale_holder_can_neither_stage_nor_seal,
+        sealing_needs_staging,
+        the_digest_is_over_names_and_bytes,
+        a_sweep_keeps_what_is_named,
+        delivery_copies_and_replaces,
+        delivery_refuses_folders,
+    }
+}

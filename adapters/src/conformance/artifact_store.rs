@@ -1,0 +1,201 @@
+//! What a [`tgs_protocol::store::ArtifactStore`] owes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tgs_protocol::{
+    code::Code,
+    digest::Digest,
+    lease::Lease,
+    store::{ArtifactName, Sealed, Written},
+    unit::{Epoch, Steps},
+};
+
+use crate::{
+    conformance::sample::{chunk, claim, code, job, overtaken},
+    ports::Ports,
+};
+
+/// Not even a staged one.
+pub async fn nothing_is_open_before_it_is_sealed(ports: &Ports) {
+    let lease = claim(ports, &job("a"), "me").await;
+    assert_eq!(open(ports, ArtifactName::Model).await, None);
+    let staged = ports.artifacts.stage(&lease, ArtifactName::Model).await.expect("stage");
+    fs::write(staged.join("half"), b"done").expect("write");
+    assert_eq!(open(ports, ArtifactName::Model).await, None);
+}
+
+/// With every file in it, also in folders below.
+pub async fn what_is_sealed_is_open(ports: &Ports) {
+    let lease = claim(ports, &job("a"), "me").await;
+    seal(ports, &lease, ArtifactName::Dataset, &[("rows", b"1"), ("below/more", b"22")]).await;
+    let folder = open(ports, ArtifactName::Dataset).await.expect("sealed");
+    assert_eq!(fs::read(folder.join("rows")).expect("read"), b"1");
+    assert_eq!(fs::read(folder.join("below/more")).expect("read"), b"22");
+    assert_eq!(open(ports, ArtifactName::Model).await, None);
+}
+
+/// Nothing of the earlier version is left.
+pub async fn sealing_replaces(ports: &Ports) {
+    for round in 0_u8..4 {
+        let lease = claim(ports, &job("a"), "me").await;
+        let only = format!("only-{round}");
+        seal(ports, &lease, ArtifactName::Model, &[("model", &[round]), (&only, b"")]).await;
+        let folder = open(ports, ArtifactName::Model).await.expect("sealed");
+        assert_eq!(fs::read(folder.join("model")).expect("read"), [round]);
+        assert!(folder.join(only).exists());
+        assert!(!folder.join(format!("only-{}", round.wrapping_sub(1))).exists());
+    }
+}
+
+/// A second attempt sees nothing of the first.
+pub async fn staging_again_begins_anew(ports: &Ports) {
+    let lease = claim(ports, &job("a"), "me").await;
+    let first = ports.artifacts.stage(&lease, ArtifactName::Model).await.expect("stage");
+    fs::write(first.join("first"), b"1").expect("write");
+    let second = ports.artifacts.stage(&lease, ArtifactName::Model).await.expect("stage");
+    assert_eq!(fs::read_dir(&second).expect("list").count(), 0);
+    fs::write(second.join("second"), b"2").expect("write");
+    let sealed = ports.artifacts.seal(&lease, ArtifactName::Model).await.expect("seal");
+    assert!(matches!(sealed, Sealed::Done(_)));
+    let folder = open(ports, ArtifactName::Model).await.expect("sealed");
+    assert!(folder.join("second").exists() && !folder.join("first").exists());
+}
+
+/// LEASE-2, also for what was staged before the later claim.
+pub async fn a_stale_holder_can_neither_stage_nor_seal(ports: &Ports) {
+    let stale = claim(ports, &job("a"), "first").await;
+    seal(ports, &stale, ArtifactName::Model, &[("model", b"kept")]).await;
+    let staged = ports.artifacts.stage(&stale, ArtifactName::Model).await.expect("stage");
+    fs::write(staged.join("model"), b"lost").expect("write");
+    let newest = claim(ports, &job("a"), "second").await;
+    let refused = Sealed::Overtaken { by: Epoch(2) };
+    let sealed = ports.artifacts.seal(&stale, ArtifactName::Model).await.expect("seal");
+    assert_eq!(sealed, refused);
+    let staged = ports.artifacts.stage(&stale, ArtifactName::Model).await;
+    assert_eq!(code(staged), Code::Overtaken);
+    let folder = open(ports, ArtifactName::Model).await.expect("sealed");
+    assert_eq!(fs::read(folder.join("model")).expect("read"), b"kept");
+    seal(ports, &newest, ArtifactName::Model, &[("model", b"new")]).await;
+    let folder = open(ports, ArtifactName::Model).await.expect("sealed");
+    assert_eq!(fs::read(folder.join("model")).expect("read"), b"new");
+}
+
+/// A seal uses up what was staged.
+pub async fn sealing_needs_staging(ports: &Ports) {
+    let lease = claim(ports, &job("a"), "me").await;
+    let nothing = ports.artifacts.seal(&lease, ArtifactName::Model).await;
+    assert_eq!(code(nothing), Code::Internal);
+    seal(ports, &lease, ArtifactName::Model, &[("model", b"1")]).await;
+    let again = ports.artifacts.seal(&lease, ArtifactName::Model).await;
+    assert_eq!(code(again), Code::Internal);
+    assert!(open(ports, ArtifactName::Model).await.is_some());
+}
+
+/// And over nothing else: not the job, the epoch, the order of writing.
+pub async fn the_digest_is_over_names_and_bytes(ports: &Ports) {
+    let contents: [&[(&str, &[u8])]; 6] = [
+        &[("a", b"1"), ("b", b"2")],
+        &[("a", b"2"), ("b", b"1")],
+        &[("a", b"12"), ("b", b"")],
+        &[("ab", b"12")],
+        &[("c/a", b"1"), ("b", b"2")],
+        &[],
+    ];
+    let mut digests = Vec::new();
+    for files in contents {
+        let lease = claim(ports, &job("a"), "me").await;
+        let digest = seal(ports, &lease, ArtifactName::Profile, files).await;
+        let backwards: Vec<_> = files.iter().rev().copied().collect();
+        let other = claim(ports, &job("b"), "other").await;
+        assert_eq!(digest, seal(ports, &other, ArtifactName::Model, &backwards).await);
+        digests.push(digest);
+    }
+    digests.sort();
+    digests.dedup();
+    assert_eq!(digests.len(), contents.len());
+}
+
+/// Everything else is gone, and twice is fine; leases and rows stay.
+pub async fn a_sweep_keeps_what_is_named(ports: &Ports) {
+    ports.artifacts.sweep(&job("a"), &[]).await.expect("sweep nothing");
+    let (_, lease) = overtaken(ports, &job("a")).await;
+    for name in [ArtifactName::Dataset, ArtifactName::Model, ArtifactName::Output] {
+        seal(ports, &lease, name, &[("file", b"1")]).await;
+    }
+    let staged = ports.artifacts.stage(&lease, ArtifactName::Dataset).await.expect("stage");
+    let dataset = open(ports, ArtifactName::Dataset).await.expect("sealed");
+    let sealed = ports.chunks.seal(&lease, &chunk(0, b"rows"), b"rows").await.expect("seal");
+    assert_eq!(sealed, Written::Done);
+    let rows = ports.chunks.open(&job("a"), chunk(0, b"").chunk).await.expect("open");
+    let put = ports.checkpoints.put(&lease, Steps(1), b"weights").await.expect("put");
+    for _ in 0..2 {
+        ports.artifacts.sweep(&job("a"), &[ArtifactName::Model]).await.expect("sweep");
+        assert!(open(ports, ArtifactName::Model).await.is_some());
+        for name in [ArtifactName::Dataset, ArtifactName::Output] {
+            assert_eq!(open(ports, name).await, None);
+        }
+        assert!(!staged.exists() && !dataset.exists() && !rows.exists());
+        assert_eq!(ports.chunks.sealed(&job("a")).await.expect("sealed"), []);
+        assert_eq!(ports.checkpoints.whole(&job("a")).await.expect("whole"), []);
+        assert!(ports.checkpoints.get(&job("a"), &put).await.is_err());
+        assert_eq!(ports.leases.renew(&lease).await.expect("renew"), Written::Done);
+    }
+}
+
+/// Into folders that are made, in place of an earlier file, with no part left.
+pub async fn delivery_copies_and_replaces(ports: &Ports) {
+    let (from, target) = delivery(ports).await;
+    for (name, bytes) in [("x/y/out.csv", vec![1; 1_000_000]), ("x/y/out.csv", b"2".to_vec())] {
+        fs::write(&from, &bytes).expect("write");
+        let to = target.join(name);
+        let digest = ports.artifacts.deliver(&from, &to).await.expect("deliver");
+        assert_eq!(digest, Digest::of(&bytes));
+        assert_eq!(fs::read(&to).expect("read"), bytes);
+        let folder = to.parent().expect("it has one");
+        assert_eq!(fs::read_dir(folder).expect("list").count(), 1);
+    }
+}
+
+/// And leaves nothing behind when it fails.
+pub async fn delivery_refuses_folders(ports: &Ports) {
+    let (from, target) = delivery(ports).await;
+    fs::create_dir(target.join("folder")).expect("make folder");
+    fs::write(target.join("file"), b"").expect("write");
+    for name in ["folder", "folder/..", "file/below"] {
+        let refused = ports.artifacts.deliver(&from, &target.join(name)).await;
+        assert_eq!(code(refused), Code::CannotWrite, "{name}");
+    }
+    let gone = ports.artifacts.deliver(&target.join("missing"), &target.join("out")).await;
+    assert_eq!(code(gone), Code::StoreCorrupt);
+    assert_eq!(fs::read_dir(&target).expect("list").count(), 2);
+    assert_eq!(fs::read_dir(target.join("folder")).expect("list").count(), 0);
+}
+
+/// A file to deliver and an empty folder to deliver into.
+async fn delivery(ports: &Ports) -> (PathBuf, PathBuf) {
+    let lease = claim(ports, &job("a"), "me").await;
+    let staged = ports.artifacts.stage(&lease, ArtifactName::Output).await.expect("stage");
+    fs::write(staged.join("from"), b"table").expect("write");
+    fs::create_dir(staged.join("target")).expect("make folder");
+    (staged.join("from"), staged.join("target"))
+}
+
+async fn open(ports: &Ports, name: ArtifactName) -> Option<PathBuf> {
+    ports.artifacts.open(&job("a"), name).await.expect("open")
+}
+
+async fn seal(ports: &Ports, lease: &Lease, name: ArtifactName, files: &[(&str, &[u8])]) -> Digest {
+    let staged = ports.artifacts.stage(lease, name).await.expect("stage");
+    for (name, bytes) in files {
+        let path = staged.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("make folder");
+        fs::write(path, bytes).expect("write");
+    }
+    match ports.artifacts.seal(lease, name).await.expect("seal") {
+        Sealed::Done(digest) => digest,
+        Sealed::Overtaken { by } => panic!("overtaken by {by}"),
+    }
+}

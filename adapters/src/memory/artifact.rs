@@ -1,0 +1,104 @@
+//! Artifacts of the memory store: folders under the root, each with a number of its own; which of
+//! them is the sealed one is known in memory.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use tgs_protocol::{
+    digest::Digest,
+    id::JobId,
+    lease::Lease,
+    store::{ArtifactName, ArtifactStore, Sealed, StoreError},
+};
+
+use crate::{
+    content, deliver,
+    disk::{RealDisk, remove_tree},
+    fault,
+    fence::{self, Fenced},
+    memory::{Memory, State},
+};
+
+#[async_trait]
+impl ArtifactStore for Memory {
+    async fn stage(&self, lease: &Lease, name: ArtifactName) -> Result<PathBuf, StoreError> {
+        fence::check_name(&lease.job)?;
+        let mut state = self.state();
+        state.admit(lease).or_refused(&lease.job)?;
+        let key = (lease.job.clone(), name);
+        if let Some((_, earlier)) = state.staged.remove(&key) {
+            remove(&earlier)?;
+        }
+        state.folders += 1;
+        let path =
+            self.root.join(lease.job.as_str()).join(format!("{}.{}", name.as_str(), state.folders));
+        fs::create_dir_all(&path).map_err(|error| fault::on_file("make", &path, error))?;
+        state.staged.insert(key, (lease.epoch, path.clone()));
+        Ok(path)
+    }
+
+    async fn seal(&self, lease: &Lease, name: ArtifactName) -> Result<Sealed, StoreError> {
+        fence::check_name(&lease.job)?;
+        let mut state = self.state();
+        if let Fenced::Overtaken(by) = state.admit(lease) {
+            return Ok(Sealed::Overtaken { by });
+        }
+        let key = (lease.job.clone(), name);
+        let staged = state.staged.get(&key).filter(|(epoch, _)| *epoch == lease.epoch).cloned();
+        let (_, path) = staged.ok_or_else(|| fence::not_staged(&lease.job, name))?;
+        let files = content::of_folder(&path);
+        let files = files.map_err(|error| fault::on_file("seal", &path, error))?;
+        state.staged.remove(&key);
+        if let Some(earlier) = state.sealed.insert(key, path) {
+            remove(&earlier)?;
+        }
+        Ok(Sealed::Done(content::digest(&files)))
+    }
+
+    async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
+        fence::check_name(job)?;
+        Ok(self.state().sealed.get(&(job.clone(), name)).cloned())
+    }
+
+    async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError> {
+        deliver::deliver(&RealDisk, from, to)
+    }
+
+    async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
+        fence::check_name(job)?;
+        let mut state = self.state();
+        let leaving = self.swept(&mut state, job, keep);
+        remove_all(&leaving)
+    }
+}
+
+impl Memory {
+    /// Forgets all of a job but `keep`; the folders to remove.
+    pub(super) fn swept(
+        &self,
+        state: &mut State,
+        job: &JobId,
+        keep: &[ArtifactName],
+    ) -> Vec<PathBuf> {
+        state.chunks.retain(|(of, _), _| of != job);
+        state.checkpoints.remove(job);
+        let is_swept = |of: &JobId, name: &ArtifactName| of == job && !keep.contains(name);
+        let sealed = state.sealed.extract_if(|(of, name), _| is_swept(of, name));
+        let mut leaving: Vec<_> = sealed.map(|(_, path)| path).collect();
+        leaving.extend(state.staged.extract_if(|(of, _), _| of == job).map(|(_, (_, path))| path));
+        leaving.push(self.root.join(job.as_str()).join("chunks"));
+        leaving
+    }
+}
+
+/// Removes folders, if they are there.
+pub(super) fn remove_all(folders: &[PathBuf]) -> Result<(), StoreError> {
+    folders.iter().try_for_each(|folder| remove(folder))
+}
+
+fn remove(folder: &Path) -> Result<(), StoreError> {
+    remove_tree(&RealDisk, folder).map_err(|error| fault::on_file("remove", folder, error))
+}

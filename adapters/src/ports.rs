@@ -1,0 +1,37 @@
+//! The five stores of one place, as ports.
+
+use std::sync::Arc;
+
+use tgs_protocol::store::{ArtifactStore, CheckpointStore, ChunkStore, JobStore, LeaseStore};
+
+/// All stores. Clones share them.
+#[derive(Clone)]
+pub struct Ports {
+    /// Job rows.
+    pub jobs: Arc<dyn JobStore>,
+    /// Leases.
+    pub leases: Arc<dyn LeaseStore>,
+    /// Sealed chunks.
+    pub chunks: Arc<dyn ChunkStore>,
+    /// Checkpoints.
+    pub checkpoints: Arc<dyn CheckpointStore>,
+    /// Artifacts.
+    pub artifacts: Arc<dyn ArtifactStore>,
+}
+
+impl Ports {
+    /// The ports of one value that is all stores.
+    pub fn of<S>(store: S) -> Self
+    where
+        S: JobStore + LeaseStore + ChunkStore + CheckpointStore + ArtifactStore + 'static,
+    {
+        let store = Arc::new(store);
+        Self {
+            jobs: store.clone(),
+            leases: store.clone(),
+            chunks: store.clone(),
+            checkpoints: store.clone(),
+            artifacts: store,
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! A data folder: who may look into it, who may open it, what opening puts right.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use redb::TableDefinition;
+use tgs_adapters::{
+    Embedded,
+    conformance::sample::{chunk, claim, code, job, row},
+    disk::stepped::{Failure, Stepped},
+    embedded::SCHEMA_VERSION,
+    ports::Ports,
+};
+use tgs_protocol::{
+    code::Code,
+    job::{JobState, Outcome},
+    lease::Lease,
+    store::{ArtifactName, Sealed, Written},
+    unit::{Rows, Steps},
+};
+
+/// A job with one of everything.
+async fn fill(ports: &Ports, name: &str) -> Lease {
+    assert!(ports.jobs.insert(&row(name, 1)).await.expect("insert"));
+    let lease = claim(ports, &job(name), "me").await;
+    for artifact in [ArtifactName::Dataset, ArtifactName::Model, ArtifactName::Output] {
+        let staged = ports.artifacts.stage(&lease, artifact).await.expect("stage");
+        fs::create_dir(staged.join("below")).expect("make folder");
+        fs::write(staged.join("below/file"), b"private").expect("write");
+        fs::set_permissions(staged.join("below/file"), fs::Permissions::from_mode(0o644)).unwrap();
+        let sealed = ports.artifacts.seal(&lease, artifact).await.expect("seal");
+        assert!(matches!(sealed, Sealed::Done(_)));
+    }
+    let sealed = ports.chunks.seal(&lease, &chunk(0, b"rows"), b"rows").await.expect("seal");
+    assert_eq!(sealed, Written::Done);
+    ports.checkpoints.put(&lease, Steps(1), b"weights").await.expect("put");
+    let staged = ports.artifacts.stage(&lease, ArtifactName::Report).await.expect("stage");
+    fs::write(staged.join("half"), b"private").expect("write");
+    lease
+}
+
+fn all_below(folder: &Path) -> Vec<PathBuf> {
+    let mut all = vec![folder.to_owned()];
+    let mut next = 0;
+    while let Some(path) = all.get(next).cloned() {
+        next += 1;
+        if path.is_dir() {
+            all.extend(fs::read_dir(path).expect("list").map(|entry| entry.expect("entry").path()));
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn everything_in_it_is_for_its_owner_only() {
+    let root = tempfile::tempdir().expect("folder");
+    let home = root.path().join("deep/home");
+    let store = Embedded::open(&home).expect("open");
+    fill(&Ports::of(store.clone()), "a").await;
+    assert_eq!(store.home(), home);
+    let all = all_below(&home);
+    assert!(all.len() > 15, "{all:?}");
+    for path in all {
+        // What a holder is just writing lies in a folder that keeps others out.
+        let is_staged = path.ancestors().any(|above| above.ends_with("staging"));
+        let mode = fs::metadata(&path).expect("look").permissions().mode() & 0o777;
+        assert!(mode & 0o077 == 0 || is_staged, "{} has mode {mode:o}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn opening_sweeps_what_ended_unswept_and_leaves_the_rest() {
+    let home = tempfile::tempdir().expect("folder");
+    let ports = Ports::of(Embedded::open(home.path()).expect("open"));
+    for name in ["ended", "running"] {
+        let lease = fill(&ports, name).await;
+        let mut next = row(name, 1);
+        if name == "ended" {
+            next.state = JobState::Ended(Outcome::Cancelled);
+        }
+        assert_eq!(ports.jobs.save(&lease, &next).await.expect("save"), Written::Done);
+    }
+    drop(ports);
+    let ports = Ports::of(Embedded::open(home.path()).expect("open again"));
+    for (name, is_there) in [("ended", false), ("running", true)] {
+        for artifact in [ArtifactName::Dataset, ArtifactName::Output] {
+            let open = ports.artifacts.open(&job(name), artifact).await.expect("open");
+            assert_eq!(open.is_some(), is_there, "{name} {artifact:?}");
+        }
+        let model = ports.artifacts.open(&job(name), ArtifactName::Model).await.expect("open");
+        assert!(model.is_some(), "{name}");
+        let whole = ports.checkpoints.whole(&job(name)).await.expect("whole");
+        assert_eq!(whole.len(), usize::from(is_there));
+        let sealed = ports.chunks.sealed(&job(name)).await.expect("sealed");
+        assert_eq!(sealed.len(), usize::from(is_there));
+    }
+    let left: Vec<_> = all_below(&home.path().join("jobs/ended"))
+        .into_iter()
+        .filter(|path| path.is_file())
+        .map(|path| path.file_name().expect("name").to_owned())
+        .collect();
+    assert_eq!(left.len(), 2, "only the model's file and its record: {left:?}");
+}
+
+#[test]
+fn one_opening_at_a_time_also_within_a_process() {
+    let home = tempfile::tempdir().expect("folder");
+    let store = Embedded::open(home.path()).expect("open");
+    let clone = store.clone();
+    drop(store);
+    let refused = Embedded::open(home.path()).expect_err("a clone holds it");
+    assert_eq!(refused.code, Code::DataFolderInUse);
+    drop(clone);
+    Embedded::open(home.path()).expect("nobody holds it");
+}
+
+#[test]
+fn a_newer_store_is_refused_and_left_as_it_is() {
+    let home = tempfile::tempdir().expect("folder");
+    drop(Embedded::open(home.path()).expect("open"));
+    let file = home.path().join("store.redb");
+    let meta = TableDefinition::<&str, u64>::new("meta");
+    for (version, expected) in [
+        (SCHEMA_VERSION + 1, Some(Code::StoreTooNew)),
+        (u64::MAX, Some(Code::StoreTooNew)),
+        (0, Some(Code::StoreCorrupt)),
+        (SCHEMA_VERSION, None),
+    ] {
+        let database = redb::Database::open(&file).expect("open");
+        let transaction = database.begin_write().expect("begin");
+        transaction
+            .open_table(meta)
+            .expect("table")
+            .insert("schema_version", version)
+            .expect("set");
+        transaction.commit().expect("commit");
+        drop(database);
+        let opened = Embedded::open(home.path());
+        assert_eq!(opened.err().map(|error| error.code), expected, "{version}");
+    }
+}
+
+#[test]
+fn a_home_that_cannot_be_is_told_with_its_name() {
+    let root = tempfile::tempdir().expect("folder");
+    fs::write(root.path().join("file"), b"").expect("write");
+    for name in ["file", "file/below"] {
+        let home = root.path().join(name);
+        let error = Embedded::open(&home).expect_err("it is a file");
+        assert_eq!(error.code, Code::CannotWrite, "{error}");
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_failed_write_of_the_store_every_use_tells_so() {
+    let home = tempfile::tempdir().expect("folder");
+    for step in 0..200 {
+        let folder = home.path().join(step.to_string());
+        let failing = Stepped::new(step, Failure::Once(std::io::ErrorKind::Other));
+        let Ok(store) = Embedded::open_on(&folder, Arc::new(failing.without_syncing())) else {
+            continue;
+        };
+        let ports = Ports::of(store);
+        let Err(first) = ports.jobs.insert(&row("a", 1)).await else { continue };
+        assert_eq!(first.code, Code::CannotWrite, "{first}");
+        assert_eq!(code(ports.jobs.list().await), Code::CannotWrite);
+        assert_eq!(code(ports.jobs.insert(&row("b", 1)).await), Code::CannotWrite);
+        drop(ports);
+        let ports = Ports::of(Embedded::open(&folder).expect("open again"));
+        let listed = ports.jobs.list().await.expect("list");
+        assert!(listed.is_empty() || listed == [row("a", 1)]);
+        return;
+    }
+    panic!("no step failed the insert");
+}
+
+#[tokio::test]
+async fn delivery_follows_links_and_spares_devices() {
+    let root = tempfile::tempdir().expect("folder");
+    let ports = Ports::of(Embedded::open(&root.path().join("home")).expect("open"));
+    let (from, real) = (root.path().join("from"), root.path().join("real"));
+    fs::write(&from, b"table").expect("write");
+    fs::write(&real, b"earlier").expect("write");
+    symlink(&real, root.path().join("link")).expect("link");
+    symlink(root.path().join("nowhere"), root.path().join("dangling")).expect("link");
+    ports.artifacts.deliver(&from, &root.path().join("link")).await.expect("deliver");
+    assert_eq!(fs::read(&real).expect("read"), b"table");
+    assert!(fs::symlink_metadata(root.path().join("link")).expect("look").is_symlink());
+    for refused in [root.path().join("dangling"), "/dev/null".into(), "/".into(), "".into()] {
+        let error = code(ports.artifacts.deliver(&from, &refused).await);
+        assert_eq!(error, Code::CannotWrite, "{}", refused.display());
+    }
+}
+
+/// A small file system of its own, gone when dropped; none where this user may not mount.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn of_kibibytes(size: u32) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("folder");
+        let options = format!("size={size}k");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &options, "tgs-small"]).arg(folder.path());
+        let is_mounted = mount.output().is_ok_and(|done| done.status.success());
+        is_mounted.then_some(Self(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).output();
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_really_is_full_is_told_and_gone_on_from() {
+    let Some(disk) = SmallDisk::of_kibibytes(1_024) else {
+        eprintln!("skipped: this user may not mount a small file system");
+        return;
+    };
+    let root = disk.0.path();
+    let ports = Ports::of(Embedded::open(&root.join("home")).expect("open"));
+    let lease = fill(&ports, "a").await;
+    let ballast = root.join("ballast");
+    let mut ballast_bytes = 900 * 1_024;
+    while fs::write(&ballast, vec![0; ballast_bytes]).is_err() {
+        ballast_bytes -= 4_096;
+    }
+    let big = vec![1; 200_000];
+    assert_eq!(code(ports.checkpoints.put(&lease, Steps(2), &big).await), Code::DiskFull);
+    let sealed = ports.chunks.seal(&lease, &chunk(1, &big), &big).await;
+    assert_eq!(code(sealed), Code::DiskFull);
+    let from = tempfile::NamedTempFile::new().expect("file");
+    fs::write(from.path(), &big).expect("write");
+    let delivered = ports.artifacts.deliver(from.path(), &root.join("out.csv")).await;
+    assert_eq!(code(delivered), Code::DiskFull);
+    assert!(!root.join("out.csv").exists() && !root.join(".out.csv.tgs-part").exists());
+    let mut full = None;
+    for rows in 0..2_000 {
+        let mut next = row(&format!("job-{rows}"), rows);
+        next.request.overrides.insert("long".to_owned(), "x".repeat(2_000).into());
+        next.done.dataset = None;
+        if let Err(error) = ports.jobs.insert(&next).await {
+            full = Some((rows, error.code));
+            break;
+        }
+    }
+    let (rows, error) = full.expect("the store's own file grows until the disk is full");
+    assert_eq!(error, Code::DiskFull);
+    fs::remove_file(&ballast).expect("make room");
+    let listed = ports.jobs.list().await.expect("readable again").len();
+    assert!(Rows(listed as u64) >= Rows(rows + 1), "{listed} of {rows} and the first");
+    ports.checkpoints.put(&lease, Steps(2), &big).await.expect("room was made");
+    ports.artifacts.deliver(from.path(), &root.join("out.csv")).await.expect("room was made");
+    assert!(ports.jobs.insert(&row("last", 9)).await.expect("insert"));
+}

@@ -1,0 +1,184 @@
+//! Apache Parquet with typed columns: whole numbers, doubles, booleans, days, times, strings.
+
+use std::{
+    mem,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{
+    array::{
+        ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, Float64Array, PrimitiveArray,
+        RecordBatch, StringArray,
+    },
+    datatypes::{
+        DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, Time64MicrosecondType, TimeUnit,
+        TimestampMicrosecondType, UInt32Type,
+    },
+};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    file::properties::WriterProperties,
+};
+use tgs_protocol::{
+    code::Code,
+    column::{ColumnKind, ColumnSpec},
+    digest::Digest,
+    engine::EngineError,
+};
+
+use super::{
+    boolean,
+    sink::{Sink, cannot_write},
+};
+use crate::table::{Cells, Column, Table};
+
+/// Rows of a row group: bounds memory.
+const GROUP_ROWS: usize = 100_000;
+const ZSTD_LEVEL: i32 = 3;
+const DAY_S: f64 = 86_400.0;
+const MICROS_PER_S: f64 = 1e6;
+
+/// A Parquet file being written.
+pub(super) struct ParquetRows {
+    state: State,
+    specs: Vec<Arc<ColumnSpec>>,
+    path: PathBuf,
+}
+
+enum State {
+    /// Before the first rows, whose levels tell whether a boolean column can be one.
+    Before(Sink),
+    Open {
+        writer: Box<ArrowWriter<Sink>>,
+        schema: SchemaRef,
+    },
+    /// A write failed: nothing can follow.
+    Broken,
+}
+
+impl ParquetRows {
+    pub(super) fn new(sink: Sink, specs: &[Arc<ColumnSpec>]) -> Self {
+        let path = sink.path().to_owned();
+        Self { state: State::Before(sink), specs: specs.to_vec(), path }
+    }
+
+    pub(super) fn append(&mut self, table: &Table) -> Result<(), EngineError> {
+        let types = table.columns().iter().map(|column| type_of(&column.spec, Some(&column.cells)));
+        self.open(types.collect())?;
+        let State::Open { writer, schema } = &mut self.state else {
+            return Err(broken(&self.path));
+        };
+        let columns = table.columns().iter().zip(schema.fields());
+        let arrays = columns.map(|(column, field)| array(column, field.data_type()));
+        let written = arrays
+            .collect::<Option<Vec<ArrayRef>>>()
+            .ok_or("a column changed its type from chunk to chunk".to_owned())
+            .and_then(|arrays| {
+                RecordBatch::try_new(Arc::clone(schema), arrays).map_err(|why| why.to_string())
+            })
+            .map_err(|why| {
+                let message = format!("write {}: {why}", self.path.display());
+                EngineError::new(Code::Internal, message)
+            })
+            .and_then(|batch| writer.write(&batch).map_err(|why| cannot_write(&self.path, why)));
+        if written.is_err() {
+            self.state = State::Broken;
+        }
+        written
+    }
+
+    pub(super) fn finish(mut self) -> Result<Digest, EngineError> {
+        self.open(self.specs.iter().map(|spec| type_of(spec, None)).collect())?;
+        let State::Open { writer, .. } = self.state else {
+            return Err(broken(&self.path));
+        };
+        writer.into_inner().map_err(|why| cannot_write(&self.path, why))?.finish()
+    }
+
+    /// Writes the head of the file, once.
+    fn open(&mut self, types: Vec<DataType>) -> Result<(), EngineError> {
+        let sink = match mem::replace(&mut self.state, State::Broken) {
+            State::Before(sink) => sink,
+            other => {
+                self.state = other;
+                return Ok(());
+            }
+        };
+        let fields = self.specs.iter().zip(types);
+        let fields: Vec<Field> =
+            fields.map(|(spec, of)| Field::new(spec.name.as_str(), of, true)).collect();
+        let schema = Arc::new(Schema::new(fields));
+        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|why| cannot_write(&self.path, why))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .set_created_by("tgs".to_owned())
+            .build();
+        let writer = ArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))
+            .map_err(|why| cannot_write(&self.path, why))?;
+        self.state = State::Open { writer: Box::new(writer), schema };
+        Ok(())
+    }
+}
+
+fn type_of(spec: &ColumnSpec, cells: Option<&Cells>) -> DataType {
+    let texts = || DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+    match (spec.kind, cells) {
+        (_, Some(Cells::Text(_))) => DataType::Utf8,
+        (ColumnKind::Boolean, Some(Cells::Level { levels, .. })) => {
+            if boolean::meanings(levels).is_some() { DataType::Boolean } else { texts() }
+        }
+        (_, Some(Cells::Level { .. })) => texts(),
+        (ColumnKind::Integer, _) => DataType::Int64,
+        (ColumnKind::Real, _) => DataType::Float64,
+        (ColumnKind::Date, _) => DataType::Date32,
+        (ColumnKind::Time, _) => DataType::Time64(TimeUnit::Microsecond),
+        (ColumnKind::Datetime, _) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        (_, Some(Cells::Number(_))) => DataType::Float64,
+        (ColumnKind::Boolean, None) => DataType::Boolean,
+        (ColumnKind::Category | ColumnKind::Constant, None) => texts(),
+        (ColumnKind::Id | ColumnKind::Text, None) => DataType::Utf8,
+    }
+}
+
+/// The cells as an array of the type; none when they cannot be.
+fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
+    Some(match (&column.cells, of) {
+        (Cells::Text(texts), DataType::Utf8) => Arc::new(texts.clone()),
+        (Cells::Level { codes, levels }, DataType::Boolean) => {
+            let meanings = boolean::meanings(levels)?;
+            let meaning = |code: Option<u32>| meanings.get(code? as usize).copied();
+            Arc::new(codes.iter().map(meaning).collect::<BooleanArray>())
+        }
+        (Cells::Level { codes, levels }, DataType::Dictionary(..)) => {
+            let levels: Arc<StringArray> = Arc::clone(levels);
+            Arc::new(DictionaryArray::<UInt32Type>::try_new(codes.clone(), levels).ok()?)
+        }
+        (Cells::Number(values), DataType::Float64) => Arc::new(values.clone()),
+        (Cells::Number(values), DataType::Int64) => {
+            whole::<Int64Type>(values, |value| value as i64)
+        }
+        (Cells::Number(values), DataType::Date32) => {
+            whole::<Date32Type>(values, |value| (value / DAY_S).floor() as i32)
+        }
+        (Cells::Number(values), DataType::Time64(_)) => {
+            whole::<Time64MicrosecondType>(values, |value| (value * MICROS_PER_S).round() as i64)
+        }
+        (Cells::Number(values), DataType::Timestamp(..)) => {
+            whole::<TimestampMicrosecondType>(values, |value| (value * MICROS_PER_S).round() as i64)
+        }
+        _ => return None,
+    })
+}
+
+fn whole<T: ArrowPrimitiveType>(values: &Float64Array, of: impl Fn(f64) -> T::Native) -> ArrayRef {
+    let values: PrimitiveArray<T> = values.unary(of);
+    Arc::new(values)
+}
+
+fn broken(path: &Path) -> EngineError {
+    let message = format!("write {}: an earlier write failed", path.display());
+    EngineError::new(Code::CannotWrite, message)
+}

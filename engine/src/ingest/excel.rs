@@ -1,0 +1,232 @@
+//! Reads the first sheet of an xlsx workbook: its first row is the header.
+
+use std::{fs::File, io::BufReader};
+
+use calamine::{DataRef, Reader, Xlsx, XlsxError};
+use tgs_protocol::{code::Code, engine::EngineError, limits::COLUMNS_MAX, progress::Watch};
+
+use crate::{
+    ingest::{
+        part::{Part, Style},
+        raw::{Raw, check_names},
+        source::Source,
+    },
+    table::moment::Pattern,
+};
+
+/// Cells between two looks at the watch.
+const WATCH_CELLS: usize = 1 << 14;
+/// Day zero of workbooks is the thirtieth of December 1899: so many days before 1970-01-01.
+const DAYS_TO_1970: f64 = 25_569.0;
+
+/// Reads a workbook.
+///
+/// # Errors
+/// As [`crate::ingest::read_table`].
+pub fn read_excel(
+    source: &Source,
+    called_missing: &[Vec<u8>],
+    watch: &dyn Watch,
+) -> Result<Raw, EngineError> {
+    let name = source.path.display();
+    let file = File::open(&source.path).map_err(|cause| source.failed(cause))?;
+    let mut book: Xlsx<_> =
+        Xlsx::new(BufReader::new(file)).map_err(|cause| refused(source, cause))?;
+    let mut raw = Raw::default();
+    let sheets = book.sheet_names();
+    let Some(first) = sheets.first().cloned() else {
+        let message = format!("cannot read {name}: the workbook has no sheet");
+        return Err(EngineError::new(Code::EmptySource, message));
+    };
+    if sheets.len() > 1 {
+        let count = sheets.len();
+        raw.notices.push(format!("of {count} sheets only the first, \"{first}\", was read"));
+    }
+    let mut cells = book.worksheet_cells_reader(&first).map_err(|cause| refused(source, cause))?;
+    let mut rows = Rows::new(source, raw, called_missing);
+    let mut seen = 0_usize;
+    while let Some(cell) = cells.next_cell().map_err(|cause| refused(source, cause))? {
+        seen += 1;
+        if seen.is_multiple_of(WATCH_CELLS) && watch.stopped() {
+            return Err(EngineError::Stopped);
+        }
+        let (row, column) = cell.get_position();
+        rows.cell(row, column, cell.get_value())?;
+    }
+    rows.finish()
+}
+
+fn refused(source: &Source, cause: XlsxError) -> EngineError {
+    let name = source.path.display();
+    match cause {
+        XlsxError::Password => {
+            let message = format!("cannot read {name}: the workbook is locked by a password");
+            EngineError::new(Code::NotThatFormat, message)
+        }
+        XlsxError::FileNotFound(_) => {
+            let message = format!(
+                "cannot read {name}: it is a ZIP archive but no xlsx workbook: unpack it first"
+            );
+            EngineError::because(Code::NotThatFormat, message, cause)
+        }
+        _ => {
+            let message = format!("cannot read {name}: the workbook is damaged or ends early");
+            EngineError::because(Code::CorruptSource, message, cause)
+        }
+    }
+}
+
+/// Rows as their cells come in, row by row; rows without cells are skipped.
+struct Rows<'a> {
+    source: &'a Source,
+    called_missing: &'a [Vec<u8>],
+    raw: Raw,
+    parts: Vec<Part>,
+    /// Row of the sheet that is being gathered.
+    row: u32,
+    /// Column of the sheet in which the header begins.
+    first_column: u32,
+    /// Texts of the row, as many as columns once the header is known.
+    texts: Vec<Vec<u8>>,
+    last_row: u32,
+}
+
+impl<'a> Rows<'a> {
+    fn new(source: &'a Source, raw: Raw, called_missing: &'a [Vec<u8>]) -> Self {
+        let (parts, texts) = (Vec::new(), Vec::new());
+        let (row, first_column, last_row) = (0, 0, 0);
+        Self { source, called_missing, raw, parts, row, first_column, texts, last_row }
+    }
+
+    fn cell(&mut self, row: u32, column: u32, value: &DataRef) -> Result<(), EngineError> {
+        let name = self.source.path.display();
+        let place = u64::from(row) + 1;
+        if let DataRef::Error(error) = value {
+            let message = format!(
+                "cannot read {name}: row {place}, column {} holds the error {error}: mend \
+                 the formula",
+                letters(column)
+            );
+            return Err(EngineError::new(Code::BadCell, message));
+        }
+        let mut text = Vec::new();
+        write_cell(value, &mut text);
+        if text.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        if row != self.row {
+            self.close_row()?;
+            self.row = row;
+        }
+        if self.parts.is_empty() && self.texts.is_empty() {
+            self.first_column = column;
+        }
+        let at = column.checked_sub(self.first_column).map(|at| at as usize);
+        let width = if self.parts.is_empty() { COLUMNS_MAX } else { self.parts.len() };
+        let Some(at) = at.filter(|at| *at < width) else {
+            let message = format!(
+                "cannot read {name}: row {place} has a value in column {}, where the header has \
+                 none",
+                letters(column)
+            );
+            return Err(EngineError::new(Code::RaggedRow, message));
+        };
+        if self.texts.len() <= at {
+            self.texts.resize(at + 1, Vec::new());
+        }
+        self.texts[at] = text;
+        Ok(())
+    }
+
+    fn close_row(&mut self) -> Result<(), EngineError> {
+        if self.texts.is_empty() {
+            return Ok(());
+        }
+        let texts = std::mem::take(&mut self.texts);
+        if self.parts.is_empty() {
+            return self.header(&texts);
+        }
+        if self.raw.rows == 0 || self.row != self.last_row.saturating_add(1) {
+            self.raw.places.push(self.raw.rows, u64::from(self.row) + 1, Vec::new());
+        }
+        self.last_row = self.row;
+        for (column, part) in self.parts.iter_mut().enumerate() {
+            let text = texts.get(column).map(Vec::as_slice).unwrap_or_default();
+            match self.called_missing.iter().position(|missing| missing == text) {
+                Some(which) => {
+                    self.raw.called_missing[column][which] += 1;
+                    part.push_empty();
+                }
+                None => part.push(text),
+            }
+        }
+        self.raw.rows += 1;
+        Ok(())
+    }
+
+    fn header(&mut self, texts: &[Vec<u8>]) -> Result<(), EngineError> {
+        let name = self.source.path.display();
+        let names = texts.iter().map(|text| String::from_utf8_lossy(text).into_owned());
+        self.raw.names = names.collect();
+        check_names(&self.raw.names, &format!("row {} of {name}", u64::from(self.row) + 1))?;
+        let width = texts.len();
+        self.raw.columns = vec![Vec::new(); width];
+        self.raw.called_missing = vec![vec![0; self.called_missing.len()]; width];
+        self.parts = (0..width).map(|_| Part::new(Style::Whole)).collect();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Raw, EngineError> {
+        self.close_row()?;
+        let name = self.source.path.display();
+        if self.raw.rows == 0 {
+            let found = if self.parts.is_empty() { "nothing" } else { "a header but no rows" };
+            let message = format!("cannot read {name}: the first sheet holds {found}");
+            return Err(EngineError::new(Code::EmptySource, message));
+        }
+        self.raw.push_parts(self.parts, &[]);
+        Ok(self.raw)
+    }
+}
+
+/// Name of a column in a workbook: A to Z, AA, AB, …
+fn letters(column: u32) -> String {
+    let mut text = Vec::new();
+    let mut rest = u64::from(column) + 1;
+    while rest > 0 {
+        rest -= 1;
+        text.push(b'A' + (rest % 26) as u8);
+        rest /= 26;
+    }
+    text.reverse();
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Appends a cell as text: numbers in their shortest form, dates in ISO form.
+fn write_cell(cell: &DataRef, text: &mut Vec<u8>) {
+    match cell {
+        DataRef::Empty | DataRef::Error(_) => {}
+        DataRef::SharedString(string) => text.extend_from_slice(string.as_bytes()),
+        DataRef::String(string) | DataRef::DateTimeIso(string) | DataRef::DurationIso(string) => {
+            text.extend_from_slice(string.as_bytes());
+        }
+        DataRef::Bool(truth) => text.extend_from_slice(if *truth { b"true" } else { b"false" }),
+        DataRef::Int(value) => text.extend_from_slice(value.to_string().as_bytes()),
+        DataRef::Float(value) => text.extend_from_slice(value.to_string().as_bytes()),
+        DataRef::DateTime(moment) => write_moment(moment.as_f64(), moment.is_duration(), text),
+    }
+}
+
+fn write_moment(days: f64, is_duration: bool, text: &mut Vec<u8>) {
+    let pattern = if is_duration || (0.0..1.0).contains(&days) {
+        "%H:%M:%S"
+    } else if days == days.trunc() {
+        "%Y-%m-%d"
+    } else {
+        "%Y-%m-%d %H:%M:%S"
+    };
+    if let Some(pattern) = Pattern::new(pattern) {
+        let seconds = (days - if is_duration { 0.0 } else { DAYS_TO_1970 }) * 86_400.0;
+        pattern.write(seconds, text);
+    }
+}

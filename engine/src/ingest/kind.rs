@@ -1,0 +1,341 @@
+//! Decides what a column means, with a reason a user can read and change.
+
+use std::sync::Arc;
+
+use arrow::array::{StringArray, UInt32Array};
+use tgs_protocol::{
+    code::Code,
+    column::{ColumnKind, ColumnSpec, ValueFormat},
+    engine::EngineError,
+};
+
+use crate::{
+    ingest::{
+        calendar::Moments,
+        few_numbers::{numbers_as_levels, texts_of},
+        gather::{Gathered, Levels, Texts},
+        name_hint::{is_calendar, names_rows},
+        numbers::Numbers,
+        odd_cells::is_grouped,
+        part::Part,
+        pattern_id::fixed_pattern,
+        raw::{Places, shown},
+        wish::{self, Wish},
+    },
+    table::{Cells, Column},
+};
+
+/// Numbers with at most so many distinct values are categories.
+pub const FEW_NUMBERS: usize = 10;
+/// So many distinct texts are categories in a table of any size, if they repeat.
+const FEW_TEXTS: usize = 200;
+/// More categories than this are no categories.
+const CATEGORIES_MAX: usize = 65_536;
+/// Rows from which on a run of whole numbers names the rows even without a telling name.
+const RUN_ROWS_MIN: usize = 20;
+
+/// A column and what is known of it.
+pub struct Settling<'a> {
+    /// Header text.
+    pub name: &'a str,
+    /// Rows of the table.
+    pub rows: usize,
+    /// Where rows stand.
+    pub places: &'a Places,
+    /// A comma may stand before fractions.
+    pub comma: bool,
+    /// The text that metadata calls missing and that stood most often, with its count.
+    pub called_missing: Option<(String, u64)>,
+}
+
+/// A settled column and what a user should know of it.
+pub struct Settled {
+    /// The column.
+    pub column: Column,
+    /// Notices.
+    pub notices: Vec<String>,
+}
+
+/// What was decided.
+pub(crate) struct Decision {
+    pub kind: ColumnKind,
+    pub reason: String,
+    pub format: ValueFormat,
+    pub cells: Cells,
+    /// How often each token for missing stands.
+    pub tokens: Vec<(&'static str, u64)>,
+    pub notices: Vec<String>,
+}
+
+impl Settling<'_> {
+    /// Settles a column: by the user's wish, else by what stands there.
+    ///
+    /// # Errors
+    /// `DATA-0008` when a cell does not fit the wish, `DEV-0002` for more than 2 GiB of text.
+    pub fn settle(&self, parts: Vec<Part>, wish: Option<&Wish>) -> Result<Settled, EngineError> {
+        let decision = match wish {
+            Some(wish) => wish::fulfil(self, parts, wish)?,
+            None => self.infer(parts)?,
+        };
+        let missing_token = self.missing_token(&decision);
+        let spec = ColumnSpec {
+            name: self.name.to_owned(),
+            kind: decision.kind,
+            reason: decision.reason,
+            format: decision.format,
+            missing_token,
+        };
+        let column = Column { spec: Arc::new(spec), cells: decision.cells };
+        let named = |notice| format!("column \"{}\": {notice}", self.name);
+        Ok(Settled { column, notices: decision.notices.into_iter().map(named).collect() })
+    }
+
+    fn missing_token(&self, decision: &Decision) -> Option<String> {
+        let missing = decision.cells.missing() as u64;
+        if missing == 0 {
+            return None;
+        }
+        let told: u64 = decision.tokens.iter().map(|(_, count)| count).sum();
+        let mut best = (String::new(), 0);
+        let tokens = decision.tokens.iter().map(|(text, count)| ((*text).to_owned(), *count));
+        let called = self.called_missing.iter().cloned();
+        let called_count: u64 = called.clone().map(|(_, count)| count).sum();
+        let empty = (String::new(), missing.saturating_sub(told + called_count));
+        for (text, count) in std::iter::once(empty).chain(tokens).chain(called) {
+            if count > best.1 {
+                best = (text, count);
+            }
+        }
+        Some(best.0)
+    }
+
+    fn infer(&self, parts: Vec<Part>) -> Result<Decision, EngineError> {
+        let distinct_max = (self.rows / 3).clamp(FEW_TEXTS, CATEGORIES_MAX);
+        let gathered = Gathered::join(parts, false, distinct_max)?;
+        let gathered = match Numbers::read(&gathered, self.comma) {
+            Ok(numbers) => return self.of_numbers(gathered, numbers),
+            Err(_) => match gathered {
+                // Whole numbers too large for a double are names.
+                Gathered::Numbers(parts) => Gathered::join(parts, true, distinct_max)?,
+                other => other,
+            },
+        };
+        if let Ok(moments) = Moments::read(&gathered, None)
+            && !is_single(&gathered)
+        {
+            return Ok(of_moments(moments));
+        }
+        match gathered {
+            Gathered::Levels(levels) => self.of_levels(levels),
+            other => self.of_texts(other.into_texts()?),
+        }
+    }
+
+    fn of_numbers(&self, gathered: Gathered, numbers: Numbers) -> Result<Decision, EngineError> {
+        let tokens: Vec<_> = numbers.tokens().collect();
+        let (count, missing) = (numbers.count, numbers.missing());
+        if count == 0 {
+            return Ok(nothing(self.rows, tokens));
+        }
+        let few = numbers.distinct(FEW_NUMBERS);
+        let decide = |kind, reason, format, cells| {
+            let notices = Vec::new();
+            Ok(Decision { kind, reason, format, cells, tokens: tokens.clone(), notices })
+        };
+        if let Some(values) = &few
+            && (values.len() == 1 && missing == 0 || 2 * values.len() <= count)
+        {
+            let texts = texts_of(values, &gathered, &numbers);
+            let shown = texts.iter().take(3).map(|text| shown(text.as_bytes()));
+            let mut shown = shown.collect::<Vec<_>>().join(", ");
+            shown.push_str(if texts.len() > 3 { " …" } else { "" });
+            let cells = numbers_as_levels(&numbers, values, &texts);
+            if values.len() == 1 && missing == 0 {
+                let reason = format!("the same number {shown} in every row");
+                return decide(ColumnKind::Constant, reason, ValueFormat::Verbatim, cells);
+            }
+            let reason = format!("only {} distinct numbers: {shown}", values.len());
+            return decide(ColumnKind::Category, reason, ValueFormat::Verbatim, cells);
+        }
+        if let Some(reason) = self.number_names_rows(&numbers) {
+            let cells = gathered.into_texts()?.into_cells(|_| false);
+            return decide(ColumnKind::Id, reason, ValueFormat::Verbatim, cells);
+        }
+        let (least, most) = numbers.range;
+        let format = numbers.format();
+        let (kind, what) = if numbers.whole {
+            (ColumnKind::Integer, "whole numbers")
+        } else {
+            (ColumnKind::Real, "numbers")
+        };
+        let reason = format!("{count} {what} between {least} and {most}");
+        decide(kind, reason, format, Cells::Number(numbers.into_array()))
+    }
+
+    fn number_names_rows(&self, numbers: &Numbers) -> Option<String> {
+        if numbers.missing() > 0 || !numbers.whole || numbers.digits_max > 0 || self.rows < 2 {
+            return None;
+        }
+        if names_rows(self.name) && numbers.are_unique() {
+            return Some(
+                "a whole number of its own in every row, and the name of an id".to_owned(),
+            );
+        }
+        let long = self.rows >= RUN_ROWS_MIN && !is_calendar(self.name);
+        (long && numbers.are_consecutive()).then(|| {
+            let (least, most) = numbers.range;
+            format!("the whole numbers from {least} to {most}, each once")
+        })
+    }
+
+    fn of_levels(&self, levels: Levels) -> Result<Decision, EngineError> {
+        let (distinct, present) = (levels.counts.len(), levels.present());
+        let missing = levels.codes.len() - present;
+        let mut notices: Vec<String> = self.mixed_levels(&levels).into_iter().collect();
+        notices.extend(self.grouped(|| levels.dictionary.iter()));
+        let decide = |kind, reason, cells| {
+            let format = ValueFormat::Verbatim;
+            Ok(Decision { kind, reason, format, cells, tokens: Vec::new(), notices })
+        };
+        let verbatim =
+            |levels: &Levels| levels.into_cells(|code| Some(levels.dictionary.get(code)));
+        if distinct == 1 && missing == 0 {
+            let reason = format!("{} in every row", shown(levels.dictionary.get(0)));
+            return decide(ColumnKind::Constant, reason, verbatim(&levels));
+        }
+        if let Some(pair) = yes_and_no(&levels) {
+            return decide(ColumnKind::Boolean, format!("only {pair}"), verbatim(&levels));
+        }
+        let unique = distinct == present;
+        if unique && missing == 0 && present > 1 {
+            let texts = || levels.dictionary.iter();
+            if let Some(reason) = text_names_rows(self.name, texts) {
+                let cells = Gathered::Levels(levels).into_texts()?.into_cells(|_| false);
+                return decide(ColumnKind::Id, reason, cells);
+            }
+        }
+        if unique && present > 3 || distinct > FEW_NUMBERS && 2 * distinct > present {
+            let reason =
+                format!("{distinct} distinct texts in {present} cells: they hardly repeat");
+            let cells = Gathered::Levels(levels).into_texts()?.into_cells(|_| false);
+            return decide(ColumnKind::Text, reason, cells);
+        }
+        let reason = format!("{distinct} distinct texts in {present} cells");
+        decide(ColumnKind::Category, reason, verbatim(&levels))
+    }
+
+    fn of_texts(&self, texts: Texts) -> Result<Decision, EngineError> {
+        let mut notices: Vec<String> = self.mixed_texts(&texts).into_iter().collect();
+        notices.extend(self.grouped(|| texts.iter()));
+        let missing = texts.iter().filter(|text| text.is_empty()).count();
+        let decide = |kind, reason, cells| {
+            let format = ValueFormat::Verbatim;
+            Ok(Decision { kind, reason, format, cells, tokens: Vec::new(), notices })
+        };
+        if missing == 0
+            && let Some(reason) = text_names_rows(self.name, || texts.iter())
+            && are_distinct(&texts)
+        {
+            return decide(ColumnKind::Id, reason, texts.into_cells(|_| false));
+        }
+        let present = self.rows.saturating_sub(missing);
+        let reason = format!("{present} texts that hardly repeat");
+        decide(ColumnKind::Text, reason, texts.into_cells(|_| false))
+    }
+}
+
+/// A column that holds nothing.
+pub(crate) fn nothing(rows: usize, tokens: Vec<(&'static str, u64)>) -> Decision {
+    let codes = UInt32Array::new_null(rows);
+    let levels = Arc::new(StringArray::from(Vec::<&str>::new()));
+    Decision {
+        kind: ColumnKind::Constant,
+        reason: "no value in any row".to_owned(),
+        format: ValueFormat::Verbatim,
+        cells: Cells::Level { codes, levels },
+        tokens,
+        notices: Vec::new(),
+    }
+}
+
+/// Dates or times as decided.
+pub(crate) fn of_moments(moments: Moments) -> Decision {
+    let Moments { kind, pattern, values, ambiguous, tokens } = moments;
+    let what = match kind {
+        ColumnKind::Date => "days",
+        ColumnKind::Time => "times of day",
+        _ => "days with a time",
+    };
+    let count = values.len() - arrow::array::Array::null_count(&values);
+    let notice = ambiguous.map(|other| {
+        format!(
+            "every cell fits {pattern} and {other}: read as {pattern}; to change it, give the \
+             format in the metadata"
+        )
+    });
+    Decision {
+        kind,
+        reason: format!("{count} {what} written as {pattern}"),
+        format: ValueFormat::Moment { pattern },
+        cells: Cells::Number(values),
+        tokens,
+        notices: notice.into_iter().collect(),
+    }
+}
+
+/// One text in every row.
+fn is_single(gathered: &Gathered) -> bool {
+    match gathered {
+        Gathered::Levels(levels) => {
+            levels.counts.len() == 1 && levels.counts[0] as usize == levels.codes.len()
+        }
+        Gathered::Numbers(_) | Gathered::Texts(_) => false,
+    }
+}
+
+/// The pair of words, if a column holds exactly one word for yes and one for no.
+fn yes_and_no(levels: &Levels) -> Option<String> {
+    const PAIRS: [(&str, &str); 4] = [("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n")];
+    if levels.counts.len() != 2 {
+        return None;
+    }
+    let lower = |code| levels.dictionary.get(code).to_ascii_lowercase();
+    let (one, other) = (lower(0), lower(1));
+    let holds = |yes: &str, no: &str| one == yes.as_bytes() && other == no.as_bytes();
+    let found = PAIRS.iter().any(|(yes, no)| holds(yes, no) || holds(no, yes));
+    let [one, other] = [0, 1].map(|code| shown(levels.dictionary.get(code)));
+    found.then(|| format!("{one} and {other}"))
+}
+
+/// Why distinct texts name the rows, if they do.
+fn text_names_rows<'a, I: Iterator<Item = &'a [u8]>>(
+    name: &str,
+    texts: impl Fn() -> I,
+) -> Option<String> {
+    let is_amount = texts().take(100).any(is_grouped);
+    if let Some(pattern) = fixed_pattern(texts()).filter(|_| !is_amount) {
+        return Some(format!("a text of its own in every row, all of the pattern {pattern}"));
+    }
+    let blank_free = |text: &[u8]| !text.iter().any(u8::is_ascii_whitespace);
+    (names_rows(name) && texts().all(blank_free))
+        .then(|| "a text of its own in every row, and the name of an id".to_owned())
+}
+
+fn are_distinct(texts: &Texts) -> bool {
+    let mut sorted: Vec<&[u8]> = texts.iter().collect();
+    sorted.sort_unstable();
+    sorted.windows(2).all(|pair| pair[0] != pair[1])
+}
+
+/// The error for a cell that does not fit what was asked for.
+pub(crate) fn bad_cell(settling: &Settling, row: usize, text: &[u8], wanted: &str) -> EngineError {
+    let message = format!(
+        "cannot read column \"{}\" as {wanted}: {} holds {}; mend the cell, ask for another \
+         kind in \
+         the metadata, or list the text under \"missing\"",
+        settling.name,
+        settling.places.name(row),
+        shown(text)
+    );
+    EngineError::new(Code::BadCell, message)
+}

@@ -1,0 +1,25 @@
+//! Texts that mean "nothing is known" when the rest of a column is numbers or dates.
+
+/// Beside the empty cell. In a column of categories the same texts are categories.
+const TOKENS: [&str; 22] = [
+    "NA", "N/A", "n/a", "na", "NaN", "nan", "NAN", "null", "NULL", "Null", "None", "none", "NONE",
+    "?", "-", "--", ".", "#N/A", "<NA>", "NIL", "nil", "missing",
+];
+
+/// Number of a token, if the text (blanks around it aside) is one.
+#[inline]
+pub fn token(text: &[u8]) -> Option<usize> {
+    if text.len() > 16 {
+        return None;
+    }
+    let text = text.trim_ascii();
+    TOKENS.iter().position(|token| token.as_bytes() == text)
+}
+
+/// The text of a token.
+pub fn token_text(number: usize) -> &'static str {
+    TOKENS.get(number).copied().unwrap_or("")
+}
+
+/// Number of tokens.
+pub const TOKEN_COUNT: usize = TOKENS.len();

@@ -1,0 +1,94 @@
+//! Texts of one fixed pattern, such as `AB-1234`, UUIDs and hashes: what machines give as names.
+
+/// The pattern that all texts follow, letter by letter, if they are equally long and hold digits
+/// that vary: `9` a digit, `A` an upper-case letter, `a` a lower-case one, `x` a letter or digit,
+/// anything else itself.
+pub fn fixed_pattern<'a>(mut texts: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+    let first = texts.next()?;
+    if first.len() < 4 || first.len() > 64 || !first.is_ascii() {
+        return None;
+    }
+    let mut classes: Vec<Class> = first.iter().map(|&byte| Class::of(byte)).collect();
+    let mut fixed: Vec<Option<u8>> = first.iter().map(|&byte| Some(byte)).collect();
+    for text in texts {
+        if text.len() != classes.len() {
+            return None;
+        }
+        for (at, &byte) in text.iter().enumerate() {
+            classes[at] = classes[at].joined(Class::of(byte))?;
+            if fixed[at] != Some(byte) {
+                fixed[at] = None;
+            }
+        }
+    }
+    let varies = |class: &Class, kept: &Option<u8>| {
+        kept.is_none() && matches!(class, Class::Digit | Class::Any)
+    };
+    let moving = classes.iter().zip(&fixed).filter(|(class, kept)| varies(class, kept)).count();
+    let words = classes
+        .iter()
+        .zip(&fixed)
+        .filter(|(class, kept)| kept.is_none() && matches!(class, Class::Upper | Class::Lower));
+    if moving == 0 || words.count() > moving {
+        return None;
+    }
+    let shown = classes.iter().zip(&fixed).map(|(class, kept)| match (class, kept) {
+        (_, Some(byte)) => char::from(*byte),
+        (Class::Digit, None) => '9',
+        (Class::Upper, None) => 'A',
+        (Class::Lower, None) => 'a',
+        (Class::Any, None) => 'x',
+        (Class::Mark(byte), None) => char::from(*byte),
+    });
+    Some(shown.collect())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Digit,
+    Upper,
+    Lower,
+    /// Letters and digits.
+    Any,
+    Mark(u8),
+}
+
+impl Class {
+    fn of(byte: u8) -> Self {
+        match byte {
+            b'0'..=b'9' => Self::Digit,
+            b'A'..=b'Z' => Self::Upper,
+            b'a'..=b'z' => Self::Lower,
+            other => Self::Mark(other),
+        }
+    }
+    fn joined(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (one, other) if one == other => Some(one),
+            (Self::Mark(_), _) | (_, Self::Mark(_)) => None,
+            _ => Some(Self::Any),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_names_have_a_pattern_and_words_have_none() {
+        for (texts, pattern) in [
+            (vec!["AB-0001", "AB-0002", "AC-1003"], Some("AA-9009")),
+            (vec!["0af3", "9bc1", "ff02", "1111"], Some("xxx9")),
+            (vec!["Anna", "Bert", "Carl"], None),
+            (vec!["A-1", "A-2"], None),
+            (vec!["A-100", "A-20"], None),
+            (vec!["A-100", "A100-"], None),
+            (vec!["same", "same"], None),
+            (vec![], None),
+        ] {
+            let found = fixed_pattern(texts.iter().map(|text| text.as_bytes()));
+            assert_eq!(found.as_deref(), pattern, "{texts:?}");
+        }
+    }
+}

@@ -1,0 +1,618 @@
+//! Files of every make, good and bad.
+
+use std::path::PathBuf;
+
+use tgs_protocol::{
+    column::{ColumnKind, ValueFormat},
+    progress::Unwatched,
+};
+
+use super::*;
+use crate::table::{Cells, cell::NumberWriter};
+
+/// Reads a file of these bytes.
+fn read(name: &str, bytes: &[u8]) -> Result<(Table, Vec<String>), EngineError> {
+    read_with(name, bytes, None)
+}
+
+fn read_with(
+    name: &str,
+    bytes: &[u8],
+    metadata: Option<&Metadata>,
+) -> Result<(Table, Vec<String>), EngineError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    read_table(&path, metadata, &Unwatched)
+}
+
+/// Every cell as it would be written; `~` where missing.
+fn shown(table: &Table) -> Vec<Vec<String>> {
+    let column = |column: &crate::table::Column| -> Vec<String> {
+        let writer = NumberWriter::new(&column.spec);
+        let cell = |row: usize| {
+            if !column.cells.is_present(row) {
+                return "~".to_owned();
+            }
+            match &column.cells {
+                Cells::Number(values) => {
+                    let mut out = Vec::new();
+                    writer.write(values.value(row), &mut out);
+                    String::from_utf8(out).unwrap()
+                }
+                Cells::Level { codes, levels } => {
+                    levels.value(codes.value(row) as usize).to_owned()
+                }
+                Cells::Text(texts) => texts.value(row).to_owned(),
+            }
+        };
+        (0..table.rows()).map(cell).collect()
+    };
+    table.columns().iter().map(column).collect()
+}
+
+#[test]
+fn a_small_table() {
+    let text = "id,age,sex,born\n1,30,F,2001-02-03\n2,,M,\n3,41,F,1999-12-31\n4,5,F,2000-01-01\n";
+    let (table, notices) = read("t.csv", text.as_bytes()).unwrap();
+    assert_eq!(notices, Vec::<String>::new());
+    let kinds: Vec<ColumnKind> = table.columns().iter().map(|column| column.spec.kind).collect();
+    use ColumnKind::{Category, Date, Id, Integer};
+    assert_eq!(kinds, [Id, Integer, Category, Date]);
+    assert_eq!(shown(&table)[3], ["2001-02-03", "~", "1999-12-31", "2000-01-01"]);
+    assert_eq!(table.columns()[1].spec.missing_token.as_deref(), Some(""));
+    assert_eq!(table.columns()[1].spec.format, ValueFormat::Decimal { digits: 0, fixed: true });
+}
+
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(bytes).unwrap();
+    packed.finish().unwrap()
+}
+
+fn xlsx(fill: impl FnOnce(&mut rust_xlsxwriter::Worksheet)) -> Vec<u8> {
+    let mut book = rust_xlsxwriter::Workbook::new();
+    fill(book.add_worksheet());
+    book.save_to_buffer().unwrap()
+}
+
+pub fn parquet_bytes() -> Vec<u8> {
+    use arrow::{
+        array::{
+            ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray,
+        },
+        datatypes::{DataType, Field, Schema},
+    };
+    let rows = 40;
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "n",
+            Arc::new(Int32Array::from_iter((0..rows).map(|row| (row != 3).then_some(row * row)))),
+        ),
+        ("x", Arc::new(Float64Array::from_iter((0..rows).map(|row| Some(f64::from(row) / 8.0))))),
+        ("yes", Arc::new(BooleanArray::from_iter((0..rows).map(|row| Some(row % 3 == 0))))),
+        ("day", Arc::new(Date32Array::from_iter((0..rows).map(|row| Some(row * 30))))),
+        (
+            "c",
+            Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("c{}", row % 5)))),
+        ),
+    ];
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, array)| Field::new(*name, array.data_type().clone(), true))
+        .collect();
+    let _: &DataType = fields[0].data_type();
+    let schema = Arc::new(Schema::new(fields));
+    let arrays = columns.into_iter().map(|(_, array)| array).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(&mut bytes, schema, None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    bytes
+}
+
+pub fn small_xlsx() -> Vec<u8> {
+    xlsx(|sheet| {
+        sheet.write_row(0, 0, ["id", "weight", "born", "sex", "ok"]).unwrap();
+        let day = rust_xlsxwriter::Format::new().set_num_format("yyyy-mm-dd");
+        for row in 1..=12_u32 {
+            sheet.write_number(row, 0, f64::from(row)).unwrap();
+            if row != 5 {
+                sheet.write_number(row, 1, 60.0 + f64::from(row) / 4.0).unwrap();
+            }
+            let born = rust_xlsxwriter::ExcelDateTime::from_ymd(1990, 1, row as u8).unwrap();
+            sheet.write_datetime_with_format(row, 2, &born, &day).unwrap();
+            sheet.write_string(row, 3, if row % 2 == 0 { "F" } else { "M" }).unwrap();
+            sheet.write_boolean(row, 4, row % 3 == 0).unwrap();
+        }
+    })
+}
+
+fn kinds(table: &Table) -> Vec<ColumnKind> {
+    table.columns().iter().map(|column| column.spec.kind).collect()
+}
+
+/// Every way a file can be bad: the code, and words that its message must hold.
+#[test]
+fn bad_files_give_one_clear_error() {
+    let packed = gzip("a,b\n1,2\n".repeat(9_000).as_bytes());
+    let zst = zstd::encode_all("a,b\n1,2\n".repeat(9_000).as_bytes(), 1).unwrap();
+    let whole = parquet_bytes();
+    let book = small_xlsx();
+    let quoted = "a,b\n1,\"x\ny\"\n2,3,4\n";
+    let cases: Vec<(&str, Vec<u8>, Code, &[&str])> = vec![
+        ("e.csv", b"".to_vec(), Code::EmptySource, &["empty"]),
+        ("e.csv", b"\n\n\r\n".to_vec(), Code::EmptySource, &["no header"]),
+        ("e.csv", b"\xef\xbb\xbf".to_vec(), Code::EmptySource, &["no header"]),
+        ("h.csv", b"a,b\n".to_vec(), Code::EmptySource, &["header but no rows"]),
+        ("h.csv", b"a,b".to_vec(), Code::EmptySource, &["header but no rows"]),
+        ("r.csv", b"a,b\n1,2\n3\n".to_vec(), Code::RaggedRow, &["line 3", "\"b\"", "1 cells"]),
+        ("r.csv", quoted.into(), Code::RaggedRow, &["line 4", "column 3", "3 cells"]),
+        ("d.csv", b"a,b,a\n1,2,3\n".to_vec(), Code::BadHeader, &["columns 1 and 3", "\"a\""]),
+        ("d.csv", b"a,,c\n1,2,3\n".to_vec(), Code::BadHeader, &["column 2 has no name"]),
+        ("n.csv", b"a,b\n1,2\n3,\x004\n".to_vec(), Code::BadEncoding, &["line 3", "zero byte"]),
+        ("q.csv", b"a,b\n1,2\n3,\"4\n5,6\n".to_vec(), Code::CorruptSource, &["line 3", "quote"]),
+        (
+            "u.csv",
+            "a,b\né,2\n".bytes().chain(*b"\xff,3\n").collect(),
+            Code::BadEncoding,
+            &["line 3"],
+        ),
+        ("u.csv", b"\xff\xfea\0\n\0\0\xd8b\0".to_vec(), Code::BadEncoding, &["UTF-16"]),
+        ("p.csv", b"%PDF-1.7 ...".to_vec(), Code::NotThatFormat, &["PDF"]),
+        ("z.csv", b"PK\x03\x04 not a workbook".to_vec(), Code::CorruptSource, &["workbook"]),
+        ("x.xlsx", b"a,b\n1,2\n".to_vec(), Code::NotThatFormat, &["xlsx"]),
+        ("x.xlsx", book[..book.len() / 2].to_vec(), Code::CorruptSource, &["workbook"]),
+        ("x.parquet", b"a,b\n1,2\n".to_vec(), Code::NotThatFormat, &["Parquet"]),
+        ("x.parquet", whole[..whole.len() / 2].to_vec(), Code::CorruptSource, &["Parquet"]),
+        ("x.csv.gz", packed[..packed.len() / 2].to_vec(), Code::CorruptSource, &["gzip"]),
+        ("x.csv.zst", zst[..zst.len() / 2].to_vec(), Code::CorruptSource, &["zstd"]),
+        ("x.csv.gz", gzip(&packed), Code::NotThatFormat, &["packed twice"]),
+        ("j.jsonl", b"[{\"a\":1}]".to_vec(), Code::NotThatFormat, &["array"]),
+        ("j.jsonl", b"{\"a\":1}\n{\"a\":\n".to_vec(), Code::CorruptSource, &["line 2"]),
+        ("j.jsonl", b"{\"a\":1}\n[2]\n".to_vec(), Code::NotThatFormat, &["line 2"]),
+        (
+            "j.jsonl",
+            b"{\"a\":1}\n\n{\"a\":{\"b\":2}}\n".to_vec(),
+            Code::BadCell,
+            &["line 3", "\"a\""],
+        ),
+        ("j.jsonl", b"{}\n{}\n".to_vec(), Code::EmptySource, &["no objects"]),
+        ("b.bin", (0..=255_u8).cycle().take(5_000).collect(), Code::BadEncoding, &["zero byte"]),
+    ];
+    for (name, bytes, code, words) in cases {
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
+        let Err(error) = read(name, &bytes) else { panic!("{name} {shown:?} was read") };
+        assert_eq!(error.code(), Some(code), "{name} {shown:?}: {error}");
+        for word in words {
+            assert!(error.to_string().contains(word), "{name} {shown:?}: {error}");
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().to_owned(), folder.path().join("none.csv")] {
+        let error = read_table(&path, None, &Unwatched).unwrap_err();
+        assert_eq!(error.code(), Some(Code::SourceUnreadable));
+    }
+    let zip = zip_without_sheets();
+    assert_eq!(read("z.csv", &zip).unwrap_err().code(), Some(Code::NotThatFormat));
+    let bad_book = xlsx(|sheet| {
+        sheet.write_row(0, 0, ["a", "b"]).unwrap();
+        sheet.write_row(3, 0, [1, 2, 3]).unwrap();
+    });
+    let error = read("b.xlsx", &bad_book).unwrap_err();
+    assert_eq!(error.code(), Some(Code::RaggedRow));
+    assert!(
+        error.to_string().contains("row 4") && error.to_string().contains("column C"),
+        "{error}"
+    );
+}
+
+/// An archive with one stored file and no workbook in it.
+fn zip_without_sheets() -> Vec<u8> {
+    let mut zip = b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0a".to_vec();
+    let directory = zip.len() as u32;
+    zip.extend_from_slice(b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    zip.extend_from_slice(b"\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0a");
+    let length = zip.len() as u32 - directory;
+    zip.extend_from_slice(b"PK\x05\x06\0\0\0\0\x01\0\x01\0");
+    zip.extend_from_slice(&length.to_le_bytes());
+    zip.extend_from_slice(&directory.to_le_bytes());
+    zip.extend_from_slice(b"\0\0");
+    zip
+}
+
+#[test]
+fn one_table_in_every_dress_is_the_same_table() {
+    let mut plain = "name,size,when\n".to_owned();
+    for row in 0..50 {
+        plain += &format!("\"Müller, {}\",{}.5,2020-01-{:02}\n", row % 7, row, row % 28 + 1);
+    }
+    let utf16: Vec<u8> =
+        std::iter::once(0xfeff).chain(plain.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let latin: Vec<u8> = plain.chars().map(|letter| letter as u8).collect();
+    let semicolons = plain.replace("\",", "\";").replace(".5,", ".5;").replace("e,s", "e;s");
+    let semicolons = semicolons.replace("e,w", "e;w");
+    let members = [gzip(&plain.as_bytes()[..100]), gzip(&plain.as_bytes()[100..])].concat();
+    let json: String = (0..50)
+        .map(|row| {
+            let day = row % 28 + 1;
+            format!(
+                "{{\"name\":\"Müller, {}\",\"size\":{row}.5,\"when\":\"2020-01-{day:02}\"}}\n",
+                row % 7
+            )
+        })
+        .collect();
+    let expected = shown(&read("t.csv", plain.as_bytes()).unwrap().0);
+    for (name, bytes) in [
+        ("crlf.csv", plain.replace('\n', "\r\n").into_bytes()),
+        ("cr.csv", plain.replace('\n', "\r").into_bytes()),
+        ("bom.csv", [b"\xef\xbb\xbf", plain.as_bytes()].concat()),
+        ("utf16.csv", utf16),
+        ("latin.csv", latin),
+        ("semicolon.csv", semicolons.into_bytes()),
+        (
+            "tab.tsv",
+            plain
+                .replace("\",", "\"\t")
+                .replace(".5,", ".5\t")
+                .replace("name,size,", "name\tsize\t")
+                .into_bytes(),
+        ),
+        ("gz.csv.gz", gzip(plain.as_bytes())),
+        ("members.csv.gz", members),
+        ("zst.csv.zst", zstd::encode_all(plain.as_bytes(), 3).unwrap()),
+        ("json.jsonl", json.clone().into_bytes()),
+        ("json.jsonl.gz", gzip(json.as_bytes())),
+        ("unnamed", json.into_bytes()),
+    ] {
+        let (table, _) = read(name, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(shown(&table), expected, "{name}");
+        use ColumnKind::{Category, Date, Real};
+        assert_eq!(kinds(&table), [Category, Real, Date], "{name}");
+    }
+    let (_, notices) = read("l.csv", b"a\n\xe9\nb\n").unwrap();
+    assert_eq!(notices, ["line 2 is not UTF-8: the file was read as Windows-1252"]);
+}
+
+#[test]
+fn parquet_and_workbooks_are_read() {
+    use ColumnKind::{Boolean, Category, Date, Id, Integer, Real};
+    let (table, _) = read("t.parquet", &parquet_bytes()).unwrap();
+    assert_eq!(kinds(&table), [Integer, Real, Boolean, Date, Category]);
+    assert_eq!(shown(&table)[0][..5], ["0", "1", "4", "~", "16"]);
+    assert_eq!(shown(&table)[3][..2], ["1970-01-01", "1970-01-31"]);
+    let (table, notices) = read("t.csv", &small_xlsx()).unwrap();
+    assert_eq!(kinds(&table), [Id, Real, Date, Category, Boolean]);
+    assert_eq!(shown(&table)[1][3..5], ["61", "~"]);
+    assert_eq!(shown(&table)[2][1], "1990-01-02");
+    assert_eq!(notices, ["the name promises CSV, read as xlsx"]);
+}
+
+/// Cells of one column, row by row; the kind that is expected.
+#[test]
+fn kinds_of_tricky_columns() {
+    use ColumnKind::{Boolean, Category, Constant, Date, Datetime, Id, Integer, Real, Text, Time};
+    let many = |cell: &dyn Fn(usize) -> String| -> String {
+        (0..300).map(|row| cell(row * 7_919 % 300) + "\n").collect()
+    };
+    let decimal = |digits, fixed| ValueFormat::Decimal { digits, fixed };
+    let moment = |pattern: &str| ValueFormat::Moment { pattern: pattern.into() };
+    let verbatim = ValueFormat::Verbatim;
+    let cases: Vec<(&str, String, ColumnKind, ValueFormat)> = vec![
+        ("age", many(&|row| (row % 90).to_string()), Integer, decimal(0, true)),
+        ("dose", many(&|row| format!("{}.0", row % 90)), Integer, decimal(1, true)),
+        ("x", many(&|row| format!("{}.5", row % 90)), Real, decimal(1, true)),
+        (
+            "x",
+            many(&|row| if row % 2 == 0 { "1.25".into() } else { row.to_string() }),
+            Real,
+            decimal(2, false),
+        ),
+        ("x", many(&|row| format!("{row}.{}e-3", row % 10)), Real, ValueFormat::Shortest),
+        ("x", many(&|row| format!("0.1234567890123{row:03}")), Real, ValueFormat::Shortest),
+        ("x", many(&|row| format!(" {} ", row % 90)), Integer, decimal(0, true)),
+        ("x", many(&|row| format!("+{}", row % 90)), Integer, decimal(0, true)),
+        ("flag", many(&|row| (row % 2).to_string()), Category, verbatim.clone()),
+        ("flag", many(&|row| ["yes", "no"][row % 2].into()), Boolean, verbatim.clone()),
+        ("flag", many(&|row| ["True", "False"][row % 2].into()), Boolean, verbatim.clone()),
+        ("flag", many(&|row| ["T", "f"][row % 2].into()), Boolean, verbatim.clone()),
+        ("grade", many(&|row| ["?", "a", "b"][row % 3].into()), Category, verbatim.clone()),
+        ("zip", many(&|row| format!("{:05}", row % 40 * 700)), Category, verbatim.clone()),
+        ("agent", many(&|row| format!("00{}", row % 5)), Category, verbatim.clone()),
+        ("n", many(&|row| row.to_string()), Id, verbatim.clone()),
+        ("year", many(&|row| (1_700 + row).to_string()), Integer, decimal(0, true)),
+        ("order_no", many(&|row| (row * 13 + 5).to_string()), Id, verbatim.clone()),
+        ("income", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, true)),
+        ("paid", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, true)),
+        ("score", many(&|row| format!("{}.{row:03}", row % 7)), Real, decimal(3, true)),
+        ("code", many(&|row| format!("AB-{row:04}")), Id, verbatim.clone()),
+        (
+            "token",
+            many(&|row| format!("{:016x}", row as u64 * 0x9E37_79B9_7F4A_7C15)),
+            Id,
+            verbatim.clone(),
+        ),
+        ("big", many(&|row| format!("90071992547409{row:03}")), Id, verbatim.clone()),
+        (
+            "note",
+            many(&|row| format!("patient number {row} felt {}", "well ".repeat(row % 4 + 1))),
+            Text,
+            verbatim.clone(),
+        ),
+        ("city", many(&|row| format!("city {}", row % 90)), Category, verbatim.clone()),
+        ("same", many(&|_| "x".into()), Constant, verbatim.clone()),
+        ("same", many(&|_| "7".into()), Constant, verbatim.clone()),
+        (
+            "some",
+            many(&|row| if row % 2 == 0 { "x".into() } else { "\"\"".into() }),
+            Category,
+            verbatim.clone(),
+        ),
+        ("none", many(&|_| "\"\"".into()), Constant, verbatim.clone()),
+        ("none", many(&|_| "NA".into()), Constant, verbatim.clone()),
+        (
+            "day",
+            many(&|row| format!("{:02}.{:02}.1990", row % 28 + 1, row % 12 + 1)),
+            Date,
+            moment("%d.%m.%Y"),
+        ),
+        (
+            "day",
+            many(&|row| format!("{}/{}/1990", row % 12 + 1, row % 28 + 1)),
+            Date,
+            moment("%-m/%-d/%Y"),
+        ),
+        (
+            "day",
+            many(&|row| format!("{}/{}/1990", row % 28 + 1, row % 12 + 1)),
+            Date,
+            moment("%-d/%-m/%Y"),
+        ),
+        (
+            "at",
+            many(&|row| format!("1990-01-01T{:02}:00:{:02}Z", row % 24, row % 60)),
+            Datetime,
+            moment("%Y-%m-%dT%H:%M:%SZ"),
+        ),
+        (
+            "at",
+            many(&|row| format!("1990-01-01 {:02}:00:00.{row:03}", row % 24)),
+            Datetime,
+            moment("%Y-%m-%d %H:%M:%S%.3f"),
+        ),
+        ("at", many(&|row| format!("{:02}:{:02}", row % 24, row % 60)), Time, moment("%H:%M")),
+        ("version", many(&|row| format!("1.{}.{}", row % 3, row % 5)), Category, verbatim.clone()),
+        ("amount", many(&|row| format!("\"{},{:03}\"", row % 9 + 1, row)), Text, verbatim.clone()),
+    ];
+    for (name, cells, kind, format) in cases {
+        let text = format!("{name}\n{cells}");
+        let (table, _) = read("k.csv", text.as_bytes()).unwrap();
+        let column = &table.columns()[0];
+        let first: String = cells.chars().take(30).collect();
+        assert_eq!((column.spec.kind, &column.spec.format), (kind, &format), "{name}: {first:?}");
+        assert!(!column.spec.reason.is_empty());
+    }
+}
+
+#[test]
+fn missing_cells_keep_their_token_and_odd_cells_are_told() {
+    let column = |extra: &[&str]| -> String {
+        let cells = (0..100).map(|row| (row % 20).to_string() + "\n");
+        format!("x\n{}{}\n", cells.collect::<String>(), extra.join("\n"))
+    };
+    for (extra, token, missing) in [
+        (&["NA", "NA", "?"][..], Some("NA"), 3),
+        (&["\"\"", "nan"][..], Some(""), 2),
+        (&["-"][..], Some("-"), 1),
+        (&["1"][..], None, 0),
+    ] {
+        let (table, _) = read("m.csv", column(extra).as_bytes()).unwrap();
+        let found = &table.columns()[0];
+        assert_eq!(found.spec.kind, ColumnKind::Integer);
+        assert_eq!((found.spec.missing_token.as_deref(), found.cells.missing()), (token, missing));
+    }
+    let (table, notices) = read("m.csv", column(&["unknown"]).as_bytes()).unwrap();
+    assert_eq!(table.columns()[0].spec.kind, ColumnKind::Category);
+    assert!(notices[0].contains("line 102") && notices[0].contains("unknown"), "{notices:?}");
+    let metadata: Metadata = serde_json::from_str("{\"missing\":[\"unknown\"]}").unwrap();
+    let (table, notices) =
+        read_with("m.csv", column(&["unknown"]).as_bytes(), Some(&metadata)).unwrap();
+    let found = &table.columns()[0];
+    assert_eq!((found.spec.kind, found.cells.missing()), (ColumnKind::Integer, 1));
+    assert_eq!((found.spec.missing_token.as_deref(), notices.len()), (Some("unknown"), 0));
+    let (_, notices) = read("n.csv", b"1,2\n3,4\n").unwrap();
+    assert!(notices[0].contains("add one"), "{notices:?}");
+    let (table, _) = read(
+        "c.csv",
+        column(&[])
+            .replace('\n', ",5\n")
+            .replace("x,5", "x;y")
+            .replace(",5\n", ",5;1\n")
+            .as_bytes(),
+    )
+    .unwrap();
+    assert_eq!(table.columns()[0].spec.kind, ColumnKind::Real);
+}
+
+#[test]
+fn metadata_decides_and_cells_that_do_not_fit_are_told() {
+    let text = b"id,n,d,c\n1,5,20200131,a\n2,6,20200201,b\n3,x,20200202,a\n";
+    let read = |json: &str| {
+        let metadata: Metadata = serde_json::from_str(json).unwrap();
+        read_with("m.csv", text, Some(&metadata))
+    };
+    let json = r#"{"columns":{"id":"integer","n":"category","c":"text",
+        "d":{"kind":"date","format":"%Y%m%d"}}}"#;
+    let (table, _) = read(json).unwrap();
+    use ColumnKind::{Category, Date, Integer, Text};
+    assert_eq!(kinds(&table), [Integer, Category, Date, Text]);
+    assert_eq!(shown(&table)[2][0], "20200131");
+    assert_eq!(table.columns()[1].spec.reason, "given by metadata");
+    for (json, code, words) in [
+        (r#"{"columns":{"n":"integer"}}"#, Code::BadCell, &["line 4", "\"n\"", "\"x\""][..]),
+        (r#"{"columns":{"c":"date"}}"#, Code::BadCell, &["line 2", "\"c\"", "\"a\""]),
+        (r#"{"columns":{"n":"boolean"}}"#, Code::BadCell, &["line 4", "\"x\""]),
+        (r#"{"columns":{"c":"constant"}}"#, Code::BadCell, &["line 3", "\"b\""]),
+        (r#"{"columns":{"c":"id"}}"#, Code::BadCell, &["line 4", "\"a\""]),
+        (r#"{"columns":{"C1":"id"}}"#, Code::BadMetadata, &["\"C1\"", "\"c\""]),
+        (r#"{"target":"idd"}"#, Code::BadMetadata, &["\"idd\"", "\"id\""]),
+        (r#"{"columns":{"d":{"kind":"date","format":"%Q"}}}"#, Code::BadMetadata, &["%Q"]),
+        (r#"{"columns":{"d":{"kind":"date","format":"%H:%M"}}}"#, Code::BadMetadata, &["%H:%M"]),
+    ] {
+        let error = read(json).unwrap_err();
+        assert_eq!(error.code(), Some(code), "{json}: {error}");
+        words.iter().for_each(|word| assert!(error.to_string().contains(word), "{json}: {error}"));
+    }
+}
+
+#[test]
+fn a_second_table_is_read_like_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let real =
+        write("r.csv", &format!("c,n,d\n{}", "a,1.5,01.02.2020\nb,7.25,31.12.2020\n".repeat(20)));
+    let (first, _) = read_table(&real, None, &Unwatched).unwrap();
+    let first = {
+        let metadata: Metadata = serde_json::from_str(r#"{"columns":{"n":"real"}}"#).unwrap();
+        let (table, _) = read_table(&real, Some(&metadata), &Unwatched).unwrap();
+        assert_eq!(kinds(&first)[1], ColumnKind::Category);
+        table
+    };
+    let specs: Vec<_> = first.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    let other = write("s.csv", "d,c,n\n2020-02-01,new,3\n2020-12-31,a,4.5\n,b,\n");
+    let second = read_like(&other, &specs, &Unwatched).unwrap();
+    assert_eq!(shown(&second)[2], ["01.02.2020", "31.12.2020", "~"]);
+    let unified = unify_levels(vec![first.clone(), second]);
+    assert_eq!(shown(&unified[0]), shown(&first));
+    assert_eq!(shown(&unified[1])[0], ["new", "a", "b"]);
+    let levels = |table: &Table| match &table.columns()[0].cells {
+        Cells::Level { levels, .. } => levels.iter().flatten().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    assert_eq!(levels(&unified[0]), ["a", "b", "new"]);
+    assert_eq!(levels(&unified[0]), levels(&unified[1]));
+    for (text, code, word) in [
+        ("c,n\na,1\n", Code::TablesDiffer, "lacks columns \"d\""),
+        ("c,n,d,e\na,1,2020-01-01,x\n", Code::TablesDiffer, "further columns \"e\""),
+        ("c,n,d\na,one,2020-01-01\n", Code::BadCell, "line 2"),
+    ] {
+        let error = read_like(&write("b.csv", text), &specs, &Unwatched).unwrap_err();
+        assert_eq!(error.code(), Some(code), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_dataset_is_split_by_seed_and_the_only_row_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("s.csv");
+    let ingested = |text: &str, seed: u64, holdout: Option<PathBuf>| {
+        std::fs::write(&source, text).unwrap();
+        let order = IngestOrder {
+            source: source.clone(),
+            holdout,
+            metadata: None,
+            seed,
+            into: folder.path().to_owned(),
+        };
+        ingest(&order, &Unwatched).unwrap()
+    };
+    let text: String = "x,c\n"
+        .chars()
+        .chain((0..100).flat_map(|row| format!("{row},{}\n", row % 3).chars().collect::<Vec<_>>()))
+        .collect();
+    let facts = ingested(&text, 1, None);
+    assert_eq!((facts.train_rows.0, facts.holdout_rows.0, facts.columns), (80, 20, 2));
+    assert_eq!(facts, ingested(&text, 1, None));
+    assert_ne!(facts.digest, ingested(&text, 2, None).digest);
+    let facts = ingested("x,c\n1,a\n", 1, None);
+    assert_eq!((facts.train_rows.0, facts.holdout_rows.0), (1, 0));
+    let aside = folder.path().join("h.csv");
+    std::fs::write(&aside, "c,x\n7,5\n").unwrap();
+    let facts = ingested(&text, 1, Some(aside));
+    assert_eq!((facts.train_rows.0, facts.holdout_rows.0), (100, 1));
+    let dataset = crate::dataset::Dataset::open(folder.path()).unwrap();
+    assert_eq!(shown(&dataset.holdout().unwrap()), [["5"], ["7"]]);
+}
+
+#[test]
+fn thousands_separators_are_told() {
+    let cells: String = (0..50).map(|row| format!("\"{},{:03}\"\n", row % 9 + 1, row)).collect();
+    let (_, notices) = read("t.csv", format!("amount\n{cells}").as_bytes()).unwrap();
+    assert!(notices[0].contains("1,000") && notices[0].contains("separators"), "{notices:?}");
+}
+
+mod against_the_csv_crate {
+    //! Small random documents give the same cells as the widely used reader.
+
+    use proptest::prelude::*;
+
+    use crate::ingest::{blocks::Blocks, records::Records};
+
+    fn ours(text: &[u8], width: usize) -> Option<Vec<Vec<Vec<u8>>>> {
+        let mut blocks = Blocks::new(text, Vec::new(), b',');
+        let mut rows = Vec::new();
+        while let Some(block) = blocks.next_block().ok()? {
+            let records = Records::find(&block, b',', width).ok()?;
+            let first = rows.len();
+            rows.resize(first + records.len(), Vec::new());
+            for column in 0..width {
+                let mut row = first;
+                records.each(&block, column, |cell| {
+                    rows[row].push(cell.to_vec());
+                    row += 1;
+                });
+            }
+        }
+        Some(rows)
+    }
+
+    fn theirs(text: &[u8], width: usize) -> Option<Vec<Vec<Vec<u8>>>> {
+        let mut reader =
+            ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
+        let mut rows = Vec::new();
+        for record in reader.byte_records() {
+            let row: Vec<Vec<u8>> = record.ok()?.iter().map(<[u8]>::to_vec).collect();
+            if row.len() != width {
+                return None;
+            }
+            rows.push(row);
+        }
+        Some(rows)
+    }
+
+    const DOCUMENT: &str = "([ab\",\n\r]|\"\"|,\"|\",|\"\n|\r\n){0,14}";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        #[test]
+        fn the_same_cells(text in DOCUMENT, width in 1_usize..4) {
+            // A quote that is never closed is an error here and the end of a cell there.
+            if let Some(found) = ours(text.as_bytes(), width) {
+                prop_assert_eq!(Some(found), theirs(text.as_bytes(), width));
+            } else {
+                let open = format!("{text}\"\n");
+                let closes = ours(open.as_bytes(), width).is_some();
+                let refused = theirs(text.as_bytes(), width).is_none();
+                prop_assert!(closes || refused || !balanced(&text));
+            }
+        }
+    }
+
+    /// True if no quote stays open.
+    fn balanced(text: &str) -> bool {
+        let mut blocks = Blocks::new(text.as_bytes(), Vec::new(), b',');
+        while let Ok(block) = blocks.next_block() {
+            if block.is_none() {
+                return true;
+            }
+        }
+        false
+    }
+}

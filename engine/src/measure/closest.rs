@@ -1,0 +1,103 @@
+//! Distance to the closest record (DCR): are synthetic rows nearer to the training rows than to
+//! holdout rows, which they cannot have seen? Numbers over the training range, one per mismatch,
+//! summed. The training rows are cut to the number of holdout rows, so that a fair table gives .5.
+//! The interval covers the draw of synthetic rows, not that of the two references.
+
+use tgs_protocol::{engine::EngineError, report::DistanceCurves};
+
+use crate::measure::{
+    crew::Crew,
+    frame::Frame,
+    picture::quantile,
+    sample::Draw,
+    score::{Estimate, share_interval},
+    space::{Metric, Near, Scale, Space, nearest},
+};
+
+/// Rows of each table that are looked at.
+pub const ROWS_MAX: usize = 10_000;
+/// Quantiles of a curve.
+const POINTS: usize = 101;
+
+/// What distances say.
+#[derive(Debug)]
+pub struct Closest {
+    /// Share of synthetic rows nearer to train than to holdout, ties half.
+    pub share: Option<Estimate>,
+    /// Median over synthetic rows of the ratio of nearest to second nearest training distance.
+    pub nndr: Option<f64>,
+    /// The same of holdout rows.
+    pub holdout_nndr: Option<f64>,
+    /// Median distance of synthetic rows to train.
+    pub median: Option<f64>,
+    /// The same of holdout rows.
+    pub holdout_median: Option<f64>,
+    /// The three distributions.
+    pub curves: DistanceCurves,
+}
+
+/// Measures distances.
+///
+/// # Errors
+/// `Stopped` when the watch says so.
+pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Closest, EngineError> {
+    let space = Space::new(frame, Scale::Range);
+    let reference = if frame.has_holdout() { frame.holdout.rows.min(ROWS_MAX) } else { ROWS_MAX };
+    let draw = |part, rows, take| Draw::Closest.rows(seed, part, rows, take);
+    let train_rows = draw(0, frame.train.rows, reference);
+    let train = space.points(&frame.train, &train_rows);
+    let made = space.points(&frame.synthetic, &draw(1, frame.synthetic.rows, ROWS_MAX));
+    let holdout_rows = draw(2, frame.holdout.rows, train_rows.len());
+    let aside = space.points(&frame.holdout, &holdout_rows);
+    let to_train: Vec<Near<2>> = nearest(&made, &train, Metric::Absolute, false, crew)?;
+    let to_holdout: Vec<Near<1>> = nearest(&made, &aside, Metric::Absolute, false, crew)?;
+    let strangers: Vec<Near<2>> = nearest(&aside, &train, Metric::Absolute, false, crew)?;
+    let share = frame.has_holdout().then(|| {
+        let side = |(a, b): (&Near<2>, &Near<1>)| match a.distances[0].total_cmp(&b.distances[0]) {
+            std::cmp::Ordering::Less => 1.0,
+            std::cmp::Ordering::Equal => 0.5,
+            std::cmp::Ordering::Greater => 0.0,
+        };
+        let value = to_train.iter().zip(&to_holdout).map(side).sum::<f64>() / made.rows as f64;
+        Estimate { value, interval: share_interval(0.5, made.rows) }
+    });
+    let [synthetic_to_train, holdout_to_train] =
+        [&to_train, &strangers].map(|near| sorted(near.iter().map(|near| near.distances[0])));
+    let synthetic_to_holdout = sorted(to_holdout.iter().map(|near| near.distances[0]));
+    let median = |of: &[f64]| (!of.is_empty()).then(|| quantile(of, 0.5));
+    Ok(Closest {
+        share,
+        nndr: median(&ratios(&to_train)),
+        holdout_nndr: median(&ratios(&strangers)),
+        median: median(&synthetic_to_train),
+        holdout_median: median(&holdout_to_train),
+        curves: DistanceCurves {
+            synthetic_to_train: curve(&synthetic_to_train),
+            synthetic_to_holdout: curve(&synthetic_to_holdout),
+            holdout_to_train: curve(&holdout_to_train),
+        },
+    })
+}
+
+/// Nearest over second nearest, ascending; one where both are zero (the row is no one's alone).
+fn ratios(near: &[Near<2>]) -> Vec<f64> {
+    sorted(near.iter().map(|near| {
+        let [first, second] = near.distances;
+        if second > 0.0 { first / second } else { 1.0 }
+    }))
+}
+
+/// Finite values, ascending.
+fn sorted(values: impl Iterator<Item = f32>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.filter(|value| value.is_finite()).map(f64::from).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    values
+}
+
+/// 101 evenly spaced quantiles; none of an empty sample.
+fn curve(sorted: &[f64]) -> Vec<f64> {
+    if sorted.is_empty() {
+        return Vec::new();
+    }
+    (0..POINTS).map(|point| quantile(sorted, point as f64 / (POINTS - 1) as f64)).collect()
+}

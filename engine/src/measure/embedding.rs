@@ -1,0 +1,133 @@
+//! Real and synthetic rows in the plane: the first two principal components of the real rows.
+//! Numbers are standardised training ranks, frequent levels are standardised indicators.
+
+use tgs_protocol::report::Embedding;
+
+use crate::measure::{
+    frame::{Frame, Side, Values},
+    sample::Draw,
+    shape,
+    space::{Coordinates, Scale, Space},
+};
+
+/// Rows of each table that are drawn.
+const ROWS_MAX: usize = 1_500;
+/// Features of the projection; bounds the covariance matrix.
+const FEATURES_MAX: usize = 160;
+/// Levels of one column that become indicators.
+const LEVELS_MAX: usize = 12;
+const ITERATIONS: usize = 300;
+
+/// Projects both tables.
+pub fn measure(frame: &Frame, seed: u64) -> Embedding {
+    let features = features(frame);
+    let space = Space::new(frame, Scale::Rank);
+    let [mut real, mut made] = [(&frame.train, 0), (&frame.synthetic, 1)].map(|(side, part)| {
+        let rows = Draw::Embedding.rows(seed, part, side.rows, ROWS_MAX);
+        matrix(&space, side, &rows, &features)
+    });
+    let scale = standardise(&mut real, None);
+    standardise(&mut made, Some(&scale));
+    let axes = principal_axes(&real, features.len());
+    let project = |rows: &[Vec<f64>]| {
+        #[expect(clippy::cast_possible_truncation, reason = "for drawing")]
+        let point = |row: &Vec<f64>| (dot(row, &axes[0]) as f32, dot(row, &axes[1]) as f32);
+        rows.iter().map(point).collect()
+    };
+    Embedding { method: "PCA".to_owned(), real: project(&real), synthetic: project(&made) }
+}
+
+/// One coordinate of the projection: a number, or one level of a category.
+struct Feature {
+    column: usize,
+    level: Option<u32>,
+}
+
+/// Numbers first, then the most frequent levels of every category in turn.
+fn features(frame: &Frame) -> Vec<Feature> {
+    let numbers = (0..frame.fields.len())
+        .filter(|&column| frame.fields[column].is_number())
+        .map(|column| Feature { column, level: None });
+    let mut found: Vec<Feature> = numbers.take(FEATURES_MAX / 2).collect();
+    let mut ranked: Vec<(usize, Vec<u32>)> = Vec::new();
+    for (column, values) in frame.train.columns.iter().enumerate() {
+        let Values::Level(codes) = values else { continue };
+        let counts = shape::counts(codes, frame.fields[column].levels.len());
+        let mut levels: Vec<u32> = (0..).take(counts.len()).collect();
+        levels.sort_by_key(|&level| std::cmp::Reverse(counts[level as usize]));
+        ranked.push((column, levels));
+    }
+    for place in 0..LEVELS_MAX {
+        for (column, levels) in &ranked {
+            if let (Some(level), true) = (levels.get(place), found.len() < FEATURES_MAX) {
+                found.push(Feature { column: *column, level: Some(*level) });
+            }
+        }
+    }
+    found
+}
+
+fn matrix(space: &Space, side: &Side, rows: &[usize], features: &[Feature]) -> Vec<Vec<f64>> {
+    let points = space.points(side, rows);
+    let cell =
+        |feature: &Feature, row: usize| match (&points.columns[feature.column], feature.level) {
+            (Coordinates::Number { cells, .. }, _) if cells[row].is_nan() => 0.5,
+            (Coordinates::Number { cells, .. }, _) => f64::from(cells[row]),
+            (Coordinates::Level(cells), Some(level)) => {
+                f64::from(u8::from(f64::from(cells[row]) == f64::from(level)))
+            }
+            (Coordinates::Level(_), None) => 0.0,
+        };
+    (0..rows.len()).map(|row| features.iter().map(|feature| cell(feature, row)).collect()).collect()
+}
+
+/// Brings columns to mean 0 and deviation 1, by their own moments or by given ones.
+fn standardise(rows: &mut [Vec<f64>], scale: Option<&[(f64, f64)]>) -> Vec<(f64, f64)> {
+    let width = rows.first().map_or(0, Vec::len);
+    let own = |column: usize| {
+        let values: Vec<f64> = rows.iter().map(|row| row[column]).collect();
+        shape::moments(&values).map_or((0.0, 0.0), |m| (m.mean, m.deviation))
+    };
+    let scale = scale.map_or_else(|| (0..width).map(own).collect(), <[_]>::to_vec);
+    for row in rows {
+        for (cell, (mean, deviation)) in row.iter_mut().zip(&scale) {
+            *cell = if *deviation > 0.0 { (*cell - mean) / deviation } else { 0.0 };
+        }
+    }
+    scale
+}
+
+/// The two leading eigenvectors of the covariance, by power iteration with deflation. The largest
+/// entry of each is positive, so that the picture does not flip.
+fn principal_axes(rows: &[Vec<f64>], width: usize) -> [Vec<f64>; 2] {
+    let mut covariance = vec![vec![0.0; width]; width];
+    for row in rows {
+        for (line, a) in covariance.iter_mut().zip(row) {
+            line.iter_mut().zip(row).for_each(|(cell, b)| *cell += a * b);
+        }
+    }
+    std::array::from_fn(|_| {
+        // Any start that is not orthogonal to the answer will do; this one has no symmetry.
+        let mut axis: Vec<f64> = (0..width).map(|i| 1.0 + (i as f64 * 0.618_034).fract()).collect();
+        let mut size = 0.0;
+        for _ in 0..ITERATIONS {
+            let next: Vec<f64> = covariance.iter().map(|line| dot(line, &axis)).collect();
+            size = dot(&next, &next).sqrt();
+            if size <= f64::MIN_POSITIVE {
+                return vec![0.0; width];
+            }
+            axis = next.into_iter().map(|cell| cell / size).collect();
+        }
+        let largest =
+            axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+        axis.iter_mut().for_each(|cell| *cell *= largest.signum());
+        for (line, a) in covariance.iter_mut().zip(&axis) {
+            line.iter_mut().zip(&axis).for_each(|(cell, b)| *cell -= size * a * b);
+        }
+        axis
+    })
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}

@@ -1,0 +1,170 @@
+//! Does the synthetic table give anybody away?
+
+use tgs_protocol::report::{Aspect::Privacy, Metric};
+
+use super::{Named, with_interval};
+use crate::measure::{
+    measured::Measured,
+    score::Estimate,
+    words::{number, percent, times_of_hundred},
+};
+
+const NO_HOLDOUT: &str = "no holdout rows were kept aside";
+const FEW_HOLDOUT: &str = "too few holdout rows were kept aside";
+
+/// The metrics of this part.
+pub fn metrics(measured: &Measured) -> Vec<Metric> {
+    let mut metrics = closest(measured);
+    metrics.extend(copies(measured));
+    metrics.extend(membership(measured));
+    metrics
+}
+
+fn closest(measured: &Measured) -> Vec<Metric> {
+    let closest = &measured.closest;
+    vec![
+        with_interval(
+            Named::near("dcr_share", "DCR share (nearer to train than to holdout)", Privacy, 0.5)
+                .says(
+                    closest.share.map(|share| share.value),
+                    Some(0.5).filter(|_| closest.share.is_some()),
+                    |value| {
+                        format!(
+                            "{} of synthetic rows lie nearer to a training row than to a stranger; \
+                             50 % is fair, more means that rows were memorised.",
+                            percent(value)
+                        )
+                    },
+                    NO_HOLDOUT,
+                ),
+            closest.share,
+        ),
+        Named::near("dcr_median", "Median distance to the closest record", Privacy, {
+            closest.holdout_median.unwrap_or(0.0)
+        })
+        .says(
+            closest.median,
+            closest.holdout_median,
+            |value| {
+                format!(
+                    "Half of the synthetic rows lie farther than {} from every training row; \
+                     strangers' value stands beside it.",
+                    number(value)
+                )
+            },
+            "there is no row to compare",
+        ),
+        Named::near("nndr_median", "Nearest-neighbour distance ratio (median)", Privacy, {
+            closest.holdout_nndr.unwrap_or(1.0)
+        })
+        .says(
+            closest.nndr,
+            closest.holdout_nndr,
+            |value| {
+                format!(
+                    "The nearest training row is typically {} times as far as the second nearest; \
+                     near 0 a row is tied to one person.",
+                    number(value)
+                )
+            },
+            "there are fewer than two training rows",
+        ),
+    ]
+}
+
+fn copies(measured: &Measured) -> Vec<Metric> {
+    let copies = &measured.copies;
+    vec![
+        Named::near("exact_match_rate", "Exact matches with training rows", Privacy, {
+            copies.holdout_share.unwrap_or(0.0)
+        })
+        .says(
+            Some(copies.share),
+            copies.holdout_share,
+            |value| {
+                let strangers = copies.holdout_share.map_or_else(String::new, |share| {
+                    format!("; of real rows kept aside {} do", percent(share))
+                });
+                format!(
+                    "{} synthetic rows ({}) equal a training row in every cell{strangers}.",
+                    copies.count,
+                    percent(value)
+                )
+            },
+            "",
+        ),
+        Named::down("rare_copies", "Copies of rare rows beyond chance", Privacy).says(
+            Some(copies.beyond_chance()),
+            None,
+            |value| {
+                format!(
+                    "{} synthetic rows equal a training row that stands there only once; chance \
+                     explains up to {}, so {value} are too many.",
+                    copies.of_rare,
+                    copies.allowance.floor()
+                )
+            },
+            "",
+        ),
+        Named::down("repeated_rows", "Repeated synthetic rows", Privacy).says(
+            Some(copies.repeated),
+            None,
+            |value| format!("{} of synthetic rows repeat another synthetic row.", percent(value)),
+            "",
+        ),
+    ]
+}
+
+fn membership(measured: &Measured) -> Vec<Metric> {
+    let membership = measured.membership;
+    let attack = |key, name, how: &'static str, area: Option<Estimate>| {
+        let says = |value: f64| {
+            format!(
+                "An attacker who goes by {how} picks the training row out of a pair with a \
+                 stranger {}; 50 is guessing.",
+                times_of_hundred(value)
+            )
+        };
+        let metric = Named::near(key, name, Privacy, 0.5).says(
+            area.map(|area| area.value),
+            Some(0.5).filter(|_| area.is_some()),
+            says,
+            FEW_HOLDOUT,
+        );
+        with_interval(metric, area)
+    };
+    let advantage = membership.map(|membership| membership.advantage());
+    vec![
+        attack(
+            "membership_domias_auc",
+            "Membership inference, density ratio (AUC)",
+            "where synthetic rows are denser than real ones",
+            membership.map(|membership| membership.density_ratio),
+        ),
+        attack(
+            "membership_distance_auc",
+            "Membership inference, distance (AUC)",
+            "the distance to the nearest synthetic row",
+            membership.map(|membership| membership.distance),
+        ),
+        with_interval(
+            Named::down(
+                "membership_advantage",
+                "Membership inference, success over chance",
+                Privacy,
+            )
+            .says(
+                advantage.map(|advantage| advantage.value),
+                Some(0.0).filter(|_| advantage.is_some()),
+                |value| {
+                    format!(
+                        "The better attack is {} of the way from guessing to certainty.",
+                        percent(value)
+                    )
+                },
+                FEW_HOLDOUT,
+            ),
+            advantage,
+        ),
+    ]
+}

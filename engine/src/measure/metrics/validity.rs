@@ -1,0 +1,76 @@
+//! Is the synthetic table a valid table at all?
+
+use tgs_protocol::report::{Aspect::Validity, Metric};
+
+use super::Named;
+use crate::measure::{
+    columns::ColumnMeasures,
+    measured::{Measured, mean},
+    words::percent,
+};
+
+const NO_NUMBERS: &str = "there is no numeric column with values in both tables";
+const NO_LEVELS: &str = "there is no categorical column";
+
+/// The metrics of this part.
+pub fn metrics(measured: &Measured) -> Vec<Metric> {
+    let numbers = of_kind(measured, |column| column.report.kind.is_numeric());
+    let levels = of_kind(measured, |column| column.report.kind.is_categorical());
+    let adherence = |columns: &[&ColumnMeasures]| mean(columns.iter().map(|c| c.report.adherence));
+    let coverage = |columns: &[&ColumnMeasures]| mean(columns.iter().map(|c| c.report.coverage));
+    vec![
+        Named::up("boundary_adherence", "Boundary adherence", Validity).says(
+            adherence(&numbers),
+            None,
+            |value| format!("{} of synthetic numbers lie within the real range.", percent(value)),
+            NO_NUMBERS,
+        ),
+        Named::up("category_adherence", "Category adherence", Validity).says(
+            adherence(&levels),
+            None,
+            |value| {
+                format!("{} of synthetic categories are ones the real table has.", percent(value))
+            },
+            NO_LEVELS,
+        ),
+        Named::up("range_coverage", "Range coverage", Validity).says(
+            coverage(&numbers),
+            None,
+            |value| format!("Synthetic numbers span {} of the real ranges.", percent(value)),
+            NO_NUMBERS,
+        ),
+        Named::up("category_coverage", "Category coverage", Validity).says(
+            coverage(&levels),
+            None,
+            |value| format!("{} of the real categories occur in the copy.", percent(value)),
+            NO_LEVELS,
+        ),
+        Named::up("missing_value_similarity", "Missing value similarity", Validity).says(
+            mean(measured.columns.iter().map(|column| Some(column.missing_similarity))),
+            None,
+            |value| format!("Shares of missing cells agree to {}.", percent(value)),
+            "there is no column to compare",
+        ),
+        Named::up("key_uniqueness", "Key uniqueness", Validity).says(
+            measured.key_uniqueness,
+            None,
+            |value| format!("{} of synthetic ids are present and used once.", percent(value)),
+            "the table has no id column",
+        ),
+        Named::up("new_row_synthesis", "New row synthesis", Validity).says(
+            measured.new_rows,
+            measured.holdout_new_rows,
+            |value| {
+                format!(
+                    "{} of synthetic rows match no training row, numbers within one percent.",
+                    percent(value)
+                )
+            },
+            "there is no synthetic row",
+        ),
+    ]
+}
+
+fn of_kind(measured: &Measured, wanted: impl Fn(&ColumnMeasures) -> bool) -> Vec<&ColumnMeasures> {
+    measured.columns.iter().filter(|column| wanted(column)).collect()
+}

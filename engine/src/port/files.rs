@@ -1,0 +1,198 @@
+//! Orders that read and write whole files: profiles and reports.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::array::{Float64Array, StringArray, UInt32Array};
+use tgs_protocol::{
+    code::Code,
+    column::ColumnSpec,
+    engine::{EngineError, EvaluateOrder, ProfileOrder, ReportFacts},
+    gate::Gates,
+    metadata::Metadata,
+    model::ModelName,
+    profile::Profile,
+    progress::Watch,
+    report::{Curve, Report},
+};
+
+use crate::{
+    dataset::Dataset,
+    ingest, measure, original, page, port, profile, tabgraph,
+    table::{Cells, Column, Table, ipc},
+};
+
+/// What `tgs report` compares: any two tables, whoever made the second.
+#[derive(Debug, Clone)]
+pub struct Compared {
+    /// The real table.
+    pub real: PathBuf,
+    /// The synthetic table.
+    pub synthetic: PathBuf,
+    /// Real rows the generator never saw.
+    pub holdout: Option<PathBuf>,
+    /// Corrections of inferred kinds.
+    pub metadata: Option<Metadata>,
+    /// Column to predict in the utility measure.
+    pub target: Option<String>,
+    /// Thresholds.
+    pub gates: Gates,
+    /// Seed of subsamples and folds.
+    pub seed: u64,
+    /// Compute threads.
+    pub threads: u32,
+}
+
+/// Profiles a source file; also gives the notices of reading it.
+pub fn profile_file(
+    table: &Path,
+    metadata: Option<&Metadata>,
+    watch: &dyn Watch,
+) -> Result<(Profile, Vec<String>), EngineError> {
+    let (table, notices) = ingest::read_table(table, metadata, watch)?;
+    Ok((profile::profile(&table, watch)?, notices))
+}
+
+/// Judges one file against another; writes `report.json` and `report.html` into a folder.
+pub fn report_files(
+    compared: &Compared,
+    into: &Path,
+    watch: &dyn Watch,
+) -> Result<ReportFacts, EngineError> {
+    let (real, _) = ingest::read_table(&compared.real, compared.metadata.as_ref(), watch)?;
+    let specs: Vec<Arc<ColumnSpec>> =
+        real.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    let synthetic = ingest::read_like(&compared.synthetic, &specs, watch)?;
+    let holdout = match &compared.holdout {
+        Some(file) => ingest::read_like(file, &specs, watch)?,
+        None => real.slice(0, 0),
+    };
+    let target = compared.target.clone();
+    let target = target.or_else(|| compared.metadata.as_ref()?.target.clone());
+    let settings = measure::Settings {
+        target,
+        gates: compared.gates,
+        seed: compared.seed,
+        threads: compared.threads,
+        model: None,
+        curves: Vec::new(),
+    };
+    let tables = measure::Tables { train: &real, holdout: &holdout, synthetic: &synthetic };
+    write_report(&measure::measure(&tables, &settings, watch)?, into)
+}
+
+/// Profiles the training rows of a dataset into `profile.json`.
+pub(super) fn profile_dataset(order: &ProfileOrder, watch: &dyn Watch) -> Result<(), EngineError> {
+    let dataset = Dataset::open(&order.dataset)?;
+    let profile = profile::profile(&dataset.train()?, watch)?;
+    write(&order.into.join("profile.json"), &as_json(&profile)?)
+}
+
+/// Judges chunks against their dataset.
+pub(super) fn evaluate(
+    order: &EvaluateOrder,
+    watch: &dyn Watch,
+) -> Result<ReportFacts, EngineError> {
+    let dataset = Dataset::open(&order.dataset)?;
+    let (train, holdout) = (dataset.train()?, dataset.holdout()?);
+    let synthetic = joined(&order.chunks, watch)?;
+    let (model, curves) = match &order.model {
+        Some(file) => about_model(file)?,
+        None => (None, Vec::new()),
+    };
+    let settings = measure::Settings {
+        target: order.target.clone().or_else(|| dataset.target().map(str::to_owned)),
+        gates: order.gates,
+        seed: order.seed,
+        threads: order.threads,
+        model,
+        curves,
+    };
+    let tables = measure::Tables { train: &train, holdout: &holdout, synthetic: &synthetic };
+    write_report(&measure::measure(&tables, &settings, watch)?, &order.into)
+}
+
+/// Chunks of one model, one below the other. They share specs and levels.
+fn joined(chunks: &[PathBuf], watch: &dyn Watch) -> Result<Table, EngineError> {
+    let mut tables = Vec::with_capacity(chunks.len());
+    for chunk in chunks {
+        if watch.stopped() {
+            return Err(EngineError::Stopped);
+        }
+        tables.push(ipc::read_ipc(chunk)?);
+    }
+    let Some(first) = tables.first() else {
+        return Err(EngineError::new(Code::Internal, "judge a table without chunks"));
+    };
+    let columns = first.columns().iter().enumerate().map(|(at, column)| {
+        let parts: Vec<&Cells> = tables.iter().map(|table| &table.columns()[at].cells).collect();
+        Column { spec: Arc::clone(&column.spec), cells: below_each_other(&parts) }
+    });
+    Ok(Table::new(columns.collect()))
+}
+
+fn below_each_other(parts: &[&Cells]) -> Cells {
+    match parts[0] {
+        Cells::Number(_) => Cells::Number(Float64Array::from_iter(parts.iter().flat_map(
+            |part| match part {
+                Cells::Number(values) => values.iter(),
+                _ => unreachable!("chunks of one model have one kind of cells per column"),
+            },
+        ))),
+        Cells::Level { levels, .. } => {
+            let codes = UInt32Array::from_iter(parts.iter().flat_map(|part| match part {
+                Cells::Level { codes, .. } => codes.iter(),
+                _ => unreachable!("chunks of one model have one kind of cells per column"),
+            }));
+            Cells::Level { codes, levels: Arc::clone(levels) }
+        }
+        Cells::Text(_) => {
+            Cells::Text(StringArray::from_iter(parts.iter().flat_map(|part| match part {
+                Cells::Text(texts) => texts.iter(),
+                _ => unreachable!("chunks of one model have one kind of cells per column"),
+            })))
+        }
+    }
+}
+
+fn about_model(file: &Path) -> Result<(Option<String>, Vec<Curve>), EngineError> {
+    let bytes = fs::read(file).map_err(|error| {
+        let message = format!("read the model {}", file.display());
+        EngineError::because(Code::ModelUnreadable, message, error)
+    })?;
+    Ok(match port::name_of(&bytes)? {
+        ModelName::Tabgraph => (Some("tabgraph".to_owned()), tabgraph::curves(&bytes)?),
+        ModelName::Original => (Some("original".to_owned()), original::curves(&bytes)?),
+        ModelName::Seqtree => (Some("seqtree".to_owned()), Vec::new()),
+    })
+}
+
+fn write_report(report: &Report, into: &Path) -> Result<ReportFacts, EngineError> {
+    write(&into.join("report.json"), &as_json(report)?)?;
+    write(&into.join("report.html"), page::render(report).as_bytes())?;
+    let failed = report.gates.iter().filter(|gate| !gate.passes);
+    Ok(ReportFacts {
+        verdict: report.verdict,
+        reasons: failed.map(|gate| gate.meaning.clone()).collect(),
+    })
+}
+
+fn as_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, EngineError> {
+    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| {
+        EngineError::because(Code::Internal, "write a document as JSON", error)
+    })?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
+    fs::write(path, bytes).map_err(|error| {
+        let is_full = error.kind() == std::io::ErrorKind::StorageFull;
+        let code = if is_full { Code::DiskFull } else { Code::CannotWrite };
+        let message = format!("write {}: {error}; make room or name another folder", path.display());
+        EngineError::because(code, message, error)
+    })
+}

@@ -1,0 +1,230 @@
+//! Hints at personal data, by what stands in the cells and by the name of the column.
+
+use arrow::array::Array;
+use tgs_protocol::column::ColumnKind;
+
+use crate::{
+    ingest::name_hint::words,
+    table::{Cells, Column},
+};
+
+/// Cells looked at.
+const LOOKED_AT: usize = 1_000;
+/// Share of cells that must look alike.
+const SHARE_MIN: f64 = 0.8;
+
+/// A test of one text, and what passes it.
+type Look = (fn(&str) -> bool, &'static str);
+
+const LOOKS: [Look; 7] = [
+    (is_mail, "mail addresses"),
+    (is_card, "card numbers"),
+    (is_iban, "bank accounts (IBAN)"),
+    (is_social_security, "social security numbers"),
+    (is_ip, "internet addresses"),
+    (is_phone, "telephone numbers"),
+    (is_uuid, "device or user identifiers (UUID)"),
+];
+
+const NAMES: [(&str, &str); 30] = [
+    ("email", "mail addresses"),
+    ("mail", "mail addresses"),
+    ("phone", "telephone numbers"),
+    ("telephone", "telephone numbers"),
+    ("mobile", "telephone numbers"),
+    ("fax", "telephone numbers"),
+    ("firstname", "names of people"),
+    ("lastname", "names of people"),
+    ("surname", "names of people"),
+    ("forename", "names of people"),
+    ("fullname", "names of people"),
+    ("address", "postal addresses"),
+    ("street", "postal addresses"),
+    ("zip", "postal codes"),
+    ("zipcode", "postal codes"),
+    ("postcode", "postal codes"),
+    ("postal", "postal codes"),
+    ("postalcode", "postal codes"),
+    ("plz", "postal codes"),
+    ("birthdate", "birth dates"),
+    ("birthday", "birth dates"),
+    ("dob", "birth dates"),
+    ("birth", "birth dates"),
+    ("ssn", "social security numbers"),
+    ("passport", "passport numbers"),
+    ("iban", "bank accounts (IBAN)"),
+    ("ip", "internet addresses"),
+    ("username", "user names"),
+    ("patient", "identifiers of people"),
+    ("customer", "identifiers of people"),
+];
+
+/// What looks like personal data in a column, in one sentence.
+pub fn hint(column: &Column) -> Option<String> {
+    let texts = sample(&column.cells);
+    if !texts.is_empty() {
+        for (looks, what) in LOOKS {
+            let share = texts.iter().filter(|text| looks(text)).count() as f64 / texts.len() as f64;
+            if share >= SHARE_MIN {
+                return Some(format!("{:.0} % look like {what}", share * 100.0));
+            }
+        }
+    }
+    by_name(column)
+}
+
+fn by_name(column: &Column) -> Option<String> {
+    let kind = column.spec.kind;
+    let words = words(&column.spec.name);
+    let joined = words.concat();
+    let is_person = words.first().is_some_and(|first| matches!(first.as_str(), "first" | "last"))
+        && words.last().is_some_and(|last| last == "name");
+    if is_person {
+        return Some("the column's name promises names of people".to_owned());
+    }
+    let (_, what) = NAMES.iter().find(|(word, what)| {
+        let named = joined == *word || words.iter().any(|found| found == word);
+        let fits = match *what {
+            "birth dates" => kind.is_numeric() || kind.is_generated(),
+            "identifiers of people" => kind == ColumnKind::Id,
+            "postal codes" => true,
+            _ => !kind.is_numeric() && kind != ColumnKind::Boolean && kind != ColumnKind::Constant,
+        };
+        named && fits
+    })?;
+    Some(format!("the column's name promises {what}"))
+}
+
+/// Up to so many texts of a column, evenly spread; whole numbers of a length that matters as texts.
+fn sample(cells: &Cells) -> Vec<String> {
+    let spread = |count: usize| {
+        let taken = count.min(LOOKED_AT);
+        (0..taken).map(move |at| at * count / taken.max(1))
+    };
+    match cells {
+        Cells::Level { levels, .. } => {
+            spread(levels.len()).map(|at| levels.value(at).to_owned()).collect()
+        }
+        Cells::Text(texts) => spread(texts.len())
+            .filter(|row| texts.is_valid(*row))
+            .map(|row| texts.value(row).to_owned())
+            .collect(),
+        Cells::Number(values) => {
+            let large = |row: &usize| values.is_valid(*row) && values.value(*row) >= 1e12;
+            let rows: Vec<usize> = spread(values.len()).collect();
+            let found: Vec<usize> = rows.iter().copied().filter(large).collect();
+            if found.len() * 2 < rows.len() {
+                return Vec::new();
+            }
+            found.into_iter().map(|row| format!("{:.0}", values.value(row))).collect()
+        }
+    }
+}
+
+fn is_mail(text: &str) -> bool {
+    let Some((user, host)) = text.trim().split_once('@') else { return false };
+    let host_is_whole = host.rsplit_once('.').is_some_and(|(name, end)| {
+        !name.is_empty() && end.len() >= 2 && end.bytes().all(|byte| byte.is_ascii_alphabetic())
+    });
+    !user.is_empty() && !text.trim().contains(char::is_whitespace) && host_is_whole
+}
+
+/// Thirteen to nineteen digits whose check digit is right (Luhn, 1960).
+fn is_card(text: &str) -> bool {
+    let marks = |byte: &u8| matches!(byte, b' ' | b'-');
+    let digits: Vec<u8> = text.trim().bytes().filter(|byte| !marks(byte)).collect();
+    if !(13..=19).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return false;
+    }
+    let sum: u32 = digits.iter().rev().enumerate().fold(0, |sum, (at, digit)| {
+        let digit = u32::from(digit - b'0');
+        let doubled = if at % 2 == 1 { digit * 2 } else { digit };
+        sum + doubled / 10 + doubled % 10
+    });
+    sum.is_multiple_of(10)
+}
+
+/// Two letters, two check digits, the rest, whose number is one modulo 97 (ISO 13616).
+fn is_iban(text: &str) -> bool {
+    let text: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
+    let shaped = (15..=34).contains(&text.len())
+        && text[..2].iter().all(u8::is_ascii_uppercase)
+        && text[2..4].iter().all(u8::is_ascii_digit)
+        && text.iter().all(u8::is_ascii_alphanumeric);
+    if !shaped {
+        return false;
+    }
+    let rest = text[4..].iter().chain(&text[..4]).fold(0_u32, |rest, byte| {
+        let byte = byte.to_ascii_uppercase();
+        if byte.is_ascii_digit() {
+            (rest * 10 + u32::from(byte - b'0')) % 97
+        } else {
+            (rest * 100 + u32::from(byte - b'A') + 10) % 97
+        }
+    });
+    rest == 1
+}
+
+fn is_social_security(text: &str) -> bool {
+    let text = text.trim().as_bytes();
+    text.len() == 11
+        && text.iter().enumerate().all(|(at, byte)| {
+            if matches!(at, 3 | 6) { *byte == b'-' } else { byte.is_ascii_digit() }
+        })
+}
+
+fn is_ip(text: &str) -> bool {
+    text.trim().parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Seven to fifteen digits with the marks of a telephone number.
+fn is_phone(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let marks =
+        text.bytes().filter(|byte| matches!(byte, b'+' | b'(' | b')' | b'-' | b' ' | b'.' | b'/'));
+    let marks = marks.count();
+    let starts =
+        text.starts_with(['+', '(']) || text.starts_with(|first: char| first.is_ascii_digit());
+    // A date or a decimal number also has digits and marks.
+    let is_moment = text.len() >= 8
+        && text.as_bytes()[..4].iter().all(u8::is_ascii_digit)
+        && matches!(text.as_bytes()[4], b'-' | b'/');
+    let dots = text.bytes().filter(|byte| *byte == b'.').count();
+    (7..=15).contains(&digits)
+        && digits + marks == text.len()
+        && marks >= 2
+        && dots != marks
+        && starts
+        && !is_moment
+}
+
+fn is_uuid(text: &str) -> bool {
+    let text = text.trim().as_bytes();
+    text.len() == 36
+        && text.iter().enumerate().all(|(at, byte)| {
+            if matches!(at, 8 | 13 | 18 | 23) { *byte == b'-' } else { byte.is_ascii_hexdigit() }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn personal_data_is_told_from_other_texts() {
+        for (looks, yes, no) in [
+            (is_mail as fn(&str) -> bool, "a.b@c-d.org", "a@b"),
+            (is_card, "4111 1111 1111 1111", "4111111111111112"),
+            (is_iban, "GB82 WEST 1234 5698 7654 32", "GB82 WEST 1234 5698 7654 33"),
+            (is_social_security, "123-45-6789", "123-456-789"),
+            (is_ip, "192.168.0.1", "1.2.3"),
+            (is_phone, "+49 (30) 123-4567", "2020-01-01"),
+            (is_phone, "(206) 555-9857", "1.234567"),
+            (is_uuid, "123e4567-e89b-12d3-a456-426614174000", "123e4567"),
+        ] {
+            assert!(looks(yes), "{yes}");
+            assert!(!looks(no), "{no}");
+        }
+    }
+}

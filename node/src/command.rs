@@ -1,0 +1,63 @@
+//! One file per command; here they are told apart.
+
+mod config;
+mod generate;
+mod learning;
+mod profile;
+mod report;
+mod result;
+mod resume;
+mod synth;
+mod train;
+
+use std::{future::Future, process::ExitCode, str::FromStr};
+
+use tgs_protocol::code::Code;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    command_line::{Arguments, Command},
+    configuration::{self, Settings},
+    failure::Failure,
+};
+
+/// Runs what was typed; the exit status of a withheld table is not zero though nothing failed.
+pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let settings = configuration::read()?;
+    begin_log(&settings)?;
+    let voice = arguments.voice();
+    let home = arguments.home.as_deref();
+    match arguments.command {
+        Command::Synth(asked) => wait_for(synth::run(asked, home, &settings, voice)),
+        Command::Train(asked) => wait_for(train::run(asked, home, &settings, voice)),
+        Command::Generate(asked) => wait_for(generate::run(asked, home, &settings, voice)),
+        Command::Resume(asked) => wait_for(resume::run(asked, home, &settings, voice)),
+        Command::Profile(asked) => profile::run(&asked, voice),
+        Command::Report(asked) => report::run(&asked, voice),
+        Command::Config => config::run(home, &settings, voice),
+    }
+}
+
+fn wait_for(
+    work: impl Future<Output = Result<ExitCode, Failure>>,
+) -> Result<ExitCode, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Code::Internal, format!("start the runtime: {error}")))?;
+    let outcome = runtime.block_on(work);
+    // A thread that computes must not keep the process once the answer is known.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn begin_log(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::from_str(&settings.log).map_err(|error| {
+        let remedy = "set `log` to error, warn, info, debug or trace";
+        Failure::new(Code::BadRequest, format!("read the setting `log`: {error}; {remedy}"))
+    })?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if settings.log_json { log.json().init() } else { log.init() }
+    Ok(())
+}

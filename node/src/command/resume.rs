@@ -1,0 +1,90 @@
+//! `tgs resume`: goes on with what was interrupted, and writes to where it was asked to.
+
+use std::{path::Path, process::ExitCode};
+
+use serde_json::json;
+use tgs_actors::Node;
+use tgs_protocol::{
+    code::Code,
+    id::JobId,
+    job::{JobRow, JobState},
+};
+
+use super::result;
+use crate::{
+    command_line::{ResumeArguments, Voice},
+    configuration::Settings,
+    failure::Failure,
+    following::{self, Begin},
+    home, terminal, wiring,
+};
+
+pub async fn run(
+    asked: ResumeArguments,
+    home: Option<&Path>,
+    settings: &Settings,
+    voice: Voice,
+) -> Result<ExitCode, Failure> {
+    let home = home::folder(home, settings)?;
+    let node = wiring::node(&home, settings, None).await?;
+    if asked.list {
+        list(&node, voice).await?;
+        node.stop().await;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut status = ExitCode::SUCCESS;
+    for job in interrupted(&node, asked.job, &home).await? {
+        let mut display = terminal::display(voice);
+        display.began(&job);
+        let outcome = following::to_its_end(&node, &job, Begin::Again, display.as_mut()).await?;
+        let row = node.desk().show(&job).await?;
+        let ended = result::tell(&row, &outcome, voice)?;
+        if ended != ExitCode::SUCCESS {
+            status = ended;
+        }
+    }
+    node.stop().await;
+    Ok(status)
+}
+
+/// The named job, or every interrupted one, oldest first.
+async fn interrupted(
+    node: &Node,
+    named: Option<String>,
+    home: &Path,
+) -> Result<Vec<JobId>, Failure> {
+    let desk = node.desk();
+    if let Some(name) = named {
+        let job = JobId::new(name);
+        let row = desk.show(&job).await?;
+        if let JobState::Ended(outcome) = &row.state {
+            let message = format!("resume job {job}: it has ended ({outcome:?}); nothing is left");
+            return Err(Failure::new(Code::NothingToResume, message));
+        }
+        return Ok(vec![job]);
+    }
+    let rows = unfinished(node).await?;
+    if rows.is_empty() {
+        let message = format!("resume in {}: no interrupted job is there", home.display());
+        return Err(Failure::new(Code::NothingToResume, message));
+    }
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+async fn list(node: &Node, voice: Voice) -> Result<(), Failure> {
+    for row in unfinished(node).await? {
+        let last = row.timeline.last().map_or("", |entry| entry.what.as_str());
+        match voice {
+            Voice::Json => println!("{}", json!({"job": row.id, "state": row.state, "last": last})),
+            Voice::Words | Voice::Quiet => println!("{}  {last}", row.id),
+        }
+    }
+    Ok(())
+}
+
+async fn unfinished(node: &Node) -> Result<Vec<JobRow>, Failure> {
+    let mut rows = node.desk().list().await?;
+    rows.retain(|row| !row.state.is_final());
+    rows.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
+    Ok(rows)
+}

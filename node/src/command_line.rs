@@ -1,0 +1,251 @@
+//! What may be typed. Data goes to stdout, messages to stderr; secrets are never flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tgs_protocol::model::ModelName;
+
+/// Synthetic copies of private tables, with a report that says whether they may be shared.
+#[derive(Debug, Parser)]
+#[command(name = "tgs", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_STATUSES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Data folder: store, checkpoints, models. One process at a time works in it.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+
+    /// Speak JSON on stdout: one object per line, the last one is the result.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Say nothing but results and errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+const EXIT_STATUSES: &str = "Exit statuses: 0 done, 1 a fault of ours, 2 wrong use, 3 withheld by a \
+gate, 4 bad data, 5 store or disk, 6 device, 130 interrupted (`tgs resume` goes on).";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A table in; a synthetic table and its report out.
+    Synth(SynthArguments),
+    /// Only train: a table in, a model file out.
+    Train(TrainArguments),
+    /// Only sample: a model file in, a synthetic table out (without a report).
+    Generate(GenerateArguments),
+    /// Go on with what was interrupted, to the same bytes.
+    Resume(ResumeArguments),
+    /// Look at a table: kinds with reasons, missing values, correlations, keys, personal data.
+    Profile(ProfileArguments),
+    /// Judge a synthetic table against a real one.
+    Report(ReportArguments),
+    /// Show every setting and where its value comes from.
+    Config,
+}
+
+#[derive(Debug, Args)]
+pub struct SynthArguments {
+    #[command(flatten)]
+    pub learn: LearnArguments,
+    #[command(flatten)]
+    pub release: ReleaseArguments,
+    /// Folder for report.html, report.json and manifest.json [default: beside OUT, OUT.report].
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+    /// What a failed gate does.
+    #[arg(long, value_enum, default_value_t = GatePolicy::Enforce)]
+    pub gates: GatePolicy,
+    /// Check the request and the paths, then stop.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArguments {
+    #[command(flatten)]
+    pub learn: LearnArguments,
+    /// Where the model file goes.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// A model file written by `tgs train`, or found in the data folder.
+    pub model_file: PathBuf,
+    #[command(flatten)]
+    pub release: ReleaseArguments,
+    /// Another seed gives other rows of the same model.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// What to learn from, and how.
+#[derive(Debug, Args)]
+pub struct LearnArguments {
+    /// The table: CSV, Parquet, JSON lines or Excel; gzip and zstd are seen through.
+    pub table: PathBuf,
+    /// Which generator.
+    #[arg(long, value_enum, default_value_t = ModelChoice::Tabgraph)]
+    pub model: ModelChoice,
+    /// Same seed, same bytes.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Train about this long (90s, 5m, 1h30m); turned into a number of steps once, and shown.
+    #[arg(long, value_name = "TIME", group = "length")]
+    pub budget: Option<String>,
+    /// Passes over the training rows.
+    #[arg(long, value_name = "N", group = "length")]
+    pub epochs: Option<u64>,
+    /// Optimiser steps.
+    #[arg(long, value_name = "N", group = "length")]
+    pub steps: Option<u64>,
+    /// Compute threads of training; a part of the job, since bits depend on it.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub threads: u32,
+    /// Corrections of inferred kinds, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub metadata: Option<PathBuf>,
+    /// Rows never trained on, for the report [default: a fifth of the table is kept aside].
+    #[arg(long, value_name = "FILE")]
+    pub holdout: Option<PathBuf>,
+    /// Column to predict in the utility measure [default: chosen from the table].
+    #[arg(long, value_name = "COLUMN")]
+    pub target: Option<String>,
+    /// A constant of the model, as KEY=VALUE; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub constants: Vec<String>,
+}
+
+/// What to release.
+#[derive(Debug, Args)]
+pub struct ReleaseArguments {
+    /// Rows to make [default: as many as the table has].
+    #[arg(short = 'n', long = "rows", value_name = "ROWS")]
+    pub rows: Option<u64>,
+    /// The synthetic table: .csv, .jsonl (also .gz, .zst) or .parquet.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+    /// Sampler threads; the bytes do not depend on it [default: from the configuration].
+    #[arg(long, value_name = "N")]
+    pub samplers: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub struct ResumeArguments {
+    /// Which job [default: every interrupted one, oldest first].
+    pub job: Option<String>,
+    /// Only say which jobs are interrupted.
+    #[arg(long)]
+    pub list: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ProfileArguments {
+    /// The table.
+    pub table: PathBuf,
+    /// Corrections of inferred kinds, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub metadata: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// The real table.
+    pub real: PathBuf,
+    /// The synthetic table.
+    pub synthetic: PathBuf,
+    /// Real rows the generator never saw; without them privacy is measured less sharply.
+    #[arg(long, value_name = "FILE")]
+    pub holdout: Option<PathBuf>,
+    /// Folder for report.html and report.json.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+    /// Corrections of inferred kinds, as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub metadata: Option<PathBuf>,
+    /// Column to predict in the utility measure.
+    #[arg(long, value_name = "COLUMN")]
+    pub target: Option<String>,
+    /// Seed of subsamples and folds.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Compute threads.
+    #[arg(long, default_value_t = 2)]
+    pub threads: u32,
+}
+
+/// Generators by the names users type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ModelChoice {
+    /// Tokenizer and diffusion: best quality, minutes on a CPU.
+    Tabgraph,
+    /// Chain of trees: good quality, seconds on a CPU.
+    Seqtree,
+    /// The published two-stage constants, for comparison; slow.
+    Original,
+}
+
+/// What a failed gate does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GatePolicy {
+    /// A failed blocking gate withholds the table.
+    Enforce,
+    /// Failed gates are only said in the report.
+    Warn,
+}
+
+impl From<ModelChoice> for ModelName {
+    fn from(choice: ModelChoice) -> Self {
+        match choice {
+            ModelChoice::Tabgraph => Self::Tabgraph,
+            ModelChoice::Seqtree => Self::Seqtree,
+            ModelChoice::Original => Self::Original,
+        }
+    }
+}
+
+/// How results and messages are said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    /// Progress on the terminal, results in words.
+    Words,
+    /// Results in words only.
+    Quiet,
+    /// One JSON object per line on stdout.
+    Json,
+}
+
+impl Arguments {
+    /// How this run speaks.
+    pub fn voice(&self) -> Voice {
+        match (self.json, self.quiet) {
+            (true, _) => Voice::Json,
+            (false, true) => Voice::Quiet,
+            (false, false) => Voice::Words,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn lengths_exclude_each_other() {
+        let typed = ["tgs", "synth", "a.csv", "-o", "b.csv", "--steps", "5", "--epochs", "2"];
+        assert!(Arguments::try_parse_from(typed).is_err());
+    }
+}

@@ -1,0 +1,115 @@
+//! Settings of a node: one home for their keys (`default.toml`), and where each value came from.
+
+use std::{collections::BTreeMap, env, path::PathBuf};
+
+use config::{Config, Environment, File, FileFormat};
+use serde::Deserialize;
+use tgs_protocol::code::Code;
+
+use crate::failure::Failure;
+
+/// Every key with its default and its comment.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// The settings in force.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Data folder; empty: the user's.
+    pub home: String,
+    /// Threads that sample chunks; 0: one per core.
+    pub samplers: usize,
+    /// Filter of the log.
+    pub log: String,
+    /// Log lines as JSON.
+    pub log_json: bool,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File(PathBuf),
+    Environment(String),
+    Flag,
+}
+
+/// Reads defaults, file and environment, in this order.
+pub fn read() -> Result<Settings, Failure> {
+    layered()?.try_deserialize().map_err(|error| refused(&error))
+}
+
+/// Each key with its effective value and where it came from.
+pub fn explained() -> Result<BTreeMap<String, (String, Origin)>, Failure> {
+    let effective = layered()?;
+    let file = file();
+    let in_file = match &file {
+        Some(path) => std::fs::read_to_string(path)
+            .ok()
+            .and_then(|text| text.parse::<toml::Table>().ok())
+            .unwrap_or_default(),
+        None => toml::Table::new(),
+    };
+    let defaults: toml::Table = DEFAULTS.parse().expect("the built-in defaults are valid");
+    let origin = |key: &str| {
+        let variable = format!("TGS_{}", key.to_uppercase());
+        if env::var_os(&variable).is_some() {
+            Origin::Environment(variable)
+        } else if in_file.contains_key(key) {
+            Origin::File(file.clone().unwrap_or_default())
+        } else {
+            Origin::Default
+        }
+    };
+    let explain = |key: &String| {
+        let value = effective.get_string(key).unwrap_or_default();
+        (key.clone(), (value, origin(key)))
+    };
+    Ok(defaults.keys().map(explain).collect())
+}
+
+fn layered() -> Result<Config, Failure> {
+    let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    if let Some(path) = file() {
+        layers = layers.add_source(File::from(path).format(FileFormat::Toml));
+    }
+    // Only known keys are taken: TGS_HOME is also a flag, TGS_CONFIG names the file.
+    let keys: toml::Table = DEFAULTS.parse().expect("the built-in defaults are valid");
+    let known = env::vars().filter_map(|(name, value)| {
+        let key = name.strip_prefix("TGS_")?.to_lowercase();
+        keys.contains_key(&key).then_some((name, value))
+    });
+    let source = Environment::with_prefix("TGS").try_parsing(true).source(Some(known.collect()));
+    layers.add_source(source).build().map_err(|error| refused(&error))
+}
+
+fn file() -> Option<PathBuf> {
+    if let Some(named) = env::var_os("TGS_CONFIG") {
+        return Some(PathBuf::from(named));
+    }
+    let folder = env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")))?;
+    let path = folder.join("tgs/config.toml");
+    path.is_file().then_some(path)
+}
+
+fn refused(error: &config::ConfigError) -> Failure {
+    let remedy = "mend the file or the variable, `tgs config` shows where values come from";
+    Failure::new(Code::BadRequest, format!("read the configuration: {error}; {remedy}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_complete() {
+        let settings: Settings = Config::builder()
+            .add_source(File::from_str(DEFAULTS, FileFormat::Toml))
+            .build()
+            .and_then(Config::try_deserialize)
+            .expect("every field of `Settings` has a default and no other key stands there");
+        assert_eq!(settings.log, "warn");
+    }
+}

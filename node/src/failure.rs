@@ -1,0 +1,77 @@
+//! What is told when a run fails: one clear error with its code, page and exit status.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+use tgs_protocol::{code::Code, desk::DeskError, engine::EngineError, store::StoreError};
+
+use crate::command_line::Voice;
+
+/// Why a run ended without its result.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Which error.
+    pub code: Code,
+    /// Act, place, remedy.
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// Says it once, on stderr, and gives the exit status.
+    pub fn tell(&self, voice: Voice) -> ExitCode {
+        match voice {
+            Voice::Json => {
+                let error = json!({
+                    "event": "error", "code": self.code, "message": self.message,
+                    "meaning": self.code.meaning(), "page": self.code.page(),
+                    "exit_status": self.code.exit_status(),
+                });
+                println!("{error}");
+            }
+            Voice::Words | Voice::Quiet => {
+                eprintln!("error[{}]: {}", self.code, self.message);
+                eprintln!("  see docs/errors/{}", self.code.page());
+            }
+        }
+        ExitCode::from(self.code.exit_status())
+    }
+}
+
+impl From<DeskError> for Failure {
+    fn from(error: DeskError) -> Self {
+        Self::new(error.code, error.message)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.code, with_causes(&error))
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        let code = error.code().unwrap_or(Code::JobCancelled);
+        Self::new(code, with_causes(&error))
+    }
+}
+
+/// An error and everything beneath it, in one line.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        let text = deeper.to_string();
+        // Some libraries repeat their cause in their own text.
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = deeper.source();
+    }
+    line
+}

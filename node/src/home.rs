@@ -1,0 +1,56 @@
+//! Where the data folder is, and paths that mean the same after a change of folder.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf, absolute},
+};
+
+use tgs_protocol::code::Code;
+
+use crate::{configuration::Settings, failure::Failure};
+
+/// The data folder: the flag or TGS_HOME, the configuration, or the user's own.
+pub fn folder(flag: Option<&Path>, settings: &Settings) -> Result<PathBuf, Failure> {
+    if let Some(named) = flag {
+        return whole(named);
+    }
+    if !settings.home.is_empty() {
+        return whole(Path::new(&settings.home));
+    }
+    let of_user = env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    match of_user {
+        Some(folder) => Ok(folder.join("tgs")),
+        None => Err(Failure::new(
+            Code::BadRequest,
+            "find the data folder: neither HOME nor XDG_DATA_HOME is set; name one with --home",
+        )),
+    }
+}
+
+/// The same path from everywhere, since a job may be resumed from another folder.
+pub fn whole(path: &Path) -> Result<PathBuf, Failure> {
+    absolute(path).map_err(|error| {
+        let act = format!("make {} absolute: {error}", path.display());
+        Failure::new(Code::BadRequest, act)
+    })
+}
+
+/// Refuses an output that cannot be written before hours of work, not after.
+pub fn must_be_writable(file: &Path) -> Result<(), Failure> {
+    let refuse = |error: &std::io::Error| {
+        let remedy = "name another output or give the right to write there";
+        let message = format!("write {}: {error}; {remedy}", file.display());
+        Failure::new(Code::CannotWrite, message)
+    };
+    if file.is_dir() {
+        return Err(refuse(&std::io::Error::other("it is a folder")));
+    }
+    // A folder that does not exist yet is made at delivery; the nearest one above must be writable.
+    let above = file.ancestors().skip(1).find(|folder| folder.exists());
+    let folder = above.unwrap_or(Path::new("/"));
+    let probe = folder.join(format!(".tgs-probe-{}", std::process::id()));
+    fs::File::create(&probe).map_err(|error| refuse(&error))?;
+    fs::remove_file(&probe).map_err(|error| refuse(&error))
+}

@@ -1,0 +1,58 @@
+//! What a run looks like while it goes on: a bar on a terminal, plain lines elsewhere, JSON for programs.
+
+mod bar;
+mod json;
+mod lines;
+
+use std::{fmt, io::IsTerminal};
+
+use tgs_protocol::{
+    id::JobId,
+    job::{Outcome, action::Tidings},
+    progress::Progress,
+    unit::Steps,
+};
+
+use crate::command_line::Voice;
+
+/// Shows the course of one job.
+pub trait Display: Send {
+    /// The job has a name now.
+    fn began(&mut self, job: &JobId);
+    /// How far the present stage is.
+    fn progress(&mut self, progress: &Progress);
+    /// Something happened.
+    fn tidings(&mut self, tidings: &Tidings);
+    /// Ctrl-C was heard.
+    fn stopping(&mut self);
+    /// It stands still, unfinished.
+    fn interrupted(&mut self);
+    /// It is over.
+    fn ended(&mut self, outcome: &Outcome);
+}
+
+/// The display for this voice and this terminal.
+pub fn display(voice: Voice) -> Box<dyn Display> {
+    match voice {
+        Voice::Json => Box::new(json::JsonDisplay),
+        Voice::Words if std::io::stderr().is_terminal() => Box::new(bar::BarDisplay::new()),
+        Voice::Words => Box::new(lines::LineDisplay::new()),
+        Voice::Quiet => Box::new(lines::LineDisplay::silent()),
+    }
+}
+
+/// How to go on after an interruption.
+pub struct Interrupted<'a> {
+    pub job: &'a JobId,
+    pub step: Option<Steps>,
+}
+
+impl fmt::Display for Interrupted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.step {
+            Some(step) => write!(f, "interrupted with a checkpoint at step {step}")?,
+            None => write!(f, "interrupted")?,
+        }
+        write!(f, "; go on with `tgs resume {}`, to the same bytes", self.job)
+    }
+}

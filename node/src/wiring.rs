@@ -1,0 +1,59 @@
+//! The one place that names concrete adapters: which stores, which engine, which clock.
+
+use std::{path::Path, sync::Arc, thread};
+
+use tgs_actors::{Node, NodeConfig, Ports};
+use tgs_adapters::{
+    embedded::Embedded,
+    system::{SystemClock, SystemIds},
+};
+use tgs_engine::port::LocalEngine;
+use tgs_protocol::{code::Code, engine::Engine, id::Incarnation};
+
+use crate::{
+    configuration::Settings,
+    failure::{Failure, with_causes},
+};
+
+/// The engine of this process.
+pub fn engine() -> Arc<dyn Engine> {
+    Arc::new(LocalEngine::new())
+}
+
+/// One embedded node over a data folder.
+pub async fn node(
+    home: &Path,
+    settings: &Settings,
+    samplers: Option<usize>,
+) -> Result<Node, Failure> {
+    let store = Arc::new(Embedded::open(home)?);
+    let ids = Arc::new(SystemIds::new());
+    let config = config(ids.incarnation(), settings, samplers);
+    let ports = Ports {
+        jobs: store.clone(),
+        leases: store.clone(),
+        chunks: store.clone(),
+        checkpoints: store.clone(),
+        artifacts: store,
+        engine: engine(),
+        clock: Arc::new(SystemClock::new()),
+        ids,
+    };
+    tgs_actors::start(ports, config)
+        .await
+        .map_err(|error| Failure::new(Code::Internal, with_causes(&error)))
+}
+
+fn config(own: Incarnation, settings: &Settings, samplers: Option<usize>) -> NodeConfig {
+    // The lock on the data folder proves that whoever held a lease here is gone.
+    let mut config = NodeConfig::embedded(own);
+    config.samplers = samplers.unwrap_or_else(|| samplers_of(settings)).max(1);
+    config
+}
+
+fn samplers_of(settings: &Settings) -> usize {
+    match settings.samplers {
+        0 => thread::available_parallelism().map_or(1, usize::from),
+        named => named,
+    }
+}

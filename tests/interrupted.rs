@@ -1,0 +1,167 @@
+//! Interrupted = undisturbed: killed anywhere, however often, a job ends with the same bytes.
+//!
+//! Real processes, real SIGKILL. `./dev test` kills a handful of times; `./dev soak` the full number
+//! (TGS_SOAK_KILLS per model, and further tables by TGS_SOAK_TABLES). A failure prints the kill
+//! points that repeat it.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tgs_protocol::digest::Digest;
+use tgs_tests::{
+    killing::{Fate, KillPoint, run_and_kill},
+    outputs::digests,
+    program::{in_repository, run},
+};
+
+/// One job that is killed again and again.
+struct Case {
+    table: PathBuf,
+    words: Vec<String>,
+}
+
+impl Case {
+    fn new(table: &Path, words: &[&str]) -> Self {
+        Self { table: table.to_owned(), words: words.iter().map(|&word| word.to_owned()).collect() }
+    }
+
+    fn synth(&self, out: &Path) -> Vec<String> {
+        let mut words = vec!["synth".to_owned(), self.table.display().to_string()];
+        words.extend(["-o".to_owned(), out.join("synthetic.csv").display().to_string()]);
+        words.extend(self.words.iter().cloned());
+        words
+    }
+
+    fn undisturbed(&self) -> BTreeMap<PathBuf, Digest> {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (home, out) = rooms(&folder);
+        let _ = run(&home, &self.synth(&out)).expect_status(0);
+        digests(&out)
+    }
+
+    /// Kills at each moment in turn, resumes after each, and gives what was released.
+    fn disturbed(&self, moments: &[KillPoint]) -> BTreeMap<PathBuf, Digest> {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (home, out) = rooms(&folder);
+        let mut words = self.synth(&out);
+        for moment in moments {
+            match run_and_kill(&home, &words, moment) {
+                Fate::Killed => {}
+                Fate::Ended(finished) => {
+                    let _ = finished.expect_status(0);
+                    return digests(&out);
+                }
+            }
+            words = self.after_a_kill(&home, &out);
+        }
+        let _ = run(&home, &words).expect_status(0);
+        digests(&out)
+    }
+
+    /// `resume`, or `synth` again when the kill came before the job was accepted or after its end.
+    fn after_a_kill(&self, home: &Path, out: &Path) -> Vec<String> {
+        let dry = run(home, &["resume", "--list", "--json"]).expect_status(0);
+        if dry.stdout.contains("\"job\"") { vec!["resume".to_owned()] } else { self.synth(out) }
+    }
+}
+
+fn rooms(folder: &TempDir) -> (PathBuf, PathBuf) {
+    let (home, out) = (folder.path().join("home"), folder.path().join("out"));
+    fs::create_dir(&out).expect("a fresh folder");
+    (home, out)
+}
+
+fn moment(stage: &str, reports: usize, delay_ms: u64) -> KillPoint {
+    KillPoint { stage: stage.to_owned(), reports, delay: Duration::from_millis(delay_ms) }
+}
+
+fn check(case: &Case, histories: &[Vec<KillPoint>]) {
+    let wanted = case.undisturbed();
+    assert!(wanted.len() >= 4, "table, report (2) and manifest: {wanted:?}");
+    for moments in histories {
+        let found = case.disturbed(moments);
+        assert_eq!(found, wanted, "killed at {moments:#?}\nwith {:?}", case.words);
+    }
+}
+
+#[test]
+fn seqtree_on_the_example() {
+    let table = in_repository("examples/actg175.csv");
+    let case = Case::new(&table, &["--model", "seqtree", "-n", "25000"]);
+    check(
+        &case,
+        &[
+            vec![moment("ingest", 0, 5)],
+            vec![moment("train", 0, 30)],
+            vec![moment("sample", 0, 15), moment("evaluate", 1, 100)],
+            vec![moment("publish", 0, 10)],
+        ],
+    );
+}
+
+#[test]
+fn tabgraph_on_the_example() {
+    let table = in_repository("examples/actg175.csv");
+    let case = Case::new(&table, &["--steps", "150", "-n", "21000"]);
+    check(
+        &case,
+        &[
+            vec![moment("train", 3, 40), moment("train", 6, 700)],
+            vec![moment("sample", 1, 200), moment("evaluate", 0, 50)],
+        ],
+    );
+}
+
+#[test]
+fn the_number_of_samplers_changes_nothing() {
+    let table = in_repository("examples/actg175.csv");
+    let with = |samplers| {
+        let words = ["--model", "seqtree", "-n", "45000", "--samplers", samplers];
+        Case::new(&table, &words).undisturbed()
+    };
+    assert_eq!(with("1"), with("4"));
+}
+
+/// The full number of kills, at random moments: `./dev soak`.
+#[test]
+#[ignore = "takes an hour; ./dev soak runs it"]
+fn soak() {
+    let kills: u64 = env::var("TGS_SOAK_KILLS").map_or(20, |text| text.parse().expect("a number"));
+    let seed: u64 = env::var("TGS_SOAK_SEED").map_or(1, |text| text.parse().expect("a number"));
+    let mut tables = vec![in_repository("examples/actg175.csv")];
+    tables.extend(env::var("TGS_SOAK_TABLES").iter().flat_map(|all| env::split_paths(all)));
+    for table in &tables {
+        for words in [&["--model", "seqtree"][..], &["--steps", "300"][..]] {
+            let case = Case::new(table, words);
+            let histories: Vec<_> = (0..kills).map(|kill| at_random(seed, kill)).collect();
+            check(&case, &histories);
+            println!("{} {words:?}: {kills} histories, the same bytes", table.display());
+        }
+    }
+}
+
+/// One or two kills in random stages after random times; a function of (seed, number).
+fn at_random(seed: u64, number: u64) -> Vec<KillPoint> {
+    let draw = |what: &str, below: u64| {
+        let digest = Digest::of(format!("{seed}/{number}/{what}").as_bytes());
+        let bytes: [u8; 8] = digest.as_bytes()[..8].try_into().expect("eight bytes");
+        u64::from_le_bytes(bytes) % below
+    };
+    const STAGES: [&str; 6] = ["ingest", "profile", "train", "sample", "evaluate", "publish"];
+    let kills = 1 + draw("kills", 2);
+    let mut moments: Vec<(u64, KillPoint)> = (0..kills)
+        .map(|kill| {
+            let stage = draw(&format!("stage {kill}"), STAGES.len() as u64);
+            let reports = usize::try_from(draw(&format!("reports {kill}"), 8)).unwrap_or(0);
+            let delay = draw(&format!("delay {kill}"), 1200);
+            (stage, moment(STAGES[usize::try_from(stage).unwrap_or(0)], reports, delay))
+        })
+        .collect();
+    moments.sort_by_key(|(stage, _)| *stage);
+    moments.into_iter().map(|(_, moment)| moment).collect()
+}
