@@ -1,8 +1,9 @@
 //! The models' workbench: trains on one CSV file, keeps another aside, writes as many rows as it
-//! trained on. No kinds are inferred beyond "all cells are numbers": ingest does that in the product.
+//! trained on. No kinds are inferred beyond "all cells are numbers": ingest does that in the
+//! product.
 //!
-//! `cargo run --release -p tgs-engine --example fit -- TRAIN HOLDOUT OUT LENGTH [--MODEL] [KEY=VALUE …]`
-//! with LENGTH such as `500steps`, `60s`, `20epochs` or `default`.
+//! `cargo run --release -p tgs-engine --example fit -- TRAIN HOLDOUT OUT LENGTH [--MODEL]
+//! [KEY=VALUE …]` with LENGTH such as `500steps`, `60s`, `20epochs` or `default`.
 
 use std::{collections::BTreeSet, error::Error, sync::Arc, thread, time::Instant};
 

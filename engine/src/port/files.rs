@@ -136,12 +136,12 @@ fn joined(chunks: &[PathBuf], watch: &dyn Watch) -> Result<Table, EngineError> {
 
 fn below_each_other(parts: &[&Cells]) -> Cells {
     match parts[0] {
-        Cells::Number(_) => Cells::Number(Float64Array::from_iter(parts.iter().flat_map(
-            |part| match part {
+        Cells::Number(_) => {
+            Cells::Number(Float64Array::from_iter(parts.iter().flat_map(|part| match part {
                 Cells::Number(values) => values.iter(),
                 _ => unreachable!("chunks of one model have one kind of cells per column"),
-            },
-        ))),
+            })))
+        }
         Cells::Level { levels, .. } => {
             let codes = UInt32Array::from_iter(parts.iter().flat_map(|part| match part {
                 Cells::Level { codes, .. } => codes.iter(),
@@ -181,9 +181,8 @@ fn write_report(report: &Report, into: &Path) -> Result<ReportFacts, EngineError
 }
 
 fn as_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, EngineError> {
-    let mut bytes = serde_json::to_vec_pretty(value).map_err(|error| {
-        EngineError::because(Code::Internal, "write a document as JSON", error)
-    })?;
+    let mut bytes = serde_json::to_vec_pretty(value)
+        .map_err(|error| EngineError::because(Code::Internal, "write a document as JSON", error))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -192,7 +191,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
     fs::write(path, bytes).map_err(|error| {
         let is_full = error.kind() == std::io::ErrorKind::StorageFull;
         let code = if is_full { Code::DiskFull } else { Code::CannotWrite };
-        let message = format!("write {}: {error}; make room or name another folder", path.display());
+        let message =
+            format!("write {}: {error}; make room or name another folder", path.display());
         EngineError::because(code, message, error)
     })
 }
