@@ -1,14 +1,16 @@
 //! The models' workbench: trains on one CSV file, keeps another aside, writes as many rows as it
-//! trained on. No kinds are inferred beyond "all cells are numbers": ingest does that in the product.
+//! trained on. No kinds are inferred beyond "all cells are numbers": ingest does that in the
+//! product.
 //!
-//! `cargo run --release -p tgs-engine --example fit -- TRAIN HOLDOUT OUT LENGTH [--MODEL] [KEY=VALUE …]`
-//! with LENGTH such as `500steps`, `60s`, `20epochs` or `default`.
+//! `cargo run --release -p tgs-engine --example fit -- TRAIN HOLDOUT OUT LENGTH [--MODEL]
+//! [KEY=VALUE …]` with LENGTH such as `500steps`, `60s`, `20epochs` or `default`.
 
 use std::{collections::BTreeSet, error::Error, sync::Arc, thread, time::Instant};
 
 use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
 use serde_json::{Map, Value};
 use tgs_engine::{
+    model::Generator,
     original, tabgraph,
     table::{Cells, Column, Table},
 };
@@ -64,13 +66,27 @@ fn main() -> Fallible<()> {
         eprintln!("{}: {}", curve.name, tail.join(" "));
     }
     let opened = if published.is_empty() { tabgraph::generator } else { original::generator };
-    let generator = opened(&model)?;
-    let chunks: Vec<_> = chunk::partition(Rows(train.rows() as u64)).collect();
     let begun = Instant::now();
-    let mut made: Vec<Fallible<Vec<(chunk::ChunkNo, Table)>>> = Vec::new();
-    thread::scope(|scope| {
+    let parts = sample(&*opened(&model)?, train.rows() as u64)?;
+    let computed = (parts.len() as u64 * tgs_protocol::limits::CHUNK_ROWS) as f64;
+    eprintln!(
+        "trained {trained:.1} s ({:.2} steps/s), calibrated {:.1} s, {:.0} rows/s, {} bytes",
+        steps.get() as f64 / trained,
+        finished - trained,
+        computed / begun.elapsed().as_secs_f64(),
+        model.len()
+    );
+    write(out, &parts)
+}
+
+type Chunks = Vec<(chunk::ChunkNo, Table)>;
+
+/// All chunks, each thread every other one.
+fn sample(generator: &dyn Generator, rows: u64) -> Fallible<Chunks> {
+    let chunks: Vec<_> = chunk::partition(Rows(rows)).collect();
+    let made: Vec<Fallible<Chunks>> = thread::scope(|scope| {
         let part = |first: usize| {
-            let (chunks, generator) = (&chunks, &generator);
+            let chunks = &chunks;
             scope.spawn(move || {
                 let mine = chunks.iter().skip(first).step_by(THREADS as usize);
                 let rows = |rows: &Rows| usize::try_from(rows.get()).unwrap_or(0);
@@ -78,20 +94,11 @@ fn main() -> Fallible<()> {
             })
         };
         let threads: Vec<_> = (0..THREADS as usize).map(part).collect();
-        made.extend(threads.into_iter().map(|t| t.join().expect("no panic in sampling")));
+        threads.into_iter().map(|t| t.join().expect("no panic in sampling")).collect()
     });
-    let mut parts: Vec<_> = made.into_iter().collect::<Fallible<Vec<_>>>()?.concat();
+    let mut parts = made.into_iter().collect::<Fallible<Vec<_>>>()?.concat();
     parts.sort_by_key(|(no, _)| *no);
-    let seconds = begun.elapsed().as_secs_f64();
-    let computed = (chunks.len() as u64 * tgs_protocol::limits::CHUNK_ROWS) as f64;
-    eprintln!(
-        "trained {trained:.1} s ({:.2} steps/s), calibrated {:.1} s, {:.0} rows/s, {} bytes",
-        steps.get() as f64 / trained,
-        finished - trained,
-        computed / seconds,
-        model.len()
-    );
-    write(out, &parts)
+    Ok(parts)
 }
 
 fn parse(text: &str) -> Fallible<TrainingLength> {

@@ -1,12 +1,13 @@
 //! The published two-stage model as a named configuration (TabSyn: Zhang et al., ICLR 2024).
 //!
 //! First a variational auto-encoder of small transformers learns one token of four numbers per
-//! column; then a wide net learns to remove noise from the tokens (EDM). Both phases are one run with
-//! one step count. It is here for comparison: the flagship needs a fraction of its time.
+//! column; then a wide net learns to remove noise from the tokens (EDM). Both phases are one run
+//! with one step count. It is here for comparison: the flagship needs a fraction of its time.
 //!
-//! Kept from the paper: tokens, transformers, widths, optimiser, noise levels, Heun's sampler. Changed:
-//! β falls geometrically with the step instead of waiting for flat epochs (no decision may depend on
-//! how a run was cut), parameters are averaged, numbers come back by rank, categories are drawn.
+//! Kept from the paper: tokens, transformers, widths, optimiser, noise levels, Heun's sampler.
+//! Changed: β falls geometrically with the step instead of waiting for flat epochs (no decision
+//! may depend on how a run was cut), parameters are averaged, numbers come back by rank,
+//! categories are drawn.
 
 mod config;
 mod learner;

@@ -18,8 +18,8 @@ pub(crate) struct Bound {
 /// `defaults` with `overrides` laid over them.
 ///
 /// # Errors
-/// `UnknownConstant`: a key that is not a constant (names the nearest one), a value of another type,
-/// a number outside its bound (names the nearest valid value).
+/// `UnknownConstant`: a key that is not a constant (names the nearest one), a value of another
+/// type, a number outside its bound (names the nearest valid value).
 pub(crate) fn resolve<C: Serialize + DeserializeOwned>(
     defaults: &C,
     overrides: &Map<String, Value>,

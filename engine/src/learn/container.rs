@@ -1,8 +1,8 @@
 //! One safetensors file that knows its own digest: snapshots and models.
 //!
-//! The header record lies as JSON under the single metadata key `tgs` (one key, because the order of
-//! several is not fixed). Its first field is the SHA-256 of the whole file, taken with 64 zeros in
-//! its place; so any changed byte is noticed, also in names, shapes and padding.
+//! The header record lies as JSON under the single metadata key `tgs` (one key, because the order
+//! of several is not fixed). Its first field is the SHA-256 of the whole file, taken with 64 zeros
+//! in its place; so any changed byte is noticed, also in names, shapes and padding.
 
 use std::{borrow::Cow, collections::BTreeMap};
 

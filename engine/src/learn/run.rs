@@ -1,8 +1,8 @@
 //! A training run: steps, moving average, held-out loss at fixed steps, the best so far, snapshots.
 //!
-//! Whatever happens between two steps (a new segment, a snapshot, a restore on another machine of the
-//! same numerics class) leaves no trace in the result: every number a step needs is either in the
-//! snapshot or a function of (seed, step).
+//! Whatever happens between two steps (a new segment, a snapshot, a restore on another machine of
+//! the same numerics class) leaves no trace in the result: every number a step needs is either in
+//! the snapshot or a function of (seed, step).
 
 use std::{
     ops::Range,
@@ -43,8 +43,8 @@ pub(crate) trait Learner: Send + Sync + 'static {
     fn rule(&self, step: u64) -> Rule;
     /// Passes over the data before this step.
     fn epoch(&self, step: u64) -> f64;
-    /// Called before the first step, after a restore and wherever [`Rule::active`] changes, with the
-    /// average of all parameters: what a phase needs from the one before is computed here.
+    /// Called before the first step, after a restore and wherever [`Rule::active`] changes, with
+    /// the average of all parameters: what a phase needs from the one before is computed here.
     fn enter(&mut self, _step: u64, _average: &Tensor) -> Torch<()> {
         Ok(())
     }

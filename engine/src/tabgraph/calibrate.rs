@@ -1,7 +1,7 @@
 //! Offsets of the logits, learned after training, so that shares stay right *during* sampling.
 //!
-//! Correcting only the last answer moves single cells against the rest of their rows. An offset that
-//! acts at every evaluation lets the other columns of the row follow.
+//! Correcting only the last answer moves single cells against the rest of their rows. An offset
+//! that acts at every evaluation lets the other columns of the row follow.
 
 use tgs_protocol::engine::EngineError;
 

@@ -8,8 +8,8 @@ use crate::learn::constants::Bound;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TabgraphConfig {
-    /// Shape of the denoiser: `mlp` (residual blocks of one width) or `unet` (narrowing, then widening,
-    /// with skips).
+    /// Shape of the denoiser: `mlp` (residual blocks of one width) or `unet` (narrowing, then
+    /// widening, with skips).
     pub denoiser: DenoiserShape,
     /// Width of the trunk.
     pub width: usize,
@@ -40,7 +40,8 @@ pub(crate) struct TabgraphConfig {
     /// Values of a category that are learned apart; rarer ones are learned as one group and drawn
     /// from it by frequency.
     pub levels_max: usize,
-    /// Distinct numbers that are kept as they are; beyond, runs of neighbours are kept as intervals.
+    /// Distinct numbers that are kept as they are; beyond, runs of neighbours are kept as
+    /// intervals.
     pub knots_max: usize,
     /// Rows of a training step; fewer for small tables.
     pub batch: usize,
@@ -150,7 +151,7 @@ impl Default for TabgraphConfig {
             held_out_looks: 40,
             held_out_rows: 4_096,
             patience: 10,
-            epochs_max: 400,
+            epochs_max: 250,
             default_steps: 10_000,
             evaluations: 10,
             sigma_max: 20.0,

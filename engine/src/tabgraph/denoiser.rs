@@ -1,8 +1,8 @@
 //! The net: noisy tokens of a row in, clean number tokens and logits of levels out.
 //!
 //! Shapes: features `rows × inputs`, time `rows or 1 × width`, answer `rows × (numbers + levels)`.
-//! `mlp` is a row of pre-norm residual blocks of one width; `unet` narrows by half at each level and
-//! widens again, with the wide side concatenated (after Ronneberger et al., 2015).
+//! `mlp` is a row of pre-norm residual blocks of one width; `unet` narrows by half at each level
+//! and widens again, with the wide side concatenated (after Ronneberger et al., 2015).
 
 use tch::Tensor;
 
@@ -130,9 +130,9 @@ impl Denoiser {
         self.output.forward(leaves, &h)
     }
 
-    /// The clean tokens that an answer means: numbers, then expected embeddings.
-    /// `noisy`: number tokens over √(1 + σ²); `shrink`: 1 / √(1 + σ²) and `grow`: σ / √(1 + σ²), one
-    /// for all rows or `rows × 1`.
+    /// The clean tokens that an answer means: numbers, then expected embeddings. `noisy`: number
+    /// tokens over √(1 + σ²); `shrink`: 1 / √(1 + σ²) and `grow`: σ / √(1 + σ²), one for all rows
+    /// or `rows × 1`.
     pub(super) fn clean(
         &self,
         answer: &Tensor,

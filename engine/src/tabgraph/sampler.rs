@@ -1,8 +1,8 @@
-//! Noise to rows: DPM-Solver++(2M) (Lu et al., 2022) on the clean tokens, few evaluations, high last
-//! noise level; then numbers by rank and levels by calibrated shares.
+//! Noise to rows: DPM-Solver++(2M) (Lu et al., 2022) on the clean tokens, few evaluations, high
+//! last noise level; then numbers by rank and levels by calibrated shares.
 //!
-//! A chunk is always computed as a whole, in sub-batches of fixed size, so its bytes do not depend on
-//! how many rows were asked for or on which thread it runs.
+//! A chunk is always computed as a whole, in sub-batches of fixed size, so its bytes do not depend
+//! on how many rows were asked for or on which thread it runs.
 
 mod levels;
 

@@ -44,8 +44,8 @@ fn category(name: &str, levels: &[&str], cells: impl Iterator<Item = Option<u32>
     Column { spec: spec(name, ColumnKind::Category, 0), cells: Cells::Level { codes, levels } }
 }
 
-/// A number with a spike at 0 and gaps, a category with gaps, a skewed number that follows it, an id,
-/// a constant, an empty column, a number of three values.
+/// A number with a spike at 0 and gaps, a category with gaps, a skewed number that follows it, an
+/// id, a constant, an empty column, a number of three values.
 fn mixed(rows: usize) -> Table {
     let stream = |at| Stream::new(SEED, Purpose::Test, at);
     let mut draw = stream(0);
@@ -130,7 +130,8 @@ fn interrupted_anywhere_the_model_is_the_same() {
         overrides.insert(extra.to_owned(), on);
         let plan = planned(&train, TrainingLength::Steps(37), &overrides);
         let straight = trained(&train, &holdout, &plan);
-        // Before the first step, inside an epoch of 3 batches, at a look (8), just after it, at the end.
+        // Before the first step, inside an epoch of 3 batches, at a look (8), just after it, at
+        // the end.
         let mut snapshot = None;
         for segment in [0, 1, 4, 3, 1, 13, 14, 1] {
             let resume = snapshot.as_deref();

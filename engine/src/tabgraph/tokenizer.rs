@@ -1,8 +1,9 @@
 //! Cells to tokens and back.
 //!
 //! A numeric column becomes one number token (see [`scale`]); frequent values, and *missing*, are
-//! levels of a head beside it (see [`head`]). A category is a head alone. Constants pass through, ids
-//! and texts are made anew by `generated`. Decoding a token of a training cell gives back the cell.
+//! levels of a head beside it (see [`head`]). A category is a head alone. Constants pass through,
+//! ids and texts are made anew by `generated`. Decoding a token of a training cell gives back the
+//! cell.
 
 pub(crate) mod fit;
 pub(crate) mod head;

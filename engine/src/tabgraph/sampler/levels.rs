@@ -1,7 +1,7 @@
 //! Levels drawn from logits so that their shares in the chunk are those of the training table.
 //!
-//! Small errors of the net add up over a chunk: a level of share 2 % comes at 3 %. Adding one number
-//! per level to the logits mends that, and changes first the rows that are least sure.
+//! Small errors of the net add up over a chunk: a level of share 2 % comes at 3 %. Adding one
+//! number per level to the logits mends that, and changes first the rows that are least sure.
 
 use crate::random::Stream;
 

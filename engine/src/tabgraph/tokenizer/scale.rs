@@ -35,7 +35,8 @@ pub(crate) struct NumberScale {
 }
 
 impl NumberScale {
-    /// Learns the runs. `values` are the present cells in any order, `atoms` those told by the head.
+    /// Learns the runs. `values` are the present cells in any order, `atoms` those told by the
+    /// head.
     pub(crate) fn fit(
         mut values: Vec<f64>,
         atoms: &[f64],
