@@ -1,8 +1,8 @@
 //! Interrupted = undisturbed: killed anywhere, however often, a job ends with the same bytes.
 //!
-//! Real processes, real SIGKILL. `./dev test` kills a handful of times; `./dev soak` the full number
-//! (TGS_SOAK_KILLS per model, and further tables by TGS_SOAK_TABLES). A failure prints the kill
-//! points that repeat it.
+//! Real processes, real SIGKILL. `./dev test` kills a handful of times; `./dev soak` the full
+//! number (TGS_SOAK_KILLS per model, and further tables by TGS_SOAK_TABLES). A failure prints the
+//! kill points that repeat it.
 
 use std::{
     collections::BTreeMap,
@@ -92,7 +92,7 @@ fn check(case: &Case, histories: &[Vec<KillPoint>]) {
 #[test]
 fn seqtree_on_the_example() {
     let table = in_repository("examples/actg175.csv");
-    let case = Case::new(&table, &["--model", "seqtree", "-n", "25000"]);
+    let case = Case::new(&table, &["--model", "seqtree", "-n", "25000", "--gates", "warn"]);
     check(
         &case,
         &[
@@ -107,7 +107,7 @@ fn seqtree_on_the_example() {
 #[test]
 fn tabgraph_on_the_example() {
     let table = in_repository("examples/actg175.csv");
-    let case = Case::new(&table, &["--steps", "150", "-n", "21000"]);
+    let case = Case::new(&table, &["--steps", "150", "-n", "21000", "--gates", "warn"]);
     check(
         &case,
         &[
@@ -121,7 +121,8 @@ fn tabgraph_on_the_example() {
 fn the_number_of_samplers_changes_nothing() {
     let table = in_repository("examples/actg175.csv");
     let with = |samplers| {
-        let words = ["--model", "seqtree", "-n", "45000", "--samplers", samplers];
+        let words =
+            ["--model", "seqtree", "-n", "45000", "--gates", "warn", "--samplers", samplers];
         Case::new(&table, &words).undisturbed()
     };
     assert_eq!(with("1"), with("4"));
@@ -136,7 +137,9 @@ fn soak() {
     let mut tables = vec![in_repository("examples/actg175.csv")];
     tables.extend(env::var("TGS_SOAK_TABLES").iter().flat_map(|all| env::split_paths(all)));
     for table in &tables {
-        for words in [&["--model", "seqtree"][..], &["--steps", "300"][..]] {
+        for words in
+            [&["--model", "seqtree", "--gates", "warn"][..], &["--steps", "300", "--gates", "warn"]]
+        {
             let case = Case::new(table, words);
             let histories: Vec<_> = (0..kills).map(|kill| at_random(seed, kill)).collect();
             check(&case, &histories);

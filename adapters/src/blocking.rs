@@ -1,9 +1,9 @@
 //! Work that waits for a disk, run where it does not hold up a runtime.
 //!
 //! On a multi-thread tokio runtime the worker thread hands its other tasks away first; elsewhere
-//! the work simply runs. The work is done when the call returns and cannot be half cancelled: dropping
-//! the future of a store never leaves a write with an unknown outcome. (Not for a `LocalSet`: tokio
-//! refuses to block there.)
+//! the work simply runs. The work is done when the call returns and cannot be half cancelled:
+//! dropping the future of a store never leaves a write with an unknown outcome. (Not for a
+//! `LocalSet`: tokio refuses to block there.)
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 

@@ -1,5 +1,6 @@
 //! All stores in memory: the shortest thing that keeps the promises, to test against and to
-//! simulate with. Nothing outlives the value; files lie in a given folder, because engines read files.
+//! simulate with. Nothing outlives the value; files lie in a given folder, because engines read
+//! files.
 
 mod artifact;
 mod bytes;

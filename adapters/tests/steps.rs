@@ -2,8 +2,8 @@
 //! a file, by a dead process, a failing disk, a full disk and a power cut.
 //!
 //! The memory store tells what each act must come to. After a break in the middle of an act the
-//! store must show what it showed before that act or after it: nothing acknowledged is lost, nothing
-//! is torn.
+//! store must show what it showed before that act or after it: nothing acknowledged is lost,
+//! nothing is torn.
 
 use std::{
     collections::BTreeMap,

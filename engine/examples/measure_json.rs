@@ -1,8 +1,8 @@
 //! Measures one synthetic file against a real one and prints the report as JSON: the way
 //! `tests/peers/sdmetrics_golden.py` holds us against SDMetrics.
 //!
-//! `measure_json [METADATA.json] REAL SYNTHETIC [HOLDOUT [TARGET]]`; kinds that the metadata does not
-//! name are inferred from the real file. `THREADS` sets the number of threads, 2 by default.
+//! `measure_json [METADATA.json] REAL SYNTHETIC [HOLDOUT [TARGET]]`; kinds that the metadata does
+//! not name are inferred from the real file. `THREADS` sets the number of threads, 2 by default.
 
 use std::{error::Error, path::Path, sync::Arc};
 

@@ -26,8 +26,9 @@ pub struct Arguments {
     pub quiet: bool,
 }
 
-const EXIT_STATUSES: &str = "Exit statuses: 0 done, 1 a fault of ours, 2 wrong use, 3 withheld by a \
-gate, 4 bad data, 5 store or disk, 6 device, 130 interrupted (`tgs resume` goes on).";
+const EXIT_STATUSES: &str = "\
+Exit statuses: 0 done, 1 a fault of ours, 2 wrong use, 3 withheld by a gate, 4 bad data, \
+5 store or disk, 6 device, 130 interrupted (`tgs resume` goes on).";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

@@ -22,10 +22,10 @@ pub async fn to_its_end(
     display: &mut dyn Display,
 ) -> Result<Outcome, Failure> {
     let desk = node.desk();
-    let mut watching = desk.watch(job).await?;
     if begin == Begin::Again {
         desk.resume(job).await?;
     }
+    let mut watching = desk.watch(job).await?;
     let mut stop = Box::pin(signals::asked_to_stop());
     let mut is_stopping = false;
     let mut suspended = None;

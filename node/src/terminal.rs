@@ -1,4 +1,5 @@
-//! What a run looks like while it goes on: a bar on a terminal, plain lines elsewhere, JSON for programs.
+//! What a run looks like while it goes on: a bar on a terminal, plain lines elsewhere, JSON for
+//! programs.
 
 mod bar;
 mod json;

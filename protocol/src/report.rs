@@ -24,8 +24,8 @@ pub enum Verdict {
 
 impl Verdict {
     /// The verdict over all gates: that of the worst one that failed. A gate that could not be
-    /// measured does not fail; but a table whose *privacy* was to be a condition and was not measured
-    /// is not called safe, so it gets a warning.
+    /// measured does not fail; but a table whose *privacy* was to be a condition and was not
+    /// measured is not called safe, so it gets a warning.
     pub fn over(gates: &[GateOutcome]) -> Self {
         let said = gates.iter().map(|gate| match (gate.level, gate.passes) {
             (GateLevel::Block, false) => Self::Block,
@@ -292,7 +292,10 @@ mod tests {
         /// Order does not matter, and a further gate never makes a verdict better.
         #[test]
         fn gates_only_add_to_the_verdict(
-            gates in prop::collection::vec((0..5_usize, 0..3_usize, any::<bool>(), any::<bool>()), 0..6)
+            gates in prop::collection::vec(
+                (0..5_usize, 0..3_usize, any::<bool>(), any::<bool>()),
+                0..6,
+            )
         ) {
             let names = Gates::default().each().map(|(name, _)| name);
             let gates: Vec<_> = gates.into_iter().map(|(name, level, is_measured, passes)| {

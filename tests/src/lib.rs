@@ -1,4 +1,5 @@
-//! The harness: runs the real `tgs` as a real process, kills it where a test says so, compares bytes.
+//! The harness: runs the real `tgs` as a real process, kills it where a test says so, compares
+//! bytes.
 
 pub mod killing;
 pub mod outputs;

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use tgs_protocol::{code::Code, engine::EngineError};
 
 /// (`min_leaf`, `gain_min`) that are tried in turn when the user set no `min_leaf`. On census, web
-/// shop and weather tables taking back weak questions lowers the nearness to training rows more than
-/// larger leaves do, and costs less likeness.
+/// shop and weather tables taking back weak questions lowers the nearness to training rows more
+/// than larger leaves do, and costs less likeness.
 pub(super) const TRIED: [(u32, f64); 4] = [(20, 0.0), (20, 4.0), (50, 4.0), (100, 4.0)];
 
 /// Every constant of a run.

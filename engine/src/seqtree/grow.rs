@@ -127,8 +127,8 @@ impl Growth<'_> {
         (gain > whole * ROUNDING).then_some((split, gain / impurity))
     }
 
-    /// Takes back, from the leaves up, what explains too little. A weak question stays when a strong
-    /// one follows from it: two columns may tell only together.
+    /// Takes back, from the leaves up, what explains too little. A weak question stays when a
+    /// strong one follows from it: two columns may tell only together.
     fn prune(&mut self) {
         for at in (0..self.branches.len()).rev() {
             let weak = self.branches[at].question.as_ref().is_some_and(|question| {

@@ -56,15 +56,17 @@ fn in_words(row: &JobRow, outcome: &Outcome) {
 fn as_json(row: &JobRow, outcome: &Outcome) -> Value {
     let output = row.request.output();
     let is_released = matches!(outcome, Outcome::Published { .. });
+    let judged = row.done.report.as_ref();
+    let page = judged.and(output).map(|output| output.report.join("report.html"));
     json!({
         "event": "ended",
         "job": row.id,
         "outcome": outcome,
         "rows": row.rows(),
         "table": output.filter(|_| is_released).map(|output| &output.table),
-        "report": row.done.report.as_ref().and(output).map(|output| output.report.join("report.html")),
-        "verdict": row.done.report.as_ref().map(|report| report.verdict),
-        "reasons": row.done.report.as_ref().map(|report| &report.reasons),
+        "report": page,
+        "verdict": judged.map(|report| report.verdict),
+        "reasons": judged.map(|report| &report.reasons),
         "steps": row.done.plan.as_ref().map(|plan| plan.steps),
     })
 }
