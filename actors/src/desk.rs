@@ -55,7 +55,9 @@ impl Desk {
     async fn row(&self, job: &JobId) -> Result<JobRow, DeskError> {
         let read = answer("read job", self.ports.jobs.read(job)).await.map_err(as_refusal)?;
         read.ok_or_else(|| {
-            let said = format!("no job {job} is in this data folder; `tgs jobs` lists them");
+            let said = format!(
+                "no job {job} is in this data folder; `tgs resume --list` lists what is unfinished"
+            );
             refusal(Code::JobNotFound, said)
         })
     }
@@ -78,7 +80,7 @@ impl JobDesk for Desk {
 
     async fn resume(&self, job: &JobId) -> Result<(), DeskError> {
         if self.row(job).await?.state.is_final() {
-            let said = format!("job {job} has ended; `tgs show {job}` says how");
+            let said = format!("job {job} has ended; there is nothing to go on with");
             return Err(refusal(Code::NothingToResume, said));
         }
         self.start(job.clone()).await

@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc};
 use tgs_protocol::{
     code::Code,
     column::ColumnSpec,
-    engine::{AssembleOrder, EngineError, OutputFacts, OutputFormat, RowFormat},
+    engine::{AssembleOrder, Compression, EngineError, OutputFacts, OutputFormat, RowFormat},
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
     unit::Rows,
@@ -24,7 +24,6 @@ use crate::{
 mod boolean;
 mod csv;
 mod json_lines;
-mod name;
 mod parquet;
 mod sink;
 #[cfg(test)]
@@ -32,7 +31,6 @@ mod tests;
 
 use csv::CsvRows;
 use json_lines::JsonRows;
-pub use name::format_of;
 use parquet::ParquetRows;
 use sink::{Encoded, Sink};
 
@@ -63,7 +61,11 @@ impl Writer {
         format: OutputFormat,
         specs: &[Arc<ColumnSpec>],
     ) -> Result<Self, EngineError> {
-        name::refuse_nonsense(path, format)?;
+        if format.rows == RowFormat::Parquet && format.compression != Compression::None {
+            let remedy = "a Parquet file is compressed inside; end its name in .parquet";
+            let message = format!("write {}: {remedy}", path.display());
+            return Err(EngineError::new(Code::BadOutputName, message));
+        }
         let sink = Sink::create(path)?;
         let body = match format.rows {
             RowFormat::Parquet => Body::Parquet(Box::new(ParquetRows::new(sink, specs))),

@@ -12,6 +12,7 @@ use tgs_protocol::{
         NumericsClass, OutputFacts, PlanOrder, ProfileOrder, ReportFacts, Sampler, TrainOrder,
         Trainer,
     },
+    limits::TRAIN_ROWS_MIN,
     model::{ModelName, TrainPlan},
     progress::Watch,
     unit::Rows,
@@ -39,7 +40,17 @@ impl LocalEngine {
 
 impl Engine for LocalEngine {
     fn ingest(&self, order: &IngestOrder, watch: &dyn Watch) -> Result<DatasetFacts, EngineError> {
-        ingest::ingest(order, watch)
+        let facts = ingest::ingest(order, watch)?;
+        if facts.train_rows.get() < TRAIN_ROWS_MIN {
+            let message = format!(
+                "learn from {}: {} rows may train, at least {TRAIN_ROWS_MIN} are needed, since \
+                 fewer would be copied, not learned; add rows",
+                order.source.display(),
+                facts.train_rows
+            );
+            return Err(EngineError::new(Code::TooFewRows, message));
+        }
+        Ok(facts)
     }
 
     fn profile(&self, order: &ProfileOrder, watch: &dyn Watch) -> Result<(), EngineError> {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 use tgs_protocol::{code::Code, desk::DeskError, engine::EngineError, store::StoreError};
 
-use crate::command_line::Voice;
+use crate::{command_line::Voice, voice::say};
 
 /// Why a run ended without its result.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl Failure {
                     "meaning": self.code.meaning(), "page": self.code.page(),
                     "exit_status": self.code.exit_status(),
                 });
-                println!("{error}");
+                say!("{error}");
             }
             Voice::Words | Voice::Quiet => {
                 eprintln!("error[{}]: {}", self.code, self.message);

@@ -9,6 +9,7 @@ mod following;
 mod home;
 mod signals;
 mod terminal;
+mod voice;
 mod wiring;
 
 use std::process::ExitCode;

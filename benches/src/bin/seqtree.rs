@@ -17,7 +17,7 @@ use std::{
 use arrow::array::{Float64Array, StringArray, UInt32Array};
 use serde_json::{Map, json};
 use tgs_engine::{
-    export::{Writer, format_of},
+    export::Writer,
     model::Generator,
     random::{Purpose, Stream},
     seqtree,
@@ -26,6 +26,7 @@ use tgs_engine::{
 use tgs_protocol::{
     chunk::ChunkNo,
     column::{ColumnKind, ColumnSpec, ValueFormat},
+    engine::OutputFormat,
     limits::CHUNK_ROWS,
     model::{TrainPlan, TrainingLength},
     progress::Unwatched,
@@ -133,7 +134,7 @@ fn write(
     path: &Path,
 ) -> Result<(), tgs_protocol::engine::EngineError> {
     let specs: Vec<_> = like.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
-    let mut writer = Writer::create(path, format_of(path)?, &specs)?;
+    let mut writer = Writer::create(path, format_of(path), &specs)?;
     draw(generator, 2, |(_, table)| writer.append(&table))?;
     writer.finish().map(drop)
 }
@@ -186,4 +187,10 @@ fn column(name: &str, kind: ColumnKind, cells: Cells) -> Column {
     };
     let (name, reason) = (name.to_owned(), "made".to_owned());
     Column { spec: Arc::new(ColumnSpec { name, kind, reason, format, missing_token: None }), cells }
+}
+
+/// The format of a file that this program named itself.
+fn format_of(path: &Path) -> OutputFormat {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    OutputFormat::of_name(&name).expect("this program names its files rightly")
 }

@@ -15,12 +15,12 @@ use tgs_protocol::{
     code::Code,
     column::{ColumnKind, ColumnSpec, ValueFormat},
     digest::Digest,
-    engine::{AssembleOrder, OutputFacts},
+    engine::{AssembleOrder, OutputFacts, OutputFormat},
     progress::Unwatched,
     unit::Rows,
 };
 
-use super::{Writer, assemble, format_of};
+use super::{Writer, assemble};
 use crate::table::{Cells, Column, Table, ipc::write_ipc};
 
 const DAY_S: f64 = 86_400.0;
@@ -78,7 +78,7 @@ fn written(name: &str, table: &Table, piece: usize) -> (Vec<u8>, OutputFacts) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join(name);
     let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
-    let format = format_of(&path).expect("a known name");
+    let format = OutputFormat::of_name(name).expect("a known name");
     let mut writer = Writer::create(&path, format, &specs).expect("begins");
     for from in (0..table.rows()).step_by(piece) {
         let rows = piece.min(table.rows() - from);
@@ -216,7 +216,7 @@ fn chunk_files_are_joined_in_order() {
     }
     for name in ["t.csv", "t.parquet"] {
         let into = folder.path().join(name);
-        let format = format_of(&into).expect("a known name");
+        let format = OutputFormat::of_name(name).expect("a known name");
         let (dataset, chunks) = (folder.path().to_owned(), chunks.clone());
         let order = AssembleOrder { dataset, chunks, format, into: into.clone() };
         let facts = assemble(&order, &Unwatched).expect("joins");
@@ -227,7 +227,7 @@ fn chunk_files_are_joined_in_order() {
 
 #[test]
 fn failed_writes_name_the_path() {
-    let format = format_of(Path::new("t.csv")).expect("known");
+    let format = OutputFormat::of_name("t.csv").expect("known");
     let failed = Writer::create(Path::new("/nowhere/t.csv"), format, &[]).err().expect("fails");
     assert_eq!(failed.code(), Some(Code::CannotWrite));
     assert!(failed.to_string().contains("/nowhere/t.csv"), "{failed}");
@@ -242,7 +242,7 @@ fn failed_writes_name_the_path() {
 #[test]
 fn a_full_disk_is_told_apart() {
     for format in ["t.csv", "t.jsonl.gz", "t.csv.zst", "t.parquet"] {
-        let format = format_of(Path::new(format)).expect("known");
+        let format = OutputFormat::of_name(format).expect("known");
         let specs: Vec<_> =
             table().columns().iter().map(|column| Arc::clone(&column.spec)).collect();
         let full = Writer::create(Path::new("/dev/full"), format, &specs).and_then(|mut writer| {

@@ -9,6 +9,7 @@ use crate::{
     configuration::{self, Origin, Settings},
     failure::Failure,
     home,
+    voice::say,
 };
 
 pub fn run(flag: Option<&Path>, settings: &Settings, voice: Voice) -> Result<ExitCode, Failure> {
@@ -30,8 +31,8 @@ pub fn run(flag: Option<&Path>, settings: &Settings, voice: Voice) -> Result<Exi
             Origin::Flag => "flag".to_owned(),
         };
         match voice {
-            Voice::Json => println!("{}", json!({"key": key, "value": value, "from": origin})),
-            Voice::Words | Voice::Quiet => println!("{key:<10} {value:<40} # {origin}"),
+            Voice::Json => say!("{}", json!({"key": key, "value": value, "from": origin})),
+            Voice::Words | Voice::Quiet => say!("{key:<10} {value:<40} # {origin}"),
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -14,6 +14,7 @@ use crate::{
     command_line::{ProfileArguments, Voice},
     failure::Failure,
     figures,
+    voice::say,
 };
 
 pub fn run(asked: &ProfileArguments, voice: Voice) -> Result<ExitCode, Failure> {
@@ -21,7 +22,7 @@ pub fn run(asked: &ProfileArguments, voice: Voice) -> Result<ExitCode, Failure> 
     let metadata = asked.metadata.as_deref().map(learning::metadata).transpose()?;
     let (profile, notices) = port::profile_file(&table, metadata.as_ref(), &Unwatched)?;
     match voice {
-        Voice::Json => println!("{}", serde_json::to_string(&profile).unwrap_or_default()),
+        Voice::Json => say!("{}", serde_json::to_string(&profile).unwrap_or_default()),
         Voice::Words | Voice::Quiet => {
             notices.iter().for_each(|notice| eprintln!("note: {notice}"));
             in_words(&profile);
@@ -32,7 +33,7 @@ pub fn run(asked: &ProfileArguments, voice: Voice) -> Result<ExitCode, Failure> 
 
 fn in_words(profile: &Profile) {
     let rows = figures::count(profile.rows);
-    println!(
+    say!(
         "{rows} rows, {} columns, {} duplicate rows",
         profile.columns.len(),
         figures::count(profile.duplicate_rows)
@@ -48,12 +49,12 @@ fn in_words(profile: &Profile) {
     for column in &profile.columns {
         table.add_row(row_of(column, profile.rows));
     }
-    println!("{table}");
+    say!("{table}");
     for pair in profile.correlations.iter().take(10) {
-        println!("{:+.3}  {} – {}", pair.strength, pair.a, pair.b);
+        say!("{:+.3}  {} – {}", pair.strength, pair.a, pair.b);
     }
     for key in profile.key_candidates.iter().take(5) {
-        println!("key candidate: {}", key.join(" + "));
+        say!("key candidate: {}", key.join(" + "));
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     command_line::{ReportArguments, Voice},
     failure::Failure,
     home,
+    voice::say,
 };
 
 pub fn run(asked: &ReportArguments, voice: Voice) -> Result<ExitCode, Failure> {
@@ -33,15 +34,15 @@ pub fn run(asked: &ReportArguments, voice: Voice) -> Result<ExitCode, Failure> {
     let facts = port::report_files(&compared, &into, &Unwatched)?;
     let page = into.join("report.html");
     match voice {
-        Voice::Json => println!(
+        Voice::Json => say!(
             "{}",
             json!({"verdict": facts.verdict, "reasons": facts.reasons,
             "report": page, "json": into.join("report.json")})
         ),
         Voice::Words | Voice::Quiet => {
-            println!("verdict  {}", result::words_of(facts.verdict));
-            facts.reasons.iter().for_each(|reason| println!("         {reason}"));
-            println!("report   {}", page.display());
+            say!("verdict  {}", result::words_of(facts.verdict));
+            facts.reasons.iter().for_each(|reason| say!("         {reason}"));
+            say!("report   {}", page.display());
         }
     }
     Ok(match facts.verdict {

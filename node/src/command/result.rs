@@ -10,7 +10,7 @@ use tgs_protocol::{
     request::Goal,
 };
 
-use crate::{command_line::Voice, failure::Failure, figures};
+use crate::{command_line::Voice, failure::Failure, figures, voice::say};
 
 /// Says how a job ended. A withheld table is exit status 3.
 pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, Failure> {
@@ -25,7 +25,7 @@ pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, F
         Outcome::Published { .. } | Outcome::Withheld { .. } => {}
     }
     match voice {
-        Voice::Json => println!("{}", as_json(row, outcome)),
+        Voice::Json => say!("{}", as_json(row, outcome)),
         Voice::Words | Voice::Quiet => in_words(row, outcome),
     }
     Ok(match outcome {
@@ -37,19 +37,19 @@ pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, F
 fn in_words(row: &JobRow, outcome: &Outcome) {
     let rows = row.rows().map_or(String::new(), |rows| figures::count(rows.get()));
     match (&row.request.goal, outcome) {
-        (Goal::Train { model_file, .. }, _) => println!("model    {}", model_file.display()),
+        (Goal::Train { model_file, .. }, _) => say!("model    {}", model_file.display()),
         (_, Outcome::Withheld { reasons }) => {
-            println!("table    withheld: {}", reasons.join("; "));
-            println!("         the report says why; `--gates warn` releases it all the same");
+            say!("table    withheld: {}", reasons.join("; "));
+            say!("         the report says why; `--gates warn` releases it all the same");
         }
         (Goal::Synthesize { output, .. } | Goal::Generate { output, .. }, _) => {
-            println!("table    {} ({rows} rows)", output.table.display());
+            say!("table    {} ({rows} rows)", output.table.display());
         }
     }
     if let (Some(report), Some(output)) = (&row.done.report, row.request.output()) {
-        println!("verdict  {}", words_of(report.verdict));
-        report.reasons.iter().for_each(|reason| println!("         {reason}"));
-        println!("report   {}", output.report.join("report.html").display());
+        say!("verdict  {}", words_of(report.verdict));
+        report.reasons.iter().for_each(|reason| say!("         {reason}"));
+        say!("report   {}", output.report.join("report.html").display());
     }
 }
 

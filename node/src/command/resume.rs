@@ -16,7 +16,9 @@ use crate::{
     configuration::Settings,
     failure::Failure,
     following::{self, Begin},
-    home, terminal, wiring,
+    home, terminal,
+    voice::say,
+    wiring,
 };
 
 pub async fn run(
@@ -75,8 +77,8 @@ async fn list(node: &Node, voice: Voice) -> Result<(), Failure> {
     for row in unfinished(node).await? {
         let last = row.timeline.last().map_or("", |entry| entry.what.as_str());
         match voice {
-            Voice::Json => println!("{}", json!({"job": row.id, "state": row.state, "last": last})),
-            Voice::Words | Voice::Quiet => println!("{}  {last}", row.id),
+            Voice::Json => say!("{}", json!({"job": row.id, "state": row.state, "last": last})),
+            Voice::Words | Voice::Quiet => say!("{}  {last}", row.id),
         }
     }
     Ok(())

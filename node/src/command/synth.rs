@@ -10,7 +10,9 @@ use crate::{
     configuration::Settings,
     failure::Failure,
     following::{self, Begin},
-    home, terminal, wiring,
+    home, terminal,
+    voice::say,
+    wiring,
 };
 
 pub async fn run(
@@ -29,7 +31,7 @@ pub async fn run(
     let request = learning::request(&asked.learn, Goal::Synthesize { source, output }, gates)?;
     let home = home::folder(home, settings)?;
     if asked.dry_run {
-        println!("{}", serde_json::to_string_pretty(&request).unwrap_or_default());
+        say!("{}", serde_json::to_string_pretty(&request).unwrap_or_default());
         return Ok(ExitCode::SUCCESS);
     }
     let node = wiring::node(&home, settings, asked.release.samplers).await?;

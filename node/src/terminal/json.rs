@@ -8,21 +8,22 @@ use tgs_protocol::{
 };
 
 use super::Display;
+use crate::voice::say;
 
 /// Writes events to stdout; the result follows as the last line.
 pub struct JsonDisplay;
 
 impl Display for JsonDisplay {
     fn began(&mut self, job: &JobId) {
-        say(&json!({"event": "accepted", "job": job}));
+        tell(&json!({"event": "accepted", "job": job}));
     }
     fn progress(&mut self, progress: &Progress) {
         let mut event = json!(progress);
         event["event"] = "progress".into();
-        say(&event);
+        tell(&event);
     }
     fn tidings(&mut self, tidings: &Tidings) {
-        say(&match tidings {
+        tell(&match tidings {
             Tidings::StageBegan { stage, again } => {
                 json!({"event": "stage", "stage": stage, "again": again})
             }
@@ -36,12 +37,12 @@ impl Display for JsonDisplay {
         });
     }
     fn stopping(&mut self) {
-        say(&json!({"event": "stopping"}));
+        tell(&json!({"event": "stopping"}));
     }
     fn interrupted(&mut self) {}
     fn ended(&mut self, _outcome: &Outcome) {}
 }
 
-fn say(event: &Value) {
-    println!("{event}");
+fn tell(event: &Value) {
+    say!("{event}");
 }

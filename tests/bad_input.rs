@@ -1,0 +1,171 @@
+//! Bad input through the real program: one clear error with its code, the documented exit status,
+//! nothing half done left behind, no panic.
+
+use std::{fs, path::Path};
+
+use tempfile::TempDir;
+use tgs_protocol::code::Code;
+use tgs_tests::program::{in_repository, run};
+
+/// Runs `synth` over a file of this name and content and expects this code and these words.
+fn check(name: &str, content: &[u8], more: &[&str], code: Code, says: &[&str]) {
+    let folder = TempDir::new().expect("a temporary folder");
+    let table = folder.path().join(name);
+    fs::write(&table, content).expect("a fresh folder");
+    check_table(&folder, &table, more, code, says);
+}
+
+fn check_table(folder: &TempDir, table: &Path, more: &[&str], code: Code, says: &[&str]) {
+    let out = folder.path().join("out");
+    fs::create_dir(&out).expect("a fresh folder");
+    let (table, target) = (table.display().to_string(), out.join("s.csv").display().to_string());
+    let mut words = vec!["synth", &table, "-o", &target, "--model", "seqtree"];
+    words.extend(more);
+    let found = run(&folder.path().join("home"), &words);
+    let found = found.expect_status(i32::from(code.exit_status()));
+    assert!(found.stderr.contains(code.as_str()), "{code} in\n{}", found.stderr);
+    for word in says {
+        assert!(found.stderr.contains(word), "`{word}` in\n{}", found.stderr);
+    }
+    let left: Vec<_> = fs::read_dir(&out).expect("our folder").collect();
+    assert!(left.is_empty(), "half done: {left:?}");
+}
+
+const GOOD: &[u8] =
+    b"a,b\n1,x\n2,y\n3,x\n4,y\n5,x\n6,y\n7,x\n8,y\n9,x\n10,y\n11,x\n12,y\n13,x\n14,y\n";
+
+#[test]
+fn sources_that_cannot_be_read() {
+    for (name, content, code, says) in [
+        ("empty.csv", &b""[..], Code::EmptySource, &["empty.csv"][..]),
+        ("header.csv", b"a,b\n", Code::EmptySource, &["header.csv"]),
+        ("ragged.csv", b"a,b\n1,2\n3,4,5\n", Code::RaggedRow, &["line 3"]),
+        ("twice.csv", b"a,a\n1,2\n", Code::BadHeader, &["\"a\""]),
+        ("unnamed.csv", b"a,,c\n1,2,3\n", Code::BadHeader, &["column 2"]),
+        (
+            "archive.csv",
+            b"PK\x03\x04\x14\x00\x00\x00\x08\x00abc",
+            Code::CorruptSource,
+            &["archive.csv"],
+        ),
+        ("half.parquet", b"PAR1\x15\x04\x15\x10", Code::CorruptSource, &["half.parquet"]),
+    ] {
+        check(name, content, &[], code, says);
+    }
+}
+
+#[test]
+fn requests_that_ask_for_the_impossible() {
+    for (more, code, says) in [
+        (&["-n", "0"][..], Code::RowsOutOfRange, &["0"][..]),
+        (&["-n", "1000000000"], Code::RowsOutOfRange, &["100000000"]),
+        (&["--budget", "soon"], Code::BadRequest, &["soon"]),
+        (&["--threads", "0"], Code::BadRequest, &["threads"]),
+        (&["--set", "min_leaf=-1"], Code::UnknownConstant, &["min_leaf"]),
+        (&["--set", "leaves=7"], Code::UnknownConstant, &["leaves"]),
+        (&["--metadata", "/nowhere.json"], Code::BadMetadata, &["/nowhere.json"]),
+        (&["--holdout", "/nowhere.csv"], Code::SourceUnreadable, &["/nowhere.csv"]),
+    ] {
+        check("good.csv", GOOD, more, code, says);
+    }
+}
+
+#[test]
+fn metadata_that_does_not_fit() {
+    for (metadata, code, says) in [
+        (r#"{"columns": {"c": "integer"}}"#, Code::BadMetadata, &["\"c\""][..]),
+        (r#"{"columns": {"b": "integer"}}"#, Code::BadCell, &["line 2", "x"]),
+        (r#"{"columns": {"a": "colour"}}"#, Code::BadMetadata, &[]),
+        ("{", Code::BadMetadata, &[]),
+    ] {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (file, table) = (folder.path().join("m.json"), folder.path().join("good.csv"));
+        fs::write(&file, metadata).expect("a fresh folder");
+        fs::write(&table, GOOD).expect("a fresh folder");
+        let file = file.display().to_string();
+        check_table(&folder, &table, &["--metadata", &file], code, says);
+    }
+}
+
+#[test]
+fn tables_that_look_hopeless_but_work_or_say_why() {
+    let column = |cell: &dyn Fn(usize) -> String| -> String {
+        (0..200).map(|row| format!("{}\n", cell(row))).collect()
+    };
+    let constant = format!("a,b\n{}", column(&|row| format!("{},k", row * row)));
+    let missing = format!("a,b\n{}", column(&|row| format!("{},", row * row)));
+    let categories = format!("a,b\n{}", column(&|row| format!("x{},y{}", row % 3, row % 5)));
+    let numbers = format!("a,b\n{}", column(&|row| format!("{},{}", row % 37, row * 7 % 101)));
+    let many = format!("a,b\n{}", column(&|row| format!("c{},{}", row / 2, row % 41)));
+    for (name, content) in [
+        ("constant.csv", constant),
+        ("missing.csv", missing),
+        ("categories.csv", categories),
+        ("numbers.csv", numbers),
+        ("many.csv", many),
+    ] {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (table, out) = (folder.path().join(name), folder.path().join("s.csv"));
+        fs::write(&table, content).expect("a fresh folder");
+        for model in [&["--model", "seqtree"][..], &["--steps", "20"]] {
+            let (table, out) = (table.display().to_string(), out.display().to_string());
+            let mut words = vec!["synth", &table, "-o", &out, "-n", "150", "--gates", "warn"];
+            words.extend(model);
+            let _ = run(&folder.path().join("home"), &words).expect_status(0);
+            let text = fs::read_to_string(&out).expect("it was published");
+            assert_eq!(text.lines().count(), 151, "{name} {model:?}: header and 150 rows");
+        }
+    }
+}
+
+#[test]
+fn one_row_is_too_few_to_learn_from() {
+    check("one.csv", b"a,b\n1,x\n", &[], Code::TooFewRows, &["1"]);
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_the_work() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let table = in_repository("examples/actg175.csv").display().to_string();
+    let words = ["synth", &table, "-o", "/proc/nowhere/s.csv", "--model", "seqtree"];
+    let found = run(&folder.path().join("home"), &words);
+    let status = i32::from(Code::CannotWrite.exit_status());
+    assert!(found.expect_status(status).stderr.contains("/proc/nowhere/s.csv"));
+}
+
+#[test]
+fn a_damaged_store_says_so() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let home = folder.path().join("home");
+    let out = folder.path().join("s.csv").display().to_string();
+    let table = in_repository("examples/actg175.csv").display().to_string();
+    let words = ["synth", &table, "-o", &out, "--model", "seqtree", "--gates", "warn"];
+    let _ = run(&home, &words).expect_status(0);
+    let store = home.join("store.redb");
+    let mut bytes = fs::read(&store).expect("the store is there");
+    bytes.iter_mut().skip(100).step_by(37).for_each(|byte| *byte ^= 0x5a);
+    fs::write(&store, bytes).expect("our own folder");
+    let found = run(&home, &["resume"]);
+    let found = found.expect_status(i32::from(Code::StoreCorrupt.exit_status()));
+    assert!(found.stderr.contains(Code::StoreCorrupt.as_str()), "{}", found.stderr);
+}
+
+#[test]
+fn two_processes_on_one_data_folder() {
+    use std::io::{BufRead, BufReader};
+    let folder = TempDir::new().expect("a temporary folder");
+    let (home, out) = (folder.path().join("home"), folder.path().join("s.csv"));
+    let table = in_repository("examples/actg175.csv").display().to_string();
+    let out = out.display().to_string();
+    let words = ["synth", &table, "-o", &out, "--steps", "100000", "--json"];
+    let mut first = tgs_tests::program::tgs(&home, &words).spawn().expect("the binary was built");
+    let mut line = String::new();
+    let mut stdout = BufReader::new(first.stdout.take().expect("stdout is piped"));
+    stdout.read_line(&mut line).expect("it says that the job was accepted");
+    let second = run(&home, &["resume"]);
+    first.kill().expect("our own child");
+    first.wait().expect("our own child");
+    let status = i32::from(Code::DataFolderInUse.exit_status());
+    let second = second.expect_status(status);
+    assert!(second.stderr.contains(&first.id().to_string()), "the pid in\n{}", second.stderr);
+}
