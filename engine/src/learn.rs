@@ -1,6 +1,6 @@
 //! Training state: flat parameters, AdamW, snapshots, numerics class.
 //!
-//! A model that learns by gradients gives a [`run::Learner`]: its parameters, its loss at a step,
+//! A model that learns by gradients gives a [`learner::Learner`]: its parameters, its loss at a step,
 //! its held-out loss. [`run::Run`] does the rest: steps, moving averages, early stopping,
 //! snapshots. Nothing here draws from libtorch's own generator and nothing reads the clock.
 
@@ -10,6 +10,7 @@ pub(crate) mod container;
 pub(crate) mod crew;
 pub(crate) mod flat;
 pub(crate) mod layers;
+pub(crate) mod learner;
 pub(crate) mod numerics;
 pub(crate) mod pace;
 pub(crate) mod run;

@@ -7,7 +7,7 @@ use tgs_protocol::{
     progress::Watch,
 };
 
-use super::run::{Learner, Run};
+use super::{learner::Learner, run::Run};
 
 /// Speed measured on a throwaway run, in steps per second.
 ///

@@ -26,60 +26,9 @@ use super::{
     adamw::{Moments, Rule, copied},
     container::{self, Blob, Container, corrupt},
     crew::Crew,
-    flat::{Layout, Leaves},
+    learner::{Learner, Stopping},
     torch::{Torch, failed, use_threads, values},
 };
-
-/// A model as seen by its training run.
-///
-/// A step is computed in shards: parts of its rows whose losses are added. Their number does not
-/// depend on the machine, so neither does the result.
-pub(crate) trait Learner: Send + Sync + 'static {
-    /// Its name in messages and files.
-    fn name(&self) -> &'static str;
-    /// All parameters.
-    fn layout(&self) -> &Layout;
-    /// Constants of the optimiser at a step.
-    fn rule(&self, step: u64) -> Rule;
-    /// Passes over the data before this step.
-    fn epoch(&self, step: u64) -> f64;
-    /// Called before the first step, after a restore and wherever [`Rule::active`] changes, with
-    /// the average of all parameters: what a phase needs from the one before is computed here.
-    fn enter(&mut self, _step: u64, _average: &Tensor) -> Torch<()> {
-        Ok(())
-    }
-    /// Called before the shards of a step.
-    fn prepare(&mut self, step: u64);
-    /// Shards of a step; none where there is nothing to learn.
-    fn shards(&self, step: u64) -> usize;
-    /// What a shard adds to the loss of a step, a scalar that depends on the leaves.
-    fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor>;
-    /// Shards of the held-out rows; none where they say nothing.
-    fn held_out_shards(&self, step: u64) -> usize;
-    /// What a shard adds to the mean loss over held-out rows, with the same noise each time.
-    fn held_out(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<f64>;
-    /// Hears the held-out loss of a look.
-    fn heard(&mut self, _step: u64, _held_out: Option<f64>) {}
-    /// State of its own that must survive an interruption.
-    fn memory(&self) -> Value {
-        Value::Null
-    }
-    /// Takes [`Self::memory`] back.
-    fn recall(&mut self, _memory: Value) -> Result<(), EngineError> {
-        Ok(())
-    }
-    /// The model file, from the best parameters.
-    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError>;
-}
-
-/// When to look at the held-out loss and when to stop.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopping {
-    /// Steps between two looks.
-    pub every: u64,
-    /// Looks without improvement before the run ends; none: never.
-    pub patience: Option<u32>,
-}
 
 /// See the module.
 pub(crate) struct Run<L> {
@@ -114,6 +63,7 @@ struct State {
     looks_since: u32,
     training: Vec<(u64, f64)>,
     held_out: Vec<(u64, f64)>,
+    seen: Vec<(u64, f64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -252,14 +202,19 @@ impl<L: Learner> Run<L> {
         (self.state.window_sum, self.state.window_steps) = (0.0, 0);
         self.state.finished = last;
         let parts = self.shards(&self.moments.average, &rule.active, false)?;
-        let loss = (!parts.is_empty()).then(|| parts.iter().map(|(loss, _)| loss).sum::<f64>());
+        let unseen = parts.len() - self.read().seen_shards(step);
+        let sum = |part: &[(f64, Option<Tensor>)]| part.iter().map(|(loss, _)| loss).sum::<f64>();
+        let loss = (unseen > 0).then(|| sum(&parts[..unseen]));
+        let seen = (unseen < parts.len()).then(|| sum(&parts[unseen..]));
         self.write().heard(step, loss);
         let Some(loss) = loss else {
             // Nothing is held out: the last average is what there is.
             return self.keep();
         };
         self.state.held_out.push((step, loss));
-        if self.state.best_loss.is_none_or(|best| loss < best) {
+        self.state.seen.extend(seen.map(|seen| (step, seen)));
+        let copies = seen.is_some_and(|seen| loss > seen * (1.0 + self.stopping.copy_gap_max));
+        if self.state.best_loss.is_none_or(|best| loss < best && !copies) {
             (self.state.best_loss, self.state.best_step) = (Some(loss), step);
             self.state.looks_since = 0;
             return self.keep();
@@ -392,6 +347,7 @@ impl<L: Learner> Trainer for Run<L> {
         let mut curves = vec![curve("training loss", &self.state.training)];
         if !self.state.held_out.is_empty() {
             curves.push(curve("held-out loss", &self.state.held_out));
+            curves.push(curve("loss on training rows", &self.state.seen));
         }
         let average = Tensor::f_from_slice(&best).map_err(failed("finish training"))?;
         self.write().enter(self.state.step, &average).map_err(failed("finish training"))?;

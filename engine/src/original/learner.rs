@@ -10,7 +10,7 @@ use crate::{
     learn::{
         adamw::Rule,
         flat::{Layout, Leaves},
-        run::Learner,
+        learner::Learner,
         schedule::average_decay,
         torch::{Torch, matrix, values},
     },

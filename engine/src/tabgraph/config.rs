@@ -77,6 +77,9 @@ pub(crate) struct TabgraphConfig {
     pub held_out_rows: usize,
     /// Looks without improvement before training ends; 0: never.
     pub patience: u32,
+    /// Parameters whose loss on training rows is this share below that on held-out rows copy, and
+    /// are not kept.
+    pub copy_gap_max: f64,
     /// Passes over the data that no budget exceeds (explicit steps and epochs may).
     pub epochs_max: u64,
     /// Steps of a default run on a table that is large enough.
@@ -151,6 +154,7 @@ impl Default for TabgraphConfig {
             held_out_looks: 40,
             held_out_rows: 4_096,
             patience: 10,
+            copy_gap_max: 0.03,
             epochs_max: 250,
             default_steps: 10_000,
             evaluations: 10,
@@ -193,6 +197,7 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("held_out_looks", 1.0, 10_000.0),
     bound("held_out_rows", 1.0, 1e6),
     bound("patience", 0.0, 10_000.0),
+    bound("copy_gap_max", 0.0, 10.0),
     bound("epochs_max", 1.0, 1e9),
     bound("default_steps", 1.0, 1e9),
     bound("evaluations", 1.0, 1_000.0),

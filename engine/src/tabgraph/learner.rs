@@ -18,7 +18,7 @@ use crate::{
     learn::{
         adamw::Rule,
         flat::{Layout, Leaves},
-        run::{Learner, Stopping},
+        learner::{Learner, Stopping},
         schedule::{average_decay, cosine},
         torch::{Torch, matrix},
     },
@@ -39,6 +39,8 @@ pub(super) struct TabgraphLearner {
     train: Encoded,
     holdout: Encoded,
     held_out: Vec<usize>,
+    /// As many training rows, looked at beside the held-out ones.
+    seen: Vec<usize>,
     steps: u64,
     seed: u64,
     order: Option<(u64, Vec<usize>)>,
@@ -66,11 +68,13 @@ impl TabgraphLearner {
         let tokenizer = Tokenizer::fit(train, &config);
         let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(|head| head.shares()).collect();
         let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
+        let held_out =
+            Stream::new(seed, Purpose::HeldOut, 0).subsample(holdout.rows(), config.held_out_rows);
         Ok(Self {
             train: tokenizer.encode(train),
             holdout: tokenizer.encode(holdout),
-            held_out: Stream::new(seed, Purpose::HeldOut, 0)
-                .subsample(holdout.rows(), config.held_out_rows),
+            seen: Stream::new(seed, Purpose::HeldOut, 1).subsample(train.rows(), held_out.len()),
+            held_out,
             // A table of constants, ids and texts only has nothing to learn.
             steps: if denoiser.tokens() == 0 { 0 } else { steps.get() },
             config,
@@ -84,7 +88,8 @@ impl TabgraphLearner {
     /// When to look at the held-out loss.
     pub(super) fn stopping(&self) -> Stopping {
         let every = self.steps.div_ceil(self.config.held_out_looks).max(1);
-        Stopping { every, patience: (self.config.patience > 0).then_some(self.config.patience) }
+        let patience = (self.config.patience > 0).then_some(self.config.patience);
+        Stopping { every, patience, copy_gap_max: self.config.copy_gap_max }
     }
 
     /// Whether there is anything to learn.
@@ -235,17 +240,26 @@ impl Learner for TabgraphLearner {
         loss.f_mul_scalar(picked.len() as f64 / self.batch_rows() as f64)
     }
 
-    fn held_out_shards(&self, _step: u64) -> usize {
-        self.held_out.len().div_ceil(SHARD_ROWS)
+    fn held_out_shards(&self, step: u64) -> usize {
+        self.held_out.len().div_ceil(SHARD_ROWS) + self.seen_shards(step)
+    }
+
+    fn seen_shards(&self, _step: u64) -> usize {
+        self.seen.len().div_ceil(SHARD_ROWS)
     }
 
     fn held_out(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let picked = self.held_out.chunks(SHARD_ROWS).nth(shard).unwrap_or(&[]);
+        let unseen = self.held_out.len().div_ceil(SHARD_ROWS);
+        let (rows, table, shard) = match shard.checked_sub(unseen) {
+            None => (&self.held_out, &self.holdout, shard),
+            Some(shard) => (&self.seen, &self.train, shard),
+        };
+        let picked = rows.chunks(SHARD_ROWS).nth(shard).unwrap_or(&[]);
         let mut draws = Draws::held_out(self.seed, shard as u64);
         let (tokenizer, config) = (&self.tokenizer, &self.config);
-        let batch = Batch::new(tokenizer, &self.holdout, picked, config, &mut draws, true)?;
+        let batch = Batch::new(tokenizer, table, picked, config, &mut draws, true)?;
         let loss = self.loss_of(leaves, &batch, &[], false)?.f_double_value(&[])?;
-        Ok(loss * picked.len() as f64 / self.held_out.len() as f64)
+        Ok(loss * picked.len() as f64 / rows.len() as f64)
     }
 
     fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError> {

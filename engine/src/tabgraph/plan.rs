@@ -14,11 +14,7 @@ use super::{
     learner::TabgraphLearner,
 };
 use crate::{
-    learn::{
-        constants,
-        pace::steps_per_second,
-        run::{Run, Stopping},
-    },
+    learn::{constants, learner::Stopping, pace::steps_per_second, run::Run},
     table::Table,
 };
 
@@ -98,6 +94,6 @@ fn measure(
         return Ok(1.0);
     }
     let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
-    let stopping = Stopping { every: u64::MAX, patience: None };
+    let stopping = Stopping { every: u64::MAX, patience: None, copy_gap_max: f64::INFINITY };
     steps_per_second(&mut Run::new(learner, &plan, stopping, (seed, threads), None)?, watch)
 }

@@ -1,0 +1,69 @@
+//! What a model owes to its training run: losses by shards, constants by step, a file at the end.
+
+use serde_json::Value;
+use tch::Tensor;
+use tgs_protocol::{engine::EngineError, report::Curve};
+
+use super::{
+    adamw::Rule,
+    flat::{Layout, Leaves},
+    torch::Torch,
+};
+
+/// A model as seen by its training run.
+///
+/// A step is computed in shards: parts of its rows whose losses are added. Their number does not
+/// depend on the machine, so neither does the result.
+pub(crate) trait Learner: Send + Sync + 'static {
+    /// Its name in messages and files.
+    fn name(&self) -> &'static str;
+    /// All parameters.
+    fn layout(&self) -> &Layout;
+    /// Constants of the optimiser at a step.
+    fn rule(&self, step: u64) -> Rule;
+    /// Passes over the data before this step.
+    fn epoch(&self, step: u64) -> f64;
+    /// Called before the first step, after a restore and wherever [`Rule::active`] changes, with
+    /// the average of all parameters: what a phase needs from the one before is computed here.
+    fn enter(&mut self, _step: u64, _average: &Tensor) -> Torch<()> {
+        Ok(())
+    }
+    /// Called before the shards of a step.
+    fn prepare(&mut self, step: u64);
+    /// Shards of a step; none where there is nothing to learn.
+    fn shards(&self, step: u64) -> usize;
+    /// What a shard adds to the loss of a step, a scalar that depends on the leaves.
+    fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor>;
+    /// Shards of the held-out rows; none where they say nothing.
+    fn held_out_shards(&self, step: u64) -> usize;
+    /// What a shard adds to the mean loss over held-out rows, with the same noise each time.
+    fn held_out(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<f64>;
+    /// How many of the held-out shards, the last ones, hold training rows instead: what is lost
+    /// less on them than on held-out rows is copied.
+    fn seen_shards(&self, _step: u64) -> usize {
+        0
+    }
+    /// Hears the held-out loss of a look.
+    fn heard(&mut self, _step: u64, _held_out: Option<f64>) {}
+    /// State of its own that must survive an interruption.
+    fn memory(&self) -> Value {
+        Value::Null
+    }
+    /// Takes [`Self::memory`] back.
+    fn recall(&mut self, _memory: Value) -> Result<(), EngineError> {
+        Ok(())
+    }
+    /// The model file, from the best parameters.
+    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError>;
+}
+
+/// When to look at the held-out loss and when to stop.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopping {
+    /// Steps between two looks.
+    pub every: u64,
+    /// Looks without improvement before the run ends; none: never.
+    pub patience: Option<u32>,
+    /// Parameters that lose this share less on training rows than on held-out ones are not kept.
+    pub copy_gap_max: f64,
+}
