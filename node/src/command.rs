@@ -2,6 +2,7 @@
 
 mod config;
 mod generate;
+mod job;
 mod learning;
 mod profile;
 mod report;

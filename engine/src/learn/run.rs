@@ -347,6 +347,8 @@ impl<L: Learner> Trainer for Run<L> {
         let mut curves = vec![curve("training loss", &self.state.training)];
         if !self.state.held_out.is_empty() {
             curves.push(curve("held-out loss", &self.state.held_out));
+        }
+        if !self.state.seen.is_empty() {
             curves.push(curve("loss on training rows", &self.state.seen));
         }
         let average = Tensor::f_from_slice(&best).map_err(failed("finish training"))?;

@@ -109,8 +109,8 @@ fn rare_copies(measured: &Measured, gate: Gate) -> GateOutcome {
     let copies = &measured.copies;
     let value = copies.beyond_chance();
     let meaning = format!(
-        "{} synthetic rows equal a training row that stands there once; chance explains up to {}, \
-         so {} are too many.",
+        "{} synthetic rows equal a training row that stands there once; chance explains up to {}; \
+         {} stand beyond that.",
         copies.of_rare,
         copies.allowance.floor(),
         value

@@ -312,12 +312,41 @@ fn what_depends_on_each_other_is_learned_together() {
         assert!((mean - 4.0 * code).abs() < 0.8, "group {code}: mean {mean}");
     }
     let curves = curves(&model).expect("reads");
-    let [training, held_out] = &*curves else { panic!("two curves: {curves:?}") };
-    assert_eq!((&*training.name, &*held_out.name), ("training loss", "held-out loss"));
-    for curve in [training, held_out] {
+    let names: Vec<_> = curves.iter().map(|curve| &*curve.name).collect();
+    assert_eq!(names, ["training loss", "held-out loss", "loss on training rows"]);
+    for curve in &curves {
         let (first, last) = (curve.points[0], curve.points[curve.points.len() - 1]);
         assert!(last.1 < 0.95 * first.1 && last.0 == 300, "{curve:?}");
     }
+}
+
+/// Noise can only be learned by heart: training must end early, and keep what did not copy.
+#[test]
+fn a_table_that_can_only_be_copied_is_not_trained_to_the_end() {
+    let mut draw = Stream::new(SEED, Purpose::Test, 5);
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let columns = names.map(|name| numbers(name, 15, (0..60).map(|_| Some(draw.normal()))));
+    let table = Table::new(columns.to_vec());
+    let (train, holdout) = (table.slice(0, 40), table.slice(40, 20));
+    let copying = |gap: f64| {
+        let mut overrides = small();
+        overrides.insert("patience".to_owned(), json!(0));
+        overrides.insert("copy_gap_max".to_owned(), json!(gap));
+        let plan = planned(&train, TrainingLength::Steps(400), &overrides);
+        trained(&train, &holdout, &plan)
+    };
+    let curves = curves(&copying(0.03)).expect("reads");
+    let last = |name: &str| {
+        let curve = curves.iter().find(|curve| curve.name == name).expect("is there");
+        curve.points[curve.points.len() - 1].1
+    };
+    let (unseen, seen) = (last("held-out loss"), last("loss on training rows"));
+    assert!(unseen > 1.03 * seen, "400 passes over 40 rows copy: {unseen} and {seen}");
+    let drawn = |gap| {
+        let model = generator(&copying(gap)).expect("opens");
+        format!("{:?}", model.chunk(1, ChunkNo(0), 40).expect("samples").columns()[0].cells)
+    };
+    assert_ne!(drawn(0.03), drawn(10.0), "the gap decides what is kept");
 }
 
 #[test]

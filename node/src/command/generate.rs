@@ -9,13 +9,11 @@ use tgs_protocol::{
     request::{Goal, JobRequest, validate},
 };
 
-use super::{learning, result};
+use super::{job, learning};
 use crate::{
     command_line::{GenerateArguments, Voice},
     configuration::Settings,
     failure::Failure,
-    following::{self, Begin},
-    home, terminal, wiring,
 };
 
 pub async fn run(
@@ -24,16 +22,7 @@ pub async fn run(
     settings: &Settings,
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
-    let mut display = terminal::display(voice);
-    let request = request(&asked)?;
-    let home = home::folder(home, settings)?;
-    let node = wiring::node(&home, settings, asked.release.samplers).await?;
-    let job = node.desk().submit(request).await?;
-    display.began(&job);
-    let outcome = following::to_its_end(&node, &job, Begin::Fresh, display.as_mut()).await?;
-    let row = node.desk().show(&job).await?;
-    node.stop().await;
-    result::tell(&row, &outcome, voice)
+    job::run(request(&asked)?, home, settings, asked.release.samplers, voice).await
 }
 
 fn request(asked: &GenerateArguments) -> Result<JobRequest, Failure> {

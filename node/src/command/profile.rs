@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use comfy_table::{CellAlignment, Table, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use tgs_engine::port;
 use tgs_protocol::{
     profile::{ColumnProfile, Profile},
@@ -39,7 +39,7 @@ fn in_words(profile: &Profile) {
         figures::count(profile.duplicate_rows)
     );
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY);
+    table.load_style(NOTHING);
     table.set_header(["column", "kind", "missing", "distinct", "values", "why, and what to know"]);
     for at in [2, 3] {
         if let Some(column) = table.column_mut(at) {

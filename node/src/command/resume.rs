@@ -10,13 +10,13 @@ use tgs_protocol::{
     job::{JobRow, JobState},
 };
 
-use super::result;
+use super::job;
 use crate::{
     command_line::{ResumeArguments, Voice},
     configuration::Settings,
     failure::Failure,
-    following::{self, Begin},
-    home, terminal,
+    following::Begin,
+    home,
     voice::say,
     wiring,
 };
@@ -35,12 +35,8 @@ pub async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let mut status = ExitCode::SUCCESS;
-    for job in interrupted(&node, asked.job, &home).await? {
-        let mut display = terminal::display(voice);
-        display.began(&job);
-        let outcome = following::to_its_end(&node, &job, Begin::Again, display.as_mut()).await?;
-        let row = node.desk().show(&job).await?;
-        let ended = result::tell(&row, &outcome, voice)?;
+    for name in interrupted(&node, asked.job, &home).await? {
+        let ended = job::follow(&node, &name, Begin::Again, voice).await?;
         if ended != ExitCode::SUCCESS {
             status = ended;
         }

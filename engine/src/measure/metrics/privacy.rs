@@ -99,7 +99,7 @@ fn copies(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "{} synthetic rows equal a training row that stands there only once; chance \
-                     explains up to {}, so {value} are too many.",
+                     explains up to {}; {value} stand beyond that.",
                     copies.of_rare,
                     copies.allowance.floor()
                 )
