@@ -48,7 +48,7 @@ mod tree;
 
 use chain::Chain;
 pub use config::Config;
-use config::TRIED;
+use config::{SMALL_TABLE_ROWS, TRIED};
 use encoded::{Encoded, sample};
 use nearness::{JUDGED_ROWS, train_share};
 use sampler::Sampler;
@@ -58,7 +58,7 @@ use training::Training;
 const COMPARED_ROWS: usize = 50_000;
 
 /// Resolves the constants. Unless the user set `min_leaf`, the first of a few settings (leaves of
-/// 20 rows; those without weak last questions; of 50; of 100) is taken whose rows do not lie nearer
+/// 20 rows; those without weak last questions; of 50; of 100; a small table starts at 50) is taken whose rows do not lie nearer
 /// to training rows than to rows kept aside (at most `dcr_share_max` of them); the same tables give
 /// the same answer. One step is one tree; there are as many as columns to learn, whatever `length`
 /// says.
@@ -84,7 +84,8 @@ pub fn plan(
             let gain_min = if keep_gain { config.gain_min } else { gain_min };
             Config { min_leaf, gain_min, ..config.clone() }
         });
-        let (safe, share) = first_safe(train, holdout, &tried, seed, threads, watch)?;
+        let from = if train.rows() < SMALL_TABLE_ROWS { 2 } else { 0 };
+        let (safe, share) = first_safe(train, holdout, &tried[from..], seed, threads, watch)?;
         config = safe;
         let Config { min_leaf, gain_min, .. } = config;
         let share = share.map_or("no rows kept aside to compare with".to_owned(), |share| {

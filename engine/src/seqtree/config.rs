@@ -7,7 +7,13 @@ use tgs_protocol::{code::Code, engine::EngineError};
 /// (`min_leaf`, `gain_min`) that are tried in turn when the user set no `min_leaf`. On census, web
 /// shop and weather tables taking back weak questions lowers the nearness to training rows more
 /// than larger leaves do, and costs less likeness.
+///
+/// A table of fewer rows than [`SMALL_TABLE_ROWS`] starts at the third: too few of its rows are
+/// kept aside to show a small leaf's copies, and many rows drawn from it give the leaves away.
 pub(super) const TRIED: [(u32, f64); 4] = [(20, 0.0), (20, 4.0), (50, 4.0), (100, 4.0)];
+
+/// See [`TRIED`].
+pub(super) const SMALL_TABLE_ROWS: usize = 5_000;
 
 /// Every constant of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,7 +45,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             min_leaf: 0,
-            dcr_share_max: 0.55,
+            dcr_share_max: 0.54,
             atom_share: 0.005,
             bins: 256,
             gain_min: 0.0,

@@ -14,7 +14,7 @@ use tgs_protocol::{
     unit::Steps,
 };
 
-use super::{generator, plan, trainer};
+use super::{config::SMALL_TABLE_ROWS, generator, plan, trainer};
 use crate::{
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
@@ -290,15 +290,13 @@ fn wrong_constants_are_refused_by_name() {
 
 #[test]
 fn copying_makes_the_plan_take_larger_leaves() {
-    let table = |seed| mixed(2_000, seed);
-    let overrides = set(json!({}));
-    let plan = |share: f64| {
-        let mut overrides = overrides.clone();
-        overrides.insert("dcr_share_max".to_owned(), json!(share));
-        let plan =
-            plan(&table(1), &table(2), TrainingLength::Default, &overrides, 3, 2, &Unwatched);
+    let leaf = |rows: usize, share: f64| {
+        let (train, holdout) = (mixed(rows, 1), mixed(rows, 2));
+        let overrides = set(json!({ "dcr_share_max": share }));
+        let plan = plan(&train, &holdout, TrainingLength::Default, &overrides, 3, 2, &Unwatched);
         plan.expect("plans").config["min_leaf"].as_u64()
     };
-    assert_eq!(plan(1.0), Some(20));
-    assert!(plan(0.5) >= plan(0.55) && plan(0.55) >= plan(1.0));
+    assert_eq!(leaf(SMALL_TABLE_ROWS, 1.0), Some(20));
+    assert!(leaf(SMALL_TABLE_ROWS, 0.5) >= leaf(SMALL_TABLE_ROWS, 0.55));
+    assert_eq!(leaf(SMALL_TABLE_ROWS - 1, 1.0), Some(50), "a small table needs larger leaves");
 }
