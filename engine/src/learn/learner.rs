@@ -56,14 +56,3 @@ pub(crate) trait Learner: Send + Sync + 'static {
     /// The model file, from the best parameters.
     fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError>;
 }
-
-/// When to look at the held-out loss and when to stop.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopping {
-    /// Steps between two looks.
-    pub every: u64,
-    /// Looks without improvement before the run ends; none: never.
-    pub patience: Option<u32>,
-    /// Parameters that lose this share less on training rows than on held-out ones are not kept.
-    pub copy_gap_max: f64,
-}
