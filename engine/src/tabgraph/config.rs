@@ -11,7 +11,7 @@ pub(crate) struct TabgraphConfig {
     /// Shape of the denoiser: `mlp` (residual blocks of one width) or `unet` (narrowing, then
     /// widening, with skips).
     pub denoiser: DenoiserShape,
-    /// Width of the trunk.
+    /// Width of the trunk; less for small tables.
     pub width: usize,
     /// Residual blocks (`mlp`), or levels down and up (`unet`).
     pub blocks: usize,
@@ -156,7 +156,7 @@ impl Default for TabgraphConfig {
             held_out_looks: 40,
             held_out_rows: 4_096,
             patience: 10,
-            shared_gain_min: 0.5,
+            shared_gain_min: 0.6,
             ending_share: 0.25,
             epochs_max: 1_000,
             default_steps: 10_000,

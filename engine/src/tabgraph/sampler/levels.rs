@@ -7,7 +7,14 @@ use crate::random::Stream;
 
 /// Heads with more levels are drawn as they are: each level has too few rows to calibrate on.
 const LEVELS_CALIBRATED_MAX: usize = 512;
-const ROUNDS: usize = 12;
+const ROUNDS: usize = 30;
+/// Shares are right when none is further off.
+const SHARE_ERROR_MAX: f64 = 1e-4;
+/// Logits move at most so far in a round.
+const LOGIT_STEP_MAX: f64 = 2.0;
+/// Below this the rows are sure, and a logit hardly moves a share.
+const SLOPE_MIN: f64 = 1e-5;
+const WEIGHT_MIN: f32 = 1e-9;
 /// Rows that share out the unit interval among themselves when levels are drawn.
 const STRATUM_ROWS: usize = 64;
 
@@ -18,11 +25,19 @@ pub(crate) fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -
     let mut weights = vec![1.0_f32; levels];
     if levels <= LEVELS_CALIBRATED_MAX {
         for _ in 0..ROUNDS {
-            let means = mean_odds(&odds, &weights);
-            for ((weight, share), mean) in weights.iter_mut().zip(shares).zip(means) {
+            let (means, squares) = moments(&odds, &weights);
+            let off = means.iter().zip(shares).map(|(mean, share)| (mean - share).abs());
+            if off.fold(0.0, f64::max) < SHARE_ERROR_MAX {
+                break;
+            }
+            for (at, weight) in weights.iter_mut().enumerate() {
+                // Newton's method, level by level: p (1 − p) is how much a logit moves its share.
+                let slope = (means[at] - squares[at]).max(SLOPE_MIN);
+                let step =
+                    ((shares[at] - means[at]) / slope).clamp(-LOGIT_STEP_MAX, LOGIT_STEP_MAX);
                 #[expect(clippy::cast_possible_truncation, reason = "within the clamp")]
-                let factor = (share / mean.max(1e-9)).clamp(0.2, 5.0) as f32;
-                *weight = (*weight * factor).clamp(1e-6, 1e6);
+                let factor = libm::exp(step) as f32;
+                *weight = (*weight * factor).clamp(WEIGHT_MIN, 1.0 / WEIGHT_MIN);
             }
         }
     }
@@ -71,8 +86,7 @@ fn level_at(odds: &[f32], place: f64) -> u32 {
 
 /// Mean probability of each level over the rows.
 pub(in crate::tabgraph) fn mean_probabilities(logits: Vec<f32>, levels: usize) -> Vec<f64> {
-    let odds = exponentials(logits, levels);
-    mean_odds(&odds, &vec![1.0; levels])
+    moments(&exponentials(logits, levels), &vec![1.0; levels]).0
 }
 
 /// e to the logits less the largest of the row.
@@ -84,18 +98,22 @@ fn exponentials(mut logits: Vec<f32>, levels: usize) -> Vec<f32> {
     logits
 }
 
-fn mean_odds(odds: &[f32], weights: &[f32]) -> Vec<f64> {
-    let mut means = vec![0.0_f64; weights.len()];
+/// Means over the rows of each level's probability, and of its square.
+fn moments(odds: &[f32], weights: &[f32]) -> (Vec<f64>, Vec<f64>) {
+    let (mut means, mut squares) = (vec![0.0_f64; weights.len()], vec![0.0_f64; weights.len()]);
     for row in odds.chunks_exact(weights.len()) {
         let sum: f32 = row.iter().zip(weights).map(|(cell, weight)| cell * weight).sum();
         let scale = 1.0 / sum.max(1e-30);
-        for ((mean, cell), weight) in means.iter_mut().zip(row).zip(weights) {
-            *mean += f64::from(cell * weight * scale);
+        let sums = means.iter_mut().zip(&mut squares);
+        for ((mean, square), (cell, weight)) in sums.zip(row.iter().zip(weights)) {
+            let probability = f64::from(cell * weight * scale);
+            *mean += probability;
+            *square += probability * probability;
         }
     }
     let rows = (odds.len() / weights.len().max(1)).max(1) as f64;
-    means.iter_mut().for_each(|mean| *mean /= rows);
-    means
+    means.iter_mut().chain(&mut squares).for_each(|sum| *sum /= rows);
+    (means, squares)
 }
 
 #[cfg(test)]
@@ -116,6 +134,28 @@ mod tests {
         }
         for (count, share) in counts.iter().zip(shares) {
             assert!((count - share).abs() < 0.001, "{counts:?} where {shares:?} was asked");
+        }
+    }
+
+    /// What a trained net answers: most rows are sure of their level.
+    #[test]
+    fn shares_come_out_as_asked_where_rows_are_sure() {
+        let mut stream = Stream::new(7, Purpose::Test, 0);
+        let rows = 10_000;
+        let row = |_| {
+            let most = stream.below(3) as usize;
+            let mut row = [0.0, -1.0, -2.0].map(|mean| mean + stream.normal() as f32);
+            row[most] += if stream.uniform() < 0.9 { 15.0 } else { 1.0 };
+            row
+        };
+        let logits: Vec<f32> = (0..rows).flat_map(row).collect();
+        let shares = [0.32, 0.33, 0.35];
+        let mut counts = [0.0; 3];
+        for level in calibrated(logits, &shares, &mut stream) {
+            counts[level as usize] += 1.0 / f64::from(rows);
+        }
+        for (count, share) in counts.iter().zip(shares) {
+            assert!((count - share).abs() < 0.002, "{counts:?} where {shares:?} was asked");
         }
     }
 
