@@ -6,7 +6,6 @@
 
 pub(crate) mod adamw;
 pub(crate) mod constants;
-pub(crate) mod container;
 pub(crate) mod crew;
 pub(crate) mod flat;
 pub(crate) mod layers;

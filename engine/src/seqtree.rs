@@ -14,7 +14,7 @@
 //! | growing a tree, its arrays | `grow`, `tree` |
 //! | steps, snapshots | `training` |
 //! | drawing rows | `sampler` |
-//! | the model and its file | `chain`, `file` |
+//! | the model and its file | `chain` |
 //! | how near to training rows | `nearness` |
 
 use std::sync::Arc;
@@ -36,7 +36,6 @@ mod chain;
 mod config;
 mod encode;
 mod encoded;
-mod file;
 mod grow;
 mod nearness;
 mod sampler;
@@ -127,7 +126,7 @@ pub fn trainer(
 /// Opens a model file for sampling.
 ///
 /// # Errors
-/// [`Code::CheckpointCorrupt`] when it is damaged or not a model of `seqtree`.
+/// [`Code::ModelUnreadable`] when it is damaged or not a model of `seqtree`.
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     Ok(Arc::new(Sampler::new(Chain::read(model)?)))
 }

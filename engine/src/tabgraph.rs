@@ -79,7 +79,7 @@ pub fn trainer(
 /// Opens a model for sampling.
 ///
 /// # Errors
-/// `CheckpointCorrupt` when the bytes are not what [`Trainer::finish`] gave.
+/// `ModelUnreadable` when the bytes are not what [`Trainer::finish`] gave.
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     Ok(Arc::new(model_file::open(model)?))
 }

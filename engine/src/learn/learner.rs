@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tch::Tensor;
-use tgs_protocol::{engine::EngineError, report::Curve};
+use tgs_protocol::{engine::EngineError, model::ModelName, report::Curve};
 
 use super::{
     adamw::Rule,
@@ -16,7 +16,7 @@ use super::{
 /// depend on the machine, so neither does the result.
 pub(crate) trait Learner: Send + Sync + 'static {
     /// Its name in messages and files.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> ModelName;
     /// All parameters.
     fn layout(&self) -> &Layout;
     /// Constants of the optimiser at a step.

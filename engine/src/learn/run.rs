@@ -15,7 +15,7 @@ use tch::Tensor;
 use tgs_protocol::{
     code::Code,
     engine::{EngineError, SegmentFacts, Trainer},
-    model::TrainPlan,
+    model::{ModelName, TrainPlan},
     progress::{Progress, ProgressUnit, Watch},
     report::Curve,
     stage::Stage,
@@ -24,11 +24,11 @@ use tgs_protocol::{
 
 use super::{
     adamw::{Moments, Rule, copied},
-    container::{self, Blob, Container, corrupt},
     crew::Crew,
     learner::{Learner, Stopping},
     torch::{Torch, failed, use_threads, values},
 };
+use crate::container::{self, Array, Container, FileKind};
 
 /// See the module.
 pub(crate) struct Run<L> {
@@ -46,7 +46,7 @@ pub(crate) struct Run<L> {
 /// What a snapshot must agree with to be continued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Identity {
-    model: String,
+    model: ModelName,
     plan: TrainPlan,
     seed: u64,
     numbers: usize,
@@ -67,13 +67,11 @@ struct State {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Header {
+struct Record {
     identity: Identity,
     state: State,
     memory: Value,
 }
-
-const SNAPSHOT: &str = "training snapshot";
 
 impl<L: Learner> Run<L> {
     /// Begins a run, or goes on from `resume`.
@@ -92,7 +90,7 @@ impl<L: Learner> Run<L> {
         let moments = Moments::new(&learner.layout().first_values(seed)).map_err(&begin)?;
         let best = copied(&moments.params).map_err(&begin)?;
         let identity = Identity {
-            model: learner.name().to_owned(),
+            model: learner.name(),
             plan: plan.clone(),
             seed,
             numbers: learner.layout().len(),
@@ -150,6 +148,10 @@ impl<L: Learner> Run<L> {
 
     fn write(&self) -> RwLockWriteGuard<'_, L> {
         self.learner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kind(&self) -> FileKind {
+        FileKind::Snapshot(self.identity.model)
     }
 
     fn enter(&mut self, active: &Range<usize>) -> Result<(), EngineError> {
@@ -230,14 +232,13 @@ impl<L: Learner> Run<L> {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
-        let mut file: Container<Header> = container::read(SNAPSHOT, bytes)?;
-        if file.header.identity != self.identity {
-            let why = "it belongs to a run with other data, constants or seed";
-            return Err(corrupt(SNAPSHOT, &why));
+        let mut file: Container<Record> = container::read(self.kind(), bytes)?;
+        if file.record.identity != self.identity {
+            return Err(file.refuse("it belongs to a run with other data, constants or seed"));
         }
         let count = self.identity.numbers;
         let mut take = |name: &str| {
-            let values = file.single(name, count)?;
+            let values: Vec<f32> = file.take_exactly(name, count)?;
             Tensor::f_from_slice(&values).map_err(failed("restore training"))
         };
         self.moments.params = take("params")?;
@@ -245,8 +246,8 @@ impl<L: Learner> Run<L> {
         self.moments.second = take("second")?;
         self.moments.average = take("average")?;
         self.best = take("best")?;
-        self.write().recall(file.header.memory)?;
-        self.state = file.header.state;
+        self.write().recall(file.record.memory)?;
+        self.state = file.record.state;
         Ok(())
     }
 
@@ -313,7 +314,7 @@ impl<L: Learner> Trainer for Run<L> {
     }
 
     fn snapshot(&self) -> Result<Vec<u8>, EngineError> {
-        let header = Header {
+        let record = Record {
             identity: self.identity.clone(),
             state: self.state.clone(),
             memory: self.read().memory(),
@@ -325,16 +326,12 @@ impl<L: Learner> Trainer for Run<L> {
             ("average", &self.moments.average),
             ("best", &self.best),
         ];
-        let blob = |(name, tensor): (&str, &Tensor)| {
+        let array = |(name, tensor): (&str, &Tensor)| {
             let numbers = values(tensor).map_err(failed("read the training state"))?;
-            let count = numbers.len();
-            Ok((name.to_owned(), Blob::Single(numbers, vec![count])))
+            Ok((name.to_owned(), Array::list(&numbers)))
         };
-        container::write(
-            SNAPSHOT,
-            &header,
-            tensors.map(blob).into_iter().collect::<Result<_, EngineError>>()?,
-        )
+        let arrays = tensors.into_iter().map(array).collect::<Result<_, EngineError>>()?;
+        container::write(self.kind(), &record, arrays)
     }
 
     fn finish(&mut self) -> Result<Vec<u8>, EngineError> {

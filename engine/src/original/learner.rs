@@ -2,7 +2,8 @@
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, report::Curve, unit::Steps,
+    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, report::Curve,
+    unit::Steps,
 };
 
 use super::{config::OriginalConfig, sampler::OriginalSampler, vae::Nets};
@@ -212,8 +213,8 @@ struct CellTensors {
 }
 
 impl Learner for OriginalLearner {
-    fn name(&self) -> &'static str {
-        "original"
+    fn name(&self) -> ModelName {
+        ModelName::Original
     }
 
     fn layout(&self) -> &Layout {

@@ -147,7 +147,7 @@ fn damaged_files_are_refused() {
         let (resumed, opened) = (resumed.err(), generator(bytes).err());
         let code = |error: Option<EngineError>| error.and_then(|error| error.code());
         code(resumed) == Some(Code::CheckpointCorrupt)
-            && code(opened) == Some(Code::CheckpointCorrupt)
+            && code(opened) == Some(Code::ModelUnreadable)
     };
     for file in [&snapshot, &model] {
         for at in (0..file.len()).step_by(file.len() / 97) {

@@ -2,7 +2,8 @@
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, report::Curve, unit::Steps,
+    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, report::Curve,
+    unit::Steps,
 };
 
 use super::{
@@ -188,8 +189,8 @@ impl TabgraphLearner {
 }
 
 impl Learner for TabgraphLearner {
-    fn name(&self) -> &'static str {
-        "tabgraph"
+    fn name(&self) -> ModelName {
+        ModelName::Tabgraph
     }
 
     fn layout(&self) -> &Layout {
