@@ -9,6 +9,7 @@
 //! | readers: CSV, Parquet, JSON lines, Excel | [`ingest`] |
 //! | profile of a table | [`profile`] |
 //! | counter-based random numbers | [`random`] |
+//! | constants of a model: merged, bounded, refused | `constants` |
 //! | the file form of models and snapshots | `container` |
 //! | flat parameters, AdamW, numerics class, training runs | [`learn`] |
 //! | the models, all behind [`model`] | [`tabgraph`], [`original`], [`seqtree`] |
@@ -17,6 +18,7 @@
 //! | the HTML page | [`page`] |
 //! | the port of `protocol` | [`port`] |
 
+mod constants;
 mod container;
 pub mod dataset;
 pub mod export;

@@ -30,7 +30,8 @@ use tgs_protocol::{
 
 use self::{config::OriginalConfig, learner::OriginalLearner};
 use crate::{
-    learn::{constants, learner::Stopping, pace::steps_per_second, run::Run},
+    constants,
+    learn::{learner::Stopping, pace::steps_per_second, run::Run},
     model::Generator,
     table::Table,
 };
@@ -87,7 +88,7 @@ pub fn trainer(
     threads: u32,
     resume: Option<&[u8]>,
 ) -> Result<Box<dyn Trainer>, EngineError> {
-    let config: OriginalConfig = constants::read(plan.config.clone())?;
+    let config: OriginalConfig = constants::read(&plan.config, config::BOUNDS)?;
     let every = plan.steps.get().div_ceil(config.held_out_looks).max(1);
     let learner = OriginalLearner::new(train, holdout, config, plan.steps, seed)?;
     let stopping = Stopping { every, patience: None, copy_gap_max: f64::INFINITY };

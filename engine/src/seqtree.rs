@@ -30,7 +30,7 @@ use tgs_protocol::{
     unit::Steps,
 };
 
-use crate::{model::Generator, table::Table};
+use crate::{constants, model::Generator, table::Table};
 
 mod chain;
 mod config;
@@ -46,8 +46,7 @@ mod training;
 mod tree;
 
 use chain::Chain;
-pub use config::Config;
-use config::{SMALL_TABLE_ROWS, TRIED};
+use config::{BOUNDS, Config, SMALL_TABLE_ROWS, TRIED};
 use encoded::{Encoded, sample};
 use nearness::{JUDGED_ROWS, train_share};
 use sampler::Sampler;
@@ -74,7 +73,7 @@ pub fn plan(
     threads: u32,
     watch: &dyn Watch,
 ) -> Result<TrainPlan, EngineError> {
-    let mut config = Config::with(overrides)?;
+    let mut config: Config = constants::resolve(&Config::default(), overrides, BOUNDS)?;
     refuse_empty(train)?;
     let mut why = format!("leaves of {} rows as asked", config.min_leaf);
     if config.min_leaf == 0 {
@@ -113,7 +112,7 @@ pub fn trainer(
     threads: u32,
     resume: Option<&[u8]>,
 ) -> Result<Box<dyn Trainer>, EngineError> {
-    let config = Config::read(&plan.config)?;
+    let config: Config = constants::read(&plan.config, BOUNDS)?;
     refuse_empty(train)?;
     let encoded = Encoded::new(train, &config, seed, threads)?;
     let mut training = Training::new(encoded, config, threads);

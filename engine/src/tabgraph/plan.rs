@@ -14,7 +14,8 @@ use super::{
     learner::TabgraphLearner,
 };
 use crate::{
-    learn::{constants, learner::Stopping, pace::steps_per_second, run::Run},
+    constants,
+    learn::{learner::Stopping, pace::steps_per_second, run::Run},
     table::Table,
 };
 
