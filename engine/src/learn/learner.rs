@@ -21,11 +21,21 @@ pub(crate) trait Learner: Send + Sync + 'static {
     fn layout(&self) -> &Layout;
     /// Constants of the optimiser at a step.
     fn rule(&self, step: u64) -> Rule;
+    /// Rows of a step.
+    fn rows_per_step(&self) -> usize;
     /// Passes over the data before this step.
     fn epoch(&self, step: u64) -> f64;
     /// Called before the first step, after a restore and wherever [`Rule::active`] changes, with
     /// the average of all parameters: what a phase needs from the one before is computed here.
-    fn enter(&mut self, _step: u64, _average: &Tensor) -> Torch<()> {
+    ///
+    /// # Errors
+    /// `Stopped` when `pause` says so; the learner stands as before.
+    fn enter(
+        &mut self,
+        _step: u64,
+        _average: &Tensor,
+        _pause: Pause<'_>,
+    ) -> Result<(), EngineError> {
         Ok(())
     }
     /// Called before the shards of a step.
@@ -54,8 +64,20 @@ pub(crate) trait Learner: Send + Sync + 'static {
         Ok(())
     }
     /// The model file, from the best parameters.
-    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError>;
+    ///
+    /// # Errors
+    /// `Stopped` when `pause` says so; the learner stands as before.
+    fn model(
+        &mut self,
+        best: &[f32],
+        curves: Vec<Curve>,
+        pause: Pause<'_>,
+    ) -> Result<Vec<u8>, EngineError>;
 }
+
+/// Called between small units of work with what is being done: tells it, and gives `Stopped` once
+/// the work must end.
+pub(crate) type Pause<'a> = &'a dyn Fn(&str) -> Result<(), EngineError>;
 
 /// When to look at the held-out loss and when to stop.
 #[derive(Debug, Clone, Copy)]

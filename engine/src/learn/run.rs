@@ -19,7 +19,7 @@ use tgs_protocol::{
     progress::{Progress, ProgressUnit, Watch},
     report::Curve,
     stage::Stage,
-    unit::Steps,
+    unit::{Rows, Steps},
 };
 
 use super::{
@@ -117,11 +117,12 @@ impl<L: Learner> Run<L> {
     /// Makes one step; gives its loss.
     ///
     /// # Errors
-    /// `UnknownConstant` when the loss is no number any more: a constant asks too much.
-    pub(crate) fn step(&mut self) -> Result<f64, EngineError> {
+    /// `UnknownConstant` when the loss is no number any more: a constant asks too much. `Stopped`
+    /// when `watch` says so before a phase has begun: then no step was made.
+    pub(crate) fn step(&mut self, watch: &dyn Watch) -> Result<f64, EngineError> {
         let step = self.state.step;
         let rule = self.read().rule(step);
-        self.enter(&rule.active)?;
+        self.enter(&rule.active, watch)?;
         self.write().prepare(step);
         let shards = self.shards(&self.moments.params, &rule.active, true)?;
         let (losses, gradients): (Vec<f64>, Vec<Option<Tensor>>) = shards.into_iter().unzip();
@@ -154,13 +155,29 @@ impl<L: Learner> Run<L> {
         FileKind::Snapshot(self.identity.model)
     }
 
-    fn enter(&mut self, active: &Range<usize>) -> Result<(), EngineError> {
+    fn enter(&mut self, active: &Range<usize>, watch: &dyn Watch) -> Result<(), EngineError> {
         if self.entered.as_ref() != Some(active) {
-            let entered = self.write().enter(self.state.step, &self.moments.average);
-            entered.map_err(failed("begin a phase of training"))?;
+            let pause = self.pause(watch);
+            self.write().enter(self.state.step, &self.moments.average, &pause)?;
             self.entered = Some(active.clone());
         }
         Ok(())
+    }
+
+    /// Tells what is done between two steps, and hears whether to go on.
+    fn pause<'w>(
+        &self,
+        watch: &'w dyn Watch,
+    ) -> impl Fn(&str) -> Result<(), EngineError> + use<'w, L> {
+        let loss = self.state.training.last().map(|(_, loss)| *loss);
+        let between = self.progress(loss);
+        move |note: &str| {
+            if watch.stopped() {
+                return Err(EngineError::Stopped);
+            }
+            watch.tell(Progress { note: Some(note.to_owned()), ..between.clone() });
+            Ok(())
+        }
     }
 
     /// Losses of all shards, with gradients (training) or without (held-out rows).
@@ -251,14 +268,14 @@ impl<L: Learner> Run<L> {
         Ok(())
     }
 
-    fn progress(&self, loss: f64) -> Progress {
+    fn progress(&self, loss: Option<f64>) -> Progress {
         Progress {
             stage: Stage::Train,
             done: self.state.step,
             total: Some(self.steps),
             unit: ProgressUnit::Steps,
             epoch: Some(self.read().epoch(self.state.step)),
-            loss: Some(loss),
+            loss,
             rows_per_second: None,
             note: None,
         }
@@ -285,6 +302,10 @@ impl<L: Learner> Trainer for Run<L> {
         Steps(self.state.step)
     }
 
+    fn rows_per_step(&self) -> Rows {
+        Rows(self.read().rows_per_step() as u64)
+    }
+
     fn is_done(&self) -> bool {
         self.state.finished
     }
@@ -298,11 +319,17 @@ impl<L: Learner> Trainer for Run<L> {
                 stopped = true;
                 break;
             }
-            let loss = self.step()?;
+            let loss = match self.step(watch) {
+                Err(EngineError::Stopped) => {
+                    stopped = true;
+                    break;
+                }
+                made => made?,
+            };
             (sum, count) = (sum + loss, count + 1);
             let shown = smooth.map_or(loss, |old: f64| 0.95 * old + 0.05 * loss);
             smooth = Some(shown);
-            watch.tell(self.progress(shown));
+            watch.tell(self.progress(Some(shown)));
         }
         Ok(SegmentFacts {
             at: Steps(self.state.step),
@@ -334,8 +361,10 @@ impl<L: Learner> Trainer for Run<L> {
         container::write(self.kind(), &record, arrays)
     }
 
-    fn finish(&mut self) -> Result<Vec<u8>, EngineError> {
+    fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError> {
         use_threads(1);
+        let pause = self.pause(watch);
+        pause("writing the model")?;
         let best = values(&self.best).map_err(failed("read the trained parameters"))?;
         let curve = |name: &str, points: &[(u64, f64)]| Curve {
             name: name.to_owned(),
@@ -349,7 +378,7 @@ impl<L: Learner> Trainer for Run<L> {
             curves.push(curve("loss on training rows", &self.state.seen));
         }
         let average = Tensor::f_from_slice(&best).map_err(failed("finish training"))?;
-        self.write().enter(self.state.step, &average).map_err(failed("finish training"))?;
-        self.write().model(&best, curves)
+        self.write().enter(self.state.step, &average, &pause)?;
+        self.write().model(&best, curves, &pause)
     }
 }

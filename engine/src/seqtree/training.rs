@@ -15,7 +15,7 @@ use tgs_protocol::{
     model::ModelName,
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
-    unit::Steps,
+    unit::{Rows, Steps},
 };
 
 use super::{
@@ -124,6 +124,10 @@ impl Trainer for Training {
         Steps(self.grown.len() as u64)
     }
 
+    fn rows_per_step(&self) -> Rows {
+        Rows(self.encoded.coded.first().map_or(0, |coded| coded.codes.len()) as u64)
+    }
+
     fn is_done(&self) -> bool {
         self.grown.len() == self.steps()
     }
@@ -159,7 +163,10 @@ impl Trainer for Training {
         container::write(KIND, &record, arrays)
     }
 
-    fn finish(&mut self) -> Result<Vec<u8>, EngineError> {
+    fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError> {
+        if watch.stopped() {
+            return Err(EngineError::Stopped);
+        }
         if !self.is_done() {
             let message = format!("finish after {} of {} trees", self.grown.len(), self.steps());
             return Err(EngineError::new(tgs_protocol::code::Code::Internal, message));

@@ -19,7 +19,7 @@ use crate::{
     learn::{
         adamw::Rule,
         flat::{Layout, Leaves},
-        learner::{Learner, Stopping},
+        learner::{Learner, Pause, Stopping},
         schedule::{average_decay, cosine},
         torch::{Torch, matrix},
     },
@@ -213,6 +213,10 @@ impl Learner for TabgraphLearner {
         }
     }
 
+    fn rows_per_step(&self) -> usize {
+        self.batch_rows()
+    }
+
     fn epoch(&self, step: u64) -> f64 {
         step as f64 / self.batches_per_epoch() as f64
     }
@@ -263,7 +267,12 @@ impl Learner for TabgraphLearner {
         Ok(loss * picked.len() as f64 / rows.len() as f64)
     }
 
-    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError> {
+    fn model(
+        &mut self,
+        best: &[f32],
+        curves: Vec<Curve>,
+        pause: Pause<'_>,
+    ) -> Result<Vec<u8>, EngineError> {
         let mut sampler = TabgraphSampler {
             config: self.config.clone(),
             tokenizer: self.tokenizer.clone(),
@@ -271,7 +280,7 @@ impl Learner for TabgraphLearner {
             weights: best.to_vec(),
             offsets: vec![0.0; self.denoiser.heads.iter().sum()],
         };
-        calibrate::calibrate(&mut sampler)?;
+        calibrate::calibrate(&mut sampler, pause)?;
         model_file::write(&sampler, curves)
     }
 }

@@ -60,7 +60,7 @@ impl Generator for TabgraphSampler {
         let all = CHUNK_ROWS as usize;
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
-        let answer = self.solve(all, &mut latents).map_err(failed("sample a chunk"))?;
+        let answer = self.solve(all, &mut latents, &|| Ok(()))?;
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
         let shares = self.tokenizer.heads.iter().map(|head| head.shares());
         let levels: Vec<Vec<u32>> = answer
@@ -79,7 +79,15 @@ impl Generator for TabgraphSampler {
 
 impl TabgraphSampler {
     /// Solves `rows` rows from noise of the stream.
-    pub(super) fn solve(&self, rows: usize, latents: &mut Stream) -> Torch<Answer> {
+    ///
+    /// # Errors
+    /// What `pause` gives, which is called before every sub-batch; `DeviceFailed`.
+    pub(super) fn solve(
+        &self,
+        rows: usize,
+        latents: &mut Stream,
+        pause: &dyn Fn() -> Result<(), EngineError>,
+    ) -> Result<Answer, EngineError> {
         let _guard = tch::no_grad_guard();
         let mut answer = Answer {
             numbers: vec![Vec::with_capacity(rows); self.denoiser.numbers],
@@ -88,14 +96,17 @@ impl TabgraphSampler {
         if self.denoiser.tokens() == 0 {
             return Ok(answer);
         }
-        let solver = Solver::new(self)?;
+        let failed = failed("turn noise into rows");
+        let solver = Solver::new(self).map_err(&failed)?;
         let mut done = 0;
         while done < rows {
+            pause()?;
             let count = SUB_BATCH_ROWS.min(rows - done);
             let mut noise = vec![0.0_f32; count * self.denoiser.tokens()];
             latents.fill_normal(&mut noise);
-            let (clean, last) = solver.solve(&matrix(&noise, self.denoiser.tokens())?)?;
-            self.collect(&clean, &last, &mut answer)?;
+            let noise = matrix(&noise, self.denoiser.tokens()).map_err(&failed)?;
+            let (clean, last) = solver.solve(&noise).map_err(&failed)?;
+            self.collect(&clean, &last, &mut answer).map_err(&failed)?;
             done += count;
         }
         Ok(answer)
