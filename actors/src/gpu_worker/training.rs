@@ -41,6 +41,7 @@ impl Bench {
         };
         let start = self.restore(order, from)?;
         let mut trainer = self.ports.engine.trainer(&train, start.as_deref())?;
+        order.watch.count_rows(trainer.rows_per_step());
         let saved_at = self.run_segments(order, plan, trainer.as_mut())?;
         match trainer.finish(order.watch.as_ref()) {
             Ok(model) => self.seal_model(order, &model),
