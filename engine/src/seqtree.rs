@@ -56,10 +56,10 @@ use training::Training;
 const COMPARED_ROWS: usize = 50_000;
 
 /// Resolves the constants. Unless the user set `min_leaf`, the first of a few settings (leaves of
-/// 20 rows; those without weak last questions; of 50; of 100; a small table starts at 50) is taken whose rows do not lie nearer
-/// to training rows than to rows kept aside (at most `dcr_share_max` of them); the same tables give
-/// the same answer. One step is one tree; there are as many as columns to learn, whatever `length`
-/// says.
+/// 20 rows; those without weak last questions; of 50; of 100; a small table starts at 50) is taken
+/// whose rows do not lie nearer to training rows than to rows kept aside (at most `dcr_share_max`
+/// of them); the same tables give the same answer. One step is one tree; there are as many as
+/// columns to learn, whatever `length` says.
 ///
 /// # Errors
 /// [`Code::UnknownConstant`] for constants that do not exist or are out of range,

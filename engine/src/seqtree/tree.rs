@@ -44,8 +44,9 @@ impl Tree {
         (leaves[0] as usize, leaves[1] as usize, leaves[2] as usize)
     }
 
-    /// Whether what came from a file can be used: sampling must neither panic nor turn in circles. The tree may
-    /// ask the first `columns` columns, codes are at most `missing`, movable ones below it.
+    /// Whether what came from a file can be used: sampling must neither panic nor turn in circles.
+    /// The tree may ask the first `columns` columns, codes are at most `missing`, movable ones
+    /// below it.
     pub(super) fn is_whole(&self, columns: usize, missing: u32) -> bool {
         let leaf_count = self.leaves.len() / 2;
         let ends = self.leaves.len() == 2 * leaf_count + 1
