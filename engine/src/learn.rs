@@ -13,6 +13,7 @@ pub(crate) mod numerics;
 pub(crate) mod pace;
 pub(crate) mod run;
 pub(crate) mod schedule;
+pub(crate) mod stopping;
 pub(crate) mod torch;
 
 pub use numerics::numerics_class;

@@ -4,10 +4,11 @@ use tgs_protocol::{chunk::ChunkNo, engine::EngineError};
 
 use crate::table::Table;
 
-/// A trained model in memory. Sampling is a pure function of (model, seed, chunk number).
+/// A trained model in memory. Sampling is a pure function of (model, seed, chunk number, rows in
+/// the chunk).
 pub trait Generator: Send + Sync {
-    /// Rows of chunk number `chunk` of the endless table of `seed`; always computed as a whole
-    /// chunk of `CHUNK_ROWS`, of which the first `rows` are returned, so a shorter table is a
-    /// prefix of a longer one. Uses one thread.
+    /// Chunk number `chunk` of the endless table of `seed`, of `rows` rows; all chunks but the last
+    /// have `CHUNK_ROWS`. A chunk of fewer rows need not be the beginning of a longer one. Uses one
+    /// thread.
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError>;
 }

@@ -31,7 +31,7 @@ use tgs_protocol::{
 use self::{config::OriginalConfig, learner::OriginalLearner};
 use crate::{
     constants,
-    learn::{learner::Stopping, pace::steps_per_second, run::Run},
+    learn::{pace::steps_per_second, run::Run, stopping::Stopping},
     model::Generator,
     table::Table,
 };
@@ -91,7 +91,7 @@ pub fn trainer(
     let config: OriginalConfig = constants::read(&plan.config, config::BOUNDS)?;
     let every = plan.steps.get().div_ceil(config.held_out_looks).max(1);
     let learner = OriginalLearner::new(train, holdout, config, plan.steps, seed)?;
-    let stopping = Stopping { every, patience: None, copy_gap_max: f64::INFINITY };
+    let stopping = Stopping { every, ..Stopping::NEVER };
     Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
 }
 
@@ -123,6 +123,6 @@ fn measure(
     let config = OriginalConfig { encoder_share: 0.0, ..config.clone() };
     let learner = OriginalLearner::new(train, holdout, config, steps, seed)?;
     let plan = TrainPlan { config: Value::Null, steps, because: String::new() };
-    let stopping = Stopping { every: u64::MAX, patience: None, copy_gap_max: f64::INFINITY };
+    let stopping = Stopping::NEVER;
     steps_per_second(&mut Run::new(learner, &plan, stopping, (seed, threads), None)?, watch)
 }

@@ -81,9 +81,10 @@ pub trait Trainer: Send {
     fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError>;
 }
 
-/// A trained model: chunks are functions of (model, seed, chunk number) alone.
+/// A trained model: chunks are functions of (model, seed, chunk number, rows in the chunk) alone.
 pub trait Sampler: Send + Sync {
-    /// Rows `chunk · CHUNK_ROWS ..` of the endless table of this seed, `rows` of them, as Arrow IPC
-    /// file bytes. Always uses one thread; the caller may run many at once.
+    /// Chunk number `chunk` of the endless table of this seed, of `rows` rows, as Arrow IPC file
+    /// bytes. A chunk of fewer rows (the last one) need not be the beginning of a longer one.
+    /// Always uses one thread; the caller may run many at once.
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: Rows) -> Result<Vec<u8>, EngineError>;
 }

@@ -78,14 +78,3 @@ pub(crate) trait Learner: Send + Sync + 'static {
 /// Called between small units of work with what is being done: tells it, and gives `Stopped` once
 /// the work must end.
 pub(crate) type Pause<'a> = &'a dyn Fn(&str) -> Result<(), EngineError>;
-
-/// When to look at the held-out loss and when to stop.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopping {
-    /// Steps between two looks.
-    pub every: u64,
-    /// Looks without improvement before the run ends; none: never.
-    pub patience: Option<u32>,
-    /// Parameters that lose this share less on training rows than on held-out ones are not kept.
-    pub copy_gap_max: f64,
-}

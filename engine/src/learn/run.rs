@@ -17,7 +17,6 @@ use tgs_protocol::{
     engine::{EngineError, SegmentFacts, Trainer},
     model::{ModelName, TrainPlan},
     progress::{Progress, ProgressUnit, Watch},
-    report::Curve,
     stage::Stage,
     unit::{Rows, Steps},
 };
@@ -25,7 +24,8 @@ use tgs_protocol::{
 use super::{
     adamw::{Moments, Rule, copied},
     crew::Crew,
-    learner::{Learner, Stopping},
+    learner::Learner,
+    stopping::{Looks, Losses, Stopping},
     torch::{Torch, failed, use_threads, values},
 };
 use crate::container::{self, Array, Container, FileKind};
@@ -58,12 +58,7 @@ struct State {
     finished: bool,
     window_sum: f64,
     window_steps: u64,
-    best_loss: Option<f64>,
-    best_step: u64,
-    looks_since: u32,
-    training: Vec<(u64, f64)>,
-    held_out: Vec<(u64, f64)>,
-    seen: Vec<(u64, f64)>,
+    looks: Looks,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,7 +116,8 @@ impl<L: Learner> Run<L> {
     /// when `watch` says so before a phase has begun: then no step was made.
     pub(crate) fn step(&mut self, watch: &dyn Watch) -> Result<f64, EngineError> {
         let step = self.state.step;
-        let rule = self.read().rule(step);
+        let mut rule = self.read().rule(step);
+        rule.rate *= self.state.looks.rate_left(step);
         self.enter(&rule.active, watch)?;
         self.write().prepare(step);
         let shards = self.shards(&self.moments.params, &rule.active, true)?;
@@ -169,7 +165,7 @@ impl<L: Learner> Run<L> {
         &self,
         watch: &'w dyn Watch,
     ) -> impl Fn(&str) -> Result<(), EngineError> + use<'w, L> {
-        let loss = self.state.training.last().map(|(_, loss)| *loss);
+        let loss = self.state.looks.training_loss();
         let between = self.progress(loss);
         move |note: &str| {
             if watch.stopped() {
@@ -213,35 +209,29 @@ impl<L: Learner> Run<L> {
     /// At fixed steps: notes the curves, keeps the best parameters, decides whether to stop.
     fn look(&mut self, rule: &Rule) -> Result<(), EngineError> {
         let step = self.state.step;
-        let last = step >= self.steps;
+        let last = step >= self.last_step();
         if !last && !step.is_multiple_of(self.stopping.every.max(1)) {
             return Ok(());
         }
-        self.state.training.push((step, self.state.window_sum / self.state.window_steps as f64));
+        let training = self.state.window_sum / self.state.window_steps as f64;
         (self.state.window_sum, self.state.window_steps) = (0.0, 0);
-        self.state.finished = last;
         let parts = self.shards(&self.moments.average, &rule.active, false)?;
         let unseen = parts.len() - self.read().seen_shards(step);
         let sum = |part: &[(f64, Option<Tensor>)]| part.iter().map(|(loss, _)| loss).sum::<f64>();
-        let loss = (unseen > 0).then(|| sum(&parts[..unseen]));
+        let held_out = (unseen > 0).then(|| sum(&parts[..unseen]));
         let seen = (unseen < parts.len()).then(|| sum(&parts[unseen..]));
-        self.write().heard(step, loss);
-        let Some(loss) = loss else {
-            // Nothing is held out: the last average is what there is.
-            return self.keep();
-        };
-        self.state.held_out.push((step, loss));
-        self.state.seen.extend(seen.map(|seen| (step, seen)));
-        let copies = seen.is_some_and(|seen| loss > seen * (1.0 + self.stopping.copy_gap_max));
-        if self.state.best_loss.is_none_or(|best| loss < best && !copies) {
-            (self.state.best_loss, self.state.best_step) = (Some(loss), step);
-            self.state.looks_since = 0;
-            return self.keep();
+        self.write().heard(step, held_out);
+        let losses = Losses { training, held_out, seen };
+        if self.state.looks.note(step, losses, &self.stopping) {
+            self.keep()?;
         }
-        self.state.looks_since += 1;
-        let out_of_patience = |patience| self.state.looks_since >= patience;
-        self.state.finished |= self.stopping.patience.is_some_and(out_of_patience);
+        self.state.finished = last || self.state.looks.out_of_patience(&self.stopping);
         Ok(())
+    }
+
+    /// Steps of the whole run, as far as is known by now.
+    fn last_step(&self) -> u64 {
+        self.state.looks.last_step(self.steps)
     }
 
     fn keep(&mut self) -> Result<(), EngineError> {
@@ -272,7 +262,7 @@ impl<L: Learner> Run<L> {
         Progress {
             stage: Stage::Train,
             done: self.state.step,
-            total: Some(self.steps),
+            total: Some(self.last_step()),
             unit: ProgressUnit::Steps,
             epoch: Some(self.read().epoch(self.state.step)),
             loss,
@@ -366,17 +356,7 @@ impl<L: Learner> Trainer for Run<L> {
         let pause = self.pause(watch);
         pause("writing the model")?;
         let best = values(&self.best).map_err(failed("read the trained parameters"))?;
-        let curve = |name: &str, points: &[(u64, f64)]| Curve {
-            name: name.to_owned(),
-            points: points.to_vec(),
-        };
-        let mut curves = vec![curve("training loss", &self.state.training)];
-        if !self.state.held_out.is_empty() {
-            curves.push(curve("held-out loss", &self.state.held_out));
-        }
-        if !self.state.seen.is_empty() {
-            curves.push(curve("loss on training rows", &self.state.seen));
-        }
+        let curves = self.state.looks.curves();
         let average = Tensor::f_from_slice(&best).map_err(failed("finish training"))?;
         self.write().enter(self.state.step, &average, &pause)?;
         self.write().model(&best, curves, &pause)

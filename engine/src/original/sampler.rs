@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
-use tgs_protocol::{
-    chunk::ChunkNo, engine::EngineError, limits::CHUNK_ROWS, model::ModelName, report::Curve,
-};
+use tgs_protocol::{chunk::ChunkNo, engine::EngineError, model::ModelName, report::Curve};
 
 use super::{config::OriginalConfig, vae::Nets};
 use crate::{
@@ -131,19 +129,17 @@ type Columns = Vec<Vec<f32>>;
 impl Generator for OriginalSampler {
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
         use_threads(1);
-        #[expect(clippy::cast_possible_truncation, reason = "ten thousand")]
-        let all = CHUNK_ROWS as usize;
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
-        let (numbers, logits) = self.answer(all, &mut latents).map_err(failed("sample a chunk"))?;
+        let (numbers, logits) =
+            self.answer(rows, &mut latents).map_err(failed("sample a chunk"))?;
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
         let heads = logits.into_iter().zip(&self.tokenizer.heads);
         let levels: Vec<Vec<u32>> =
             heads.map(|(logits, head)| calibrated(logits, &head.shares(), &mut draws)).collect();
         let mut members = Stream::new(seed, Purpose::SampleNumber, index);
         let tokens = (&*numbers, &*levels);
-        let table = self.tokenizer.decode(all, tokens, true, &mut members, (seed, chunk));
-        Ok(table.slice(0, rows.min(all)))
+        Ok(self.tokenizer.decode(rows, tokens, true, &mut members, (seed, chunk)))
     }
 }
 

@@ -77,9 +77,11 @@ pub(crate) struct TabgraphConfig {
     pub held_out_rows: usize,
     /// Looks without improvement before training ends; 0: never.
     pub patience: u32,
-    /// Parameters whose loss on training rows is this share below that on held-out rows copy, and
-    /// are not kept.
-    pub copy_gap_max: f64,
+    /// Training comes to its end once held-out rows gain less than this share of what training
+    /// rows gain: the rest is learned by heart.
+    pub shared_gain_min: f64,
+    /// Steps over which it then ends, as a share of those made.
+    pub ending_share: f64,
     /// Passes over the data that no budget exceeds (explicit steps and epochs may).
     pub epochs_max: u64,
     /// Steps of a default run on a table that is large enough.
@@ -154,8 +156,9 @@ impl Default for TabgraphConfig {
             held_out_looks: 40,
             held_out_rows: 4_096,
             patience: 10,
-            copy_gap_max: 0.03,
-            epochs_max: 250,
+            shared_gain_min: 0.5,
+            ending_share: 0.25,
+            epochs_max: 1_000,
             default_steps: 10_000,
             evaluations: 10,
             sigma_max: 20.0,
@@ -197,7 +200,8 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("held_out_looks", 1.0, 10_000.0),
     bound("held_out_rows", 1.0, 1e6),
     bound("patience", 0.0, 10_000.0),
-    bound("copy_gap_max", 0.0, 10.0),
+    bound("shared_gain_min", -1e9, 1.0),
+    bound("ending_share", 0.0, 1.0),
     bound("epochs_max", 1.0, 1e9),
     bound("default_steps", 1.0, 1e9),
     bound("evaluations", 1.0, 1_000.0),

@@ -19,8 +19,9 @@ use crate::{
     learn::{
         adamw::Rule,
         flat::{Layout, Leaves},
-        learner::{Learner, Pause, Stopping},
+        learner::{Learner, Pause},
         schedule::{average_decay, cosine},
+        stopping::Stopping,
         torch::{Torch, matrix},
     },
     random::{Purpose, Stream},
@@ -29,6 +30,8 @@ use crate::{
 
 /// Rows that go through the net together in training: activations stay in the second-level cache.
 const SHARD_ROWS: usize = 256;
+/// Passes over the rows between two looks, at most.
+const EPOCHS_PER_LOOK: u64 = 8;
 /// Shards of a step; larger batches have larger shards.
 const SHARDS_MAX: usize = 64;
 
@@ -88,9 +91,15 @@ impl TabgraphLearner {
 
     /// When to look at the held-out loss.
     pub(super) fn stopping(&self) -> Stopping {
-        let every = self.steps.div_ceil(self.config.held_out_looks).max(1);
-        let patience = (self.config.patience > 0).then_some(self.config.patience);
-        Stopping { every, patience, copy_gap_max: self.config.copy_gap_max }
+        let config = &self.config;
+        // A small table may be learned by heart within a small part of its steps.
+        let often = self.batches_per_epoch().saturating_mul(EPOCHS_PER_LOOK);
+        Stopping {
+            every: self.steps.div_ceil(config.held_out_looks).min(often).max(1),
+            patience: (config.patience > 0).then_some(config.patience),
+            shared_gain_min: Some(config.shared_gain_min),
+            ending_share: config.ending_share,
+        }
     }
 
     /// Whether there is anything to learn.

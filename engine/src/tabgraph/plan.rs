@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     constants,
-    learn::{learner::Stopping, pace::steps_per_second, run::Run},
+    learn::{pace::steps_per_second, run::Run, stopping::Stopping},
     table::Table,
 };
 
@@ -95,6 +95,6 @@ fn measure(
         return Ok(1.0);
     }
     let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
-    let stopping = Stopping { every: u64::MAX, patience: None, copy_gap_max: f64::INFINITY };
-    steps_per_second(&mut Run::new(learner, &plan, stopping, (seed, threads), None)?, watch)
+    let never = Stopping::NEVER;
+    steps_per_second(&mut Run::new(learner, &plan, never, (seed, threads), None)?, watch)
 }

@@ -1,13 +1,14 @@
 //! Noise to rows: DPM-Solver++(2M) (Lu et al., 2022) on the clean tokens, few evaluations, high
 //! last noise level; then numbers by rank and levels by calibrated shares.
 //!
-//! A chunk is always computed as a whole, in sub-batches of fixed size, so its bytes do not depend
-//! on how many rows were asked for or on which thread it runs.
+//! A chunk of fewer rows is not the beginning of a longer one: ranks and shares are brought to
+//! those of the training table among the very rows that are asked for, or small tables would differ
+//! from it by chance alone. Sub-batches are of fixed size, so the bytes do not depend on the thread.
 
 mod levels;
 
 use tch::{Kind, Tensor};
-use tgs_protocol::{chunk::ChunkNo, engine::EngineError, limits::CHUNK_ROWS};
+use tgs_protocol::{chunk::ChunkNo, engine::EngineError};
 
 pub(crate) use self::levels::calibrated;
 pub(super) use self::levels::mean_probabilities;
@@ -56,11 +57,9 @@ pub(super) struct Answer {
 impl Generator for TabgraphSampler {
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
         use_threads(1);
-        #[expect(clippy::cast_possible_truncation, reason = "ten thousand")]
-        let all = CHUNK_ROWS as usize;
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
-        let answer = self.solve(all, &mut latents, &|| Ok(()))?;
+        let answer = self.solve(rows, &mut latents, &|| Ok(()))?;
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
         let shares = self.tokenizer.heads.iter().map(|head| head.shares());
         let levels: Vec<Vec<u32>> = answer
@@ -72,8 +71,7 @@ impl Generator for TabgraphSampler {
         let mut members = Stream::new(seed, Purpose::SampleNumber, index);
         let rank_map = self.config.rank_map;
         let tokens = (&*answer.numbers, &*levels);
-        let table = self.tokenizer.decode(all, tokens, rank_map, &mut members, (seed, chunk));
-        Ok(table.slice(0, rows.min(all)))
+        Ok(self.tokenizer.decode(rows, tokens, rank_map, &mut members, (seed, chunk)))
     }
 }
 

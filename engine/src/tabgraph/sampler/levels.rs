@@ -8,6 +8,8 @@ use crate::random::Stream;
 /// Heads with more levels are drawn as they are: each level has too few rows to calibrate on.
 const LEVELS_CALIBRATED_MAX: usize = 512;
 const ROUNDS: usize = 12;
+/// Rows that share out the unit interval among themselves when levels are drawn.
+const STRATUM_ROWS: usize = 64;
 
 /// One level per row. `logits`: rows × levels of one head; `shares`: of its levels, in training.
 pub(crate) fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -> Vec<u32> {
@@ -24,26 +26,47 @@ pub(crate) fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -
             }
         }
     }
-    let pick = |row: &mut [f32]| {
-        let mut sum = 0.0_f64;
-        for (cell, weight) in row.iter_mut().zip(&weights) {
-            *cell *= weight;
-            sum += f64::from(*cell);
-        }
-        let mut left = draws.uniform() * sum;
-        let mut last = 0;
-        for (level, cell) in row.iter().enumerate() {
-            if *cell > 0.0 {
-                last = level;
-                left -= f64::from(*cell);
-                if left < 0.0 {
-                    break;
-                }
-            }
-        }
-        u32::try_from(last).unwrap_or(0)
+    for row in odds.chunks_exact_mut(levels) {
+        row.iter_mut().zip(&weights).for_each(|(cell, weight)| *cell *= weight);
+    }
+    let places = places(&odds, levels, draws);
+    odds.chunks_exact(levels).zip(places).map(|(row, place)| level_at(row, place)).collect()
+}
+
+/// Where in the unit interval each row draws: uniform row by row, and among [`STRATUM_ROWS`] rows
+/// of like odds one in each equal part. What chance alone would add to the shares of a chunk is
+/// then gone, and every row keeps its own probabilities (stratified sampling, Neyman, 1934).
+fn places(odds: &[f32], levels: usize, draws: &mut Stream) -> Vec<f64> {
+    let likeliest = |row: &[f32]| {
+        let sum: f32 = row.iter().sum();
+        let most = row.iter().copied().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+        most.map_or((0, 0.0), |(level, cell)| (level, cell / sum.max(f32::MIN_POSITIVE)))
     };
-    odds.chunks_exact_mut(levels).map(pick).collect()
+    let keys: Vec<(usize, f32)> = odds.chunks_exact(levels).map(likeliest).collect();
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_by(|a, b| keys[*a].0.cmp(&keys[*b].0).then(keys[*a].1.total_cmp(&keys[*b].1)));
+    let mut places = vec![0.0; keys.len()];
+    for stratum in order.chunks(STRATUM_ROWS) {
+        let parts = draws.permutation(stratum.len());
+        for (row, part) in stratum.iter().zip(parts) {
+            places[*row] = (part as f64 + draws.uniform()) / stratum.len() as f64;
+        }
+    }
+    places
+}
+
+/// The level that holds this place when the odds of a row fill the unit interval.
+fn level_at(odds: &[f32], place: f64) -> u32 {
+    let mut left = place * odds.iter().map(|cell| f64::from(*cell)).sum::<f64>();
+    let mut last = 0;
+    for (level, cell) in odds.iter().enumerate().filter(|(_, cell)| **cell > 0.0) {
+        last = level;
+        left -= f64::from(*cell);
+        if left < 0.0 {
+            break;
+        }
+    }
+    u32::try_from(last).unwrap_or(0)
 }
 
 /// Mean probability of each level over the rows.
@@ -92,8 +115,42 @@ mod tests {
             counts[level as usize] += 1.0 / f64::from(rows);
         }
         for (count, share) in counts.iter().zip(shares) {
-            assert!((count - share).abs() < 0.012, "{counts:?} where {shares:?} was asked");
+            assert!((count - share).abs() < 0.001, "{counts:?} where {shares:?} was asked");
         }
+    }
+
+    #[test]
+    fn rows_keep_their_own_probabilities() {
+        let mut stream = Stream::new(5, Purpose::Test, 0);
+        let (rows, rounds) = (200, 2_000);
+        let logits: Vec<f32> = (0..2 * rows).map(|_| stream.normal() as f32).collect();
+        let odds = exponentials(logits, 2);
+        let mut counts = vec![0.0; rows];
+        for _ in 0..rounds {
+            for (count, (row, place)) in
+                counts.iter_mut().zip(odds.chunks_exact(2).zip(places(&odds, 2, &mut stream)))
+            {
+                *count += f64::from(level_at(row, place)) / f64::from(rounds);
+            }
+        }
+        for (count, row) in counts.iter().zip(odds.chunks_exact(2)) {
+            let asked = f64::from(row[1] / (row[0] + row[1]));
+            assert!((count - asked).abs() < 0.06, "{count} where {asked} was asked");
+        }
+    }
+
+    #[test]
+    fn heads_of_equal_odds_are_drawn_independently() {
+        let mut stream = Stream::new(6, Purpose::Test, 0);
+        let rows = 20_000;
+        let odds = vec![1.0_f32; 2 * rows];
+        let mut head = || {
+            let places = places(&odds, 2, &mut stream);
+            places.into_iter().map(|place| 2.0 * (place - 0.5).signum()).collect::<Vec<f64>>()
+        };
+        let (a, b) = (head(), head());
+        let together: f64 = a.iter().zip(&b).map(|(a, b)| a * b / 4.0).sum::<f64>() / rows as f64;
+        assert!(together.abs() < 0.03, "correlation {together}");
     }
 
     #[test]

@@ -1,0 +1,182 @@
+//! When a run has learned what it can: looks at held-out rows, and the ending that follows.
+//!
+//! A net that goes on after the common part is learned learns rows by heart. It shows as loss that
+//! only training rows lose: of what they gain between two looks, held-out rows gain less and less.
+//! Below a share the *ending* begins: the learning rate falls to zero over a few more steps, since
+//! parameters from the midst of a run at full rate are worse than their losses say.
+
+use serde::{Deserialize, Serialize};
+use tgs_protocol::report::Curve;
+
+/// A look is compared with the last one before this share of its steps.
+const COMPARED_SHARE: f64 = 0.8;
+/// Looks that are made before one is judged: at first every row gains.
+const LOOKS_MIN: usize = 8;
+/// Looks in a row that must agree: one alone may err.
+const AGREEING_LOOKS: u32 = 2;
+
+/// The constants of stopping.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopping {
+    /// Steps between two looks.
+    pub every: u64,
+    /// Looks without improvement before the run ends at once; none: never.
+    pub patience: Option<u32>,
+    /// The ending begins when held-out rows gain less than this share of what training rows gain;
+    /// none: never.
+    pub shared_gain_min: Option<f64>,
+    /// Steps of the ending, as a share of those made before it.
+    pub ending_share: f64,
+}
+
+impl Stopping {
+    /// Never looks and never ends before its steps are made.
+    pub(crate) const NEVER: Self =
+        Self { every: u64::MAX, patience: None, shared_gain_min: None, ending_share: 0.0 };
+}
+
+/// What was seen so far, and what follows from it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Looks {
+    training: Vec<(u64, f64)>,
+    held_out: Vec<(u64, f64)>,
+    seen: Vec<(u64, f64)>,
+    best: Option<f64>,
+    since_best: u32,
+    agreeing: u32,
+    ending: Option<Ending>,
+}
+
+/// The steps over which the learning rate falls to zero.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Ending {
+    from: u64,
+    to: u64,
+}
+
+/// The losses of one look: of the steps since the last, on held-out rows, on training rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Losses {
+    pub training: f64,
+    pub held_out: Option<f64>,
+    pub seen: Option<f64>,
+}
+
+impl Looks {
+    /// Notes a look after `step` steps. True when the parameters are the best so far; where nothing
+    /// is held out, the last ones are.
+    pub(crate) fn note(&mut self, step: u64, losses: Losses, stopping: &Stopping) -> bool {
+        self.training.push((step, losses.training));
+        self.seen.extend(losses.seen.map(|seen| (step, seen)));
+        let Some(held_out) = losses.held_out else { return true };
+        self.held_out.push((step, held_out));
+        if let (None, Some(least)) = (self.ending, stopping.shared_gain_min) {
+            let copies = self.shared_gain().is_some_and(|share| share < least);
+            self.agreeing = if copies { self.agreeing + 1 } else { 0 };
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
+            let more = (step as f64 * stopping.ending_share) as u64;
+            self.ending = (self.agreeing >= AGREEING_LOOKS)
+                .then(|| Ending { from: step, to: step.saturating_add(more) });
+        }
+        let better = self.best.is_none_or(|best| held_out < best);
+        self.since_best = if better { 0 } else { self.since_best + 1 };
+        if better {
+            self.best = Some(held_out);
+        }
+        better
+    }
+
+    /// The step after which the run is over, if before `steps`.
+    pub(crate) fn last_step(&self, steps: u64) -> u64 {
+        self.ending.map_or(steps, |ending| ending.to.min(steps))
+    }
+
+    /// Whether the run has waited long enough for an improvement.
+    pub(crate) fn out_of_patience(&self, stopping: &Stopping) -> bool {
+        stopping.patience.is_some_and(|patience| self.since_best >= patience)
+    }
+
+    /// The mean loss of the steps before the newest look.
+    pub(crate) fn training_loss(&self) -> Option<f64> {
+        self.training.last().map(|(_, loss)| *loss)
+    }
+
+    /// What the ending leaves of the learning rate at a step.
+    pub(crate) fn rate_left(&self, step: u64) -> f64 {
+        self.ending.map_or(1.0, |Ending { from, to }| {
+            let way = step.saturating_sub(from) as f64 / to.saturating_sub(from).max(1) as f64;
+            1.0 - way.min(1.0)
+        })
+    }
+
+    /// The curves that a report shows.
+    pub(crate) fn curves(&self) -> Vec<Curve> {
+        let named = [
+            ("training loss", &self.training),
+            ("held-out loss", &self.held_out),
+            ("loss on training rows", &self.seen),
+        ];
+        let seen = named.into_iter().filter(|(_, points)| !points.is_empty());
+        seen.map(|(name, points)| Curve { name: name.to_owned(), points: points.clone() }).collect()
+    }
+
+    /// What held-out rows gained since an earlier look, over what training rows gained; none where
+    /// training rows gained nothing.
+    fn shared_gain(&self) -> Option<f64> {
+        let (step, held_out) = *self.held_out.last()?;
+        let (_, seen) = *self.seen.last()?;
+        if self.held_out.len() <= LOOKS_MIN || self.seen.len() != self.held_out.len() {
+            return None;
+        }
+        let before = step as f64 * COMPARED_SHARE;
+        let at = self.held_out.partition_point(|(step, _)| *step as f64 <= before);
+        let at = at.checked_sub(1)?;
+        let gained = self.seen[at].1 - seen;
+        (gained > 0.0).then(|| (self.held_out[at].1 - held_out) / gained)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STOPPING: Stopping =
+        Stopping { every: 10, patience: None, shared_gain_min: Some(0.5), ending_share: 0.25 };
+
+    /// Training rows gain all the way; held-out rows a share that falls from one to nothing.
+    fn looked(until: u64, stopping: &Stopping) -> (Looks, Vec<u64>) {
+        let (mut looks, mut kept, mut held_out, mut seen) = (Looks::default(), vec![], 2.0, 2.0);
+        for step in (10..=until).step_by(10) {
+            let gain = 1.0 / step as f64;
+            seen -= gain;
+            held_out -= gain * (1.0 - step as f64 / 400.0);
+            let losses = Losses { training: seen, held_out: Some(held_out), seen: Some(seen) };
+            if looks.note(step, losses, stopping) {
+                kept.push(step);
+            }
+        }
+        (looks, kept)
+    }
+
+    #[test]
+    fn ending_begins_where_held_out_rows_no_longer_gain_their_share() {
+        let (looks, _) = looked(150, &STOPPING);
+        assert_eq!((looks.last_step(1_000), looks.rate_left(150)), (1_000, 1.0));
+        let (looks, _) = looked(300, &STOPPING);
+        let Ending { from, to } = looks.ending.expect("has begun");
+        assert!((200..=250).contains(&from) && to == from + from / 4, "{from} to {to}");
+        assert_eq!((looks.last_step(1_000), looks.last_step(to - 1)), (to, to - 1));
+        assert_eq!((looks.rate_left(from), looks.rate_left(to)), (1.0, 0.0));
+        assert!((looks.rate_left((from + to) / 2) - 0.5).abs() < 0.02);
+    }
+
+    #[test]
+    fn the_lowest_held_out_loss_is_kept_and_patience_counts_from_it() {
+        let stopping = Stopping { patience: Some(3), shared_gain_min: None, ..STOPPING };
+        let (looks, kept) = looked(410, &stopping);
+        assert!(kept.last().is_some_and(|last| (390..=400).contains(last)), "{kept:?}");
+        assert!(!looks.out_of_patience(&stopping) && looks.ending.is_none());
+        assert!(looked(420, &stopping).0.out_of_patience(&stopping));
+        assert!(!looked(450, &Stopping::NEVER).0.out_of_patience(&Stopping::NEVER));
+    }
+}
