@@ -2,8 +2,9 @@
 //! last noise level; then numbers by rank and levels by calibrated shares.
 //!
 //! A chunk of fewer rows is not the beginning of a longer one: ranks and shares are brought to
-//! those of the training table among the very rows that are asked for, or small tables would differ
-//! from it by chance alone. Sub-batches are of fixed size, so the bytes do not depend on the thread.
+//! those of the training table among the very rows that are asked for, or small tables would
+//! differ from it by chance alone. Sub-batches are of fixed size, so the bytes do not depend on
+//! the thread.
 
 mod levels;
 
