@@ -94,7 +94,9 @@ impl Watch for WorkWatch {
         }
         told.at = Some(now);
         let rows_per_step = self.rows_per_step.load(Ordering::Relaxed);
-        if progress.unit == ProgressUnit::Steps && rows_per_step > 0 {
+        // A note says that something else than steps is under way: there is no rate of that.
+        let is_stepping = progress.unit == ProgressUnit::Steps && progress.note.is_none();
+        if is_stepping && rows_per_step > 0 {
             let rows = progress.done.saturating_mul(rows_per_step);
             progress.rows_per_second = told.rate.at(now, rows);
         }
@@ -174,6 +176,10 @@ mod tests {
         watch.count_rows(Rows(250));
         assert_eq!((heard(2_000, 6), heard(3_000, 10)), (None, Some(1_000.0)));
         assert_eq!(heard(4_000, 12), Some(750.0));
+        clock.0.store(5_000, Ordering::SeqCst);
+        watch.tell(Progress { note: Some("calibrating shares".to_owned()), ..steps(12) });
+        let told = newest.borrow().clone().expect("was told");
+        assert_eq!((told.note.is_some(), told.rows_per_second), (true, None));
     }
 
     #[test]
