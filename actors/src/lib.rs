@@ -15,7 +15,7 @@
 //! | how a node is started and stopped | [`node`] |
 //! | what a node needs from outside | [`ports`] |
 //! | how actions become deeds | `perform` |
-//! | how work hears *stop* and tells progress | `work_watch` |
+//! | how work hears *stop* and tells progress | `work_watch`, `row_rate` |
 //! | who restarts whom, and when that ends | `node_supervisor`, `restart_window` |
 //!
 //! **Absent on purpose:** decisions about jobs. A message only makes something happen sooner; what
@@ -35,6 +35,7 @@ mod node_supervisor;
 mod notifier;
 mod perform;
 mod restart_window;
+mod row_rate;
 mod store_call;
 #[cfg(test)]
 mod tests;

@@ -1,19 +1,23 @@
 //! How running work hears that it must stop, and tells how far it is.
 //!
 //! Stop is one atomic that only grows; progress is a channel of which only the newest value counts.
-//! Neither ever blocks the thread that works.
+//! Neither ever blocks the thread that works. The engine has no clock, so rows per second of
+//! training are put in here.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU8, AtomicU64, Ordering},
 };
 
 use tgs_protocol::{
     clock::Clock,
     limits::PROGRESS_PERIOD_MS,
-    progress::{Progress, Watch},
+    progress::{Progress, ProgressUnit, Watch},
+    unit::{Millis, Rows},
 };
 use tokio::sync::watch;
+
+use crate::row_rate::RowRate;
 
 /// Where the newest progress of a job stands.
 pub(crate) type ProgressSender = Arc<watch::Sender<Option<Progress>>>;
@@ -30,17 +34,30 @@ pub(crate) enum Stop {
 /// The watch over one piece of work.
 pub(crate) struct WorkWatch {
     stop: AtomicU8,
-    last_told_ms: AtomicU64,
+    /// Rows of a training step; 0 where steps have none.
+    rows_per_step: AtomicU64,
+    told: Mutex<Told>,
     progress: ProgressSender,
     clock: Arc<dyn Clock>,
 }
 
-const NEVER: u64 = u64::MAX;
+/// What was told last.
+#[derive(Default)]
+struct Told {
+    at: Option<Millis>,
+    rate: RowRate,
+}
 
 impl WorkWatch {
     /// Work that goes on until [`WorkWatch::stop`].
     pub(crate) fn new(progress: ProgressSender, clock: Arc<dyn Clock>) -> Self {
-        Self { stop: AtomicU8::new(0), last_told_ms: AtomicU64::new(NEVER), progress, clock }
+        let (stop, rows_per_step) = (AtomicU8::new(0), AtomicU64::new(0));
+        Self { stop, rows_per_step, told: Mutex::default(), progress, clock }
+    }
+
+    /// From now on steps go through so many rows each.
+    pub(crate) fn count_rows(&self, rows_per_step: Rows) {
+        self.rows_per_step.store(rows_per_step.get(), Ordering::Relaxed);
     }
 
     /// Asks the work to end; `Abandon` outranks `Keep` and is never taken back.
@@ -67,13 +84,22 @@ impl Watch for WorkWatch {
         self.asked().is_some()
     }
 
-    fn tell(&self, progress: Progress) {
-        let now = self.clock.monotonic().get();
-        let last = self.last_told_ms.load(Ordering::Relaxed);
-        if last != NEVER && now.saturating_sub(last) < PROGRESS_PERIOD_MS {
+    fn tell(&self, mut progress: Progress) {
+        // Who finds another thread telling has nothing newer to say.
+        let Ok(mut told) = self.told.try_lock() else { return };
+        let now = self.clock.monotonic();
+        let is_soon = |last: Millis| now.get().saturating_sub(last.get()) < PROGRESS_PERIOD_MS;
+        if told.at.is_some_and(is_soon) {
             return;
         }
-        self.last_told_ms.store(now, Ordering::Relaxed);
+        told.at = Some(now);
+        let rows_per_step = self.rows_per_step.load(Ordering::Relaxed);
+        // A note says that something else than steps is under way: there is no rate of that.
+        let is_stepping = progress.unit == ProgressUnit::Steps && progress.note.is_none();
+        if is_stepping && rows_per_step > 0 {
+            let rows = progress.done.saturating_mul(rows_per_step);
+            progress.rows_per_second = told.rate.at(now, rows);
+        }
         self.progress.send_replace(Some(progress));
     }
 }
@@ -134,6 +160,26 @@ mod tests {
             watch.tell(steps(no));
             assert_eq!(newest.borrow().as_ref().map(|told| told.done), Some(heard), "{at_ms} ms");
         }
+    }
+
+    #[test]
+    fn steps_become_rows_per_second() {
+        let (sender, newest) = watch::channel(None);
+        let clock = Arc::new(SetClock::default());
+        let watch = WorkWatch::new(Arc::new(sender), clock.clone());
+        let heard = |at_ms: u64, done: u64| {
+            clock.0.store(at_ms, Ordering::SeqCst);
+            watch.tell(steps(done));
+            newest.borrow().as_ref().and_then(|told: &Progress| told.rows_per_second)
+        };
+        assert_eq!((heard(0, 1), heard(1_000, 5)), (None, None), "how many rows is not known yet");
+        watch.count_rows(Rows(250));
+        assert_eq!((heard(2_000, 6), heard(3_000, 10)), (None, Some(1_000.0)));
+        assert_eq!(heard(4_000, 12), Some(750.0));
+        clock.0.store(5_000, Ordering::SeqCst);
+        watch.tell(Progress { note: Some("calibrating shares".to_owned()), ..steps(12) });
+        let told = newest.borrow().clone().expect("was told");
+        assert_eq!((told.note.is_some(), told.rows_per_second), (true, None));
     }
 
     #[test]

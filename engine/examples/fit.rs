@@ -58,7 +58,7 @@ fn main() -> Fallible<()> {
     }
     let steps = trainer.at();
     let trained = begun.elapsed().as_secs_f64();
-    let model = trainer.finish()?;
+    let model = trainer.finish(&Unwatched)?;
     let finished = begun.elapsed().as_secs_f64();
     let curves = if published.is_empty() { tabgraph::curves } else { original::curves };
     for curve in curves(&model)? {

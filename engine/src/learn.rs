@@ -5,8 +5,6 @@
 //! snapshots. Nothing here draws from libtorch's own generator and nothing reads the clock.
 
 pub(crate) mod adamw;
-pub(crate) mod constants;
-pub(crate) mod container;
 pub(crate) mod crew;
 pub(crate) mod flat;
 pub(crate) mod layers;

@@ -9,13 +9,17 @@
 //! | readers: CSV, Parquet, JSON lines, Excel | [`ingest`] |
 //! | profile of a table | [`profile`] |
 //! | counter-based random numbers | [`random`] |
-//! | flat parameters, AdamW, numerics class, snapshots | [`learn`] |
+//! | constants of a model: merged, bounded, refused | `constants` |
+//! | the file form of models and snapshots | `container` |
+//! | flat parameters, AdamW, numerics class, training runs | [`learn`] |
 //! | the models, all behind [`model`] | [`tabgraph`], [`original`], [`seqtree`] |
 //! | writers: CSV, Parquet, JSON lines | [`export`] |
 //! | every measure of the report | [`measure`] |
 //! | the HTML page | [`page`] |
 //! | the port of `protocol` | [`port`] |
 
+mod constants;
+mod container;
 pub mod dataset;
 pub mod export;
 pub mod generated;

@@ -30,7 +30,8 @@ use tgs_protocol::{
 
 use self::{config::OriginalConfig, learner::OriginalLearner};
 use crate::{
-    learn::{constants, pace::steps_per_second, run::Run, stopping::Stopping},
+    constants,
+    learn::{pace::steps_per_second, run::Run, stopping::Stopping},
     model::Generator,
     table::Table,
 };
@@ -87,7 +88,7 @@ pub fn trainer(
     threads: u32,
     resume: Option<&[u8]>,
 ) -> Result<Box<dyn Trainer>, EngineError> {
-    let config: OriginalConfig = constants::read(plan.config.clone())?;
+    let config: OriginalConfig = constants::read(&plan.config, config::BOUNDS)?;
     let every = plan.steps.get().div_ceil(config.held_out_looks).max(1);
     let learner = OriginalLearner::new(train, holdout, config, plan.steps, seed)?;
     let stopping = Stopping { every, ..Stopping::NEVER };
@@ -97,7 +98,7 @@ pub fn trainer(
 /// Opens a model for sampling.
 ///
 /// # Errors
-/// `CheckpointCorrupt` when the bytes are not what [`Trainer::finish`] gave.
+/// `ModelUnreadable` when the bytes are not what [`Trainer::finish`] gave.
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     Ok(Arc::new(sampler::OriginalSampler::open(model)?))
 }

@@ -20,7 +20,11 @@ use tgs_protocol::{
 
 pub use self::files::{Compared, profile_file, report_files};
 use crate::{
-    dataset::Dataset, export, ingest, learn, model::Generator, original, seqtree, tabgraph,
+    container::{self, FileKind},
+    dataset::Dataset,
+    export, ingest, learn,
+    model::Generator,
+    original, seqtree, tabgraph,
     table::ipc,
 };
 
@@ -117,24 +121,18 @@ pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     }
 }
 
-/// Which generator wrote a model file: the `kind` in the record of its safetensors header.
+/// Which generator wrote a model file, by the kind it says it is.
+///
+/// # Errors
+/// `ModelUnreadable` for a file of any other kind.
 pub fn name_of(model: &[u8]) -> Result<ModelName, EngineError> {
-    let refuse = |why: &str| {
-        let message = format!("open the model file: {why}; train it again or name another file");
-        EngineError::new(Code::ModelUnreadable, message)
+    let why = match container::kind_of(model) {
+        Ok(FileKind::Model(name)) => return Ok(name),
+        Ok(other) => format!("it is a {other}"),
+        Err(why) => why,
     };
-    let (_, header) = safetensors::SafeTensors::read_metadata(model)
-        .map_err(|error| refuse(&format!("it is not a safetensors file ({error})")))?;
-    let text = header.metadata().as_ref().and_then(|entries| entries.get("tgs"));
-    let record: serde_json::Value = text
-        .and_then(|text| serde_json::from_str(text).ok())
-        .ok_or_else(|| refuse("it was not written by tgs"))?;
-    match record["kind"].as_str() {
-        Some("tabgraph model") => Ok(ModelName::Tabgraph),
-        Some("original model") => Ok(ModelName::Original),
-        Some("seqtree model") | None => Ok(ModelName::Seqtree),
-        Some(other) => Err(refuse(&format!("`{other}` is of another version"))),
-    }
+    let message = format!("open a model: {why}; train it again or name another file");
+    Err(EngineError::new(Code::ModelUnreadable, message))
 }
 
 /// A generator whose chunks travel as Arrow IPC files.
@@ -145,5 +143,28 @@ impl Sampler for IpcSampler {
         let rows = usize::try_from(rows.get())
             .map_err(|_| EngineError::new(Code::RowsOutOfRange, "a chunk beyond memory"))?;
         ipc::to_ipc(&self.0.chunk(seed, chunk, rows)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::Array;
+
+    #[test]
+    fn a_model_file_names_its_generator_and_other_files_none() {
+        for name in ModelName::ALL {
+            let file = |kind| container::write(kind, &(), Vec::<(String, Array)>::new());
+            let (model, snapshot) = (file(FileKind::Model(name)), file(FileKind::Snapshot(name)));
+            assert_eq!(name_of(&model.expect("writes")).expect("is a model"), name);
+            let refused = name_of(&snapshot.expect("writes")).expect_err("is no model");
+            assert_eq!(refused.code(), Some(Code::ModelUnreadable));
+            assert!(refused.to_string().contains(&format!("it is a {name} snapshot")));
+        }
+        let foreign = safetensors::serialize(Vec::<(String, Array)>::new(), None);
+        for bytes in [foreign.expect("writes"), b"age,city\n31,Rome\n".to_vec(), Vec::new()] {
+            let refused = name_of(&bytes).expect_err("is no model");
+            assert_eq!(refused.code(), Some(Code::ModelUnreadable), "{refused}");
+        }
     }
 }

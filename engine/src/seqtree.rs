@@ -14,7 +14,7 @@
 //! | growing a tree, its arrays | `grow`, `tree` |
 //! | steps, snapshots | `training` |
 //! | drawing rows | `sampler` |
-//! | the model and its file | `chain`, `file` |
+//! | the model and its file | `chain` |
 //! | how near to training rows | `nearness` |
 
 use std::sync::Arc;
@@ -30,13 +30,12 @@ use tgs_protocol::{
     unit::Steps,
 };
 
-use crate::{model::Generator, table::Table};
+use crate::{constants, model::Generator, table::Table};
 
 mod chain;
 mod config;
 mod encode;
 mod encoded;
-mod file;
 mod grow;
 mod nearness;
 mod sampler;
@@ -47,8 +46,7 @@ mod training;
 mod tree;
 
 use chain::Chain;
-pub use config::Config;
-use config::{SMALL_TABLE_ROWS, TRIED};
+use config::{BOUNDS, Config, SMALL_TABLE_ROWS, TRIED};
 use encoded::{Encoded, sample};
 use nearness::{JUDGED_ROWS, train_share};
 use sampler::Sampler;
@@ -58,10 +56,10 @@ use training::Training;
 const COMPARED_ROWS: usize = 50_000;
 
 /// Resolves the constants. Unless the user set `min_leaf`, the first of a few settings (leaves of
-/// 20 rows; those without weak last questions; of 50; of 100; a small table starts at 50) is taken whose rows do not lie nearer
-/// to training rows than to rows kept aside (at most `dcr_share_max` of them); the same tables give
-/// the same answer. One step is one tree; there are as many as columns to learn, whatever `length`
-/// says.
+/// 20 rows; those without weak last questions; of 50; of 100; a small table starts at 50) is taken
+/// whose rows do not lie nearer to training rows than to rows kept aside (at most `dcr_share_max`
+/// of them); the same tables give the same answer. One step is one tree; there are as many as
+/// columns to learn, whatever `length` says.
 ///
 /// # Errors
 /// [`Code::UnknownConstant`] for constants that do not exist or are out of range,
@@ -75,7 +73,7 @@ pub fn plan(
     threads: u32,
     watch: &dyn Watch,
 ) -> Result<TrainPlan, EngineError> {
-    let mut config = Config::with(overrides)?;
+    let mut config: Config = constants::resolve(&Config::default(), overrides, BOUNDS)?;
     refuse_empty(train)?;
     let mut why = format!("leaves of {} rows as asked", config.min_leaf);
     if config.min_leaf == 0 {
@@ -114,7 +112,7 @@ pub fn trainer(
     threads: u32,
     resume: Option<&[u8]>,
 ) -> Result<Box<dyn Trainer>, EngineError> {
-    let config = Config::read(&plan.config)?;
+    let config: Config = constants::read(&plan.config, BOUNDS)?;
     refuse_empty(train)?;
     let encoded = Encoded::new(train, &config, seed, threads)?;
     let mut training = Training::new(encoded, config, threads);
@@ -127,7 +125,7 @@ pub fn trainer(
 /// Opens a model file for sampling.
 ///
 /// # Errors
-/// [`Code::CheckpointCorrupt`] when it is damaged or not a model of `seqtree`.
+/// [`Code::ModelUnreadable`] when it is damaged or not a model of `seqtree`.
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     Ok(Arc::new(Sampler::new(Chain::read(model)?)))
 }

@@ -40,7 +40,7 @@ use tgs_protocol::{
     report::Curve,
 };
 
-use crate::{learn::run::Run, model::Generator, table::Table};
+use crate::{constants, learn::run::Run, model::Generator, table::Table};
 
 /// Resolves every constant and the number of steps; measures speed when a budget is given.
 ///
@@ -70,7 +70,7 @@ pub fn trainer(
     threads: u32,
     resume: Option<&[u8]>,
 ) -> Result<Box<dyn Trainer>, EngineError> {
-    let config = crate::learn::constants::read(plan.config.clone())?;
+    let config = constants::read(&plan.config, config::BOUNDS)?;
     let learner = learner::TabgraphLearner::new(train, holdout, config, plan.steps, seed)?;
     let stopping = learner.stopping();
     Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
@@ -79,7 +79,7 @@ pub fn trainer(
 /// Opens a model for sampling.
 ///
 /// # Errors
-/// `CheckpointCorrupt` when the bytes are not what [`Trainer::finish`] gave.
+/// `ModelUnreadable` when the bytes are not what [`Trainer::finish`] gave.
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     Ok(Arc::new(model_file::open(model)?))
 }

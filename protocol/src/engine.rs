@@ -66,19 +66,25 @@ pub trait Engine: Send + Sync {
 pub trait Trainer: Send {
     /// Steps done so far.
     fn at(&self) -> Steps;
+    /// Rows that a step goes through: what turns steps into rows per second.
+    fn rows_per_step(&self) -> Rows;
     /// True when no step is left: the plan is exhausted or early stopping decided.
     fn is_done(&self) -> bool;
     /// Trains at most `steps` further steps; returns early, between steps, once `watch` says stop.
     fn segment(&mut self, steps: Steps, watch: &dyn Watch) -> Result<SegmentFacts, EngineError>;
     /// Everything needed to continue bit for bit, self-describing and versioned.
     fn snapshot(&self) -> Result<Vec<u8>, EngineError>;
-    /// Turns the finished run into a model file.
-    fn finish(&mut self) -> Result<Vec<u8>, EngineError>;
+    /// Turns the finished run into a model file. It may be asked again after it was stopped.
+    ///
+    /// # Errors
+    /// `Stopped` soon after `watch` says so; the run stands as before.
+    fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError>;
 }
 
 /// A trained model: chunks are functions of (model, seed, chunk number, rows in the chunk) alone.
 pub trait Sampler: Send + Sync {
     /// Chunk number `chunk` of the endless table of this seed, of `rows` rows, as Arrow IPC file
-    /// bytes. A chunk of fewer rows (the last one) need not be the beginning of a longer one. Always uses one thread; the caller may run many at once.
+    /// bytes. A chunk of fewer rows (the last one) need not be the beginning of a longer one.
+    /// Always uses one thread; the caller may run many at once.
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: Rows) -> Result<Vec<u8>, EngineError>;
 }

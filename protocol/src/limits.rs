@@ -74,6 +74,10 @@ pub const SEGMENT_TARGET_MS: u64 = 300;
 pub const SEGMENT_STEPS_MAX: u64 = 1 << 20;
 /// Progress is told at most this often.
 pub const PROGRESS_PERIOD_MS: u64 = 100;
+/// Rows per second are those of so long a time.
+pub const RATE_WINDOW_MS: u64 = 3_000;
+/// They are told once they were counted for so long.
+pub const RATE_FIRST_MS: u64 = 500;
 /// Tidings of one job kept for watchers that come late.
 pub const TIDINGS_KEPT_PER_JOB: usize = 256;
 /// Jobs that left whose tidings are kept for watchers that come late.

@@ -1,5 +1,7 @@
 //! Which generator, with which constants. The same numbers on every node, or the bytes differ.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::unit::Steps;
@@ -14,6 +16,21 @@ pub enum ModelName {
     Seqtree,
     /// The published two-stage constants: VAE of transformers, then a wide denoiser.
     Original,
+}
+
+impl ModelName {
+    /// Every generator.
+    pub const ALL: [Self; 3] = [Self::Tabgraph, Self::Seqtree, Self::Original];
+}
+
+impl fmt::Display for ModelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tabgraph => "tabgraph",
+            Self::Seqtree => "seqtree",
+            Self::Original => "original",
+        })
+    }
 }
 
 /// How long to train. `Budget` is turned into `Steps` once, by measured speed, before the first

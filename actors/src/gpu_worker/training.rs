@@ -41,17 +41,22 @@ impl Bench {
         };
         let start = self.restore(order, from)?;
         let mut trainer = self.ports.engine.trainer(&train, start.as_deref())?;
-        self.run_segments(order, plan, trainer.as_mut())?;
-        let model = trainer.finish()?;
-        self.seal_model(order, &model)
+        order.watch.count_rows(trainer.rows_per_step());
+        let saved_at = self.run_segments(order, plan, trainer.as_mut())?;
+        match trainer.finish(order.watch.as_ref()) {
+            Ok(model) => self.seal_model(order, &model),
+            Err(EngineError::Stopped) => Err(self.stopped(order, trainer.as_ref(), saved_at)),
+            Err(error) => Err(error.into()),
+        }
     }
 
+    /// Makes all steps; gives the step of the last snapshot that was handed out.
     fn run_segments(
         &self,
         order: &WorkOrder,
         plan: &TrainPlan,
         trainer: &mut dyn Trainer,
-    ) -> Result<(), Halt> {
+    ) -> Result<Steps, Halt> {
         let clock = &self.ports.clock;
         let mut steps = Steps(1);
         let mut saved_at = trainer.at();
@@ -63,10 +68,8 @@ impl Bench {
                 Err(EngineError::Stopped) => {}
                 Err(error) => return Err(error.into()),
             }
-            if let Some(how) = order.watch.asked() {
-                let is_worth_it = how == Stop::Keep && trainer.at() > saved_at;
-                let last = is_worth_it.then(|| self.snapshot(trainer)).transpose()?;
-                return Err(Halt::Stopped(last));
+            if order.watch.asked().is_some() {
+                return Err(self.stopped(order, trainer, saved_at));
             }
             let now = clock.monotonic();
             steps = next_segment(steps, millis_between(begun, now));
@@ -76,7 +79,15 @@ impl Bench {
                 self.hand_out(order, self.snapshot(trainer)?);
             }
         }
-        Ok(())
+        Ok(saved_at)
+    }
+
+    /// The end of training that was asked to stop: with what was reached since `saved_at`, if that
+    /// is to be kept.
+    fn stopped(&self, order: &WorkOrder, trainer: &dyn Trainer, saved_at: Steps) -> Halt {
+        let is_worth_it = order.watch.asked() == Some(Stop::Keep) && trainer.at() > saved_at;
+        let last = is_worth_it.then(|| self.snapshot(trainer)).transpose();
+        last.map_or_else(|halt| halt, Halt::Stopped)
     }
 
     fn snapshot(&self, trainer: &dyn Trainer) -> Result<Snapshot, Halt> {

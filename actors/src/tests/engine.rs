@@ -129,6 +129,9 @@ impl Engine for FakeEngine {
     }
 }
 
+/// Rows that each step is said to go through.
+pub const ROWS_PER_STEP: u64 = 7;
+
 struct FakeTrainer {
     script: Arc<Script>,
     clock: Arc<TestClock>,
@@ -140,6 +143,9 @@ struct FakeTrainer {
 impl Trainer for FakeTrainer {
     fn at(&self) -> Steps {
         Steps(self.at)
+    }
+    fn rows_per_step(&self) -> Rows {
+        Rows(ROWS_PER_STEP)
     }
     fn is_done(&self) -> bool {
         self.at >= self.steps
@@ -167,8 +173,8 @@ impl Trainer for FakeTrainer {
         pass(&self.script, "snapshot")?;
         Ok([&self.at.to_le_bytes()[..], &self.state.as_bytes()[..]].concat())
     }
-    fn finish(&mut self) -> Result<Vec<u8>, EngineError> {
-        pass(&self.script, "finish")?;
+    fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError> {
+        self.script.pass_watched("finish", watch)?;
         Ok(format!("model {}", self.state).into_bytes())
     }
 }

@@ -5,7 +5,7 @@ use tgs_protocol::{
     unit::Steps,
 };
 
-use crate::tests::world::{World, follow, undisturbed};
+use crate::tests::world::{STEPS, World, follow, undisturbed};
 
 /// Points where a device's thread or a sampler is met.
 const ANYWHERE: [&str; 15] = [
@@ -27,8 +27,8 @@ const ANYWHERE: [&str; 15] = [
 ];
 
 /// Points where work hears its watch.
-const STOPPABLE: [&str; 7] =
-    ["ingest", "profile", "plan", "step 5", "step 25", "evaluate", "assemble"];
+const STOPPABLE: [&str; 8] =
+    ["ingest", "profile", "plan", "step 5", "step 25", "finish", "evaluate", "assemble"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_job_is_resumed_and_delivers_the_same_bytes() {
@@ -133,6 +133,10 @@ async fn a_drained_job_stands_still_saved_and_is_resumed() {
             assert_eq!(checkpoint.step, at, "saved where it stopped");
             assert_eq!(world.script.passes("step") as u64, at.get(), "stopped within one step");
         }
+        if point == "finish" {
+            let saved = world.stores.row(&job).done.checkpoint.map(|checkpoint| checkpoint.step);
+            assert_eq!(saved, Some(Steps(STEPS)), "no step is lost to a stop after the last one");
+        }
         let node = world.node("b").await;
         node.desk().resume(&job).await.expect("an interrupted job");
         let (_, row) = follow(&node.desk(), &job).await;
@@ -141,7 +145,7 @@ async fn a_drained_job_stands_still_saved_and_is_resumed() {
             "{point}: {row:?}"
         );
         assert_eq!(world.delivered(), expected, "drained at {point}");
-        let steps_once = world.script.passes("step") as u64 == crate::tests::world::STEPS;
+        let steps_once = world.script.passes("step") as u64 == STEPS;
         assert!(steps_once, "drained at {point}: no step is done twice");
     }
 }

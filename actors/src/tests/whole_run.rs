@@ -1,8 +1,11 @@
 //! A job from its request to delivered files, and the ways it may end.
 
+use std::time::Instant;
+
 use tgs_protocol::{
     artifact::Manifest,
     code::Code,
+    desk::News,
     digest::Digest,
     job::{JobState, Outcome, action::Tidings},
     report::Verdict,
@@ -10,7 +13,10 @@ use tgs_protocol::{
     stage::Stage,
 };
 
-use crate::tests::world::{ROWS, World, follow, undisturbed};
+use crate::tests::{
+    engine::ROWS_PER_STEP,
+    world::{ROWS, World, follow, undisturbed},
+};
 
 fn stages(told: &[Tidings]) -> Vec<Stage> {
     let began = |tidings: &Tidings| match tidings {
@@ -45,6 +51,30 @@ async fn every_stage_runs_once_and_everything_is_delivered() {
     left.sort();
     assert_eq!(left, ["model", "profile", "report"], "nothing private is left");
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn training_tells_its_rows_per_second() {
+    let begun = Instant::now();
+    let world = World::new();
+    let pause = world.script.pause_at("step 25");
+    let node = world.node("a").await;
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    pause.reached().await;
+    let mut watching = node.desk().watch(&job).await.expect("a job to watch");
+    let told = loop {
+        if let News::Progress(told) = watching.next().await.expect("a job under way") {
+            break told;
+        }
+    };
+    // Since the first step was told, the script put the clock forward twice by 2.1 s.
+    assert!((20..25).contains(&told.done), "{told:?}");
+    let fastest = ((told.done - 1) * ROWS_PER_STEP) as f64 / 4.2;
+    let slowest = ROWS_PER_STEP as f64 / (4.2 + begun.elapsed().as_secs_f64());
+    let rate = told.rows_per_second.expect("a rate");
+    assert!((slowest..=fastest).contains(&rate), "{rate} is not in {slowest} ..= {fastest}");
+    pause.release();
+    follow(&node.desk(), &job).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

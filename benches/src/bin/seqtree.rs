@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let fit = |threads| {
         let mut run = seqtree::trainer(&train, &holdout, &fixed, SEED, threads, None)?;
         run.segment(Steps(u64::MAX), &Unwatched)?;
-        run.finish()
+        run.finish(&Unwatched)
     };
     let model = fit(THREADS)?;
     let generator = seqtree::generator(&model)?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tch::Tensor;
-use tgs_protocol::{engine::EngineError, report::Curve};
+use tgs_protocol::{engine::EngineError, model::ModelName, report::Curve};
 
 use super::{
     adamw::Rule,
@@ -16,16 +16,26 @@ use super::{
 /// depend on the machine, so neither does the result.
 pub(crate) trait Learner: Send + Sync + 'static {
     /// Its name in messages and files.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> ModelName;
     /// All parameters.
     fn layout(&self) -> &Layout;
     /// Constants of the optimiser at a step.
     fn rule(&self, step: u64) -> Rule;
+    /// Rows of a step.
+    fn rows_per_step(&self) -> usize;
     /// Passes over the data before this step.
     fn epoch(&self, step: u64) -> f64;
     /// Called before the first step, after a restore and wherever [`Rule::active`] changes, with
     /// the average of all parameters: what a phase needs from the one before is computed here.
-    fn enter(&mut self, _step: u64, _average: &Tensor) -> Torch<()> {
+    ///
+    /// # Errors
+    /// `Stopped` when `pause` says so; the learner stands as before.
+    fn enter(
+        &mut self,
+        _step: u64,
+        _average: &Tensor,
+        _pause: Pause<'_>,
+    ) -> Result<(), EngineError> {
         Ok(())
     }
     /// Called before the shards of a step.
@@ -54,5 +64,17 @@ pub(crate) trait Learner: Send + Sync + 'static {
         Ok(())
     }
     /// The model file, from the best parameters.
-    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError>;
+    ///
+    /// # Errors
+    /// `Stopped` when `pause` says so; the learner stands as before.
+    fn model(
+        &mut self,
+        best: &[f32],
+        curves: Vec<Curve>,
+        pause: Pause<'_>,
+    ) -> Result<Vec<u8>, EngineError>;
 }
+
+/// Called between small units of work with what is being done: tells it, and gives `Stopped` once
+/// the work must end.
+pub(crate) type Pause<'a> = &'a dyn Fn(&str) -> Result<(), EngineError>;

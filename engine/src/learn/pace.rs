@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use tgs_protocol::{
     engine::{EngineError, Trainer},
-    progress::Watch,
+    progress::{Progress, ProgressUnit, Watch},
+    stage::Stage,
 };
 
 use super::{learner::Learner, run::Run};
@@ -25,7 +26,17 @@ pub(crate) fn steps_per_second<L: Learner>(
         if watch.stopped() {
             return Err(EngineError::Stopped);
         }
-        run.step()?;
+        watch.tell(Progress {
+            stage: Stage::Train,
+            done: 0,
+            total: None,
+            unit: ProgressUnit::Parts,
+            epoch: None,
+            loss: None,
+            rows_per_second: None,
+            note: Some("measuring speed".to_owned()),
+        });
+        run.step(watch)?;
         if run.at().get() == WARM_STEPS {
             begun = Instant::now();
         }

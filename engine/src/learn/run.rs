@@ -15,20 +15,20 @@ use tch::Tensor;
 use tgs_protocol::{
     code::Code,
     engine::{EngineError, SegmentFacts, Trainer},
-    model::TrainPlan,
+    model::{ModelName, TrainPlan},
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
-    unit::Steps,
+    unit::{Rows, Steps},
 };
 
 use super::{
     adamw::{Moments, Rule, copied},
-    container::{self, Blob, Container, corrupt},
     crew::Crew,
     learner::Learner,
     stopping::{Looks, Losses, Stopping},
     torch::{Torch, failed, use_threads, values},
 };
+use crate::container::{self, Array, Container, FileKind};
 
 /// See the module.
 pub(crate) struct Run<L> {
@@ -46,7 +46,7 @@ pub(crate) struct Run<L> {
 /// What a snapshot must agree with to be continued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Identity {
-    model: String,
+    model: ModelName,
     plan: TrainPlan,
     seed: u64,
     numbers: usize,
@@ -62,13 +62,11 @@ struct State {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Header {
+struct Record {
     identity: Identity,
     state: State,
     memory: Value,
 }
-
-const SNAPSHOT: &str = "training snapshot";
 
 impl<L: Learner> Run<L> {
     /// Begins a run, or goes on from `resume`.
@@ -87,7 +85,7 @@ impl<L: Learner> Run<L> {
         let moments = Moments::new(&learner.layout().first_values(seed)).map_err(&begin)?;
         let best = copied(&moments.params).map_err(&begin)?;
         let identity = Identity {
-            model: learner.name().to_owned(),
+            model: learner.name(),
             plan: plan.clone(),
             seed,
             numbers: learner.layout().len(),
@@ -114,12 +112,13 @@ impl<L: Learner> Run<L> {
     /// Makes one step; gives its loss.
     ///
     /// # Errors
-    /// `UnknownConstant` when the loss is no number any more: a constant asks too much.
-    pub(crate) fn step(&mut self) -> Result<f64, EngineError> {
+    /// `UnknownConstant` when the loss is no number any more: a constant asks too much. `Stopped`
+    /// when `watch` says so before a phase has begun: then no step was made.
+    pub(crate) fn step(&mut self, watch: &dyn Watch) -> Result<f64, EngineError> {
         let step = self.state.step;
         let mut rule = self.read().rule(step);
         rule.rate *= self.state.looks.rate_left(step);
-        self.enter(&rule.active)?;
+        self.enter(&rule.active, watch)?;
         self.write().prepare(step);
         let shards = self.shards(&self.moments.params, &rule.active, true)?;
         let (losses, gradients): (Vec<f64>, Vec<Option<Tensor>>) = shards.into_iter().unzip();
@@ -148,13 +147,33 @@ impl<L: Learner> Run<L> {
         self.learner.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn enter(&mut self, active: &Range<usize>) -> Result<(), EngineError> {
+    fn kind(&self) -> FileKind {
+        FileKind::Snapshot(self.identity.model)
+    }
+
+    fn enter(&mut self, active: &Range<usize>, watch: &dyn Watch) -> Result<(), EngineError> {
         if self.entered.as_ref() != Some(active) {
-            let entered = self.write().enter(self.state.step, &self.moments.average);
-            entered.map_err(failed("begin a phase of training"))?;
+            let pause = self.pause(watch);
+            self.write().enter(self.state.step, &self.moments.average, &pause)?;
             self.entered = Some(active.clone());
         }
         Ok(())
+    }
+
+    /// Tells what is done between two steps, and hears whether to go on.
+    fn pause<'w>(
+        &self,
+        watch: &'w dyn Watch,
+    ) -> impl Fn(&str) -> Result<(), EngineError> + use<'w, L> {
+        let loss = self.state.looks.training_loss();
+        let between = self.progress(loss);
+        move |note: &str| {
+            if watch.stopped() {
+                return Err(EngineError::Stopped);
+            }
+            watch.tell(Progress { note: Some(note.to_owned()), ..between.clone() });
+            Ok(())
+        }
     }
 
     /// Losses of all shards, with gradients (training) or without (held-out rows).
@@ -220,14 +239,13 @@ impl<L: Learner> Run<L> {
     }
 
     fn restore(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
-        let mut file: Container<Header> = container::read(SNAPSHOT, bytes)?;
-        if file.header.identity != self.identity {
-            let why = "it belongs to a run with other data, constants or seed";
-            return Err(corrupt(SNAPSHOT, &why));
+        let mut file: Container<Record> = container::read(self.kind(), bytes)?;
+        if file.record.identity != self.identity {
+            return Err(file.refuse("it belongs to a run with other data, constants or seed"));
         }
         let count = self.identity.numbers;
         let mut take = |name: &str| {
-            let values = file.single(name, count)?;
+            let values: Vec<f32> = file.take_exactly(name, count)?;
             Tensor::f_from_slice(&values).map_err(failed("restore training"))
         };
         self.moments.params = take("params")?;
@@ -235,19 +253,19 @@ impl<L: Learner> Run<L> {
         self.moments.second = take("second")?;
         self.moments.average = take("average")?;
         self.best = take("best")?;
-        self.write().recall(file.header.memory)?;
-        self.state = file.header.state;
+        self.write().recall(file.record.memory)?;
+        self.state = file.record.state;
         Ok(())
     }
 
-    fn progress(&self, loss: f64) -> Progress {
+    fn progress(&self, loss: Option<f64>) -> Progress {
         Progress {
             stage: Stage::Train,
             done: self.state.step,
             total: Some(self.last_step()),
             unit: ProgressUnit::Steps,
             epoch: Some(self.read().epoch(self.state.step)),
-            loss: Some(loss),
+            loss,
             rows_per_second: None,
             note: None,
         }
@@ -274,6 +292,10 @@ impl<L: Learner> Trainer for Run<L> {
         Steps(self.state.step)
     }
 
+    fn rows_per_step(&self) -> Rows {
+        Rows(self.read().rows_per_step() as u64)
+    }
+
     fn is_done(&self) -> bool {
         self.state.finished
     }
@@ -287,11 +309,17 @@ impl<L: Learner> Trainer for Run<L> {
                 stopped = true;
                 break;
             }
-            let loss = self.step()?;
+            let loss = match self.step(watch) {
+                Err(EngineError::Stopped) => {
+                    stopped = true;
+                    break;
+                }
+                made => made?,
+            };
             (sum, count) = (sum + loss, count + 1);
             let shown = smooth.map_or(loss, |old: f64| 0.95 * old + 0.05 * loss);
             smooth = Some(shown);
-            watch.tell(self.progress(shown));
+            watch.tell(self.progress(Some(shown)));
         }
         Ok(SegmentFacts {
             at: Steps(self.state.step),
@@ -303,7 +331,7 @@ impl<L: Learner> Trainer for Run<L> {
     }
 
     fn snapshot(&self) -> Result<Vec<u8>, EngineError> {
-        let header = Header {
+        let record = Record {
             identity: self.identity.clone(),
             state: self.state.clone(),
             memory: self.read().memory(),
@@ -315,24 +343,22 @@ impl<L: Learner> Trainer for Run<L> {
             ("average", &self.moments.average),
             ("best", &self.best),
         ];
-        let blob = |(name, tensor): (&str, &Tensor)| {
+        let array = |(name, tensor): (&str, &Tensor)| {
             let numbers = values(tensor).map_err(failed("read the training state"))?;
-            let count = numbers.len();
-            Ok((name.to_owned(), Blob::Single(numbers, vec![count])))
+            Ok((name.to_owned(), Array::list(&numbers)))
         };
-        container::write(
-            SNAPSHOT,
-            &header,
-            tensors.map(blob).into_iter().collect::<Result<_, EngineError>>()?,
-        )
+        let arrays = tensors.into_iter().map(array).collect::<Result<_, EngineError>>()?;
+        container::write(self.kind(), &record, arrays)
     }
 
-    fn finish(&mut self) -> Result<Vec<u8>, EngineError> {
+    fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError> {
         use_threads(1);
+        let pause = self.pause(watch);
+        pause("writing the model")?;
         let best = values(&self.best).map_err(failed("read the trained parameters"))?;
         let curves = self.state.looks.curves();
         let average = Tensor::f_from_slice(&best).map_err(failed("finish training"))?;
-        self.write().enter(self.state.step, &average).map_err(failed("finish training"))?;
-        self.write().model(&best, curves)
+        self.write().enter(self.state.step, &average, &pause)?;
+        self.write().model(&best, curves, &pause)
     }
 }

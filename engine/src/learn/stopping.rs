@@ -96,6 +96,11 @@ impl Looks {
         stopping.patience.is_some_and(|patience| self.since_best >= patience)
     }
 
+    /// The mean loss of the steps before the newest look.
+    pub(crate) fn training_loss(&self) -> Option<f64> {
+        self.training.last().map(|(_, loss)| *loss)
+    }
+
     /// What the ending leaves of the learning rate at a step.
     pub(crate) fn rate_left(&self, step: u64) -> f64 {
         self.ending.map_or(1.0, |Ending { from, to }| {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    learn::constants::Bound,
+    constants::{Bound, bound},
     tabgraph::config::{Normalisation, TabgraphConfig},
 };
 
@@ -115,6 +115,12 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("default_steps", 2.0, 1e9),
 ];
 
-const fn bound(key: &'static str, least: f64, most: f64) -> Bound {
-    Bound { key, least, most }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_constant_is_bounded() {
+        crate::constants::assert_bounded(&OriginalConfig::default(), BOUNDS);
+    }
 }

@@ -2,7 +2,8 @@
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, report::Curve, unit::Steps,
+    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, report::Curve,
+    unit::Steps,
 };
 
 use super::{config::OriginalConfig, sampler::OriginalSampler, vae::Nets};
@@ -10,9 +11,9 @@ use crate::{
     learn::{
         adamw::Rule,
         flat::{Layout, Leaves},
-        learner::Learner,
+        learner::{Learner, Pause},
         schedule::average_decay,
-        torch::{Torch, matrix, values},
+        torch::{Torch, failed, matrix, values},
     },
     random::{Purpose, Stream, inverse_normal},
     tabgraph::tokenizer::{Encoded, Tokenizer},
@@ -163,16 +164,32 @@ impl OriginalLearner {
         answer.f_mse_loss(&matrix(&targets, width)?, tch::Reduction::Mean)
     }
 
+    fn encoder_leaves(&self, flat: &Tensor) -> Torch<Leaves> {
+        let part = flat.f_narrow(0, 0, self.nets.denoiser_from as i64)?;
+        self.nets.layout.split(&part, &self.nets.encoder_part())
+    }
+
     /// Mean tokens of all rows of a table.
-    fn encode_all(&self, leaves: &Leaves, data: &Encoded) -> Torch<Vec<f32>> {
+    fn encode_all(
+        &self,
+        leaves: &Leaves,
+        data: &Encoded,
+        pause: Pause<'_>,
+    ) -> Result<Vec<f32>, EngineError> {
         let rows: Vec<usize> = (0..data.rows).collect();
         let mut out = Vec::with_capacity(data.rows * self.nets.tokens());
         for picked in rows.chunks(SHARD_ROWS) {
-            let cells = self.cells(data, picked, || 0.5)?;
-            let (numbers, places) = (cells.numbers.as_ref(), cells.places.as_ref());
-            out.extend(values(&self.nets.encode(leaves, numbers, places)?.0)?);
+            pause("encoding rows")?;
+            let tokens = self.mean_tokens(leaves, data, picked);
+            out.extend(tokens.map_err(failed("encode the rows"))?);
         }
         Ok(out)
+    }
+
+    fn mean_tokens(&self, leaves: &Leaves, data: &Encoded, picked: &[usize]) -> Torch<Vec<f32>> {
+        let cells = self.cells(data, picked, || 0.5)?;
+        let (numbers, places) = (cells.numbers.as_ref(), cells.places.as_ref());
+        values(&self.nets.encode(leaves, numbers, places)?.0)
     }
 
     fn cells(
@@ -212,8 +229,8 @@ struct CellTensors {
 }
 
 impl Learner for OriginalLearner {
-    fn name(&self) -> &'static str {
-        "original"
+    fn name(&self) -> ModelName {
+        ModelName::Original
     }
 
     fn layout(&self) -> &Layout {
@@ -240,19 +257,22 @@ impl Learner for OriginalLearner {
         }
     }
 
+    fn rows_per_step(&self) -> usize {
+        self.batch_rows()
+    }
+
     fn epoch(&self, step: u64) -> f64 {
         step as f64 / self.batches_per_epoch() as f64
     }
 
-    fn enter(&mut self, step: u64, average: &Tensor) -> Torch<()> {
+    fn enter(&mut self, step: u64, average: &Tensor, pause: Pause<'_>) -> Result<(), EngineError> {
         if step < self.encoder_steps || self.nets.tokens() == 0 {
             return Ok(());
         }
         let _guard = tch::no_grad_guard();
-        let part = average.f_narrow(0, 0, self.nets.denoiser_from as i64)?;
-        let leaves = self.nets.layout.split(&part, &self.nets.encoder_part())?;
-        let mut train = self.encode_all(&leaves, &self.train)?;
-        let mut holdout = self.encode_all(&leaves, &self.holdout)?;
+        let leaves = self.encoder_leaves(average).map_err(failed("encode the rows"))?;
+        let mut train = self.encode_all(&leaves, &self.train, pause)?;
+        let mut holdout = self.encode_all(&leaves, &self.holdout, pause)?;
         let width = self.nets.tokens();
         let mut sums = vec![0.0_f64; width];
         for row in train.chunks_exact(width) {
@@ -317,7 +337,12 @@ impl Learner for OriginalLearner {
         Ok(loss.f_double_value(&[])? * picked.len() as f64 / self.held_out.len() as f64)
     }
 
-    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError> {
+    fn model(
+        &mut self,
+        best: &[f32],
+        curves: Vec<Curve>,
+        _pause: Pause<'_>,
+    ) -> Result<Vec<u8>, EngineError> {
         let centre = self.latents.as_ref().map_or_else(Vec::new, |l| l.centre.clone());
         let sampler = OriginalSampler {
             config: self.config.clone(),

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
-use tgs_protocol::{chunk::ChunkNo, engine::EngineError, report::Curve};
+use tgs_protocol::{chunk::ChunkNo, engine::EngineError, model::ModelName, report::Curve};
 
 use super::{config::OriginalConfig, vae::Nets};
 use crate::{
+    container::{self, Array, Container, FileKind},
     learn::{
-        container::{self, Blob, Container},
         flat::Leaves,
         torch::{Torch, failed, matrix, use_threads, values},
     },
@@ -20,7 +20,7 @@ use crate::{
     table::Table,
 };
 
-const KIND: &str = "original model";
+const KIND: FileKind = FileKind::Model(ModelName::Original);
 const SUB_BATCH_ROWS: usize = 500;
 
 /// A trained model in memory.
@@ -39,7 +39,7 @@ pub(super) struct OriginalSampler {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Header {
+struct Record {
     config: OriginalConfig,
     tokenizer: TokenizerRecord,
     curves: Vec<Curve>,
@@ -47,37 +47,36 @@ struct Header {
 
 /// The curves of a model file.
 pub(super) fn curves(bytes: &[u8]) -> Result<Vec<Curve>, EngineError> {
-    let file: Container<Header> = container::read(KIND, bytes)?;
-    Ok(file.header.curves)
+    let file: Container<Record> = container::read(KIND, bytes)?;
+    Ok(file.record.curves)
 }
 
 impl OriginalSampler {
     /// The bytes of a model.
     pub(super) fn write(&self, curves: Vec<Curve>) -> Result<Vec<u8>, EngineError> {
-        let (tokenizer, mut tensors) = self.tokenizer.record();
+        let (tokenizer, mut arrays) = self.tokenizer.record();
         for (name, shape, range) in self.nets.layout.parts() {
-            let values = self.weights[range].to_vec();
-            tensors.push((format!("nets.{name}"), Blob::Single(values, shape)));
+            let weights = Array::shaped(&self.weights[range], shape);
+            arrays.push((format!("nets.{name}"), weights));
         }
-        let shape = vec![self.centre.len()];
-        tensors.push(("centre".to_owned(), Blob::Single(self.centre.clone(), shape)));
-        let header = Header { config: self.config.clone(), tokenizer, curves };
-        container::write(KIND, &header, tensors)
+        arrays.push(("centre".to_owned(), Array::list(&self.centre)));
+        let record = Record { config: self.config.clone(), tokenizer, curves };
+        container::write(KIND, &record, arrays)
     }
 
     /// The model that [`Self::write`] wrote.
     pub(super) fn open(bytes: &[u8]) -> Result<Self, EngineError> {
-        let mut file: Container<Header> = container::read(KIND, bytes)?;
-        let config = file.header.config.clone();
-        let record = file.header.tokenizer.clone();
+        let mut file: Container<Record> = container::read(KIND, bytes)?;
+        let config = file.record.config.clone();
+        let record = file.record.tokenizer.clone();
         let tokenizer = record.open(&mut file, config.cells().normalisation)?;
         let heads = tokenizer.heads.iter().map(|head| head.meanings.len()).collect();
         let nets = Nets::new(tokenizer.scales.len(), heads, &config);
         let mut weights = Vec::with_capacity(nets.layout.len());
         for (name, _, range) in nets.layout.parts() {
-            weights.extend(file.single(&format!("nets.{name}"), range.len())?);
+            weights.extend(file.take_exactly::<f32>(&format!("nets.{name}"), range.len())?);
         }
-        let centre = file.single("centre", nets.tokens())?;
+        let centre = file.take_exactly("centre", nets.tokens())?;
         Ok(Self { config, tokenizer, nets, weights, centre })
     }
 

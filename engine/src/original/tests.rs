@@ -1,6 +1,6 @@
 //! Whole runs of the published model on a small table.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use tgs_protocol::{
     code::Code,
     column::{ColumnKind, ColumnSpec, ValueFormat},
     model::{TrainPlan, TrainingLength},
-    progress::Unwatched,
+    progress::{Progress, Unwatched, Watch},
     unit::Steps,
 };
 
@@ -59,7 +59,7 @@ fn interrupted_in_either_phase_the_model_is_the_same() {
     let straight = {
         let mut run = trainer(&train, &holdout, &plan, 1, 1, None).expect("begins");
         run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
-        run.finish().expect("finishes")
+        run.finish(&Unwatched).expect("finishes")
     };
     let mut snapshot: Option<Vec<u8>> = None;
     // The second phase begins at step 8.
@@ -72,13 +72,48 @@ fn interrupted_in_either_phase_the_model_is_the_same() {
     }
     let mut run = trainer(&train, &holdout, &plan, 1, 2, snapshot.as_deref()).expect("goes on");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
-    assert!(run.finish().expect("finishes") == straight, "other bytes");
+    assert!(run.finish(&Unwatched).expect("finishes") == straight, "other bytes");
     let opened = generator(&straight).expect("opens");
     let text = |table: &Table| format!("{:?}", table.columns()[1].cells);
     let chunk = |no| opened.chunk(3, ChunkNo(no), 50).expect("samples");
     assert_eq!(text(&chunk(1)), text(&chunk(1)));
     assert_ne!(text(&chunk(0)), text(&chunk(1)));
     assert_eq!(curves(&straight).expect("reads").len(), 2);
+}
+
+/// Says stop from the first note on; tells which.
+#[derive(Default)]
+struct StopAtNote(Mutex<Option<String>>);
+
+impl Watch for StopAtNote {
+    fn stopped(&self) -> bool {
+        self.0.lock().expect("no panic").is_some()
+    }
+    fn tell(&self, progress: Progress) {
+        let mut heard = self.0.lock().expect("no panic");
+        assert!(heard.is_none(), "nothing is told after the stop");
+        *heard = progress.note;
+    }
+}
+
+#[test]
+fn a_stop_between_the_phases_is_obeyed_and_changes_no_byte() {
+    let table = pair(1_200);
+    let overrides = json!({"width": 16, "batch": 64, "held_out_looks": 5, "feed_forward": 8});
+    let plan = planned(&table, 20, &overrides);
+    let run = |stop: bool| {
+        let mut run = trainer(&table, &table, &plan, 1, 1, None).expect("begins");
+        if stop {
+            let watch = StopAtNote::default();
+            let facts = run.segment(Steps(u64::MAX), &watch).expect("stops");
+            // The second phase begins at step 8.
+            assert!(facts.stopped && !facts.done && facts.at == Steps(8), "{facts:?}");
+            assert_eq!(watch.0.lock().expect("no panic").as_deref(), Some("encoding rows"));
+        }
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        run.finish(&Unwatched).expect("finishes")
+    };
+    assert!(run(true) == run(false), "other bytes");
 }
 
 #[test]
@@ -88,7 +123,7 @@ fn groups_keep_their_values() {
     let plan = planned(&table, 600, &overrides);
     let mut run = trainer(&table, &table, &plan, 1, 2, None).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
-    let model = run.finish().expect("finishes");
+    let model = run.finish(&Unwatched).expect("finishes");
     let copy = generator(&model).expect("opens").chunk(3, ChunkNo(0), 2_000).expect("samples");
     let (Cells::Level { codes, .. }, Cells::Number(values)) =
         (&copy.columns()[0].cells, &copy.columns()[1].cells)

@@ -163,11 +163,13 @@ fn about_model(file: &Path) -> Result<(Option<String>, Vec<Curve>), EngineError>
         let message = format!("read the model {}", file.display());
         EngineError::because(Code::ModelUnreadable, message, error)
     })?;
-    Ok(match port::name_of(&bytes)? {
-        ModelName::Tabgraph => (Some("tabgraph".to_owned()), tabgraph::curves(&bytes)?),
-        ModelName::Original => (Some("original".to_owned()), original::curves(&bytes)?),
-        ModelName::Seqtree => (Some("seqtree".to_owned()), Vec::new()),
-    })
+    let name = port::name_of(&bytes)?;
+    let curves = match name {
+        ModelName::Tabgraph => tabgraph::curves(&bytes)?,
+        ModelName::Original => original::curves(&bytes)?,
+        ModelName::Seqtree => Vec::new(),
+    };
+    Ok((Some(name.to_string()), curves))
 }
 
 fn write_report(report: &Report, into: &Path) -> Result<ReportFacts, EngineError> {

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tgs_protocol::{column::ColumnSpec, engine::EngineError, limits::COLUMNS_MAX};
+use tgs_protocol::{
+    column::ColumnSpec, engine::EngineError, limits::COLUMNS_MAX, model::ModelName,
+};
 
 use super::{
     config::Config,
     encode::{Grid, Numbers},
-    file::{Archive, Array, corrupt},
     tree::{Node, Tree},
 };
-use crate::generated::Generated;
+use crate::{
+    container::{self, Array, Container, FileKind},
+    generated::Generated,
+};
+
+const KIND: FileKind = FileKind::Model(ModelName::Seqtree);
 
 /// Everything that sampling needs.
 pub(super) struct Chain {
@@ -37,25 +43,25 @@ pub(super) enum Content {
     Numbers(Numbers),
 }
 
-/// The JSON text of a model file.
+/// The record of a model file.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct Record {
     config: Config,
-    columns: Vec<PartBody>,
+    columns: Vec<PartRecord>,
     order: Vec<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PartBody {
+struct PartRecord {
     spec: ColumnSpec,
-    content: ContentBody,
+    content: ContentRecord,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum ContentBody {
+enum ContentRecord {
     Generated(Generated),
     Levels(Vec<String>),
     Numbers(Grid),
@@ -64,71 +70,66 @@ enum ContentBody {
 impl Chain {
     /// The model file.
     pub(super) fn write(&self) -> Result<Vec<u8>, EngineError> {
-        let mut archive = Archive::default();
+        let mut arrays = Vec::new();
         for (at, part) in self.columns.iter().enumerate() {
             match &part.content {
                 Content::Generated(_) => {}
                 Content::Levels { bin_of_code, .. } => {
-                    let bins = Array::U8(bin_of_code.clone());
-                    archive.arrays.insert(format!("column.{at}.bins"), bins);
+                    arrays.push((format!("column.{at}.bins"), Array::list(bin_of_code)));
                 }
                 Content::Numbers(numbers) => {
-                    let distinct = Array::F64(numbers.distinct.clone());
-                    archive.arrays.insert(format!("column.{at}.distinct"), distinct);
-                    let edges = Array::F64(numbers.edges.clone());
-                    archive.arrays.insert(format!("column.{at}.edges"), edges);
+                    let distinct = Array::list(&numbers.distinct);
+                    arrays.push((format!("column.{at}.distinct"), distinct));
+                    arrays.push((format!("column.{at}.edges"), Array::list(&numbers.edges)));
                 }
             }
         }
         for (at, tree) in self.trees.iter().enumerate() {
-            put_tree(at, tree, &mut archive);
+            put_tree(at, tree, &mut arrays);
         }
-        let columns = self.columns.iter().map(|part| PartBody {
+        let columns = self.columns.iter().map(|part| PartRecord {
             spec: ColumnSpec::clone(&part.spec),
             content: match &part.content {
-                Content::Generated(generated) => ContentBody::Generated(generated.clone()),
-                Content::Levels { levels, .. } => ContentBody::Levels(levels.clone()),
-                Content::Numbers(numbers) => ContentBody::Numbers(numbers.grid),
+                Content::Generated(generated) => ContentRecord::Generated(generated.clone()),
+                Content::Levels { levels, .. } => ContentRecord::Levels(levels.clone()),
+                Content::Numbers(numbers) => ContentRecord::Numbers(numbers.grid),
             },
         });
         let (config, order) = (self.config.clone(), self.order.clone());
-        let body = Body { config, columns: columns.collect(), order };
-        archive.body = serde_json::to_string(&body).map_err(|why| corrupt(&why.to_string()))?;
-        archive.write()
+        let record = Record { config, columns: columns.collect(), order };
+        container::write(KIND, &record, arrays)
     }
 
     /// Reads a model file and checks all that sampling relies on.
     ///
     /// # Errors
-    /// `CheckpointCorrupt` when the file is damaged or not of this model.
+    /// `ModelUnreadable` when the file is damaged or not of this model.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, EngineError> {
-        let mut archive = Archive::read(bytes)?;
-        let body: Body = archive.body()?;
-        let mut columns = Vec::with_capacity(body.columns.len());
-        for (at, part) in body.columns.into_iter().enumerate() {
+        let mut file: Container<Record> = container::read(KIND, bytes)?;
+        let parts = std::mem::take(&mut file.record.columns);
+        let mut columns = Vec::with_capacity(parts.len());
+        for (at, part) in parts.into_iter().enumerate() {
             let content = match part.content {
-                ContentBody::Generated(generated) => Content::Generated(generated),
-                ContentBody::Levels(levels) => {
-                    let bins = archive.take(&format!("column.{at}.bins"))?.whole()?;
-                    let bin_of_code: Vec<u8> = bins.into_iter().map(|bin| bin as u8).collect();
-                    if bin_of_code.len() != levels.len() + 1 {
-                        return Err(corrupt("a column has other bins than levels"));
-                    }
+                ContentRecord::Generated(generated) => Content::Generated(generated),
+                ContentRecord::Levels(levels) => {
+                    let name = format!("column.{at}.bins");
+                    let bin_of_code = file.take_exactly(&name, levels.len() + 1)?;
                     Content::Levels { levels, bin_of_code }
                 }
-                ContentBody::Numbers(grid) => {
-                    let distinct = archive.take(&format!("column.{at}.distinct"))?.numbers()?;
-                    let edges = archive.take(&format!("column.{at}.edges"))?.numbers()?;
-                    if edges.len() > 254 || !edges.is_sorted() || !distinct.is_sorted() {
-                        return Err(corrupt("the bins of a column are not in order"));
+                ContentRecord::Numbers(grid) => {
+                    let distinct: Vec<f64> = file.take(&format!("column.{at}.distinct"))?;
+                    let edges: Vec<f64> = file.take(&format!("column.{at}.edges"))?;
+                    if edges.len() > 254 || !is_ascending(&edges) || !is_ascending(&distinct) {
+                        return Err(file.refuse("the bins of a column are not in order"));
                     }
                     Content::Numbers(Numbers { distinct, edges, grid })
                 }
             };
             columns.push(Part { spec: Arc::new(part.spec), content });
         }
-        let trees = take_trees(&mut archive, body.order.len())?;
-        let chain = Self { config: body.config, columns, order: body.order, trees };
+        let order = std::mem::take(&mut file.record.order);
+        let trees = take_trees(&mut file, order.len())?;
+        let chain = Self { config: file.record.config, columns, order, trees };
         chain.check()?;
         Ok(chain)
     }
@@ -136,15 +137,17 @@ impl Chain {
     fn check(&self) -> Result<(), EngineError> {
         let mut drawn = vec![false; self.columns.len()];
         for (place, (at, tree)) in self.order.iter().zip(&self.trees).enumerate() {
-            let part = self.columns.get(*at).ok_or_else(|| corrupt("a column is missing"))?;
+            let part = self.columns.get(*at).ok_or_else(|| KIND.refuse("a column is missing"))?;
             let missing = match &part.content {
-                Content::Generated(_) => return Err(corrupt("a made column has a tree")),
+                Content::Generated(_) => return Err(KIND.refuse("a made column has a tree")),
                 Content::Levels { levels, .. } => levels.len(),
                 Content::Numbers(numbers) => numbers.distinct.len(),
             };
-            tree.check(place, u32::try_from(missing).unwrap_or(u32::MAX))?;
+            if !tree.is_whole(place, u32::try_from(missing).unwrap_or(u32::MAX)) {
+                return Err(KIND.refuse("a tree is not whole"));
+            }
             if std::mem::replace(&mut drawn[*at], true) {
-                return Err(corrupt("a column has two trees"));
+                return Err(KIND.refuse("a column has two trees"));
             }
         }
         let whole = self
@@ -153,39 +156,48 @@ impl Chain {
             .zip(&drawn)
             .all(|(part, drawn)| *drawn || matches!(part.content, Content::Generated(_)));
         let narrow = self.columns.len() <= COLUMNS_MAX;
-        if whole && narrow { Ok(()) } else { Err(corrupt("a column has no tree")) }
+        if whole && narrow { Ok(()) } else { Err(KIND.refuse("a column has no tree")) }
     }
 }
 
 /// Puts a tree into a file.
-pub(super) fn put_tree(at: usize, tree: &Tree, archive: &mut Archive) {
-    let mut put = |name: &str, array| archive.arrays.insert(format!("tree.{at}.{name}"), array);
-    put("column", Array::U16(tree.nodes.iter().map(|node| node.column).collect()));
-    put("child", Array::U32(tree.nodes.iter().map(|node| node.child).collect()));
-    put("right", Array::U64(tree.nodes.iter().flat_map(|node| node.right).collect()));
-    put("leaves", Array::U32(tree.leaves.clone()));
+pub(super) fn put_tree(at: usize, tree: &Tree, arrays: &mut Vec<(String, Array)>) {
+    let mut put = |name: &str, array| arrays.push((format!("tree.{at}.{name}"), array));
+    let columns: Vec<u16> = tree.nodes.iter().map(|node| node.column).collect();
+    let children: Vec<u32> = tree.nodes.iter().map(|node| node.child).collect();
+    let right: Vec<u64> = tree.nodes.iter().flat_map(|node| node.right).collect();
+    put("column", Array::list(&columns));
+    put("child", Array::list(&children));
+    put("right", Array::list(&right));
+    put("leaves", Array::list(&tree.leaves));
     put("codes", Array::narrow(&tree.codes));
 }
 
 /// Takes trees out of a file.
-pub(super) fn take_trees(archive: &mut Archive, count: usize) -> Result<Vec<Tree>, EngineError> {
+pub(super) fn take_trees<R>(
+    file: &mut Container<R>,
+    count: usize,
+) -> Result<Vec<Tree>, EngineError> {
     let mut trees = Vec::new();
     for at in 0..count {
-        let mut take = |name: &str| archive.take(&format!("tree.{at}.{name}"));
-        let (columns, children) = (take("column")?.whole()?, take("child")?.whole()?);
-        let right = take("right")?.words()?;
+        let name = |of: &str| format!("tree.{at}.{of}");
+        let columns: Vec<u16> = file.take(&name("column"))?;
+        let children: Vec<u32> = file.take(&name("child"))?;
+        let right: Vec<u64> = file.take(&name("right"))?;
         let right = right.as_chunks::<4>().0;
         if columns.len() != children.len() || columns.len() != right.len() {
-            return Err(corrupt("the nodes of a tree are ragged"));
+            return Err(file.refuse("the nodes of a tree are ragged"));
         }
         let nodes = columns.iter().zip(children).zip(right);
-        let nodes = nodes.map(|((column, child), right)| Node {
-            column: *column as u16,
-            child,
-            right: *right,
-        });
-        let (leaves, codes) = (take("leaves")?.whole()?, take("codes")?.whole()?);
+        let nodes =
+            nodes.map(|((column, child), right)| Node { column: *column, child, right: *right });
+        let (leaves, codes) = (file.take(&name("leaves"))?, file.take_narrow(&name("codes"))?);
         trees.push(Tree { nodes: nodes.collect(), leaves, codes });
     }
     Ok(trees)
+}
+
+/// Ascending, and none of them NaN.
+fn is_ascending(numbers: &[f64]) -> bool {
+    numbers.is_sorted() && !numbers.iter().any(|number| number.is_nan())
 }

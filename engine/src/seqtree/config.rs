@@ -1,8 +1,8 @@
-//! The constants of `seqtree`, what a user may set, and how a wrong one is refused.
+//! The constants of `seqtree`, and the values that each may take.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-use tgs_protocol::{code::Code, engine::EngineError};
+
+use crate::constants::{Bound, bound};
 
 /// (`min_leaf`, `gain_min`) that are tried in turn when the user set no `min_leaf`. On census, web
 /// shop and weather tables taking back weak questions lowers the nearness to training rows more
@@ -18,7 +18,7 @@ pub(super) const SMALL_TABLE_ROWS: usize = 5_000;
 /// Every constant of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(super) struct Config {
     /// Fewest training rows in a leaf; 0 before the plan has chosen.
     pub min_leaf: u32,
     /// A leaf size is small enough to copy rows when a larger share of synthetic rows than this is
@@ -57,64 +57,25 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// The defaults with the user's constants put in.
-    ///
-    /// # Errors
-    /// [`Code::UnknownConstant`] for a key that does not exist and for a value of the wrong type or
-    /// outside its range.
-    pub fn with(overrides: &Map<String, Value>) -> Result<Self, EngineError> {
-        let Ok(Value::Object(mut all)) = serde_json::to_value(Self::default()) else {
-            unreachable!("a struct of numbers is an object")
-        };
-        for (key, value) in overrides {
-            if !all.contains_key(key) {
-                let known: Vec<&str> = all.keys().map(String::as_str).collect();
-                let known = known.join(", ");
-                return Err(refuse(format!(
-                    "set `{key}`: seqtree has no such constant; it has {known}"
-                )));
-            }
-            all.insert(key.clone(), value.clone());
-            if let Err(why) = serde_json::from_value::<Self>(Value::Object(all.clone())) {
-                return Err(refuse(format!("set `{key}` to {value}: {why}")));
-            }
-        }
-        Self::read(&Value::Object(all))
-    }
+/// The values each constant may take.
+pub(super) const BOUNDS: &[Bound] = &[
+    bound("min_leaf", 0.0, 1e6),
+    bound("dcr_share_max", 0.5, 1.0),
+    bound("atom_share", 0.0, 1.0),
+    bound("bins", 4.0, 256.0),
+    bound("gain_min", 0.0, 1e6),
+    bound("jitter", 0.0, 1.0),
+    bound("depth_max", 0.0, 255.0),
+    bound("predictors_max", 0.0, 4096.0),
+    bound("rows_max", 8.0, 1e8),
+];
 
-    /// Reads a resolved configuration.
-    ///
-    /// # Errors
-    /// [`Code::UnknownConstant`], as [`Config::with`].
-    pub fn read(value: &Value) -> Result<Self, EngineError> {
-        let config: Self = serde_json::from_value(value.clone())
-            .map_err(|why| refuse(format!("read the constants of seqtree: {why}")))?;
-        config.check()?;
-        Ok(config)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn check(&self) -> Result<(), EngineError> {
-        for (key, value, least, most) in [
-            ("min_leaf", f64::from(self.min_leaf), 0.0, 1e6),
-            ("dcr_share_max", self.dcr_share_max, 0.5, 1.0),
-            ("atom_share", self.atom_share, 0.0, 1.0),
-            ("bins", f64::from(self.bins), 4.0, 256.0),
-            ("gain_min", self.gain_min, 0.0, 1e6),
-            ("jitter", self.jitter, 0.0, 1.0),
-            ("depth_max", f64::from(self.depth_max), 0.0, 255.0),
-            ("predictors_max", f64::from(self.predictors_max), 0.0, 4096.0),
-            ("rows_max", self.rows_max as f64, 8.0, 1e8),
-        ] {
-            if !(least..=most).contains(&value) {
-                let range = format!("choose between {least} and {most}");
-                return Err(refuse(format!("set `{key}` to {value}: out of range; {range}")));
-            }
-        }
-        Ok(())
+    #[test]
+    fn every_constant_is_bounded() {
+        crate::constants::assert_bounded(&Config::default(), BOUNDS);
     }
-}
-
-fn refuse(message: String) -> EngineError {
-    EngineError::new(Code::UnknownConstant, message)
 }

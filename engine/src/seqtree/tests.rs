@@ -79,7 +79,7 @@ fn trained(table: &Table, overrides: Value) -> Vec<u8> {
     let plan = planned(table, overrides).expect("plans");
     let mut run = trainer(table, table, &plan, 3, 2, None).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("grows");
-    run.finish().expect("finishes")
+    run.finish(&Unwatched).expect("finishes")
 }
 
 fn drawn(model: &[u8], chunk: u32, rows: usize) -> Table {
@@ -120,7 +120,7 @@ fn an_interrupted_run_ends_with_the_same_bytes() {
     let plan = planned(&table, json!({"min_leaf": 10})).expect("plans");
     let mut whole = trainer(&table, &table, &plan, 3, 2, None).expect("begins");
     whole.segment(Steps(u64::MAX), &Unwatched).expect("grows");
-    let whole = whole.finish().expect("finishes");
+    let whole = whole.finish(&Unwatched).expect("finishes");
     let mut snapshot: Option<Vec<u8>> = None;
     for threads in [1, 3, 2, 1] {
         let mut run =
@@ -132,7 +132,7 @@ fn an_interrupted_run_ends_with_the_same_bytes() {
     }
     let mut run = trainer(&table, &table, &plan, 3, 2, snapshot.as_deref()).expect("resumes");
     assert!(run.is_done());
-    assert_eq!(run.finish().expect("finishes"), whole);
+    assert_eq!(run.finish(&Unwatched).expect("finishes"), whole);
 }
 
 #[test]
@@ -141,13 +141,14 @@ fn damaged_files_are_refused() {
     let plan = planned(&table, json!({"min_leaf": 10})).expect("plans");
     let mut run = trainer(&table, &table, &plan, 3, 1, None).expect("begins");
     run.segment(Steps(9), &Unwatched).expect("grows");
-    let (snapshot, model) = (run.snapshot().expect("saves"), run.finish().expect("finishes"));
+    let (snapshot, model) =
+        (run.snapshot().expect("saves"), run.finish(&Unwatched).expect("finishes"));
     let refused = |bytes: &[u8]| {
         let resumed = trainer(&table, &table, &plan, 3, 1, Some(bytes));
         let (resumed, opened) = (resumed.err(), generator(bytes).err());
         let code = |error: Option<EngineError>| error.and_then(|error| error.code());
         code(resumed) == Some(Code::CheckpointCorrupt)
-            && code(opened) == Some(Code::CheckpointCorrupt)
+            && code(opened) == Some(Code::ModelUnreadable)
     };
     for file in [&snapshot, &model] {
         for at in (0..file.len()).step_by(file.len() / 97) {

@@ -12,18 +12,21 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tgs_protocol::{
     engine::{EngineError, SegmentFacts, Trainer},
+    model::ModelName,
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
-    unit::Steps,
+    unit::{Rows, Steps},
 };
 
 use super::{
     chain::{Chain, put_tree, take_trees},
     config::Config,
     encoded::Encoded,
-    file::{Archive, corrupt},
     grow::{Grown, grow},
 };
+use crate::container::{self, Container, FileKind};
+
+const KIND: FileKind = FileKind::Snapshot(ModelName::Seqtree);
 
 /// A run over rows held in memory.
 pub(super) struct Training {
@@ -33,10 +36,10 @@ pub(super) struct Training {
     grown: Vec<Grown>,
 }
 
-/// The JSON text of a snapshot.
+/// The record of a snapshot.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct Record {
     config: Config,
     order: Vec<usize>,
     unexplained: Vec<f64>,
@@ -52,19 +55,21 @@ impl Training {
     /// # Errors
     /// `CheckpointCorrupt` when it is damaged or of another run.
     pub(super) fn restore(&mut self, snapshot: &[u8]) -> Result<(), EngineError> {
-        let mut archive = Archive::read(snapshot)?;
-        let body: Body = archive.body()?;
-        let fits = body.config == self.config
-            && body.order == self.encoded.order
-            && body.unexplained.len() <= self.encoded.order.len();
+        let mut file: Container<Record> = container::read(KIND, snapshot)?;
+        let record = &file.record;
+        let fits = record.config == self.config
+            && record.order == self.encoded.order
+            && record.unexplained.len() <= self.encoded.order.len();
         if !fits {
-            return Err(corrupt("it belongs to another run"));
+            return Err(file.refuse("it belongs to another run"));
         }
-        let trees = take_trees(&mut archive, body.unexplained.len())?;
-        for (place, tree) in trees.iter().enumerate() {
-            tree.check(place, self.encoded.coded[place].missing)?;
+        let count = record.unexplained.len();
+        let trees = take_trees(&mut file, count)?;
+        let columns = self.encoded.coded.iter().enumerate();
+        if !trees.iter().zip(columns).all(|(tree, (at, coded))| tree.is_whole(at, coded.missing)) {
+            return Err(file.refuse("a tree is not whole"));
         }
-        let grown = trees.into_iter().zip(body.unexplained);
+        let grown = trees.into_iter().zip(file.record.unexplained);
         self.grown = grown.map(|(tree, unexplained)| Grown { tree, unexplained }).collect();
         Ok(())
     }
@@ -119,6 +124,10 @@ impl Trainer for Training {
         Steps(self.grown.len() as u64)
     }
 
+    fn rows_per_step(&self) -> Rows {
+        Rows(self.encoded.coded.first().map_or(0, |coded| coded.codes.len()) as u64)
+    }
+
     fn is_done(&self) -> bool {
         self.grown.len() == self.steps()
     }
@@ -142,20 +151,22 @@ impl Trainer for Training {
     }
 
     fn snapshot(&self) -> Result<Vec<u8>, EngineError> {
-        let mut archive = Archive::default();
+        let mut arrays = Vec::new();
         for (at, grown) in self.grown.iter().enumerate() {
-            put_tree(at, &grown.tree, &mut archive);
+            put_tree(at, &grown.tree, &mut arrays);
         }
-        let body = Body {
+        let record = Record {
             config: self.config.clone(),
             order: self.encoded.order.clone(),
             unexplained: self.grown.iter().map(|grown| grown.unexplained).collect(),
         };
-        archive.body = serde_json::to_string(&body).map_err(|why| corrupt(&why.to_string()))?;
-        archive.write()
+        container::write(KIND, &record, arrays)
     }
 
-    fn finish(&mut self) -> Result<Vec<u8>, EngineError> {
+    fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError> {
+        if watch.stopped() {
+            return Err(EngineError::Stopped);
+        }
         if !self.is_done() {
             let message = format!("finish after {} of {} trees", self.grown.len(), self.steps());
             return Err(EngineError::new(tgs_protocol::code::Code::Internal, message));

@@ -1,7 +1,5 @@
 //! A grown tree in flat arrays: nodes that ask for a bin, leaves that hold codes to draw from.
 
-use tgs_protocol::{code::Code, engine::EngineError};
-
 /// `Node::column` of a leaf.
 pub(super) const LEAF: u16 = u16::MAX;
 
@@ -46,9 +44,10 @@ impl Tree {
         (leaves[0] as usize, leaves[1] as usize, leaves[2] as usize)
     }
 
-    /// Checks what came from a file: sampling must neither panic nor turn in circles. The tree may
-    /// ask the first `columns` columns, codes are at most `missing`, movable ones below it.
-    pub(super) fn check(&self, columns: usize, missing: u32) -> Result<(), EngineError> {
+    /// Whether what came from a file can be used: sampling must neither panic nor turn in circles.
+    /// The tree may ask the first `columns` columns, codes are at most `missing`, movable ones
+    /// below it.
+    pub(super) fn is_whole(&self, columns: usize, missing: u32) -> bool {
         let leaf_count = self.leaves.len() / 2;
         let ends = self.leaves.len() == 2 * leaf_count + 1
             && self.leaves.first() == Some(&0)
@@ -69,9 +68,6 @@ impl Tree {
                 self.codes[movable..end].iter().all(|code| *code < missing)
             })
         };
-        if ends && nodes && drawn && !self.nodes.is_empty() && movable() {
-            return Ok(());
-        }
-        Err(EngineError::new(Code::CheckpointCorrupt, "read a tree: it is not whole"))
+        ends && nodes && drawn && !self.nodes.is_empty() && movable()
     }
 }

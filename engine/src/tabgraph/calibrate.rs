@@ -7,7 +7,7 @@ use tgs_protocol::engine::EngineError;
 
 use super::sampler::{TabgraphSampler, mean_probabilities};
 use crate::{
-    learn::torch::failed,
+    learn::learner::Pause,
     random::{Purpose, Stream},
 };
 
@@ -21,14 +21,22 @@ const OFFSET_MAX: f64 = 3.0;
 const ROWS_PER_LEVEL_MIN: f64 = 8.0;
 
 /// Fills the offsets of a trained sampler; the same model gives the same offsets.
-pub(super) fn calibrate(sampler: &mut TabgraphSampler) -> Result<(), EngineError> {
+///
+/// # Errors
+/// `Stopped` when `pause` says so.
+pub(super) fn calibrate(
+    sampler: &mut TabgraphSampler,
+    pause: Pause<'_>,
+) -> Result<(), EngineError> {
     if sampler.denoiser.heads.is_empty() {
         return Ok(());
     }
-    for _ in 0..sampler.config.calibration_rounds {
+    let rounds = sampler.config.calibration_rounds;
+    for round in 1..=rounds {
+        let note = format!("calibrating shares, round {round} of {rounds}");
         // Seed 0 of a purpose of its own: no job's chunk is repeated here.
         let mut latents = Stream::new(0, Purpose::Subsample, u64::from(u32::MAX));
-        let answer = sampler.solve(ROWS, &mut latents).map_err(failed("calibrate the shares"))?;
+        let answer = sampler.solve(ROWS, &mut latents, &|| pause(&note))?;
         let mut begins = 0;
         for (head, logits) in sampler.tokenizer.heads.iter().zip(answer.logits) {
             let shares = head.shares();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::learn::constants::Bound;
+use crate::constants::{Bound, bound};
 
 /// Constants of the flagship. Resolved once, by the plan; the model file keeps them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -211,23 +211,12 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("calibration_rounds", 0.0, 100.0),
 ];
 
-const fn bound(key: &'static str, least: f64, most: f64) -> Bound {
-    Bound { key, least, most }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_number_has_a_bound_and_every_bound_a_number() {
-        let config = serde_json::to_value(TabgraphConfig::default()).expect("a record");
-        let record = config.as_object().expect("a record");
-        for (key, value) in record.iter().filter(|(_, value)| value.is_number()) {
-            let bound = BOUNDS.iter().find(|bound| bound.key == key).expect(key);
-            let number = value.as_f64().expect("a number");
-            assert!((bound.least..=bound.most).contains(&number), "{key}");
-        }
-        assert_eq!(BOUNDS.len(), record.values().filter(|value| value.is_number()).count());
+    fn every_constant_is_bounded() {
+        crate::constants::assert_bounded(&TabgraphConfig::default(), BOUNDS);
     }
 }

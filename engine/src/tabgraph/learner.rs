@@ -2,7 +2,8 @@
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, report::Curve, unit::Steps,
+    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, report::Curve,
+    unit::Steps,
 };
 
 use super::{
@@ -18,7 +19,7 @@ use crate::{
     learn::{
         adamw::Rule,
         flat::{Layout, Leaves},
-        learner::Learner,
+        learner::{Learner, Pause},
         schedule::{average_decay, cosine},
         stopping::Stopping,
         torch::{Torch, matrix},
@@ -197,8 +198,8 @@ impl TabgraphLearner {
 }
 
 impl Learner for TabgraphLearner {
-    fn name(&self) -> &'static str {
-        "tabgraph"
+    fn name(&self) -> ModelName {
+        ModelName::Tabgraph
     }
 
     fn layout(&self) -> &Layout {
@@ -219,6 +220,10 @@ impl Learner for TabgraphLearner {
             average_decay: average_decay(step, c.average_decay),
             age: step,
         }
+    }
+
+    fn rows_per_step(&self) -> usize {
+        self.batch_rows()
     }
 
     fn epoch(&self, step: u64) -> f64 {
@@ -271,7 +276,12 @@ impl Learner for TabgraphLearner {
         Ok(loss * picked.len() as f64 / rows.len() as f64)
     }
 
-    fn model(&mut self, best: &[f32], curves: Vec<Curve>) -> Result<Vec<u8>, EngineError> {
+    fn model(
+        &mut self,
+        best: &[f32],
+        curves: Vec<Curve>,
+        pause: Pause<'_>,
+    ) -> Result<Vec<u8>, EngineError> {
         let mut sampler = TabgraphSampler {
             config: self.config.clone(),
             tokenizer: self.tokenizer.clone(),
@@ -279,7 +289,7 @@ impl Learner for TabgraphLearner {
             weights: best.to_vec(),
             offsets: vec![0.0; self.denoiser.heads.iter().sum()],
         };
-        calibrate::calibrate(&mut sampler)?;
+        calibrate::calibrate(&mut sampler, pause)?;
         model_file::write(&sampler, curves)
     }
 }

@@ -14,7 +14,8 @@ use super::{
     learner::TabgraphLearner,
 };
 use crate::{
-    learn::{constants, pace::steps_per_second, run::Run, stopping::Stopping},
+    constants,
+    learn::{pace::steps_per_second, run::Run, stopping::Stopping},
     table::Table,
 };
 

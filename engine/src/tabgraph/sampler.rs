@@ -1,9 +1,10 @@
 //! Noise to rows: DPM-Solver++(2M) (Lu et al., 2022) on the clean tokens, few evaluations, high
 //! last noise level; then numbers by rank and levels by calibrated shares.
 //!
-//! A chunk of fewer rows is not the beginning of a longer one: ranks and shares are brought to those
-//! of the training table among the very rows that are asked for, or small tables would differ from
-//! it by chance alone. Sub-batches are of fixed size, so the bytes do not depend on the thread.
+//! A chunk of fewer rows is not the beginning of a longer one: ranks and shares are brought to
+//! those of the training table among the very rows that are asked for, or small tables would
+//! differ from it by chance alone. Sub-batches are of fixed size, so the bytes do not depend on
+//! the thread.
 
 mod levels;
 
@@ -59,7 +60,7 @@ impl Generator for TabgraphSampler {
         use_threads(1);
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
-        let answer = self.solve(rows, &mut latents).map_err(failed("sample a chunk"))?;
+        let answer = self.solve(rows, &mut latents, &|| Ok(()))?;
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
         let shares = self.tokenizer.heads.iter().map(|head| head.shares());
         let levels: Vec<Vec<u32>> = answer
@@ -77,7 +78,15 @@ impl Generator for TabgraphSampler {
 
 impl TabgraphSampler {
     /// Solves `rows` rows from noise of the stream.
-    pub(super) fn solve(&self, rows: usize, latents: &mut Stream) -> Torch<Answer> {
+    ///
+    /// # Errors
+    /// What `pause` gives, which is called before every sub-batch; `DeviceFailed`.
+    pub(super) fn solve(
+        &self,
+        rows: usize,
+        latents: &mut Stream,
+        pause: &dyn Fn() -> Result<(), EngineError>,
+    ) -> Result<Answer, EngineError> {
         let _guard = tch::no_grad_guard();
         let mut answer = Answer {
             numbers: vec![Vec::with_capacity(rows); self.denoiser.numbers],
@@ -86,14 +95,17 @@ impl TabgraphSampler {
         if self.denoiser.tokens() == 0 {
             return Ok(answer);
         }
-        let solver = Solver::new(self)?;
+        let failed = failed("turn noise into rows");
+        let solver = Solver::new(self).map_err(&failed)?;
         let mut done = 0;
         while done < rows {
+            pause()?;
             let count = SUB_BATCH_ROWS.min(rows - done);
             let mut noise = vec![0.0_f32; count * self.denoiser.tokens()];
             latents.fill_normal(&mut noise);
-            let (clean, last) = solver.solve(&matrix(&noise, self.denoiser.tokens())?)?;
-            self.collect(&clean, &last, &mut answer)?;
+            let noise = matrix(&noise, self.denoiser.tokens()).map_err(&failed)?;
+            let (clean, last) = solver.solve(&noise).map_err(&failed)?;
+            self.collect(&clean, &last, &mut answer).map_err(&failed)?;
             done += count;
         }
         Ok(answer)

@@ -1,6 +1,9 @@
 //! Whole runs of the flagship on small tables.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
 use serde_json::{Map, Value, json};
@@ -90,7 +93,7 @@ fn trained(train: &Table, holdout: &Table, plan: &TrainPlan) -> Vec<u8> {
     let mut run = trainer(train, holdout, plan, SEED, 1, None).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     assert!(run.is_done());
-    run.finish().expect("finishes")
+    run.finish(&Unwatched).expect("finishes")
 }
 
 /// Trains 40 steps on the table and samples `rows` rows of chunk 0.
@@ -142,7 +145,7 @@ fn interrupted_anywhere_the_model_is_the_same() {
         let resume = snapshot.as_deref();
         let mut run = trainer(&train, &holdout, &plan, SEED, 1, resume).expect("goes on");
         assert!(run.is_done() && run.at() == Steps(37), "{shape}");
-        assert!(run.finish().expect("finishes") == straight, "{shape}: other bytes");
+        assert!(run.finish(&Unwatched).expect("finishes") == straight, "{shape}: other bytes");
     }
 }
 
@@ -160,6 +163,50 @@ fn a_watch_stops_between_two_steps() {
     let mut run = trainer(&table, &table, &plan, SEED, 1, None).expect("begins");
     let facts = run.segment(Steps(10), &Stop).expect("stops");
     assert!(facts.stopped && !facts.done && facts.at == Steps(0));
+}
+
+/// Says stop from the moment that a note like this is told.
+struct StopAt {
+    note: &'static str,
+    told: Mutex<Vec<Progress>>,
+    stopped: AtomicBool,
+}
+
+impl Watch for StopAt {
+    fn stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+    fn tell(&self, progress: Progress) {
+        assert!(!self.stopped(), "nothing is told after the stop");
+        let is_it = progress.note.as_ref().is_some_and(|note| note.contains(self.note));
+        self.stopped.fetch_or(is_it, Ordering::SeqCst);
+        self.told.lock().expect("no panic").push(progress);
+    }
+}
+
+#[test]
+fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
+    let table = mixed(300);
+    let mut overrides = small();
+    overrides.insert("calibration_rounds".to_owned(), json!(3));
+    let plan = planned(&table, TrainingLength::Steps(12), &overrides);
+    let straight = trained(&table, &table, &plan);
+    let mut run = trainer(&table, &table, &plan, SEED, 1, None).expect("begins");
+    run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+    let watch = StopAt {
+        note: "calibrating shares, round 2 of 3",
+        told: Mutex::default(),
+        stopped: AtomicBool::new(false),
+    };
+    assert!(matches!(run.finish(&watch), Err(EngineError::Stopped)));
+    let told = watch.told.lock().expect("no panic");
+    let is_last = |told: &Progress| told.done == 12 && told.total == Some(12);
+    assert!(told.len() > 2 && told.iter().all(is_last), "{told:?}");
+    let snapshot = run.snapshot().expect("saves");
+    assert!(run.finish(&Unwatched).expect("finishes") == straight, "asked again: other bytes");
+    let mut resumed = trainer(&table, &table, &plan, SEED, 1, Some(&snapshot)).expect("goes on");
+    assert!(resumed.is_done());
+    assert!(resumed.finish(&Unwatched).expect("finishes") == straight, "resumed: other bytes");
 }
 
 #[test]
@@ -194,7 +241,7 @@ fn training_beside_training_gives_the_same_bytes() {
     let run = |threads: u32| {
         let mut run = trainer(&table, &table, &plan, SEED, threads, None).expect("begins");
         run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
-        run.finish().expect("finishes")
+        run.finish(&Unwatched).expect("finishes")
     };
     let (one, two) = (run(1), run(2));
     assert!(one == two, "threads share the work, they do not change it");
@@ -402,6 +449,7 @@ fn damaged_snapshots_are_refused() {
     }
     let other = trainer(&table, &table, &plan, SEED + 1, 1, Some(&bytes)).map(|_| ());
     assert!(corrupt(other), "another seed");
-    assert!(corrupt(generator(&bytes).map(|_| ())), "a snapshot is not a model");
+    let opened = generator(&bytes).err().and_then(|error| error.code());
+    assert_eq!(opened, Some(Code::ModelUnreadable), "a snapshot is not a model");
     assert!(CHUNK_ROWS == 10_000 && resume(&bytes).is_ok());
 }

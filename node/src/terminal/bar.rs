@@ -23,8 +23,8 @@ pub struct BarDisplay {
 struct Present {
     stage: Stage,
     began: Instant,
-    /// Where the stage stood when this process first heard of it: a resumed stage starts ahead.
-    first: Option<(Instant, u64)>,
+    /// Where this count of the stage stood when it was first heard of: a resumed one starts ahead.
+    first: Option<(Instant, ProgressUnit, u64)>,
     summary: String,
 }
 
@@ -54,7 +54,10 @@ impl Display for BarDisplay {
     fn progress(&mut self, progress: &Progress) {
         let Some(present) = &mut self.present else { return };
         let now = Instant::now();
-        let (since, start) = *present.first.get_or_insert((now, progress.done));
+        let unit = progress.unit;
+        let of_unit = present.first.filter(|(_, first, _)| *first == unit);
+        let (since, _, start) = of_unit.unwrap_or((now, unit, progress.done));
+        present.first = Some((since, unit, start));
         let left = progress.total.and_then(|total| {
             let speed = progress.done.saturating_sub(start) as f64 / (now - since).as_secs_f64();
             let seconds = total.saturating_sub(progress.done) as f64 / speed;
@@ -63,7 +66,8 @@ impl Display for BarDisplay {
         });
         let details = details(progress);
         self.bar.set_message(format!("{details}{}", left.unwrap_or_default()));
-        present.summary = details;
+        // What is being done now is no news once the stage is over.
+        present.summary = self::details(&Progress { note: None, ..progress.clone() });
         match progress.total {
             Some(total) => {
                 self.bar.set_style(measured());
@@ -162,4 +166,25 @@ fn template(text: &str) -> ProgressStyle {
         .expect("the template is a constant of this file")
         .progress_chars("━╸─")
         .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn training_shows_steps_epoch_loss_and_speed() {
+        let progress = Progress {
+            stage: Stage::Train,
+            done: 1_200,
+            total: Some(10_000),
+            unit: ProgressUnit::Steps,
+            epoch: Some(12.34),
+            loss: Some(0.5),
+            rows_per_second: Some(21_504.4),
+            note: None,
+        };
+        let shown = details(&progress);
+        assert_eq!(shown, "step 1,200/10,000 · epoch 12.3 · loss 0.5000 · 21,504 rows/s");
+    }
 }

@@ -1,20 +1,20 @@
-//! A tokenizer in a model file: a record, and the runs of numbers as tensors.
+//! A tokenizer in a model file: a record, and the runs of numbers as arrays.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, StringArray};
+use arrow::array::{Array as _, StringArray};
 use serde::{Deserialize, Serialize};
 use tgs_protocol::{column::ColumnSpec, engine::EngineError};
 
 use super::{ColumnCode, Tokenizer, head::Head, scale::NumberScale};
 use crate::{
-    learn::container::{Blob, Container, corrupt},
+    container::{Array, Container},
     tabgraph::config::Normalisation,
 };
 
 const LISTS: [&str; 4] = ["low", "high", "count", "by_rank"];
 
-/// What the header of a model file says of its tokenizer.
+/// What the record of a model file says of its tokenizer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct TokenizerRecord {
     columns: Vec<ColumnRecord>,
@@ -31,8 +31,8 @@ struct ColumnRecord {
 }
 
 impl Tokenizer {
-    /// The record, and the tensors that belong to it.
-    pub(crate) fn record(&self) -> (TokenizerRecord, Vec<(String, Blob)>) {
+    /// The record, and the arrays that belong to it.
+    pub(crate) fn record(&self) -> (TokenizerRecord, Vec<(String, Array)>) {
         let mut tokens = vec![0; self.scales.len()];
         let mut columns = Vec::with_capacity(self.specs.len());
         for (at, (spec, code)) in self.specs.iter().zip(&self.codes).enumerate() {
@@ -48,30 +48,30 @@ impl Tokenizer {
                 levels: self.levels[at].as_ref().map(texts),
             });
         }
-        let mut tensors = Vec::new();
+        let mut arrays = Vec::new();
         for (at, scale) in self.scales.iter().enumerate() {
             let lists = [&scale.low, &scale.high, &scale.count, &scale.by_rank];
             for (name, list) in LISTS.iter().zip(lists) {
-                tensors.push((format!("scale.{at}.{name}"), Blob::list(list.clone())));
+                arrays.push((format!("scale.{at}.{name}"), Array::list(list)));
             }
         }
-        (TokenizerRecord { columns, heads: self.heads.clone(), tokens }, tensors)
+        (TokenizerRecord { columns, heads: self.heads.clone(), tokens }, arrays)
     }
 }
 
 impl TokenizerRecord {
-    /// The tokenizer of this record; takes its tensors from the file.
-    pub(crate) fn open<H>(
+    /// The tokenizer of this record; takes its arrays from the file.
+    pub(crate) fn open<R>(
         &self,
-        file: &mut Container<H>,
+        file: &mut Container<R>,
         normalisation: Normalisation,
     ) -> Result<Tokenizer, EngineError> {
         let mut scales = Vec::new();
         for (at, column) in self.tokens.iter().enumerate() {
-            let mut list = |name: &str| file.double(&format!("scale.{at}.{name}"));
+            let mut list = |name: &str| file.take::<f64>(&format!("scale.{at}.{name}"));
             let lists = [list(LISTS[0])?, list(LISTS[1])?, list(LISTS[2])?, list(LISTS[3])?];
             let record = self.columns.get(*column);
-            let record = record.ok_or_else(|| corrupt("a model", &"a column is missing"))?;
+            let record = record.ok_or_else(|| file.refuse("a column is missing"))?;
             let [low, high, count, by_rank] = lists;
             let format = &record.spec.format;
             scales.push(NumberScale::from_runs(low, high, count, by_rank, format, normalisation));

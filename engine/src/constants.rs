@@ -15,6 +15,11 @@ pub(crate) struct Bound {
     pub most: f64,
 }
 
+/// A constant may be `least` to `most`, both included.
+pub(crate) const fn bound(key: &'static str, least: f64, most: f64) -> Bound {
+    Bound { key, least, most }
+}
+
 /// `defaults` with `overrides` laid over them.
 ///
 /// # Errors
@@ -43,15 +48,25 @@ pub(crate) fn resolve<C: Serialize + DeserializeOwned>(
         })?;
         merged = trial;
     }
-    read(Value::Object(merged))
+    read(&Value::Object(merged), bounds)
 }
 
 /// Reads constants that were resolved before.
-pub(crate) fn read<C: DeserializeOwned>(config: Value) -> Result<C, EngineError> {
-    serde_json::from_value(config).map_err(|error| {
+///
+/// # Errors
+/// `UnknownConstant`: they are those of another model, or outside their bounds.
+pub(crate) fn read<C: DeserializeOwned>(
+    config: &Value,
+    bounds: &[Bound],
+) -> Result<C, EngineError> {
+    let read = C::deserialize(config).map_err(|error| {
         let message = format!("read the constants of the plan: {error}; plan the job again");
         EngineError::because(Code::UnknownConstant, message, error)
-    })
+    })?;
+    for (key, value) in config.as_object().into_iter().flatten() {
+        within(key, value, bounds)?;
+    }
+    Ok(read)
 }
 
 /// A whole number where the default has a fraction, and the other way round, is what was meant.
@@ -111,6 +126,20 @@ fn edits(from: &str, to: &str) -> usize {
     row[to.len()]
 }
 
+/// Every number among the constants has a bound that holds its default, every bound a number.
+#[cfg(test)]
+pub(crate) fn assert_bounded<C: Serialize>(defaults: &C, bounds: &[Bound]) {
+    let record = serde_json::to_value(defaults).expect("a record");
+    let numbers = record.as_object().expect("a record").iter().filter(|(_, v)| v.is_number());
+    let keys: Vec<&str> = numbers.map(|(key, _)| key.as_str()).collect();
+    for key in &keys {
+        let bound = bounds.iter().find(|bound| bound.key == *key).expect(key);
+        let number = record[key].as_f64().expect("a number");
+        assert!((bound.least..=bound.most).contains(&number), "{key}");
+    }
+    assert_eq!(bounds.len(), keys.len(), "a bound without a constant, or two of one");
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -126,10 +155,11 @@ mod tests {
         deep: bool,
     }
 
+    const BOUNDS: [Bound; 1] = [bound("width", 16.0, 4096.0)];
+
     fn check(overrides: &Value) -> Result<Some3, String> {
         let defaults = Some3 { width: 256, dropout: 0.0, deep: false };
-        let bounds = [Bound { key: "width", least: 16.0, most: 4096.0 }];
-        resolve(&defaults, overrides.as_object().expect("a record"), &bounds)
+        resolve(&defaults, overrides.as_object().expect("a record"), &BOUNDS)
             .map_err(|error| format!("{:?}: {error}", error.code()))
     }
 
@@ -146,6 +176,23 @@ mod tests {
         ] {
             let refusal = check(&overrides).expect_err("must be refused");
             assert!(refusal.contains(part) && refusal.contains("UnknownConstant"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_plan_is_read_within_its_bounds() {
+        let whole = json!({"width": 64, "dropout": 0.5, "deep": true});
+        let read = |config: &Value| read::<Some3>(config, &BOUNDS);
+        let expected = Some3 { width: 64, dropout: 0.5, deep: true };
+        assert_eq!(read(&whole).expect("was resolved"), expected);
+        for (config, part) in [
+            (json!({"width": 3, "dropout": 0.5, "deep": true}), "nearest valid value is 16"),
+            (json!({"min_leaf": 20}), "plan the job again"),
+            (Value::Null, "plan the job again"),
+        ] {
+            let error = read(&config).expect_err("must be refused");
+            assert_eq!(error.code(), Some(Code::UnknownConstant));
+            assert!(error.to_string().contains(part), "{error}");
         }
     }
 }
