@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use tgs_protocol::report::Curve;
 
 /// A look is compared with the last one before this share of its steps.
-const COMPARED_SHARE: f64 = 0.8;
+const COMPARED_SHARE: f64 = 0.6;
 /// Looks that are made before one is judged: at first every row gains.
 const LOOKS_MIN: usize = 8;
-/// Looks in a row that must agree: one alone may err.
-const AGREEING_LOOKS: u32 = 2;
+/// Looks in a row that must agree: one alone, or two, may err.
+const AGREEING_LOOKS: u32 = 3;
 
 /// The constants of stopping.
 #[derive(Debug, Clone, Copy)]

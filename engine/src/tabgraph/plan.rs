@@ -21,6 +21,10 @@ use crate::{
 
 /// Share of a budget that steps may take; the rest is for looks, snapshots and calibration.
 const BUDGET_SHARE: f64 = 0.93;
+/// Tables of fewer rows get a net of [`NARROW_WIDTH`]: what a wide net learns of few rows beyond a
+/// narrow one, it learns by heart.
+const WIDE_NET_ROWS: usize = 12_000;
+const NARROW_WIDTH: usize = 64;
 /// Batches that a pass over a small table should have.
 const BATCHES_PER_EPOCH: usize = 8;
 
@@ -82,16 +86,9 @@ fn fitting_batch(rows: usize, most: usize) -> usize {
     wanted.min(most).min(rows.max(1))
 }
 
-/// Width of the trunk for a table of so many rows: what a wide net learns of few rows beyond a
-/// narrow one, it learns by heart (measured on a table of 9,864 rows: DCR share .526 at width 256,
-/// .513 at 128).
+/// Width of the trunk for a table of so many rows.
 fn fitting_width(rows: usize, most: usize) -> usize {
-    let fitting = match rows {
-        ..5_000 => 128,
-        5_000..12_000 => 192,
-        _ => most,
-    };
-    fitting.min(most)
+    if rows < WIDE_NET_ROWS { most.min(NARROW_WIDTH) } else { most }
 }
 
 fn measure(
