@@ -6,6 +6,7 @@
 pub mod cell;
 pub mod ipc;
 pub mod moment;
+pub mod stack;
 
 use std::sync::Arc;
 

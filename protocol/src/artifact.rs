@@ -16,24 +16,32 @@ use crate::{
 pub struct Manifest {
     /// Shape of this document.
     pub version: u32,
+    /// Seed of the job.
+    pub seed: u64,
+    /// The trained model.
+    pub model_digest: Digest,
+    /// How the model came about and what was found; nothing where it was brought along.
+    #[serde(flatten)]
+    pub training: Option<TrainingFacts>,
+    /// Every released file.
+    pub files: Vec<SealedFile>,
+}
+
+/// What a job that trains knows of its model and its rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingFacts {
     /// Which generator.
     pub model: ModelName,
     /// The committed plan.
     pub plan: TrainPlan,
-    /// Seed of the job.
-    pub seed: u64,
     /// Compute threads of the job.
     pub threads: u32,
     /// Which bits the device computed with.
     pub numerics_class: NumericsClass,
     /// Content of the source.
     pub dataset: Digest,
-    /// The trained model.
-    pub model_digest: Digest,
     /// The verdict.
     pub verdict: Verdict,
-    /// Every released file.
-    pub files: Vec<SealedFile>,
 }
 
 /// One released file.

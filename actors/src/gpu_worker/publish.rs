@@ -3,10 +3,10 @@
 //! Repeating it after a crash writes the same bytes again. The table comes last: it never stands
 //! there without its report. Invariant kept here: GATE-1.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tgs_protocol::{
-    artifact::{Manifest, SealedFile},
+    artifact::{Manifest, SealedFile, TrainingFacts},
     digest::Digest,
     engine::{AssembleOrder, OutputFacts},
     job::JobEvent,
@@ -49,18 +49,19 @@ impl Bench {
             true => None,
             false => Some(self.assemble(order, output, staged.join(TABLE))?),
         };
-        let mut deliveries = Vec::new();
-        if is_judged {
-            let reports = self.folder(order, ArtifactName::Report)?;
-            let manifest = self.manifest(order, output, table.as_ref(), &reports)?;
-            write_file(&staged.join(MANIFEST), &as_json(&manifest)?)?;
-            deliveries.extend(REPORTS.map(|name| (reports.join(name), output.report.join(name))));
-        }
+        let reports = match is_judged {
+            true => Some(self.folder(order, ArtifactName::Report)?),
+            false => None,
+        };
+        let manifest = self.manifest(order, output, table.as_ref(), reports.as_deref())?;
+        write_file(&staged.join(MANIFEST), &as_json(&manifest)?)?;
         self.seal(order, ArtifactName::Output)?;
         let sealed = self.folder(order, ArtifactName::Output)?;
-        if is_judged {
-            deliveries.push((sealed.join(MANIFEST), output.report.join(MANIFEST)));
+        let mut deliveries = Vec::new();
+        if let Some(reports) = reports {
+            deliveries.extend(REPORTS.map(|name| (reports.join(name), output.report.join(name))));
         }
+        deliveries.push((sealed.join(MANIFEST), output.report.join(MANIFEST)));
         if table.is_some() {
             deliveries.push((sealed.join(TABLE), output.table.clone()));
         }
@@ -88,7 +89,7 @@ impl Bench {
         order: &WorkOrder,
         output: &Output,
         table: Option<&OutputFacts>,
-        reports: &std::path::Path,
+        reports: Option<&Path>,
     ) -> Result<Manifest, Halt> {
         let (request, done) = (&order.row.request, &order.row.done);
         let missing = || internal("publish before every earlier stage is done");
@@ -99,25 +100,33 @@ impl Bench {
             rows: Some(table.rows),
             format: Some(output.format),
         }));
-        for name in REPORTS {
+        for (reports, name) in reports.into_iter().flat_map(|r| REPORTS.map(|name| (r, name))) {
             let digest = Digest::of(&read_file(&reports.join(name))?);
             files.push(SealedFile { role: name.to_owned(), digest, rows: None, format: None });
         }
+        let training = || {
+            Some(TrainingFacts {
+                model: request.model,
+                plan: done.plan.clone()?,
+                threads: request.threads,
+                numerics_class: done.numerics_class.clone()?,
+                dataset: done.dataset.as_ref()?.digest,
+                verdict: done.report.as_ref()?.verdict,
+            })
+        };
         Ok(Manifest {
             version: 1,
-            model: request.model,
-            plan: done.plan.clone().ok_or_else(missing)?,
             seed: request.seed,
-            threads: request.threads,
-            numerics_class: done.numerics_class.clone().ok_or_else(missing)?,
-            dataset: done.dataset.as_ref().ok_or_else(missing)?.digest,
             model_digest: done.model.ok_or_else(missing)?,
-            verdict: done.report.as_ref().ok_or_else(missing)?.verdict,
+            training: match reports {
+                Some(_) => Some(training().ok_or_else(missing)?),
+                None => None,
+            },
             files,
         })
     }
 
-    fn deliver(&self, from: &std::path::Path, to: &std::path::Path) -> Result<(), Halt> {
+    fn deliver(&self, from: &Path, to: &Path) -> Result<(), Halt> {
         self.carry("deliver", self.ports.artifacts.deliver(from, to))?;
         Ok(())
     }

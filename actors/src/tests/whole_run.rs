@@ -111,12 +111,19 @@ async fn a_model_is_trained_once_and_generates_elsewhere() {
     let train = desk.submit(world.request(goal)).await.expect("a job");
     let (told, _) = follow(&desk, &train).await;
     assert_eq!(stages(&told), [Stage::Ingest, Stage::Profile, Stage::Train, Stage::Publish]);
-    let goal = Goal::Generate { model_file, output: world.output() };
+    let goal = Goal::Generate { model_file: model_file.clone(), output: world.output() };
     let generate = desk.submit(world.request(goal)).await.expect("a job");
     let (told, row) = follow(&desk, &generate).await;
     assert_eq!(stages(&told), [Stage::Train, Stage::Sample, Stage::Publish]);
     assert_eq!(row.state, JobState::Ended(Outcome::Published { verdict: None }));
-    assert_eq!(world.delivered()["table.csv"], undisturbed().await["table.csv"]);
+    let delivered = world.delivered();
+    assert_eq!(delivered["table.csv"], undisturbed().await["table.csv"]);
+    let manifest: Manifest =
+        serde_json::from_slice(&delivered["manifest.json"]).expect("a manifest");
+    let model = std::fs::read(&model_file).expect("was trained");
+    assert_eq!(manifest.model_digest, Digest::of(&model));
+    assert_eq!(manifest.files[0].digest, Digest::of(&delivered["table.csv"]));
+    assert_eq!((manifest.files.len(), manifest.training), (1, None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -243,8 +243,11 @@ mod tests {
         let truth: Vec<bool> = of[2_000..].iter().map(|class| *class == 1).collect();
         // Noise beside them: a tree that looks at 80 % of two columns would see only one.
         let noise = [draw(), draw(), draw()];
-        let columns: Vec<(Values, usize)> =
-            [a, b].into_iter().chain(noise).map(|cells| (Values::Number(cells), 0)).collect();
+        let columns: Vec<(Values, usize)> = [a, b]
+            .into_iter()
+            .chain(noise)
+            .map(|cells| (Values::Number(cells.into()), 0))
+            .collect();
         let found = halves(&columns, &Target::Classes { of, count: 2 });
         assert!(score::auc(&found[1], &truth).unwrap() > 0.97);
     }
@@ -255,7 +258,7 @@ mod tests {
         let a: Vec<f64> = (0..4_000).map(|_| dice.uniform()).collect();
         let of: Vec<u32> = (0..4_000).map(|_| dice.below(2) as u32).collect();
         let truth: Vec<bool> = of[2_000..].iter().map(|class| *class == 1).collect();
-        let found = halves(&[(Values::Number(a), 0)], &Target::Classes { of, count: 2 });
+        let found = halves(&[(Values::Number(a.into()), 0)], &Target::Classes { of, count: 2 });
         assert!((score::auc(&found[1], &truth).unwrap() - 0.5).abs() < 0.05);
     }
 
@@ -277,7 +280,7 @@ mod tests {
             })
             .collect();
         let truth = values[1_500..].to_vec();
-        let found = halves(&[(Values::Level(codes), 20)], &Target::Numbers(values));
+        let found = halves(&[(Values::Level(codes.into()), 20)], &Target::Numbers(values));
         assert!(score::regression(&found[0], &truth).unwrap().1.unwrap() > 0.99);
     }
 
@@ -287,9 +290,10 @@ mod tests {
         let a: Vec<f64> = (0..3_000).map(|_| 3.0 * dice.uniform()).collect();
         let of: Vec<u32> = a.iter().map(|a| *a as u32).collect();
         // The middle class is known by its missing cell alone.
-        let holed = a.iter().map(|a| if *a as u32 == 1 { f64::NAN } else { *a }).collect();
+        let holed: Vec<f64> =
+            a.iter().map(|a| if *a as u32 == 1 { f64::NAN } else { *a }).collect();
         let truth = of[1_500..].to_vec();
-        let found = halves(&[(Values::Number(holed), 0)], &Target::Classes { of, count: 3 });
+        let found = halves(&[(Values::Number(holed.into()), 0)], &Target::Classes { of, count: 3 });
         for (class, scores) in found.iter().enumerate() {
             let is: Vec<bool> = truth.iter().map(|of| *of as usize == class).collect();
             assert!(score::auc(scores, &is).unwrap() > 0.99, "class {class}");

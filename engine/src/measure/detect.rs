@@ -108,8 +108,8 @@ impl Contest {
 /// The cells of one column of two tables, one after the other.
 fn joined(a: &Values, b: &Values) -> Values {
     match (a, b) {
-        (Values::Number(a), Values::Number(b)) => Values::Number([&a[..], b].concat()),
-        (Values::Level(a), Values::Level(b)) => Values::Level([&a[..], b].concat()),
+        (Values::Number(a), Values::Number(b)) => Values::Number([&a[..], &b[..]].concat().into()),
+        (Values::Level(a), Values::Level(b)) => Values::Level([&a[..], &b[..]].concat().into()),
         // Columns keep their kind over all tables of a frame.
         _ => a.clone(),
     }

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
+use arrow::{
+    array::{Array, Float64Array, StringArray, UInt32Array},
+    buffer::ScalarBuffer,
+};
 use tgs_protocol::{
     code::Code,
     column::{ColumnKind, ColumnSpec},
@@ -50,13 +53,13 @@ pub struct Side {
     pub columns: Vec<Values>,
 }
 
-/// The cells of one column.
+/// The cells of one column. Cells that are as they should be are shared with the table, not copied.
 #[derive(Debug, Clone)]
 pub enum Values {
     /// Numbers; NaN where missing, never infinite.
-    Number(Vec<f64>),
+    Number(ScalarBuffer<f64>),
     /// Index into the levels of the field; [`MISSING`] where missing.
-    Level(Vec<u32>),
+    Level(ScalarBuffer<u32>),
 }
 
 impl Frame {
@@ -225,7 +228,10 @@ fn find<'a>(table: &'a Table, spec: &ColumnSpec, which: &str) -> Result<&'a Colu
     })
 }
 
-fn numbers(array: &Float64Array) -> Vec<f64> {
+fn numbers(array: &Float64Array) -> ScalarBuffer<f64> {
+    if array.null_count() == 0 && array.values().iter().all(|value| value.is_finite()) {
+        return array.values().clone();
+    }
     array.iter().map(|cell| cell.filter(|value| value.is_finite()).unwrap_or(f64::NAN)).collect()
 }
 
@@ -247,10 +253,19 @@ fn union<'a>(tables: &[(&UInt32Array, &'a StringArray); 3]) -> BTreeMap<&'a str,
     names
 }
 
-fn recode(codes: &UInt32Array, levels: &StringArray, names: &BTreeMap<&str, u32>) -> Vec<u32> {
+fn recode(
+    codes: &UInt32Array,
+    levels: &StringArray,
+    names: &BTreeMap<&str, u32>,
+) -> ScalarBuffer<u32> {
     let table: Vec<u32> = (0..levels.len())
         .map(|level| names.get(levels.value(level)).copied().unwrap_or(MISSING))
         .collect();
+    let count = u32::try_from(table.len()).unwrap_or(u32::MAX);
+    let unchanged = table.iter().zip(0..).all(|(new, old)| *new == old);
+    if unchanged && codes.null_count() == 0 && codes.values().iter().all(|c| *c < count) {
+        return codes.values().clone();
+    }
     let new = |code: u32| table.get(code as usize).copied().unwrap_or(MISSING);
     codes.iter().map(|cell| cell.map_or(MISSING, new)).collect()
 }

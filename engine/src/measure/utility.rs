@@ -154,7 +154,7 @@ impl Task {
 
     fn target(&self, side: &Side) -> Target {
         match &side.columns[self.column] {
-            Values::Number(values) => Target::Numbers(values.clone()),
+            Values::Number(values) => Target::Numbers(values.to_vec()),
             Values::Level(codes) => {
                 let class = |code: &u32| self.classes.partition_point(|known| known < code) as u32;
                 Target::Classes { of: codes.iter().map(class).collect(), count: self.classes.len() }

@@ -6,7 +6,6 @@ use std::{
     sync::Arc,
 };
 
-use arrow::array::{Float64Array, StringArray, UInt32Array};
 use tgs_protocol::{
     code::Code,
     column::ColumnSpec,
@@ -22,7 +21,7 @@ use tgs_protocol::{
 use crate::{
     dataset::Dataset,
     ingest, measure, original, page, port, profile, tabgraph,
-    table::{Cells, Column, Table, ipc},
+    table::{Table, ipc, stack::Stack},
 };
 
 /// What `tgs report` compares: any two tables, whoever made the second.
@@ -115,47 +114,19 @@ pub(super) fn evaluate(
     write_report(&measure::measure(&tables, &settings, watch)?, &order.into)
 }
 
-/// Chunks of one model, one below the other. They share specs and levels.
+/// Chunks of one model, one below the other; one chunk is in memory beside the whole.
 fn joined(chunks: &[PathBuf], watch: &dyn Watch) -> Result<Table, EngineError> {
-    let mut tables = Vec::with_capacity(chunks.len());
+    let mut stack: Option<Stack> = None;
     for chunk in chunks {
         if watch.stopped() {
             return Err(EngineError::Stopped);
         }
-        tables.push(ipc::read_ipc(chunk)?);
+        let table = ipc::read_ipc(chunk)?;
+        let whole = || Stack::like(&table, chunks.len().saturating_mul(table.rows()));
+        stack.get_or_insert_with(whole).push(&table);
     }
-    let Some(first) = tables.first() else {
-        return Err(EngineError::new(Code::Internal, "judge a table without chunks"));
-    };
-    let columns = first.columns().iter().enumerate().map(|(at, column)| {
-        let parts: Vec<&Cells> = tables.iter().map(|table| &table.columns()[at].cells).collect();
-        Column { spec: Arc::clone(&column.spec), cells: below_each_other(&parts) }
-    });
-    Ok(Table::new(columns.collect()))
-}
-
-fn below_each_other(parts: &[&Cells]) -> Cells {
-    match parts[0] {
-        Cells::Number(_) => {
-            Cells::Number(Float64Array::from_iter(parts.iter().flat_map(|part| match part {
-                Cells::Number(values) => values.iter(),
-                _ => unreachable!("chunks of one model have one kind of cells per column"),
-            })))
-        }
-        Cells::Level { levels, .. } => {
-            let codes = UInt32Array::from_iter(parts.iter().flat_map(|part| match part {
-                Cells::Level { codes, .. } => codes.iter(),
-                _ => unreachable!("chunks of one model have one kind of cells per column"),
-            }));
-            Cells::Level { codes, levels: Arc::clone(levels) }
-        }
-        Cells::Text(_) => {
-            Cells::Text(StringArray::from_iter(parts.iter().flat_map(|part| match part {
-                Cells::Text(texts) => texts.iter(),
-                _ => unreachable!("chunks of one model have one kind of cells per column"),
-            })))
-        }
-    }
+    let empty = || EngineError::new(Code::Internal, "judge a table without chunks");
+    Ok(stack.ok_or_else(empty)?.table())
 }
 
 fn about_model(file: &Path) -> Result<(Option<String>, Vec<Curve>), EngineError> {

@@ -78,7 +78,7 @@ pub(crate) struct TabgraphConfig {
     /// Looks without improvement before training ends; 0: never.
     pub patience: u32,
     /// Training comes to its end once held-out rows gain less than this share of what training
-    /// rows gain: the rest is learned by heart.
+    /// rows gain: the rest is learned by heart. More for small tables.
     pub shared_gain_min: f64,
     /// Steps over which it then ends, as a share of those made.
     pub ending_share: f64,

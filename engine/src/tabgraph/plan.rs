@@ -25,6 +25,9 @@ const BUDGET_SHARE: f64 = 0.93;
 /// narrow one, it learns by heart.
 const WIDE_NET_ROWS: usize = 12_000;
 const NARROW_WIDTH: usize = 64;
+/// Tables of fewer rows end their training at the first sign of copying.
+const CAREFUL_ROWS: usize = 5_000;
+const CAREFUL_SHARED_GAIN: f64 = 0.9;
 /// Batches that a pass over a small table should have.
 const BATCHES_PER_EPOCH: usize = 8;
 
@@ -40,6 +43,9 @@ pub(super) fn plan(
     let mut defaults = TabgraphConfig::default();
     defaults.batch = fitting_batch(train.rows(), defaults.batch);
     defaults.width = fitting_width(train.rows(), defaults.width);
+    if train.rows() < CAREFUL_ROWS {
+        defaults.shared_gain_min = CAREFUL_SHARED_GAIN;
+    }
     let mut config: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
     config.batch = config.batch.clamp(1, train.rows().max(1));
     let per_epoch = (train.rows() / config.batch).max(1) as u64;

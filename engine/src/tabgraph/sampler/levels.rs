@@ -10,6 +10,8 @@ const LEVELS_CALIBRATED_MAX: usize = 512;
 const ROUNDS: usize = 30;
 /// Shares are right when none is further off.
 const SHARE_ERROR_MAX: f64 = 1e-4;
+/// All levels move at once: of two, each takes half of the way.
+const DAMPING: f64 = 0.5;
 /// Logits move at most so far in a round.
 const LOGIT_STEP_MAX: f64 = 2.0;
 /// Below this the rows are sure, and a logit hardly moves a share.
@@ -22,30 +24,42 @@ const STRATUM_ROWS: usize = 64;
 pub(crate) fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -> Vec<u32> {
     let levels = shares.len();
     let mut odds = exponentials(logits, levels);
-    let mut weights = vec![1.0_f32; levels];
-    if levels <= LEVELS_CALIBRATED_MAX {
-        for _ in 0..ROUNDS {
-            let (means, squares) = moments(&odds, &weights);
-            let off = means.iter().zip(shares).map(|(mean, share)| (mean - share).abs());
-            if off.fold(0.0, f64::max) < SHARE_ERROR_MAX {
-                break;
-            }
-            for (at, weight) in weights.iter_mut().enumerate() {
-                // Newton's method, level by level: p (1 − p) is how much a logit moves its share.
-                let slope = (means[at] - squares[at]).max(SLOPE_MIN);
-                let step =
-                    ((shares[at] - means[at]) / slope).clamp(-LOGIT_STEP_MAX, LOGIT_STEP_MAX);
-                #[expect(clippy::cast_possible_truncation, reason = "within the clamp")]
-                let factor = libm::exp(step) as f32;
-                *weight = (*weight * factor).clamp(WEIGHT_MIN, 1.0 / WEIGHT_MIN);
-            }
-        }
-    }
+    let weights = match levels <= LEVELS_CALIBRATED_MAX {
+        true => calibrating_weights(&odds, shares),
+        false => vec![1.0; levels],
+    };
     for row in odds.chunks_exact_mut(levels) {
         row.iter_mut().zip(&weights).for_each(|(cell, weight)| *cell *= weight);
     }
     let places = places(&odds, levels, draws);
     odds.chunks_exact(levels).zip(places).map(|(row, place)| level_at(row, place)).collect()
+}
+
+/// Weights of the levels under which their mean probabilities are these shares, as nearly as the
+/// rounds come: Newton's method, level by level.
+fn calibrating_weights(odds: &[f32], shares: &[f64]) -> Vec<f32> {
+    let mut weights = vec![1.0_f32; shares.len()];
+    let mut best = (f64::INFINITY, weights.clone());
+    for _ in 0..ROUNDS {
+        let (means, squares) = moments(odds, &weights);
+        let off = means.iter().zip(shares).map(|(mean, share)| (mean - share).abs());
+        let off = off.fold(0.0, f64::max);
+        if off < best.0 {
+            best = (off, weights.clone());
+        }
+        if off < SHARE_ERROR_MAX {
+            break;
+        }
+        for (at, weight) in weights.iter_mut().enumerate() {
+            // p (1 − p) is how much a logit moves its share.
+            let slope = (means[at] - squares[at]).max(SLOPE_MIN);
+            let step = DAMPING * (shares[at] - means[at]) / slope;
+            #[expect(clippy::cast_possible_truncation, reason = "within the clamp")]
+            let factor = libm::exp(step.clamp(-LOGIT_STEP_MAX, LOGIT_STEP_MAX)) as f32;
+            *weight = (*weight * factor).clamp(WEIGHT_MIN, 1.0 / WEIGHT_MIN);
+        }
+    }
+    best.1
 }
 
 /// Where in the unit interval each row draws: uniform row by row, and among [`STRATUM_ROWS`] rows
