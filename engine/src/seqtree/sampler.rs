@@ -90,21 +90,18 @@ impl Generator for Sampler {
         let mut bins = vec![0; rows * width];
         for (place, drawn) in self.drawn.iter().enumerate() {
             let index = (place as u64) << CHUNK_BITS | u64::from(chunk.0);
-            let pick = Stream::new(seed, Purpose::SampleLevel, index);
-            let shift = Stream::new(seed, Purpose::SampleNumber, index);
-            let mut dice = Dice { pick, shift };
-            let rows = bins.chunks_exact_mut(width);
+            let mut pick = Stream::new(seed, Purpose::SampleLevel, index);
+            let picks = drawn.tree.picks(bins.chunks_exact(width), &mut pick);
+            let rows = bins.chunks_exact_mut(width).map(|row| &mut row[place]).zip(picks);
             cells[drawn.at] = Some(match &drawn.values {
-                Values::Levels { levels, bin_of_code } => {
-                    let levels = Arc::clone(levels);
-                    Cells::Level {
-                        codes: drawn.levels(bin_of_code, place, rows, &mut dice),
-                        levels,
-                    }
-                }
+                Values::Levels { levels, bin_of_code } => Cells::Level {
+                    codes: drawn.levels(bin_of_code, rows),
+                    levels: Arc::clone(levels),
+                },
                 Values::Numbers { numbers, bin_of_code } => {
-                    let mover = Mover { numbers, bin_of_code, jitter: self.jitter };
-                    Cells::Number(drawn.numbers(&mover, place, rows, &mut dice))
+                    let shift = Stream::new(seed, Purpose::SampleNumber, index);
+                    let mover = Mover { numbers, bin_of_code, jitter: self.jitter, shift };
+                    Cells::Number(drawn.numbers(mover, rows))
                 }
             });
         }
@@ -118,38 +115,62 @@ impl Generator for Sampler {
     }
 }
 
-/// The random numbers of one column in one chunk.
-struct Dice {
-    pick: Stream,
-    shift: Stream,
+/// What one row draws of a column: the leaf it ends in, and a place among the leaf's codes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pick {
+    leaf: u32,
+    code: u32,
 }
 
-impl Dice {
-    /// One of 0 .. `below`; the bias of 32 bits over a leaf is far below what a sample can show.
-    fn pick(&mut self, below: usize) -> usize {
-        ((u64::from(self.pick.bits()) * below as u64) >> 32) as usize
-    }
-    /// Uniform in (−1, 1).
-    fn shift(&mut self) -> f64 {
-        (f64::from(self.shift.bits()) + 0.5) * (2.0 / 4_294_967_296.0) - 1.0
+impl Tree {
+    /// What rows of bins draw. The rows of one leaf share its codes out among themselves, each in
+    /// an equal part of them and who gets which by chance: what chance alone would add to the
+    /// shares is gone, and each row still draws any code with the same probability (stratified
+    /// sampling, Neyman, 1934).
+    fn picks<'a>(&self, rows: impl Iterator<Item = &'a [u8]>, dice: &mut Stream) -> Vec<Pick> {
+        let mut picks: Vec<Pick> =
+            rows.map(|bins| Pick { leaf: self.leaf(bins) as u32, code: 0 }).collect();
+        let mut ends = vec![0_u32; self.leaves.len() / 2 + 1];
+        picks.iter().for_each(|pick| ends[pick.leaf as usize + 1] += 1);
+        (1..ends.len()).for_each(|leaf| ends[leaf] += ends[leaf - 1]);
+        let mut order = vec![0_u32; picks.len()];
+        let mut next = ends.clone();
+        for (row, pick) in picks.iter().enumerate() {
+            let place = &mut next[pick.leaf as usize];
+            order[*place as usize] = row as u32;
+            *place += 1;
+        }
+        for (leaf, ends) in ends.windows(2).enumerate() {
+            let rows = &mut order[ends[0] as usize..ends[1] as usize];
+            let (first, _, end) = self.held(leaf);
+            let (count, codes) = (rows.len() as u64, (end - first) as u64);
+            for at in 0..rows.len() {
+                // The next of those left, as in a shuffle.
+                let left = (count as usize - at) as u64;
+                rows.swap(at, at + ((u64::from(dice.bits()) * left) >> 32) as usize);
+                let place = ((at as u64) << 32) + u64::from(dice.bits());
+                // place / count of the codes, in 32 bits after the point.
+                let code = (u128::from(place) * u128::from(codes) / u128::from(count)) >> 32;
+                picks[rows[at] as usize].code = first as u32 + code as u32;
+            }
+        }
+        picks
     }
 }
 
 impl Drawn {
+    /// Levels of the rows; the bin of each is put where the iterator says.
     fn levels<'a>(
         &self,
         bin_of_code: &[u8],
-        place: usize,
-        rows: impl Iterator<Item = &'a mut [u8]>,
-        dice: &mut Dice,
+        rows: impl Iterator<Item = (&'a mut u8, Pick)>,
     ) -> UInt32Array {
         let missing = bin_of_code.len() as u32 - 1;
         let mut codes = Vec::with_capacity(rows.size_hint().0);
         let mut gaps = false;
-        for row in rows {
-            let (first, _, end) = self.tree.held(self.tree.leaf(row));
-            let code = self.tree.codes[first + dice.pick(end - first)];
-            row[place] = bin_of_code[code as usize];
+        for (bin, pick) in rows {
+            let code = self.tree.codes[pick.code as usize];
+            *bin = bin_of_code[code as usize];
             gaps |= code == missing;
             codes.push(code);
         }
@@ -160,25 +181,24 @@ impl Drawn {
         UInt32Array::new(codes.into(), valid)
     }
 
+    /// Numbers of the rows; the bin of each is put where the iterator says.
     fn numbers<'a>(
         &self,
-        mover: &Mover,
-        place: usize,
-        rows: impl Iterator<Item = &'a mut [u8]>,
-        dice: &mut Dice,
+        mut mover: Mover,
+        rows: impl Iterator<Item = (&'a mut u8, Pick)>,
     ) -> Float64Array {
         let mut values = Vec::with_capacity(rows.size_hint().0);
         let mut gaps = false;
-        for row in rows {
-            let (first, movable, end) = self.tree.held(self.tree.leaf(row));
-            let at = first + dice.pick(end - first);
+        for (bin, pick) in rows {
+            let (_, movable, end) = self.tree.held(pick.leaf as usize);
+            let at = pick.code as usize;
             let code = self.tree.codes[at] as usize;
-            let (value, bin) = if at < movable {
+            let (value, new) = if at < movable {
                 (mover.numbers.distinct.get(code).copied(), mover.bin_of_code[code])
             } else {
-                mover.moved(&self.tree.codes[movable..end], at - movable, dice.shift())
+                mover.moved(&self.tree.codes[movable..end], at - movable)
             };
-            row[place] = bin;
+            *bin = new;
             gaps |= value.is_none();
             values.push(value.unwrap_or(f64::NAN));
         }
@@ -196,12 +216,14 @@ struct Mover<'a> {
     numbers: &'a Numbers,
     bin_of_code: &'a [u8],
     jitter: f64,
+    shift: Stream,
 }
 
 impl Mover<'_> {
-    /// `shift` of −1 .. 1 is a share of the way that may be gone to the left or right neighbour.
+    /// Goes a share of the way that may be gone to the left or right neighbour.
     #[inline]
-    fn moved(&self, held: &[u32], at: usize, shift: f64) -> (Option<f64>, u8) {
+    fn moved(&mut self, held: &[u32], at: usize) -> (Option<f64>, u8) {
+        let shift = (f64::from(self.shift.bits()) + 0.5) * (2.0 / 4_294_967_296.0) - 1.0;
         let distinct = &self.numbers.distinct;
         let value = distinct[held[at] as usize];
         let neighbour = if shift < 0.0 {
