@@ -108,6 +108,7 @@ impl Tokenizer {
         draws: &mut Stream,
         (seed, chunk): (u64, ChunkNo),
     ) -> Table {
+        let rank_offset = rank_map.then(|| rank_offset(chunk));
         let mut columns = Vec::with_capacity(self.codes.len());
         for (at, code) in self.codes.iter().enumerate() {
             let meanings: Vec<Meaning> = match code {
@@ -123,7 +124,7 @@ impl Tokenizer {
                         Some(head) => self.heads[*head].decode(&levels[*head], draws),
                         None => vec![Meaning::ByRank; rows],
                     };
-                    self.scales[*token].decode(&numbers[*token], &mut meanings, rank_map);
+                    self.scales[*token].decode(&numbers[*token], &mut meanings, rank_offset);
                     meanings
                 }
             };
@@ -156,7 +157,33 @@ impl Tokenizer {
     }
 }
 
+/// Where in its rank a row of this chunk stands: the golden-ratio sequence. Chunks that all took
+/// the middle would all hold the same numbers, and never the largest of a larger table. It begins
+/// where a table of up to five chunks that is copied at its own size reaches both its ends.
+fn rank_offset(chunk: ChunkNo) -> f64 {
+    const BEGIN: f64 = 0.52;
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    (BEGIN + f64::from(chunk.0) * GOLDEN).fract()
+}
+
 /// Numbers of a column that are present, in row order.
 fn present(values: &Float64Array) -> Vec<f64> {
     (0..values.len()).filter(|row| values.is_valid(*row)).map(|row| values.value(row)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_copied_at_its_size_reaches_both_ends() {
+        for chunks in 1..=5 {
+            let offsets = (0..chunks).map(|chunk| rank_offset(ChunkNo(chunk)));
+            let (least, most) =
+                offsets.fold((1.0_f64, 0.0_f64), |(least, most), at| (least.min(at), most.max(at)));
+            // One row of the source is this part of a row of a chunk.
+            let part = 1.0 / f64::from(chunks);
+            assert!(least < part && most > 1.0 - part, "{chunks} chunks: {least} to {most}");
+        }
+    }
 }

@@ -129,20 +129,26 @@ impl NumberScale {
         }
     }
 
-    /// Replaces [`Meaning::ByRank`] by numbers: by rank among those rows, or each by itself.
-    pub(crate) fn decode(&self, tokens: &[f32], meanings: &mut [Meaning], rank_map: bool) {
+    /// Replaces [`Meaning::ByRank`] by numbers: by rank among those rows, `rank_offset` (0 to
+    /// 1) saying where in its rank a row stands; without it each row by itself.
+    pub(crate) fn decode(
+        &self,
+        tokens: &[f32],
+        meanings: &mut [Meaning],
+        rank_offset: Option<f64>,
+    ) {
         let free = |row: &usize| matches!(meanings[*row], Meaning::ByRank);
         let mut rows: Vec<usize> = (0..meanings.len()).filter(free).collect();
-        if !rank_map {
+        let Some(offset) = rank_offset else {
             for row in rows {
                 meanings[row] = Meaning::Number(self.value(f64::from(tokens[row])));
             }
             return;
-        }
+        };
         rows.sort_by(|a, b| tokens[*a].total_cmp(&tokens[*b]));
         let among = rows.len() as f64;
         for (rank, row) in rows.into_iter().enumerate() {
-            let place = (rank as f64 + 0.5) / among;
+            let place = (rank as f64 + offset) / among;
             meanings[row] = Meaning::Number(self.at(place, &self.free_below));
         }
     }
