@@ -16,7 +16,7 @@ const DAMPING: f64 = 0.5;
 const LOGIT_STEP_MAX: f64 = 2.0;
 /// Below this the rows are sure, and a logit hardly moves a share.
 const SLOPE_MIN: f64 = 1e-5;
-const WEIGHT_MIN: f32 = 1e-9;
+const WEIGHT_MIN: f32 = 0.05;
 /// Rows that share out the unit interval among themselves when levels are drawn.
 const STRATUM_ROWS: usize = 64;
 

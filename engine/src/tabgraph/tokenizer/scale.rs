@@ -129,28 +129,50 @@ impl NumberScale {
         }
     }
 
-    /// Replaces [`Meaning::ByRank`] by numbers: by rank among those rows, `rank_offset` (0 to
-    /// 1) saying where in its rank a row stands; without it each row by itself.
+    /// Replaces [`Meaning::ByRank`] by numbers. With a `rank_offset` (0 to 1: where in its rank a
+    /// row stands) all numbers of the column are then brought to those of the training table by
+    /// rank: shares come out right, and rows keep their order, so that what depends on the column
+    /// still does. Frequent numbers are part of it; equal ones are told apart by their tokens.
     pub(crate) fn decode(
         &self,
         tokens: &[f32],
         meanings: &mut [Meaning],
         rank_offset: Option<f64>,
     ) {
-        let free = |row: &usize| matches!(meanings[*row], Meaning::ByRank);
-        let mut rows: Vec<usize> = (0..meanings.len()).filter(free).collect();
-        let Some(offset) = rank_offset else {
-            for row in rows {
-                meanings[row] = Meaning::Number(self.value(f64::from(tokens[row])));
+        // A row told by its token stands beside the frequent number that its token means, not on it.
+        let mut sides = vec![0_i8; meanings.len()];
+        for ((meaning, side), token) in meanings.iter_mut().zip(&mut sides).zip(tokens) {
+            if *meaning == Meaning::ByRank {
+                let value = self.value(f64::from(*token));
+                *meaning = Meaning::Number(value);
+                *side = self.side(value, f64::from(*token));
             }
-            return;
-        };
-        rows.sort_by(|a, b| tokens[*a].total_cmp(&tokens[*b]));
-        let among = rows.len() as f64;
-        for (rank, row) in rows.into_iter().enumerate() {
-            let place = (rank as f64 + offset) / among;
-            meanings[row] = Meaning::Number(self.at(place, &self.free_below));
         }
+        let Some(offset) = rank_offset else { return };
+        let number = |(row, meaning): (usize, &Meaning)| match meaning {
+            Meaning::Number(value) => Some((*value, sides[row], tokens[row], row)),
+            _ => None,
+        };
+        let mut rows: Vec<_> = meanings.iter().enumerate().filter_map(number).collect();
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2)));
+        let among = rows.len() as f64;
+        for (rank, (.., row)) in rows.into_iter().enumerate() {
+            let place = (rank as f64 + offset) / among;
+            meanings[row] = Meaning::Number(self.at(place, &self.below));
+        }
+    }
+
+    /// Whether a token that means this value stands below (−1) or above (1) it, where the value is
+    /// one that the head tells; 0 where it is not.
+    fn side(&self, value: f64, token: f64) -> i8 {
+        let run = self.group(value) as usize;
+        if self.by_rank.get(run).is_none_or(|rows| *rows > 0.0) {
+            return 0;
+        }
+        let below = self.free_below[run] > 0.0;
+        let above = self.free_below[run] < self.free_below[self.low.len()];
+        let nearer_below = token < self.token(self.group(value), 0.5);
+        if below && (nearer_below || !above) { -1 } else { 1 }
     }
 
     /// The value that a token stands for by itself.
