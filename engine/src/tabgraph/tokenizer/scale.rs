@@ -139,7 +139,7 @@ impl NumberScale {
         meanings: &mut [Meaning],
         rank_offset: Option<f64>,
     ) {
-        // A row told by its token stands beside the frequent number that its token means, not on it.
+        // A row told by its token stands beside a frequent number, never on it.
         let mut sides = vec![0_i8; meanings.len()];
         for ((meaning, side), token) in meanings.iter_mut().zip(&mut sides).zip(tokens) {
             if *meaning == Meaning::ByRank {
