@@ -123,6 +123,6 @@ fn measure(
     let config = OriginalConfig { encoder_share: 0.0, ..config.clone() };
     let learner = OriginalLearner::new(train, holdout, config, steps, seed)?;
     let plan = TrainPlan { config: Value::Null, steps, because: String::new() };
-    let stopping = Stopping::NEVER;
-    steps_per_second(&mut Run::new(learner, &plan, stopping, (seed, threads), None)?, watch)
+    let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
+    steps_per_second(&mut run, watch)
 }

@@ -142,7 +142,7 @@ fn first_safe(
     let train = sample(train, COMPARED_ROWS, seed, 4)?;
     let mut last = (Config::default(), None);
     for (at, config) in tried.iter().enumerate() {
-        tell(watch, at as u64);
+        tell(watch, at, tried.len());
         let encoded = Encoded::new(&train, config, seed, threads)?;
         let mut training = Training::new(encoded, config.clone(), threads);
         training.segment(Steps(u64::MAX), watch)?;
@@ -159,11 +159,11 @@ fn first_safe(
     Ok(last)
 }
 
-fn tell(watch: &dyn Watch, done: u64) {
+fn tell(watch: &dyn Watch, done: usize, total: usize) {
     watch.tell(Progress {
         stage: Stage::Train,
-        done,
-        total: Some(TRIED.len() as u64),
+        done: done as u64,
+        total: Some(total as u64),
         unit: ProgressUnit::Parts,
         epoch: None,
         loss: None,

@@ -49,10 +49,7 @@ impl Bench {
             true => None,
             false => Some(self.assemble(order, output, staged.join(TABLE))?),
         };
-        let reports = match is_judged {
-            true => Some(self.folder(order, ArtifactName::Report)?),
-            false => None,
-        };
+        let reports = is_judged.then(|| self.folder(order, ArtifactName::Report)).transpose()?;
         let manifest = self.manifest(order, output, table.as_ref(), reports.as_deref())?;
         write_file(&staged.join(MANIFEST), &as_json(&manifest)?)?;
         self.seal(order, ArtifactName::Output)?;
@@ -118,10 +115,7 @@ impl Bench {
             version: 1,
             seed: request.seed,
             model_digest: done.model.ok_or_else(missing)?,
-            training: match reports {
-                Some(_) => Some(training().ok_or_else(missing)?),
-                None => None,
-            },
+            training: reports.map(|_| training().ok_or_else(missing)).transpose()?,
             files,
         })
     }

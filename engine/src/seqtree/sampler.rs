@@ -143,14 +143,14 @@ impl Tree {
         for (leaf, ends) in ends.windows(2).enumerate() {
             let rows = &mut order[ends[0] as usize..ends[1] as usize];
             let (first, _, end) = self.held(leaf);
-            let (count, codes) = (rows.len() as u64, (end - first) as u64);
-            for at in 0..rows.len() {
+            let (count, codes) = (rows.len(), end - first);
+            for at in 0..count {
                 // The next of those left, as in a shuffle.
-                let left = (count as usize - at) as u64;
+                let left = (count - at) as u64;
                 rows.swap(at, at + ((u64::from(dice.bits()) * left) >> 32) as usize);
                 let place = ((at as u64) << 32) + u64::from(dice.bits());
                 // place / count of the codes, in 32 bits after the point.
-                let code = (u128::from(place) * u128::from(codes) / u128::from(count)) >> 32;
+                let code = (u128::from(place) * codes as u128 / count as u128) >> 32;
                 picks[rows[at] as usize].code = first as u32 + code as u32;
             }
         }

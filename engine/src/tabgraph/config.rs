@@ -71,7 +71,7 @@ pub(crate) struct TabgraphConfig {
     pub noise_min: f64,
     /// Largest σ in training.
     pub noise_max: f64,
-    /// Looks at the held-out loss in a whole run.
+    /// Looks at the held-out loss in a whole run; more for small tables.
     pub held_out_looks: u64,
     /// Held-out rows that are looked at.
     pub held_out_rows: usize,

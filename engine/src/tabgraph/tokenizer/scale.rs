@@ -139,39 +139,40 @@ impl NumberScale {
         meanings: &mut [Meaning],
         rank_offset: Option<f64>,
     ) {
-        // A row told by its token stands beside a frequent number, never on it.
-        let mut sides = vec![0_i8; meanings.len()];
-        for ((meaning, side), token) in meanings.iter_mut().zip(&mut sides).zip(tokens) {
-            if *meaning == Meaning::ByRank {
-                let value = self.value(f64::from(*token));
-                *meaning = Meaning::Number(value);
-                *side = self.side(value, f64::from(*token));
+        let mut rows = Vec::with_capacity(meanings.len());
+        for (row, (meaning, token)) in meanings.iter_mut().zip(tokens).enumerate() {
+            let token = f64::from(*token);
+            match *meaning {
+                Meaning::Number(value) => rows.push((value, 0, token, row)),
+                Meaning::ByRank => {
+                    let value = self.value(token);
+                    *meaning = Meaning::Number(value);
+                    // Told by its token, it stands beside a frequent number, never on it.
+                    rows.push((value, self.side(value, token), token, row));
+                }
+                Meaning::Missing | Meaning::Code(_) | Meaning::Tail => {}
             }
         }
         let Some(offset) = rank_offset else { return };
-        let number = |(row, meaning): (usize, &Meaning)| match meaning {
-            Meaning::Number(value) => Some((*value, sides[row], tokens[row], row)),
-            _ => None,
-        };
-        let mut rows: Vec<_> = meanings.iter().enumerate().filter_map(number).collect();
         rows.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2)));
         let among = rows.len() as f64;
         for (rank, (.., row)) in rows.into_iter().enumerate() {
             let place = (rank as f64 + offset) / among;
-            meanings[row] = Meaning::Number(self.at(place, &self.below));
+            meanings[row] = Meaning::Number(self.at(place));
         }
     }
 
     /// Whether a token that means this value stands below (−1) or above (1) it, where the value is
     /// one that the head tells; 0 where it is not.
     fn side(&self, value: f64, token: f64) -> i8 {
-        let run = self.group(value) as usize;
+        let group = self.group(value);
+        let run = group as usize;
         if self.by_rank.get(run).is_none_or(|rows| *rows > 0.0) {
             return 0;
         }
         let below = self.free_below[run] > 0.0;
         let above = self.free_below[run] < self.free_below[self.low.len()];
-        let nearer_below = token < self.token(self.group(value), 0.5);
+        let nearer_below = token < self.token(group, 0.5);
         if below && (nearer_below || !above) { -1 } else { 1 }
     }
 
@@ -180,11 +181,9 @@ impl NumberScale {
         match self.normalisation {
             Normalisation::Quantile => {
                 let rank = 0.5 * libm::erfc(-token * std::f64::consts::FRAC_1_SQRT_2);
-                self.at(rank, &self.below)
+                self.at(rank)
             }
-            Normalisation::Cdf => {
-                self.at((token / UNIFORM_SPREAD + 0.5).clamp(0.0, 1.0), &self.below)
-            }
+            Normalisation::Cdf => self.at((token / UNIFORM_SPREAD + 0.5).clamp(0.0, 1.0)),
             Normalisation::Standard => {
                 let (first, last) = (self.low.first(), self.high.last());
                 let value = self.rounded(self.mean + token * self.deviation);
@@ -193,8 +192,9 @@ impl NumberScale {
         }
     }
 
-    /// The value at a rank in 0 ..= 1 of the runs with these cumulative counts.
-    fn at(&self, rank: f64, below: &[f64]) -> f64 {
+    /// The value at a rank in 0 ..= 1.
+    fn at(&self, rank: f64) -> f64 {
+        let below = &self.below;
         let total = below.last().copied().unwrap_or(0.0);
         let rows = rank * total;
         let mut run = below.partition_point(|rows_below| *rows_below <= rows).saturating_sub(1);
