@@ -8,8 +8,12 @@ mod open_models;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
+    time::Duration,
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -18,6 +22,7 @@ use tgs_protocol::{
     code::Code,
     digest::Digest,
     engine::Sampler,
+    limits::MODEL_IDLE_MS,
     progress::Watch,
     store::{ArtifactName, Written},
 };
@@ -83,7 +88,15 @@ impl Actor for ChunkSampler {
 
 /// The thread: one chunk after the other until the mailbox is gone.
 fn sample_all(orders: &mpsc::Receiver<ChunkOrder>, seat: &Seat, runtime: &Handle) {
-    while let Ok(order) = orders.recv() {
+    loop {
+        let order = match orders.recv_timeout(Duration::from_millis(MODEL_IDLE_MS)) {
+            Ok(order) => order,
+            Err(RecvTimeoutError::Timeout) => {
+                seat.models.close_idle(seat.ports.clock.monotonic());
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let end = match catch_unwind(AssertUnwindSafe(|| sample(&order, seat, runtime))) {
             Ok(Ok(sealed)) => ChunkEnd::Sealed(sealed),
             Ok(Err(Halt::Stopped(_))) => ChunkEnd::Dropped,
@@ -116,7 +129,8 @@ fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChu
 
 /// The model, opened by whichever sampler comes first.
 fn open(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<Arc<dyn Sampler>, Halt> {
-    seat.models.get_or_open(order.model, || {
+    let now = seat.ports.clock.monotonic();
+    seat.models.get_or_open(order.model, now, || {
         let artifacts = &seat.ports.artifacts;
         let folder = artifacts.open(&order.lease.job, ArtifactName::Model);
         let folder = runtime.block_on(transfer("open model", folder))?.ok_or_else(|| {

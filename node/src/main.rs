@@ -7,6 +7,7 @@ mod failure;
 mod figures;
 mod following;
 mod home;
+mod memory;
 mod signals;
 mod terminal;
 mod voice;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    memory::give_back_at_once();
     let arguments = command_line::Arguments::parse();
     let voice = arguments.voice();
     match command::run(arguments) {

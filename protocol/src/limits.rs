@@ -84,3 +84,5 @@ pub const TIDINGS_KEPT_PER_JOB: usize = 256;
 pub const FEEDS_KEPT: usize = 64;
 /// Opened models kept by the samplers of one node.
 pub const MODELS_OPEN_MAX: usize = 2;
+/// A model that no sampler was asked for so long is closed.
+pub const MODEL_IDLE_MS: u64 = 1_000;

@@ -10,8 +10,6 @@
 //! rate), because no event in n draws does not prove a rate of zero: real tables that hold one
 //! pair of equal rows would fail half of the time against a second sample of themselves.
 
-use std::collections::HashMap;
-
 use crate::measure::{
     frame::{Frame, Side},
     row_key::{self, RowKey},
@@ -46,31 +44,54 @@ impl Copies {
 
 /// Counts copies.
 pub fn measure(frame: &Frame) -> Copies {
-    let train = tally(&frame.train);
-    let synthetic = row_key::of_rows(&frame.synthetic);
-    let seen = |keys: &[RowKey], wanted: &dyn Fn(u64) -> bool| {
-        keys.iter().filter(|key| train.get(*key).is_some_and(|times| wanted(*times))).count() as f64
-    };
-    let holdout = row_key::of_rows(&frame.holdout);
-    let rows = frame.synthetic.rows.max(1) as f64;
-    let count = seen(&synthetic, &|_| true);
-    let twice = train.values().filter(|times| **times == 2).count() as f64;
-    let allowance = allowance(
-        seen(&holdout, &|times| times == 1),
-        holdout.len(),
-        twice,
-        frame.train.rows,
-        rows,
-    );
+    let train = ascending(&frame.train);
+    let made = Met::count(&ascending(&frame.synthetic), &train);
+    let aside = Met::count(&ascending(&frame.holdout), &train);
+    let (rows, strangers) = (frame.synthetic.rows.max(1) as f64, frame.holdout.rows);
+    let twice = train.chunk_by(RowKey::eq).filter(|equal| equal.len() == 2).count() as f64;
+    let allowance = allowance(aside.of_rare as f64, strangers, twice, train.len(), rows);
     Copies {
-        share: count / rows,
-        count: count as u64,
-        holdout_share: (!holdout.is_empty())
-            .then(|| seen(&holdout, &|_| true) / holdout.len() as f64),
-        of_rare: seen(&synthetic, &|times| times == 1) as u64,
+        share: made.copies as f64 / rows,
+        count: made.copies,
+        holdout_share: (strangers > 0).then(|| aside.copies as f64 / strangers as f64),
+        of_rare: made.of_rare,
         allowance,
-        repeated: 1.0 - tally(&frame.synthetic).len() as f64 / rows,
+        repeated: 1.0 - made.distinct as f64 / rows,
     }
+}
+
+/// What rows find among the training rows.
+#[derive(Debug, Default)]
+struct Met {
+    /// Rows that equal a training row.
+    copies: u64,
+    /// Those that equal one which stands there once.
+    of_rare: u64,
+    /// Rows without their repetitions.
+    distinct: u64,
+}
+
+impl Met {
+    /// Walks two ascending lists side by side.
+    fn count(rows: &[RowKey], train: &[RowKey]) -> Self {
+        let (mut met, mut rest) = (Self::default(), train);
+        for equal in rows.chunk_by(RowKey::eq) {
+            rest = &rest[rest.partition_point(|key| *key < equal[0])..];
+            let times = rest.iter().take_while(|key| **key == equal[0]).count();
+            let count = equal.len() as u64;
+            met.distinct += 1;
+            met.copies += if times > 0 { count } else { 0 };
+            met.of_rare += if times == 1 { count } else { 0 };
+        }
+        met
+    }
+}
+
+/// Sorted keys take a third of the room of a table of counts, which millions of rows feel.
+fn ascending(side: &Side) -> Vec<RowKey> {
+    let mut keys = row_key::of_rows(side);
+    keys.sort_unstable();
+    keys
 }
 
 fn allowance(strangers: f64, holdout: usize, twice: f64, train: usize, rows: f64) -> f64 {
@@ -82,17 +103,20 @@ fn allowance(strangers: f64, holdout: usize, twice: f64, train: usize, rows: f64
     expected + 3.0 * (expected + of_estimate).sqrt()
 }
 
-fn tally(side: &Side) -> HashMap<RowKey, u64> {
-    let mut tally = HashMap::new();
-    for key in row_key::of_rows(side) {
-        *tally.entry(key).or_insert(0) += 1;
-    }
-    tally
-}
-
 #[cfg(test)]
 mod tests {
-    use super::allowance;
+    use super::{Met, RowKey, allowance};
+
+    #[test]
+    fn copies_are_counted_row_by_row() {
+        let keys = |names: &[u64]| names.iter().map(|name| (*name, 0)).collect::<Vec<RowKey>>();
+        let train = keys(&[1, 2, 2, 3, 5, 5, 5, 9]);
+        // Twice a rare row, three times one that stands there twice, once another rare row.
+        let met = Met::count(&keys(&[0, 1, 1, 2, 2, 2, 4, 9, 10]), &train);
+        assert_eq!((met.copies, met.of_rare, met.distinct), (6, 3, 6));
+        assert_eq!(Met::count(&[], &train).copies, 0);
+        assert_eq!(Met::count(&train, &[]).copies, 0);
+    }
 
     #[test]
     fn chance_is_what_strangers_and_repetitions_show() {

@@ -4,7 +4,7 @@
 //! percent of the synthetic one. It scans the whole table for each row; here rows are grouped by
 //! their levels and the pattern of their missing cells, and within a group by one number.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use tgs_protocol::engine::EngineError;
 
@@ -41,8 +41,8 @@ pub fn new_row_share(
         let drawn = other.pick(&Draw::NewRows.rows(seed, 0, other.rows, ROWS_MAX));
         return new_row_share(fields, real, &drawn, seed, crew);
     }
-    let index = Index::new(fields, real);
     let keys = row_key::of_levels(other);
+    let index = Index::new(fields, real, &keys);
     let blocks = other.rows.div_ceil(BLOCK_ROWS);
     let new = crew.map(blocks, |block| {
         let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(other.rows);
@@ -53,30 +53,31 @@ pub fn new_row_share(
 
 /// Training rows by group, each group ascending in the number that tells most rows apart.
 struct Index {
-    groups: HashMap<RowKey, Vec<usize>>,
+    /// Ascending; of the training rows whose group is looked for.
+    rows: Vec<(RowKey, usize)>,
     numbers: Vec<usize>,
 }
 
 impl Index {
-    fn new(fields: &[Field], real: &Side) -> Self {
+    fn new(fields: &[Field], real: &Side, looked_for: &[RowKey]) -> Self {
         let mut numbers: Vec<usize> =
             (0..fields.len()).filter(|&column| fields[column].is_number()).collect();
         numbers.sort_by_key(|&column| std::cmp::Reverse(distinct(&real.columns[column])));
-        let mut groups: HashMap<RowKey, Vec<usize>> = HashMap::new();
-        for (row, key) in row_key::of_levels(real).into_iter().enumerate() {
-            groups.entry(key).or_default().push(row);
-        }
-        if let Some(&first) = numbers.first() {
-            let at = |row: usize| number(real, first, row);
-            groups.values_mut().for_each(|rows| {
-                rows.sort_by(|&a, &b| at(a).total_cmp(&at(b)));
-            });
-        }
-        Self { groups, numbers }
+        let looked_for: HashSet<&RowKey> = looked_for.iter().collect();
+        let groups = row_key::of_levels(real).into_iter().zip(0..);
+        let mut rows: Vec<_> = groups.filter(|(key, _)| looked_for.contains(key)).collect();
+        let at = |row: usize| numbers.first().map_or(0.0, |&first| number(real, first, row));
+        rows.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| at(*x).total_cmp(&at(*y))));
+        Self { rows, numbers }
     }
 
     fn has_match(&self, real: &Side, other: &Side, row: usize, key: RowKey) -> bool {
-        let Some(group) = self.groups.get(&key) else { return false };
+        let from = self.rows.partition_point(|(group, _)| *group < key);
+        let group = &self.rows[from..];
+        let group = &group[..group.partition_point(|(group, _)| *group == key)];
+        if group.is_empty() {
+            return false;
+        }
         let Some((&first, rest)) = self.numbers.split_first() else { return true };
         let near = |column: usize, candidate: usize| {
             let (mine, theirs) = (number(other, column, row), number(real, column, candidate));
@@ -85,15 +86,15 @@ impl Index {
         };
         let mine = number(other, first, row);
         let candidates = if mine.is_nan() {
-            &group[..]
+            group
         } else {
             // Wider than the tolerance by rounding; `near` decides.
             let reach = (TOLERANCE * mine).abs() * (1.0 + 1e-9);
-            let from = group.partition_point(|&r| number(real, first, r) < mine - reach);
-            let to = group.partition_point(|&r| number(real, first, r) <= mine + reach);
+            let from = group.partition_point(|(_, r)| number(real, first, *r) < mine - reach);
+            let to = group.partition_point(|(_, r)| number(real, first, *r) <= mine + reach);
             &group[from..to.max(from)]
         };
-        candidates.iter().any(|&candidate| {
+        candidates.iter().any(|&(_, candidate)| {
             near(first, candidate) && rest.iter().all(|&column| near(column, candidate))
         })
     }

@@ -14,9 +14,9 @@ pub struct Prepared<'a> {
     /// The cells.
     pub values: &'a Values,
     /// Bin per row, numbers only: cut by the table's own range.
-    own: Vec<u32>,
+    own: Vec<u8>,
     /// Bin per row, numbers only: cut by the range of the real table.
-    real: Vec<u32>,
+    real: Vec<u8>,
     /// Numbers of codes: levels or bins, and one for missing cells.
     codes: usize,
     /// Whether more than one value stands in the column.
@@ -131,31 +131,47 @@ enum Counts {
 }
 
 fn joint(pair: [&Prepared; 2], cut: Cut) -> Joint {
-    let (wide, high) = (pair[0].codes, pair[1].codes);
-    let cells = |column: usize| codes(pair[column], cut);
-    let (a, b) = (cells(0), cells(1));
-    let key = |(&x, &y): (&u32, &u32)| {
-        let x = (x as usize).min(wide - 1);
-        x * high + (y as usize).min(high - 1)
-    };
+    let sizes = [pair[0].codes, pair[1].codes];
+    match (codes(pair[0], cut), codes(pair[1], cut)) {
+        (Codes::Levels(a), Codes::Levels(b)) => tally(a, b, sizes),
+        (Codes::Levels(a), Codes::Bins(b)) => tally(a, b, sizes),
+        (Codes::Bins(a), Codes::Levels(b)) => tally(a, b, sizes),
+        (Codes::Bins(a), Codes::Bins(b)) => tally(a, b, sizes),
+    }
+}
+
+fn tally<A, B>(a: &[A], b: &[B], [wide, high]: [usize; 2]) -> Joint
+where
+    A: Copy + Into<u32>,
+    B: Copy + Into<u32>,
+{
     let rows = a.len();
+    let keys = a.iter().zip(b).map(|(x, y)| {
+        let (x, y): (u32, u32) = ((*x).into(), (*y).into());
+        (x as usize).min(wide - 1) * high + (y as usize).min(high - 1)
+    });
     if wide.saturating_mul(high) > DENSE_CELLS_MAX {
-        let mut keys: Vec<u64> = a.iter().zip(b).map(|pair| key(pair) as u64).collect();
+        let mut keys: Vec<u64> = keys.map(|key| key as u64).collect();
         keys.sort_unstable();
         return Joint { rows, counts: Counts::Sparse(keys) };
     }
     let mut counts = vec![0_u32; wide * high];
-    a.iter().zip(b).for_each(|pair| counts[key(pair)] += 1);
+    keys.for_each(|key| counts[key] += 1);
     Joint { rows, counts: Counts::Dense(counts) }
 }
 
+enum Codes<'a> {
+    Levels(&'a [u32]),
+    Bins(&'a [u8]),
+}
+
 /// Codes per row. A missing level has the code [`MISSING`], which becomes the last one.
-fn codes<'a>(column: &'a Prepared, cut: Cut) -> &'a [u32] {
+fn codes<'a>(column: &'a Prepared, cut: Cut) -> Codes<'a> {
     const _: () = assert!(MISSING as usize > BINS);
     match (column.values, cut) {
-        (Values::Level(codes), _) => codes,
-        (Values::Number(_), Cut::Own) => &column.own,
-        (Values::Number(_), Cut::Real) => &column.real,
+        (Values::Level(codes), _) => Codes::Levels(codes),
+        (Values::Number(_), Cut::Own) => Codes::Bins(&column.own),
+        (Values::Number(_), Cut::Real) => Codes::Bins(&column.real),
     }
 }
 
@@ -195,10 +211,10 @@ fn edges(values: &[f64], unit: f64) -> [f64; BINS - 1] {
 }
 
 /// `numpy.digitize`: the number of edges at or below the value; 11 for a missing one.
-fn digitize(values: &[f64], edges: &[f64; BINS - 1], unit: f64) -> Vec<u32> {
+fn digitize(values: &[f64], edges: &[f64; BINS - 1], unit: f64) -> Vec<u8> {
     let bin = |value: &f64| {
         let value = value * unit;
-        edges.iter().filter(|edge| value.is_nan() || **edge <= value).count() as u32
+        edges.iter().map(|edge| u8::from(value.is_nan() || *edge <= value)).sum()
     };
     values.iter().map(bin).collect()
 }

@@ -1,5 +1,5 @@
 //! A name for the content of a row: equal rows have equal keys, and unequal ones differ in all but
-//! 2⁻¹²⁸ of the cases. Keys never leave the process and never order anything.
+//! 2⁻¹²⁸ of the cases. Keys never leave the process, and no order of keys is told.
 
 use crate::measure::frame::{Side, Values};
 
