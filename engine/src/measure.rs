@@ -7,12 +7,14 @@
 //! | boosted trees, detection, utility | `boost`, `detect`, `utility` |
 //! | rows as points, distances, α-precision | `space`, `closest`, `support` |
 //! | membership inference | `membership` |
+//! | singling out, linking, inferring | `attacks` |
 //! | exact copies, new rows, ids | `copies`, `new_rows`, `keys` |
 //! | sentences, gates | `metrics`, `verdict` |
 //!
 //! The same tables and the same seed give the same bytes, whatever the number of threads.
 
 pub mod association;
+mod attacks;
 mod boost;
 mod closest;
 mod columns;
@@ -107,8 +109,8 @@ pub fn measure(
     let crew = Crew::new(settings.threads.max(1) as usize, watch);
     let frame = Frame::new(tables.train, tables.holdout, tables.synthetic)?;
     let measured = Measured::take(tables, &frame, settings, crew)?;
-    crew.enter(measured::PARTS - 1, "rows in the plane")?;
-    let embedding = embedding::measure(&frame, settings.seed);
+    let crew = crew.enter(measured::PARTS - 1, "rows in the plane")?;
+    let embedding = embedding::measure(&frame, settings.seed, crew)?;
     let (verdict, gates) = verdict::judge(&measured, &settings.gates);
     Ok(Report {
         version: REPORT_VERSION,

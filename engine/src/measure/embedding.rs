@@ -1,9 +1,15 @@
-//! Real and synthetic rows in the plane: the first two principal components of the real rows.
-//! Numbers are standardised training ranks, frequent levels are standardised indicators.
+//! Real and synthetic rows in the plane: UMAP of both together; of few rows, the first two
+//! principal components of the real ones. Numbers are standardised training ranks, frequent levels
+//! are standardised indicators.
 
-use tgs_protocol::report::Embedding;
+mod axes;
+mod umap;
 
+use tgs_protocol::{engine::EngineError, report::Embedding};
+
+use self::axes::{dot, principal_axes};
 use crate::measure::{
+    crew::Crew,
     frame::{Frame, Side, Values},
     sample::Draw,
     shape,
@@ -16,10 +22,14 @@ const ROWS_MAX: usize = 1_500;
 const FEATURES_MAX: usize = 160;
 /// Levels of one column that become indicators.
 const LEVELS_MAX: usize = 12;
-const ITERATIONS: usize = 300;
+/// Below so many rows in all, neighbourhoods say less than principal components.
+const UMAP_ROWS_MIN: usize = 200;
 
 /// Projects both tables.
-pub fn measure(frame: &Frame, seed: u64) -> Embedding {
+///
+/// # Errors
+/// `Stopped` when the watch says so.
+pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Embedding, EngineError> {
     let features = features(frame);
     let space = Space::new(frame, Scale::Rank);
     let [mut real, mut made] = [(&frame.train, 0), (&frame.synthetic, 1)].map(|(side, part)| {
@@ -29,12 +39,18 @@ pub fn measure(frame: &Frame, seed: u64) -> Embedding {
     let scale = standardise(&mut real, None);
     standardise(&mut made, Some(&scale));
     let axes = principal_axes(&real, features.len());
-    let project = |rows: &[Vec<f64>]| {
-        #[expect(clippy::cast_possible_truncation, reason = "for drawing")]
-        let point = |row: &Vec<f64>| (dot(row, &axes[0]) as f32, dot(row, &axes[1]) as f32);
-        rows.iter().map(point).collect()
-    };
-    Embedding { method: "PCA".to_owned(), real: project(&real), synthetic: project(&made) }
+    let project = |row: &Vec<f64>| [dot(row, &axes[0]), dot(row, &axes[1])];
+    let mut plane: Vec<[f64; 2]> = real.iter().chain(&made).map(project).collect();
+    let is_large = plane.len() >= UMAP_ROWS_MIN && !features.is_empty();
+    if is_large {
+        let dice = Draw::Embedding.stream(seed, 2);
+        plane = umap::layout(&[real.as_slice(), &made].concat(), &plane, dice, crew)?;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "for drawing")]
+    let mut points = plane.into_iter().map(|[x, y]| (x as f32, y as f32)).collect::<Vec<_>>();
+    let synthetic = points.split_off(real.len());
+    let method = if is_large { "UMAP" } else { "PCA" };
+    Ok(Embedding { method: method.to_owned(), real: points, synthetic })
 }
 
 /// One coordinate of the projection: a number, or one level of a category.
@@ -95,39 +111,4 @@ fn standardise(rows: &mut [Vec<f64>], scale: Option<&[(f64, f64)]>) -> Vec<(f64,
         }
     }
     scale
-}
-
-/// The two leading eigenvectors of the covariance, by power iteration with deflation. The largest
-/// entry of each is positive, so that the picture does not flip.
-fn principal_axes(rows: &[Vec<f64>], width: usize) -> [Vec<f64>; 2] {
-    let mut covariance = vec![vec![0.0; width]; width];
-    for row in rows {
-        for (line, a) in covariance.iter_mut().zip(row) {
-            line.iter_mut().zip(row).for_each(|(cell, b)| *cell += a * b);
-        }
-    }
-    std::array::from_fn(|_| {
-        // Any start that is not orthogonal to the answer will do; this one has no symmetry.
-        let mut axis: Vec<f64> = (0..width).map(|i| 1.0 + (i as f64 * 0.618_034).fract()).collect();
-        let mut size = 0.0;
-        for _ in 0..ITERATIONS {
-            let next: Vec<f64> = covariance.iter().map(|line| dot(line, &axis)).collect();
-            size = dot(&next, &next).sqrt();
-            if size <= f64::MIN_POSITIVE {
-                return vec![0.0; width];
-            }
-            axis = next.into_iter().map(|cell| cell / size).collect();
-        }
-        let largest =
-            axis.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
-        axis.iter_mut().for_each(|cell| *cell *= largest.signum());
-        for (line, a) in covariance.iter_mut().zip(&axis) {
-            line.iter_mut().zip(&axis).for_each(|(cell, b)| *cell -= size * a * b);
-        }
-        axis
-    })
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(x, y)| x * y).sum()
 }

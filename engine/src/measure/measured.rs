@@ -4,6 +4,7 @@ use tgs_protocol::engine::EngineError;
 
 use crate::measure::{
     Settings, Tables, association,
+    attacks::{self, Attacks},
     closest::{self, Closest},
     columns::{self, ColumnMeasures},
     copies::{self, Copies},
@@ -53,10 +54,12 @@ pub struct Measured {
     pub copies: Copies,
     /// Membership inference.
     pub membership: Option<Membership>,
+    /// Attacks on persons.
+    pub attacks: Attacks,
 }
 
 /// Parts of the work, for progress.
-pub const PARTS: u64 = 9;
+pub const PARTS: u64 = 10;
 
 impl Measured {
     /// Takes every measure.
@@ -85,7 +88,9 @@ impl Measured {
         let closest = closest::measure(frame, seed, crew)?;
         let crew = crew.enter(6, "membership inference")?;
         let membership = membership::measure(frame, seed, crew)?;
-        let crew = crew.enter(7, "copies and new rows")?;
+        let crew = crew.enter(7, "attacks on persons")?;
+        let attacks = attacks::measure(frame, seed, crew)?;
+        let crew = crew.enter(8, "copies and new rows")?;
         let new = |side| new_rows::new_row_share(&frame.fields, &frame.train, side, seed, crew);
         let (new_rows, holdout_new_rows) = (new(&frame.synthetic)?, new(&frame.holdout)?);
         let numeric = || columns.iter().filter(|column| column.report.kind.is_numeric());
@@ -109,6 +114,7 @@ impl Measured {
             holdout_support,
             closest,
             membership,
+            attacks,
         })
     }
 }

@@ -25,6 +25,8 @@ pub enum Draw {
     Utility = 8,
     /// Rows that are looked for among the training rows.
     NewRows = 9,
+    /// Attacks that single out, link and infer.
+    Attacks = 10,
 }
 
 impl Draw {
@@ -44,7 +46,8 @@ impl Draw {
         rows
     }
 
-    fn stream(self, seed: u64, part: u64) -> Stream {
+    /// Random numbers of this draw.
+    pub fn stream(self, seed: u64, part: u64) -> Stream {
         Stream::new(seed, Purpose::Subsample, (self as u64) << 8 | part)
     }
 }

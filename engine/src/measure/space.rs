@@ -67,8 +67,8 @@ pub enum Coordinates {
 pub struct Near<const K: usize> {
     /// Distances, ascending; infinite beyond the size of the reference set.
     pub distances: [f32; K],
-    /// Index of the nearest reference point, the first of equals.
-    pub index: usize,
+    /// Their places among the reference points; of equally far ones the first come first.
+    pub indices: [usize; K],
 }
 
 /// Query points of one piece of work.
@@ -140,7 +140,7 @@ pub fn nearest<const K: usize>(
 ) -> Result<Vec<Near<K>>, EngineError> {
     let pieces = crew.map(queries.rows.div_ceil(QUERIES), |piece| {
         let rows = piece * QUERIES..((piece + 1) * QUERIES).min(queries.rows);
-        let empty = Near { distances: [f32::INFINITY; K], index: 0 };
+        let empty = Near { distances: [f32::INFINITY; K], indices: [0; K] };
         let mut found = vec![empty; rows.len()];
         let mut sums = [0.0_f32; BLOCK];
         for from in (0..reference.rows).step_by(BLOCK) {
@@ -160,6 +160,13 @@ pub fn nearest<const K: usize>(
 }
 
 impl<const K: usize> Near<K> {
+    /// Whether one point is among the nearest of both.
+    pub fn shares_a_row_with(&self, other: &Self) -> bool {
+        let found = |near: &Self| near.distances.iter().filter(|d| d.is_finite()).count();
+        let theirs = &other.indices[..found(other)];
+        self.indices[..found(self)].iter().any(|index| theirs.contains(index))
+    }
+
     fn take(&mut self, sums: &[f32], from: usize) {
         for (at, &distance) in sums.iter().enumerate() {
             if distance >= self.distances[K - 1] {
@@ -168,9 +175,8 @@ impl<const K: usize> Near<K> {
             let place = self.distances.partition_point(|known| *known <= distance);
             self.distances[place..].rotate_right(1);
             self.distances[place] = distance;
-            if place == 0 {
-                self.index = from + at;
-            }
+            self.indices[place..].rotate_right(1);
+            self.indices[place] = from + at;
         }
     }
 }
@@ -185,21 +191,40 @@ fn distances(
     metric: Metric,
     sums: &mut [f32],
 ) {
+    sums.fill(0.0);
+    for number in [false, true] {
+        for (mine, theirs) in queries.columns.iter().zip(&reference.columns) {
+            if matches!(mine, Coordinates::Number { .. }) == number {
+                add_column(mine, query, theirs, from, metric, sums);
+            }
+        }
+    }
+}
+
+/// Adds what one column makes one query differ from the reference points `from .. from +
+/// sums.len()`.
+pub fn add_column(
+    mine: &Coordinates,
+    query: usize,
+    theirs: &Coordinates,
+    from: usize,
+    metric: Metric,
+    sums: &mut [f32],
+) {
     let step = if metric == Metric::Squared { 2.0 } else { 1.0 };
     let to = from + sums.len();
-    sums.fill(0.0);
-    for (mine, theirs) in queries.columns.iter().zip(&reference.columns) {
-        if let (Coordinates::Level(mine), Coordinates::Level(theirs)) = (mine, theirs) {
+    match (mine, theirs) {
+        (Coordinates::Level(mine), Coordinates::Level(theirs)) => {
             let level = mine[query];
             for (sum, other) in sums.iter_mut().zip(&theirs[from..to]) {
                 *sum += if *other == level { 0.0 } else { step };
             }
         }
-    }
-    for (mine, theirs) in queries.columns.iter().zip(&reference.columns) {
-        let Coordinates::Number { cells: mine, .. } = mine else { continue };
-        let Coordinates::Number { cells: theirs, holes } = theirs else { continue };
-        add_number(mine[query], &theirs[from..to], *holes, metric, step, sums);
+        (Coordinates::Number { cells: mine, .. }, Coordinates::Number { cells: theirs, holes }) => {
+            add_number(mine[query], &theirs[from..to], *holes, metric, step, sums);
+        }
+        // Tables of one frame hold a column the same way.
+        _ => {}
     }
 }
 
@@ -284,8 +309,9 @@ mod tests {
                     for (ours, theirs) in near.distances.iter().zip(&all) {
                         assert!((ours - theirs).abs() < 1e-6, "{metric:?} {row}: {near:?}");
                     }
-                    let named = distance(&a, row, reference, near.index, metric);
-                    assert!((named - all[0]).abs() < 1e-6);
+                    for (index, ours) in near.indices.iter().zip(&near.distances) {
+                        assert!((distance(&a, row, reference, *index, metric) - ours).abs() < 1e-6);
+                    }
                 }
             }
         }

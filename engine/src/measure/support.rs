@@ -57,7 +57,7 @@ pub fn measure(
     let radii = ascending(real_centre.distances(&real));
     let reached = real_centre.distances(&made);
     let from_made = made_centre.distances(&made);
-    let closest: Vec<f64> = to_made.iter().map(|near| from_made[near.index]).collect();
+    let closest: Vec<f64> = to_made.iter().map(|near| from_made[near.indices[0]]).collect();
     let closest_radii = ascending(closest.clone());
     let covered: Vec<bool> =
         to_made.iter().zip(&to_real).map(|(a, b)| a.distances[0] <= b.distances[0]).collect();

@@ -69,7 +69,7 @@ impl OriginalSampler {
         let mut file: Container<Record> = container::read(KIND, bytes)?;
         let config = file.record.config.clone();
         let record = file.record.tokenizer.clone();
-        let tokenizer = record.open(&mut file, config.cells().normalisation)?;
+        let tokenizer = record.open(&mut file, (&config.cells()).into())?;
         let heads = tokenizer.heads.iter().map(|head| head.meanings.len()).collect();
         let nets = Nets::new(tokenizer.scales.len(), heads, &config);
         let mut weights = Vec::with_capacity(nets.layout.len());

@@ -2,7 +2,7 @@
 
 use super::markup::{Element, el};
 
-const TERMS: [(&str, &str); 14] = [
+const TERMS: [(&str, &str); 15] = [
     (
         "Synthetic row",
         "A row that a model made up after it had learned from real rows. It belongs to nobody.",
@@ -62,6 +62,12 @@ const TERMS: [(&str, &str); 14] = [
         "Membership inference",
         "An attacker who knows a person’s row guesses whether it trained the model. Success \
          beyond chance is the advantage: 0 is none.",
+    ),
+    (
+        "Singling out, linking, inferring",
+        "Three attacks on a person: a description that fits nobody else, two halves of a record \
+         brought together, a column guessed from the others. What also works on strangers says \
+         nothing about who was in the table; the risk is what works on training rows beyond that.",
     ),
     (
         "Nearest-neighbour distance ratio",

@@ -45,7 +45,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             min_leaf: 0,
-            dcr_share_max: 0.52,
+            dcr_share_max: 0.535,
             atom_share: 0.005,
             bins: 256,
             gain_min: 0.0,

@@ -43,6 +43,9 @@ pub(crate) struct TabgraphConfig {
     /// Distinct numbers that are kept as they are; beyond, runs of neighbours are kept as
     /// intervals.
     pub knots_max: usize,
+    /// A number that fewer training rows hold is somebody's own: it is drawn anywhere up to the
+    /// middle of the gaps to its neighbours, never as it stood.
+    pub shared_rows_min: usize,
     /// Rows of a training step; fewer for small tables.
     pub batch: usize,
     /// Peak learning rate of AdamW.
@@ -139,6 +142,7 @@ impl Default for TabgraphConfig {
             category_values_max: 10,
             levels_max: 2_000,
             knots_max: 65_536,
+            shared_rows_min: 5,
             batch: 1_024,
             learning_rate: 2e-3,
             learning_rate_floor: 0.02,
@@ -183,6 +187,7 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("category_values_max", 0.0, 1_000.0),
     bound("levels_max", 2.0, 20_000.0),
     bound("knots_max", 16.0, 1e7),
+    bound("shared_rows_min", 0.0, 1e6),
     bound("batch", 1.0, 65_536.0),
     bound("learning_rate", 1e-7, 1.0),
     bound("learning_rate_floor", 0.0, 1.0),

@@ -36,7 +36,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<TabgraphSampler, EngineError> {
     let mut file: Container<Record> = container::read(KIND, bytes)?;
     let config = file.record.config.clone();
     let record = file.record.tokenizer.clone();
-    let tokenizer = record.open(&mut file, config.normalisation)?;
+    let tokenizer = record.open(&mut file, (&config).into())?;
     let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(Head::shares).collect();
     let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
     let mut weights = Vec::with_capacity(denoiser.layout.len());

@@ -124,7 +124,8 @@ impl Tokenizer {
                         Some(head) => self.heads[*head].decode(&levels[*head], draws),
                         None => vec![Meaning::ByRank; rows],
                     };
-                    self.scales[*token].decode(&numbers[*token], &mut meanings, rank_offset);
+                    let tokens = &numbers[*token];
+                    self.scales[*token].decode(tokens, &mut meanings, rank_offset, draws);
                     meanings
                 }
             };

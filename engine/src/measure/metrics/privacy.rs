@@ -4,6 +4,7 @@ use tgs_protocol::report::{Aspect::Privacy, Metric};
 
 use super::{Named, with_interval};
 use crate::measure::{
+    attacks::Risk,
     measured::Measured,
     score::Estimate,
     words::{number, percent, times_of_hundred},
@@ -17,6 +18,7 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
     let mut metrics = closest(measured);
     metrics.extend(copies(measured));
     metrics.extend(membership(measured));
+    metrics.extend(attacks(measured));
     metrics
 }
 
@@ -167,4 +169,57 @@ fn membership(measured: &Measured) -> Vec<Metric> {
             advantage,
         ),
     ]
+}
+
+fn attacks(measured: &Measured) -> Vec<Metric> {
+    let attacks = &measured.attacks;
+    let one = |risk: &Option<Risk>| risk.map(|risk| (risk, risk.beyond_strangers()));
+    let inference = attacks.inference.as_ref();
+    let worst = inference.map(|worst| (worst.risk, worst.beyond_strangers()));
+    let column = inference.map_or("", |worst| &worst.column);
+    vec![
+        attack(
+            ("singling_out_risk", "Singling-out risk"),
+            one(&attacks.singling_out),
+            |members, strangers| {
+                format!(
+                    "Of descriptions that fit one synthetic row alone, {members} fit one training \
+                     row alone and {strangers} one stranger; only what members have more is a risk."
+                )
+            },
+        ),
+        attack(
+            ("linkability_risk", "Linkability risk"),
+            one(&attacks.linkability),
+            |members, strangers| {
+                format!(
+                    "Two halves of a record lead to the same synthetic row for {members} of \
+                     training rows and {strangers} of strangers."
+                )
+            },
+        ),
+        attack(("inference_risk", "Inference risk (worst column)"), worst, |members, strangers| {
+            format!(
+                "Someone who knows all else guesses {column} right for {members} of training \
+                     rows and {strangers} of strangers; no column gains more."
+            )
+        }),
+    ]
+}
+
+/// One attack on persons; `says` gets its success on training rows and on strangers.
+fn attack(
+    (key, name): (&'static str, &'static str),
+    risk: Option<(Risk, Estimate)>,
+    says: impl Fn(&str, &str) -> String,
+) -> Metric {
+    let estimate = risk.map(|(_, beyond)| beyond);
+    let sentence = |_| {
+        risk.map_or_else(String::new, |(risk, _)| {
+            says(&percent(risk.members.value), &percent(risk.strangers.value))
+        })
+    };
+    let value = estimate.map(|beyond| beyond.value);
+    let metric = Named::down(key, name, Privacy);
+    with_interval(metric.says(value, value.map(|_| 0.0), sentence, FEW_HOLDOUT), estimate)
 }

@@ -33,6 +33,10 @@ fn a_second_real_sample_passes_every_gate() {
         let found = value(&report, key).unwrap();
         assert!((low..=high).contains(&found), "{key} is {found}");
     }
+    for key in ["singling_out_risk", "linkability_risk", "inference_risk"] {
+        let risk = report.metrics.iter().find(|metric| metric.key == key).unwrap();
+        assert!(risk.value.unwrap() <= risk.interval.unwrap(), "more than chance: {risk:?}");
+    }
 }
 
 #[test]
@@ -47,6 +51,13 @@ fn a_copy_of_the_training_rows_is_withheld() {
     assert!(value(&report, "dcr_share").unwrap() > 0.7);
     assert!(value(&report, "membership_distance_auc").unwrap() > 0.95);
     assert_eq!(value(&report, "exact_match_rate"), Some(1.0));
+    // Half of the copied persons are attacked: the sample is of the holdout's size.
+    for (key, least) in
+        [("singling_out_risk", 0.2), ("linkability_risk", 0.5), ("inference_risk", 0.3)]
+    {
+        let found = value(&report, key).unwrap();
+        assert!(found > least, "{key} is {found}");
+    }
 }
 
 #[test]

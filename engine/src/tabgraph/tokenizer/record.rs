@@ -6,11 +6,12 @@ use arrow::array::{Array as _, StringArray};
 use serde::{Deserialize, Serialize};
 use tgs_protocol::{column::ColumnSpec, engine::EngineError};
 
-use super::{ColumnCode, Tokenizer, head::Head, scale::NumberScale};
-use crate::{
-    container::{Array, Container},
-    tabgraph::config::Normalisation,
+use super::{
+    ColumnCode, Tokenizer,
+    head::Head,
+    scale::{NumberScale, ScaleConstants},
 };
+use crate::container::{Array, Container};
 
 const LISTS: [&str; 4] = ["low", "high", "count", "by_rank"];
 
@@ -64,7 +65,7 @@ impl TokenizerRecord {
     pub(crate) fn open<R>(
         &self,
         file: &mut Container<R>,
-        normalisation: Normalisation,
+        constants: ScaleConstants,
     ) -> Result<Tokenizer, EngineError> {
         let mut scales = Vec::new();
         for (at, column) in self.tokens.iter().enumerate() {
@@ -72,9 +73,7 @@ impl TokenizerRecord {
             let lists = [list(LISTS[0])?, list(LISTS[1])?, list(LISTS[2])?, list(LISTS[3])?];
             let record = self.columns.get(*column);
             let record = record.ok_or_else(|| file.refuse("a column is missing"))?;
-            let [low, high, count, by_rank] = lists;
-            let format = &record.spec.format;
-            scales.push(NumberScale::from_runs(low, high, count, by_rank, format, normalisation));
+            scales.push(NumberScale::from_runs(lists, &record.spec.format, constants));
         }
         let (mut specs, mut levels, mut codes) = (vec![], vec![], vec![]);
         for column in self.columns.clone() {

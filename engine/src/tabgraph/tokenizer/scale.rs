@@ -1,19 +1,24 @@
 //! One numeric column as one token: rank with uniform dequantisation, then a normal quantile.
 //!
 //! Equal values are one *run*: a cell's token is drawn uniformly within the ranks of its run, so
-//! whatever the shape of the column, the token is normal, and the way back is exact. A column of
-//! very many distinct values keeps intervals of neighbours instead of single values.
+//! whatever the shape of the column, the token is normal, and the way back is exact in rank. A
+//! value that several rows share comes back as it is. One that few rows hold would single them out
+//! (an income to the cent), so it comes back as a number near it. A column of very many distinct
+//! values keeps intervals of neighbours instead of single values.
 
 use tgs_protocol::column::ValueFormat;
 
 use super::{NO_GROUP, head::Meaning};
 use crate::{
-    random::inverse_normal,
+    random::{Stream, inverse_normal},
     tabgraph::config::{Normalisation, TabgraphConfig},
 };
 
 /// Ranks are kept so far from 0 and 1; the token stays within ± 4.75.
 const RANK_EDGE: f64 = 1e-6;
+/// A number of few rows moves at most by this part of half the range: in the tails, where gaps are
+/// wide, more would cost the ends of the range and with them every correlation.
+const REACH_MAX: f64 = 0.01;
 
 /// The runs of one numeric column and what tokens mean in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,12 +31,26 @@ pub(crate) struct NumberScale {
     pub count: Vec<f64>,
     /// Training rows in each run that are told by rank, not by a level of the head.
     pub by_rank: Vec<f64>,
-    normalisation: Normalisation,
+    constants: ScaleConstants,
     digits: Option<u8>,
     below: Vec<f64>,
     free_below: Vec<f64>,
     mean: f64,
     deviation: f64,
+}
+
+/// What a scale takes from the configuration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct ScaleConstants {
+    pub normalisation: Normalisation,
+    pub shared_rows_min: usize,
+}
+
+impl From<&TabgraphConfig> for ScaleConstants {
+    fn from(config: &TabgraphConfig) -> Self {
+        let TabgraphConfig { normalisation, shared_rows_min, .. } = *config;
+        Self { normalisation, shared_rows_min }
+    }
 }
 
 impl NumberScale {
@@ -67,17 +86,14 @@ impl NumberScale {
                 open = !alone;
             }
         }
-        Self::from_runs(low, high, count, by_rank, format, config.normalisation)
+        Self::from_runs([low, high, count, by_rank], format, config.into())
     }
 
-    /// The scale of these runs, as a model file holds them.
+    /// The scale of these runs (`low`, `high`, `count`, `by_rank`), as a model file holds them.
     pub(crate) fn from_runs(
-        low: Vec<f64>,
-        high: Vec<f64>,
-        count: Vec<f64>,
-        by_rank: Vec<f64>,
+        [low, high, count, by_rank]: [Vec<f64>; 4],
         format: &ValueFormat,
-        normalisation: Normalisation,
+        constants: ScaleConstants,
     ) -> Self {
         let total: f64 = count.iter().sum::<f64>().max(1.0);
         let middle = |run: usize| 0.5 * (low[run] + high[run]);
@@ -98,7 +114,7 @@ impl NumberScale {
             high,
             count,
             by_rank,
-            normalisation,
+            constants,
             digits,
         }
     }
@@ -119,7 +135,7 @@ impl NumberScale {
         let total = self.below[self.low.len()];
         let rank = (self.below[run] + uniform * self.count[run]) / total;
         let rank = rank.clamp(RANK_EDGE, 1.0 - RANK_EDGE);
-        match self.normalisation {
+        match self.constants.normalisation {
             Normalisation::Quantile => inverse_normal(rank),
             Normalisation::Cdf => (rank - 0.5) * UNIFORM_SPREAD,
             Normalisation::Standard => {
@@ -133,11 +149,13 @@ impl NumberScale {
     /// row stands) all numbers of the column are then brought to those of the training table by
     /// rank: shares come out right, and rows keep their order, so that what depends on the column
     /// still does. Frequent numbers are part of it; equal ones are told apart by their tokens.
+    /// `draws` says where beside a number of few rows a cell stands.
     pub(crate) fn decode(
         &self,
         tokens: &[f32],
         meanings: &mut [Meaning],
         rank_offset: Option<f64>,
+        draws: &mut Stream,
     ) {
         let mut rows = Vec::with_capacity(meanings.len());
         for (row, (meaning, token)) in meanings.iter_mut().zip(tokens).enumerate() {
@@ -153,12 +171,17 @@ impl NumberScale {
                 Meaning::Missing | Meaning::Code(_) | Meaning::Tail => {}
             }
         }
-        let Some(offset) = rank_offset else { return };
+        let Some(offset) = rank_offset else {
+            for (value, .., row) in rows {
+                meanings[row] = Meaning::Number(self.beside(value, draws));
+            }
+            return;
+        };
         rows.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2)));
         let among = rows.len() as f64;
         for (rank, (.., row)) in rows.into_iter().enumerate() {
             let place = (rank as f64 + offset) / among;
-            meanings[row] = Meaning::Number(self.at(place));
+            meanings[row] = Meaning::Number(self.beside(self.at(place), draws));
         }
     }
 
@@ -178,7 +201,7 @@ impl NumberScale {
 
     /// The value that a token stands for by itself.
     fn value(&self, token: f64) -> f64 {
-        match self.normalisation {
+        match self.constants.normalisation {
             Normalisation::Quantile => {
                 let rank = 0.5 * libm::erfc(-token * std::f64::consts::FRAC_1_SQRT_2);
                 self.at(rank)
@@ -210,6 +233,31 @@ impl NumberScale {
         self.rounded(low + inside.clamp(0.0, 1.0) * (high - low)).clamp(low, high)
     }
 
+    /// The value itself when it is shared by enough training rows, else a number drawn around it:
+    /// on either side as likely, up to the middle of the gap, but not far; at the ends of the
+    /// column, inwards.
+    fn beside(&self, value: f64, draws: &mut Stream) -> f64 {
+        let run = self.group(value) as usize;
+        let is_own = |run: usize| {
+            self.low[run] == value
+                && self.high[run] == value
+                && self.count[run] < self.constants.shared_rows_min as f64
+        };
+        if run >= self.low.len() || !is_own(run) {
+            return value;
+        }
+        let uniform = 2.0 * draws.uniform() - 1.0;
+        let below = run.checked_sub(1).map(|below| self.high[below]);
+        let above = self.low.get(run + 1).copied();
+        let next = if uniform < 0.0 { below.or(above) } else { above.or(below) };
+        let (low, high) = (self.low[0], self.high[self.high.len() - 1]);
+        // Half of each, so that the largest numbers do not overflow.
+        let middle = next.map_or(value, |next| next / 2.0 + value / 2.0);
+        let reach = REACH_MAX * (high / 2.0 - low / 2.0);
+        let shift = uniform.abs() * (middle - value).clamp(-reach, reach);
+        self.rounded(value + shift).clamp(low, high)
+    }
+
     fn rounded(&self, value: f64) -> f64 {
         let Some(digits) = self.digits else { return value };
         let scale = libm::pow(10.0, f64::from(digits));
@@ -239,5 +287,69 @@ fn clip(sorted: &mut [f64], quantile: f64) {
     let (low, high) = (sorted[cut.min(last)], sorted[last - cut.min(last)]);
     if low < high {
         sorted.iter_mut().for_each(|value| *value = value.clamp(low, high));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Purpose;
+
+    fn scale(values: &[f64], digits: u8) -> NumberScale {
+        let format = ValueFormat::Decimal { digits, fixed: true };
+        NumberScale::fit(values.to_vec(), &[], &format, &TabgraphConfig::default())
+    }
+
+    /// As many rows as were learned from, with chance tokens, brought to their ranks.
+    fn drawn(scale: &NumberScale, rows: usize) -> Vec<f64> {
+        let mut dice = Stream::new(3, Purpose::Test, 0);
+        let tokens: Vec<f32> = (0..rows).map(|_| dice.normal() as f32).collect();
+        let mut meanings = vec![Meaning::ByRank; rows];
+        scale.decode(&tokens, &mut meanings, Some(0.5), &mut dice);
+        let number = |meaning: &Meaning| match meaning {
+            Meaning::Number(value) => *value,
+            other => panic!("{other:?} is no number"),
+        };
+        meanings.iter().map(number).collect()
+    }
+
+    /// Incomes to the cent are somebody's own; a minimum wage that many have is not.
+    #[test]
+    fn numbers_of_few_rows_do_not_come_back_as_they_stood() {
+        let mut dice = Stream::new(4, Purpose::Test, 0);
+        let wage = 24_000.0;
+        let mut values: Vec<f64> =
+            (0..1_000).map(|_| (3e6 + 4e6 * dice.uniform()).round() / 100.0).collect();
+        values.extend([wage; 200]);
+        values.push(1e6);
+        let scale = scale(&values, 2);
+        let found = drawn(&scale, values.len());
+        let again = |value: &&f64| **value != wage && values.contains(*value);
+        let copies = found.iter().filter(again).count();
+        assert!(copies < 30, "{copies} of 1,000 incomes came back to the cent");
+        assert_eq!(found.iter().filter(|value| **value == wage).count(), 200);
+        let most = found.iter().copied().fold(0.0, f64::max);
+        assert!((990_000.0..1e6).contains(&most), "{most} is the largest income");
+        let sum = |values: &[f64]| values.iter().sum::<f64>();
+        assert!((sum(&found) / sum(&values) - 1.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn whole_numbers_without_gaps_come_back_exactly() {
+        let values: Vec<f64> = (0..300).map(|row| f64::from(row / 2)).collect();
+        let mut found = drawn(&scale(&values, 0), values.len());
+        found.sort_unstable_by(f64::total_cmp);
+        let off = found.iter().zip(&values).filter(|(a, b)| (**a - **b).abs() > 1.0).count();
+        assert_eq!(off, 0, "{found:?}");
+        assert!(found.iter().all(|value| value.fract() == 0.0));
+    }
+
+    #[test]
+    fn ends_of_all_sizes_stay_finite() {
+        for values in [vec![7.0], vec![-1e308, 1e308], vec![0.0, f64::MIN_POSITIVE, 1e-300]] {
+            let scale = scale(&values, 2);
+            let (low, high) = (scale.low[0], scale.high[scale.high.len() - 1]);
+            assert!(drawn(&scale, 9).iter().all(|value| (low..=high).contains(value)));
+        }
     }
 }

@@ -1,0 +1,155 @@
+//! Singling out: the attacker writes descriptions that fit one synthetic row alone and hopes that
+//! they fit one real person alone. Descriptions of one column ask for its rarest cells, those of
+//! three columns lie on the outer side of the medians of a synthetic row.
+
+use std::collections::BTreeSet;
+
+use tgs_protocol::engine::EngineError;
+
+use super::{Rate, Risk, attacked, held};
+use crate::{
+    measure::{
+        crew::Crew,
+        frame::{Frame, MISSING, Side, Values},
+        picture::quantile,
+        sample::Draw,
+        shape,
+    },
+    random::Stream,
+};
+
+/// Descriptions of each kind.
+const DESCRIPTIONS: usize = 500;
+/// Rows that are tried to find as many.
+const TRIES_MAX: usize = 5_000;
+/// Columns of a longer description.
+const COLUMNS: usize = 3;
+/// Real rows among which a description must fit one alone.
+const AMONG_MAX: usize = 10_000;
+/// Draws of this attack, told apart from those of the others.
+const PART: u64 = 0;
+
+/// What one column of a description asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asks {
+    Missing,
+    Level(u32),
+    /// Bits of a number: equal to it, at most, at least.
+    Exactly(u64),
+    AtMost(u64),
+    AtLeast(u64),
+}
+
+/// Column by column, ascending.
+type Description = Vec<(usize, Asks)>;
+
+/// The worse of both kinds; none when no description fits one synthetic row alone.
+///
+/// # Errors
+/// `Stopped` when the watch says so.
+pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Option<Risk>, EngineError> {
+    if frame.fields.is_empty() {
+        return Ok(None);
+    }
+    let held = frame.synthetic.pick(&held(frame, PART, seed));
+    let dice = Draw::Attacks.stream(seed, PART + 3);
+    let [members, strangers] = attacked(frame, PART + 1, seed, AMONG_MAX);
+    let among = [members.0.pick(&members.1), strangers.0.pick(&strangers.1)];
+    let (rare, dice) = rare_cells(&held, dice);
+    let mut risks = Vec::new();
+    for descriptions in [rare, outer_corners(&held, dice, crew)?] {
+        let hits = crew.map(descriptions.len(), |at| {
+            Ok(among.each_ref().map(|side| fits_one_alone(side, &descriptions[at])))
+        })?;
+        let rate = |which: usize| {
+            Rate::of(hits.iter().filter(|hit| hit[which]).count(), descriptions.len())
+        };
+        if !descriptions.is_empty() {
+            risks.push(Risk { members: rate(0), strangers: rate(1) });
+        }
+    }
+    Ok(risks.into_iter().max_by(|a, b| a.at_least().total_cmp(&b.at_least())))
+}
+
+/// Descriptions of one column: its smallest and largest number, and what stands there once.
+fn rare_cells(side: &Side, mut dice: Stream) -> (Vec<Description>, Stream) {
+    let mut found = Vec::new();
+    for (column, values) in side.columns.iter().enumerate() {
+        if values.missing() == 1 {
+            found.push((column, Asks::Missing));
+        }
+        match values {
+            Values::Level(codes) => {
+                let most = codes.iter().filter(|code| **code != MISSING).max();
+                let counts = shape::counts(codes, most.map_or(0, |most| *most as usize + 1));
+                let once = counts.iter().zip(0..).filter(|(count, _)| **count == 1);
+                found.extend(once.map(|(_, code)| (column, Asks::Level(code))));
+            }
+            Values::Number(values) => {
+                let sorted = shape::sorted(values);
+                let ends = [sorted.first().map(|low| Asks::AtMost(low.to_bits()))];
+                let ends =
+                    ends.into_iter().chain([sorted.last().map(|h| Asks::AtLeast(h.to_bits()))]);
+                found.extend(ends.flatten().map(|asks| (column, asks)));
+                let once = sorted.chunk_by(|a, b| a == b).filter(|equal| equal.len() == 1);
+                found.extend(once.map(|value| (column, Asks::Exactly(value[0].to_bits()))));
+            }
+        }
+    }
+    dice.shuffle(&mut found);
+    let alone = found.into_iter().map(|asked| vec![asked]).filter(|d| fits_one_alone(side, d));
+    (alone.take(DESCRIPTIONS).collect(), dice)
+}
+
+/// Descriptions of some columns of a synthetic row: categories as they are, numbers outward.
+fn outer_corners(
+    side: &Side,
+    mut dice: Stream,
+    crew: Crew,
+) -> Result<Vec<Description>, EngineError> {
+    let median = |values: &Values| {
+        let sorted = shape::sorted(values.numbers()?);
+        (!sorted.is_empty()).then(|| quantile(&sorted, 0.5))
+    };
+    let medians: Vec<Option<f64>> = side.columns.iter().map(median).collect();
+    let width = side.columns.len();
+    let tried: Vec<Description> = (0..TRIES_MAX)
+        .map(|_| {
+            let row = usize::try_from(dice.below(side.rows as u64)).unwrap_or(0);
+            let columns = dice.subsample(width, COLUMNS.min(width));
+            let asks = |column: usize| match &side.columns[column] {
+                Values::Level(codes) if codes[row] == MISSING => Asks::Missing,
+                Values::Level(codes) => Asks::Level(codes[row]),
+                Values::Number(values) if values[row].is_nan() => Asks::Missing,
+                Values::Number(values) if medians[column].is_some_and(|m| values[row] > m) => {
+                    Asks::AtLeast(values[row].to_bits())
+                }
+                Values::Number(values) => Asks::AtMost(values[row].to_bits()),
+            };
+            columns.into_iter().map(|column| (column, asks(column))).collect()
+        })
+        .collect();
+    let alone = crew.map(tried.len(), |at| Ok(fits_one_alone(side, &tried[at])))?;
+    let alone = tried.into_iter().zip(alone).filter_map(|(tried, alone)| alone.then_some(tried));
+    let mut seen = BTreeSet::new();
+    Ok(alone.filter(|description| seen.insert(description.clone())).take(DESCRIPTIONS).collect())
+}
+
+fn fits_one_alone(side: &Side, description: &[(usize, Asks)]) -> bool {
+    let fits = |row: &usize| description.iter().all(|(column, asks)| asks.fit(side, *column, *row));
+    (0..side.rows).filter(fits).take(2).count() == 1
+}
+
+impl Asks {
+    fn fit(self, side: &Side, column: usize, row: usize) -> bool {
+        match (&side.columns[column], self) {
+            (Values::Level(codes), Self::Missing) => codes[row] == MISSING,
+            (Values::Level(codes), Self::Level(code)) => codes[row] == code,
+            (Values::Number(values), Self::Missing) => values[row].is_nan(),
+            (Values::Number(values), Self::Exactly(bits)) => values[row] == f64::from_bits(bits),
+            (Values::Number(values), Self::AtMost(bits)) => values[row] <= f64::from_bits(bits),
+            (Values::Number(values), Self::AtLeast(bits)) => values[row] >= f64::from_bits(bits),
+            _ => false,
+        }
+    }
+}
