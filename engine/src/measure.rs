@@ -39,7 +39,7 @@ mod space;
 mod support;
 mod utility;
 mod verdict;
-mod words;
+pub mod words;
 
 #[cfg(test)]
 mod tests;
@@ -169,8 +169,8 @@ fn notices(frame: &Frame, measured: &Measured) -> Vec<String> {
         notices.push(format!(
             "Detection and distances look at up to {} rows of each table, new row synthesis at up \
              to {}, drawn by the seed.",
-            closest::ROWS_MAX,
-            new_rows::ROWS_MAX
+            words::separated(&closest::ROWS_MAX.to_string()),
+            words::separated(&new_rows::ROWS_MAX.to_string())
         ));
     }
     notices

@@ -89,7 +89,9 @@ async fn training_goes_on_from_the_committed_checkpoint() {
     let node = world.node("next").await;
     node.desk().resume(&job).await.expect("an interrupted job");
     follow(&node.desk(), &job).await;
-    assert_eq!(world.script.passes(&format!("train from {}", committed.step)), 1);
+    // Until its lease is claimed the killed node may still commit a later one.
+    let from = |step: u64| world.script.passes(&format!("train from {step}"));
+    assert_eq!((committed.step.get()..29).map(from).sum::<usize>(), 1);
     assert_eq!(world.delivered(), undisturbed().await);
     pause.release();
 }

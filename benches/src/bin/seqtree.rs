@@ -16,6 +16,7 @@ use std::{
 
 use arrow::array::{Float64Array, StringArray, UInt32Array};
 use serde_json::{Map, json};
+use tgs_benches::processor_seconds;
 use tgs_engine::{
     export::Writer,
     model::Generator,
@@ -75,7 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// which a busy machine leaves unchanged.
 fn report<E>(what: &str, rows: Option<f64>, run: impl Fn() -> Result<(), E>) -> Result<(), E> {
     let mut seconds = Vec::new();
-    let busy = processor_s();
+    let busy = processor_seconds();
     for _ in 0..RUNS {
         let begin = Instant::now();
         run()?;
@@ -83,20 +84,12 @@ fn report<E>(what: &str, rows: Option<f64>, run: impl Fn() -> Result<(), E>) -> 
     }
     seconds.sort_by(f64::total_cmp);
     let median = seconds[RUNS / 2];
-    let busy = (processor_s() - busy) / RUNS as f64;
+    let busy = (processor_seconds() - busy) / RUNS as f64;
     let rate = rows.map_or(String::new(), |rows| {
         format!("{:>9.0} rows/s {:>9.0} rows/processor second", rows / median, rows / busy)
     });
     println!("{what:<36} {median:>7.3} s {busy:>7.3} processor s {rate}");
     Ok(())
-}
-
-/// Seconds that processors worked for this process, where the system tells (hundredths of a
-/// second).
-fn processor_s() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let ticks = stat.rsplit(')').next().unwrap_or("").split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Draws all chunks with so many threads and hands them on in the order they come.

@@ -1,6 +1,6 @@
 //! Real and synthetic rows in the plane: UMAP of both together; of few rows, the first two
-//! principal components of the real ones. Numbers are standardised training ranks, frequent levels
-//! are standardised indicators.
+//! principal components of the real ones. Numbers are training ranks of deviation one, frequent
+//! levels are indicators, so that another level weighs about as much as another number.
 
 mod axes;
 mod umap;
@@ -36,8 +36,8 @@ pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Embedding, Engine
         let rows = Draw::Embedding.rows(seed, part, side.rows, ROWS_MAX);
         matrix(&space, side, &rows, &features)
     });
-    let scale = standardise(&mut real, None);
-    standardise(&mut made, Some(&scale));
+    let scale = scale(&real, &features);
+    [&mut real, &mut made].into_iter().for_each(|rows| standardise(rows, &scale));
     let axes = principal_axes(&real, features.len());
     let project = |row: &Vec<f64>| [dot(row, &axes[0]), dot(row, &axes[1])];
     let mut plane: Vec<[f64; 2]> = real.iter().chain(&made).map(project).collect();
@@ -97,18 +97,23 @@ fn matrix(space: &Space, side: &Side, rows: &[usize], features: &[Feature]) -> V
     (0..rows.len()).map(|row| features.iter().map(|feature| cell(feature, row)).collect()).collect()
 }
 
-/// Brings columns to mean 0 and deviation 1, by their own moments or by given ones.
-fn standardise(rows: &mut [Vec<f64>], scale: Option<&[(f64, f64)]>) -> Vec<(f64, f64)> {
-    let width = rows.first().map_or(0, Vec::len);
-    let own = |column: usize| {
+/// Mean and deviation of every feature; a level keeps its own scale, so that rare ones do not
+/// outweigh all else.
+fn scale(rows: &[Vec<f64>], features: &[Feature]) -> Vec<(f64, f64)> {
+    let of = |(column, feature): (usize, &Feature)| {
         let values: Vec<f64> = rows.iter().map(|row| row[column]).collect();
-        shape::moments(&values).map_or((0.0, 0.0), |m| (m.mean, m.deviation))
+        let moments = shape::moments(&values);
+        let deviation = moments.map_or(0.0, |moments| moments.deviation);
+        let scale = if feature.level.is_some() { 1.0 } else { deviation };
+        (moments.map_or(0.0, |moments| moments.mean), scale)
     };
-    let scale = scale.map_or_else(|| (0..width).map(own).collect(), <[_]>::to_vec);
+    features.iter().enumerate().map(of).collect()
+}
+
+fn standardise(rows: &mut [Vec<f64>], scale: &[(f64, f64)]) {
     for row in rows {
-        for (cell, (mean, deviation)) in row.iter_mut().zip(&scale) {
+        for (cell, (mean, deviation)) in row.iter_mut().zip(scale) {
             *cell = if *deviation > 0.0 { (*cell - mean) / deviation } else { 0.0 };
         }
     }
-    scale
 }

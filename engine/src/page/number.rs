@@ -1,8 +1,10 @@
 //! Numbers as people write them: 32,561 · 1.2k · 3.4 M · 0.993 · 12.3 %.
 
+use crate::measure::words;
+
 /// A whole number with separators: `32,561`.
 pub fn count(value: u64) -> String {
-    separated(&value.to_string())
+    words::separated(&value.to_string())
 }
 
 /// At most three significant digits, large ones with a suffix: `0.12`, `1,234`, `12.3k`, `3.4 M`.
@@ -63,7 +65,7 @@ pub fn fixed(value: f64, digits: usize) -> String {
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let sign = if negative { "−" } else { "" };
     let point = if fraction.is_empty() { "" } else { "." };
-    format!("{sign}{}{point}{fraction}", separated(whole))
+    format!("{sign}{}{point}{fraction}", words::separated(whole))
 }
 
 /// The divisor and suffix that suit a size: (1000, `k`), (10⁶, ` M`), …
@@ -88,17 +90,6 @@ pub fn is_whole(value: f64, digits: usize) -> bool {
 
 fn to_significant(value: f64, digits: usize) -> f64 {
     format!("{value:.*e}", digits - 1).parse().unwrap_or(value)
-}
-
-fn separated(digits: &str) -> String {
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

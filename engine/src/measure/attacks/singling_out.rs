@@ -26,6 +26,8 @@ const TRIES_MAX: usize = 5_000;
 const COLUMNS: usize = 3;
 /// Real rows among which a description must fit one alone.
 const AMONG_MAX: usize = 10_000;
+/// Descriptions of one piece of work.
+const PIECE: usize = 100;
 /// Draws of this attack, told apart from those of the others.
 const PART: u64 = 0;
 
@@ -52,27 +54,27 @@ pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Option<Risk>, Eng
         return Ok(None);
     }
     let held = frame.synthetic.pick(&held(frame, PART, seed));
-    let dice = Draw::Attacks.stream(seed, PART + 3);
-    let [members, strangers] = attacked(frame, PART + 1, seed, AMONG_MAX);
-    let among = [members.0.pick(&members.1), strangers.0.pick(&strangers.1)];
-    let (rare, dice) = rare_cells(&held, dice);
+    let mut dice = Draw::Attacks.stream(seed, PART + 3);
+    let [members, strangers] =
+        attacked(frame, PART + 1, seed, AMONG_MAX).map(|(side, rows)| side.pick(&rows));
+    let rare = rare_cells(&held, &mut dice);
+    let outer = outer_corners(&held, &mut dice, crew)?;
     let mut risks = Vec::new();
-    for descriptions in [rare, outer_corners(&held, dice, crew)?] {
-        let hits = crew.map(descriptions.len(), |at| {
-            Ok(among.each_ref().map(|side| fits_one_alone(side, &descriptions[at])))
-        })?;
-        let rate = |which: usize| {
-            Rate::of(hits.iter().filter(|hit| hit[which]).count(), descriptions.len())
-        };
-        if !descriptions.is_empty() {
-            risks.push(Risk { members: rate(0), strangers: rate(1) });
+    for descriptions in [rare, outer] {
+        if descriptions.is_empty() {
+            continue;
         }
+        let rate = |side: &Side| -> Result<Rate, EngineError> {
+            let hits = which_fit_one_alone(side, &descriptions, crew)?;
+            Ok(Rate::of(hits.iter().filter(|hit| **hit).count(), hits.len()))
+        };
+        risks.push(Risk { members: rate(&members)?, strangers: rate(&strangers)? });
     }
     Ok(risks.into_iter().max_by(|a, b| a.at_least().total_cmp(&b.at_least())))
 }
 
 /// Descriptions of one column: its smallest and largest number, and what stands there once.
-fn rare_cells(side: &Side, mut dice: Stream) -> (Vec<Description>, Stream) {
+fn rare_cells(side: &Side, dice: &mut Stream) -> Vec<Description> {
     let mut found = Vec::new();
     for (column, values) in side.columns.iter().enumerate() {
         if values.missing() == 1 {
@@ -87,10 +89,9 @@ fn rare_cells(side: &Side, mut dice: Stream) -> (Vec<Description>, Stream) {
             }
             Values::Number(values) => {
                 let sorted = shape::sorted(values);
-                let ends = [sorted.first().map(|low| Asks::AtMost(low.to_bits()))];
-                let ends =
-                    ends.into_iter().chain([sorted.last().map(|h| Asks::AtLeast(h.to_bits()))]);
-                found.extend(ends.flatten().map(|asks| (column, asks)));
+                let low = sorted.first().map(|low| Asks::AtMost(low.to_bits()));
+                let high = sorted.last().map(|high| Asks::AtLeast(high.to_bits()));
+                found.extend([low, high].into_iter().flatten().map(|asks| (column, asks)));
                 let once = sorted.chunk_by(|a, b| a == b).filter(|equal| equal.len() == 1);
                 found.extend(once.map(|value| (column, Asks::Exactly(value[0].to_bits()))));
             }
@@ -98,13 +99,13 @@ fn rare_cells(side: &Side, mut dice: Stream) -> (Vec<Description>, Stream) {
     }
     dice.shuffle(&mut found);
     let alone = found.into_iter().map(|asked| vec![asked]).filter(|d| fits_one_alone(side, d));
-    (alone.take(DESCRIPTIONS).collect(), dice)
+    alone.take(DESCRIPTIONS).collect()
 }
 
 /// Descriptions of some columns of a synthetic row: categories as they are, numbers outward.
 fn outer_corners(
     side: &Side,
-    mut dice: Stream,
+    dice: &mut Stream,
     crew: Crew,
 ) -> Result<Vec<Description>, EngineError> {
     let median = |values: &Values| {
@@ -129,10 +130,20 @@ fn outer_corners(
             columns.into_iter().map(|column| (column, asks(column))).collect()
         })
         .collect();
-    let alone = crew.map(tried.len(), |at| Ok(fits_one_alone(side, &tried[at])))?;
+    let alone = which_fit_one_alone(side, &tried, crew)?;
     let alone = tried.into_iter().zip(alone).filter_map(|(tried, alone)| alone.then_some(tried));
     let mut seen = BTreeSet::new();
     Ok(alone.filter(|description| seen.insert(description.clone())).take(DESCRIPTIONS).collect())
+}
+
+fn which_fit_one_alone(
+    side: &Side,
+    descriptions: &[Description],
+    crew: Crew,
+) -> Result<Vec<bool>, EngineError> {
+    let pieces: Vec<&[Description]> = descriptions.chunks(PIECE).collect();
+    let fits = |at: usize| pieces[at].iter().map(|one| fits_one_alone(side, one)).collect();
+    Ok(crew.map(pieces.len(), |at| Ok::<Vec<bool>, _>(fits(at)))?.concat())
 }
 
 fn fits_one_alone(side: &Side, description: &[(usize, Asks)]) -> bool {

@@ -1,5 +1,5 @@
 //! UMAP (McInnes, Healy and Melville, "UMAP: Uniform Manifold Approximation and Projection for
-//! Dimension Reduction", 2018), with the constants of its authors: points are joined to their
+//! Dimension Reduction", 2018): points are joined to their
 //! nearest neighbours with weights that fall off from each point's own scale; a layout in the plane
 //! then pulls joined points together and pushes others apart, by stochastic gradient descent from
 //! the principal components. One thread and the bits of `libm`: the same picture everywhere.
@@ -15,7 +15,7 @@ use crate::{
     random::Stream,
 };
 
-const NEIGHBOURS: usize = 15;
+const NEIGHBOURS: usize = 30;
 const EPOCHS: usize = 200;
 /// Points that are pushed away for each that is pulled.
 const PUSHED: usize = 5;
@@ -174,7 +174,7 @@ mod tests {
     fn strengths_sum_to_the_logarithm_of_the_neighbours() {
         let distances = std::array::from_fn(|at| 1.0 + at as f64 / 3.0);
         let found = strengths(&distances);
-        assert!((found.iter().sum::<f64>() - log2(15.0)).abs() < 1e-6, "{found:?}");
+        assert!((found.iter().sum::<f64>() - log2(NEIGHBOURS as f64)).abs() < 1e-6, "{found:?}");
         assert_eq!(found[0], 1.0);
         assert!(strengths(&[0.0; NEIGHBOURS]).iter().all(|weight| *weight == 1.0));
     }

@@ -1,0 +1,102 @@
+//! How fast `tabgraph` trains and draws on a CSV file, with its default net, and what checkpoints
+//! cost.
+//!
+//! `tabgraph TABLE.csv [steps]`: medians over five runs. Speed does not depend on how long the net
+//! was trained, but for the calibration of shares, so some hundred steps are made first.
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Map;
+use tgs_benches::{median, seconds_of};
+use tgs_engine::{
+    ingest::{holdout::split, read_table},
+    model::Generator,
+    tabgraph,
+};
+use tgs_protocol::{
+    checkpoint::cadence,
+    chunk::ChunkNo,
+    digest::Digest,
+    engine::Trainer,
+    limits::{CHECKPOINT_PERIOD_MAX_MS, CHUNK_ROWS},
+    model::TrainingLength,
+    progress::Unwatched,
+    unit::{Millis, Steps},
+};
+
+const RUNS: usize = 5;
+const THREADS: u32 = 2;
+const SEED: u64 = 1;
+const CHUNKS: u32 = 4;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let path = arguments.next().ok_or("name a table: tabgraph TABLE.csv [steps]")?;
+    let steps = arguments.next().map_or(Ok(300), |steps| steps.parse())?;
+    let (table, _) = read_table(Path::new(&path), None, &Unwatched)?;
+    let (train, holdout) = split(table, SEED);
+    let length = TrainingLength::Steps(steps);
+    let plan = tabgraph::plan(&train, &holdout, length, &Map::new(), SEED, THREADS, &Unwatched)?;
+    let mut run = tabgraph::trainer(&train, &holdout, &plan, SEED, THREADS, None)?;
+    let begun = Instant::now();
+    run.segment(Steps(u64::MAX), &Unwatched)?;
+    let each = begun.elapsed().as_secs_f64() / steps as f64;
+    println!("{} rows: {:.1} steps/s", train.rows(), 1.0 / each);
+    checkpoints(run.as_ref())?;
+    let model = run.finish(&Unwatched)?;
+    let generator = tabgraph::generator(&model)?;
+    for threads in [1, THREADS] {
+        let rows = f64::from(threads * CHUNKS) * CHUNK_ROWS as f64;
+        let seconds = median(&seconds_of(RUNS, || draw(&*generator, threads)));
+        println!("draw, {threads} threads: {:.0} rows/s", rows / seconds);
+    }
+    Ok(())
+}
+
+/// What a checkpoint keeps training from, over the time from one to the next: the snapshot, which
+/// training waits for, and its digest and file, which another thread makes beside it.
+fn checkpoints(run: &dyn Trainer) -> Result<(), Box<dyn Error>> {
+    let bytes = run.snapshot()?;
+    let waiting = median(&seconds_of(RUNS, || drop(run.snapshot())));
+    let file = env::temp_dir().join(format!("tgs-bench-snapshot-{}", std::process::id()));
+    let beside = median(&seconds_of(RUNS, || {
+        let digest = Digest::of(&bytes);
+        let written = fs::write(&file, &bytes).and_then(|()| fs::File::open(&file)?.sync_all());
+        written.unwrap_or_else(|error| panic!("write {digest}: {error}"));
+    }));
+    fs::remove_file(&file)?;
+    let cost = Duration::from_secs_f64(waiting + beside).as_millis() as u64;
+    let due = |since: &u64| cadence::is_due(Millis(*since), Millis(cost));
+    let every = (0..=CHECKPOINT_PERIOD_MAX_MS).find(due).unwrap_or(CHECKPOINT_PERIOD_MAX_MS);
+    println!(
+        "checkpoint of {:.1} MB: training waits {:.1} ms, {:.1} ms beside it, every {:.1} s: \
+         {:.2} % of training",
+        bytes.len() as f64 / 1e6,
+        1e3 * waiting,
+        1e3 * beside,
+        every as f64 / 1e3,
+        100.0 * 1e3 * (waiting + beside) / every as f64,
+    );
+    Ok(())
+}
+
+fn draw(generator: &dyn Generator, threads: u32) {
+    thread::scope(|scope| {
+        for thread in 0..threads {
+            scope.spawn(move || {
+                for chunk in 0..CHUNKS {
+                    let chunk = ChunkNo(thread * CHUNKS + chunk);
+                    let table = generator.chunk(SEED, chunk, CHUNK_ROWS as usize);
+                    assert_eq!(table.map(|table| table.rows()).ok(), Some(CHUNK_ROWS as usize));
+                }
+            });
+        }
+    });
+}
