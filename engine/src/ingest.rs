@@ -31,6 +31,7 @@ pub mod encoding;
 pub mod excel;
 pub mod few_numbers;
 pub mod gather;
+pub mod guard;
 pub mod holdout;
 pub mod json_lines;
 pub mod kind;
@@ -68,6 +69,7 @@ use tgs_protocol::{
 use crate::{
     dataset::write_dataset,
     ingest::{
+        guard::guarded,
         kind::{Settled, Settling},
         levels::unify_levels,
         part::Part,
@@ -182,8 +184,10 @@ fn read_raw(path: &Path, called_missing: &[String], watch: &dyn Watch) -> Result
     let mut raw = match source.content {
         Content::Csv => csv::read_csv(&source, &called_missing, watch)?,
         Content::JsonLines => json_lines::read_json_lines(&source, &called_missing, watch)?,
-        Content::Parquet => parquet::read_parquet(&source, &called_missing, watch)?,
-        Content::Excel => excel::read_excel(&source, &called_missing, watch)?,
+        Content::Parquet => {
+            guarded(&source, || parquet::read_parquet(&source, &called_missing, watch))?
+        }
+        Content::Excel => guarded(&source, || excel::read_excel(&source, &called_missing, watch))?,
     };
     raw.notices.splice(0..0, source.notices);
     Ok(raw)

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tgs_protocol::progress::Unwatched;
+use tgs_protocol::{code::Code, digest::Digest, progress::Unwatched};
 
 use crate::{
     ingest::{
@@ -108,7 +108,8 @@ fn fault(folder: &Path, end: &str, bytes: &[u8]) -> Option<String> {
     }));
     let slow = begun.elapsed() > PATIENCE;
     (outcome.is_err() || slow).then(|| {
-        let kept = std::env::temp_dir().join(format!("tgs-fuzz-found.{end}"));
+        let name = Digest::of(bytes).to_string();
+        let kept = std::env::temp_dir().join(format!("tgs-fuzz-{}.{end}", &name[..8]));
         fs::write(&kept, bytes).unwrap();
         format!("{} (slow: {slow})", kept.display())
     })
@@ -131,11 +132,12 @@ fn mutated_files_are_read_or_refused() {
 fn what_fuzzing_found_stays_mended() {
     let folder = tempfile::tempdir().unwrap();
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fuzz");
-    let Ok(entries) = fs::read_dir(kept) else { return };
-    for entry in entries {
+    for entry in fs::read_dir(kept).unwrap() {
         let path = entry.unwrap().path();
         let end = path.extension().unwrap_or_default().to_string_lossy().into_owned();
         assert_eq!(fault(folder.path(), &end, &fs::read(&path).unwrap()), None, "{path:?}");
+        let error = read_table(&path, None, &Unwatched).unwrap_err();
+        assert_eq!(error.code(), Some(Code::CorruptSource), "{error}");
     }
 }
 
