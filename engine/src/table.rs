@@ -4,6 +4,7 @@
 //! [`ColumnSpec`]s, so a synthetic table is the same type as a real one.
 
 pub mod cell;
+pub(crate) mod grid;
 pub mod ipc;
 pub mod moment;
 pub mod stack;

@@ -9,12 +9,13 @@ use tgs_protocol::{
 
 use super::{
     config::Config,
-    encode::{Grid, Numbers},
+    encode::Numbers,
     tree::{Node, Tree},
 };
 use crate::{
     container::{self, Array, Container, FileKind},
     generated::Generated,
+    table::grid::Grid,
 };
 
 const KIND: FileKind = FileKind::Model(ModelName::Seqtree);

@@ -5,14 +5,10 @@
 //! frequent number (an *atom*) has its own, the others share bins of equal mass; rare levels share.
 
 use arrow::array::{Array, Float64Array, UInt32Array};
-use tgs_protocol::column::{ColumnSpec, ValueFormat};
+use tgs_protocol::column::ColumnSpec;
 
 use super::config::Config;
-
-/// Seconds of the coarsest grids that moments may lie on.
-const MOMENT_GRIDS_S: [f64; 5] = [86_400.0, 3_600.0, 60.0, 1.0, 0.001];
-/// Largest power of ten that integers are tested to be multiples of.
-const TENS_MAX: i32 = 9;
+use crate::table::grid::Grid;
 
 /// One column of the training rows.
 pub(super) struct Coded {
@@ -41,50 +37,6 @@ pub(super) struct Numbers {
     pub edges: Vec<f64>,
     /// Numbers are written as multiples of this.
     pub grid: Grid,
-}
-
-/// The multiples that numbers are rounded to.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Grid {
-    /// No rounding.
-    Free,
-    /// Multiples of 10^−digits.
-    Decimals(u8),
-    /// Multiples of a whole step.
-    Step(f64),
-}
-
-impl Grid {
-    /// The nearest multiple.
-    pub(super) fn round(self, value: f64) -> f64 {
-        let rounded = match self {
-            Self::Free => value,
-            Self::Decimals(digits) => {
-                let scale = 10_f64.powi(i32::from(digits));
-                (value * scale).round() / scale
-            }
-            Self::Step(step) => (value / step).round() * step,
-        };
-        // Zero has one sign only, and what is too large for its decimals stays as it is.
-        if rounded.is_finite() { rounded + 0.0 } else { value }
-    }
-
-    fn of(spec: &ColumnSpec, distinct: &[f64]) -> Self {
-        let all = |step: f64| distinct.iter().all(|value| (value / step).round() * step == *value);
-        match &spec.format {
-            ValueFormat::Decimal { digits: 0, .. } => {
-                let tens = (0..=TENS_MAX).rev().map(|tens| 10_f64.powi(tens));
-                Self::Step(tens.into_iter().find(|step| all(*step)).unwrap_or(1.0))
-            }
-            ValueFormat::Decimal { digits, .. } => Self::Decimals(*digits),
-            ValueFormat::Moment { .. } => MOMENT_GRIDS_S
-                .iter()
-                .find(|step| all(**step))
-                .map_or(Self::Free, |s| Self::Step(*s)),
-            ValueFormat::Shortest | ValueFormat::Verbatim => Self::Free,
-        }
-    }
 }
 
 impl Numbers {
@@ -119,7 +71,7 @@ pub(super) fn numbers(spec: &ColumnSpec, values: &Float64Array, config: &Config)
     let atoms: Vec<bool> = counts.iter().map(atom).collect();
     let begins = bin_begins(&counts, &atoms, config.bins as usize - 1);
     let edges = begins.iter().skip(1).map(|at| midpoint(distinct[at - 1], distinct[*at])).collect();
-    let grid = Grid::of(spec, &distinct);
+    let grid = Grid::of(&spec.format, &distinct);
     let numbers = Numbers { distinct, edges, grid };
     let mut bin_of_code: Vec<u8> =
         numbers.distinct.iter().map(|value| numbers.bin(*value)).collect();

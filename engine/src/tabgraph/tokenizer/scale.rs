@@ -12,6 +12,7 @@ use super::{NO_GROUP, head::Meaning};
 use crate::{
     random::{Stream, inverse_normal},
     tabgraph::config::{Normalisation, TabgraphConfig},
+    table::grid::Grid,
 };
 
 /// Ranks are kept so far from 0 and 1; the token stays within ± 4.75.
@@ -32,7 +33,7 @@ pub(crate) struct NumberScale {
     /// Training rows in each run that are told by rank, not by a level of the head.
     pub by_rank: Vec<f64>,
     constants: ScaleConstants,
-    digits: Option<u8>,
+    grid: Grid,
     below: Vec<f64>,
     free_below: Vec<f64>,
     mean: f64,
@@ -100,11 +101,7 @@ impl NumberScale {
         let mean = (0..low.len()).map(|run| middle(run) * count[run]).sum::<f64>() / total;
         let square = |run: usize| (middle(run) - mean) * (middle(run) - mean) * count[run];
         let deviation = ((0..low.len()).map(square).sum::<f64>() / total).sqrt();
-        let digits = match format {
-            ValueFormat::Decimal { digits, .. } => Some(*digits),
-            ValueFormat::Moment { .. } => Some(0),
-            ValueFormat::Verbatim | ValueFormat::Shortest => None,
-        };
+        let grid = Grid::of(format, &[low.as_slice(), &high].concat());
         Self {
             below: cumulative(&count),
             free_below: cumulative(&by_rank),
@@ -115,7 +112,7 @@ impl NumberScale {
             count,
             by_rank,
             constants,
-            digits,
+            grid,
         }
     }
 
@@ -209,7 +206,7 @@ impl NumberScale {
             Normalisation::Cdf => self.at((token / UNIFORM_SPREAD + 0.5).clamp(0.0, 1.0)),
             Normalisation::Standard => {
                 let (first, last) = (self.low.first(), self.high.last());
-                let value = self.rounded(self.mean + token * self.deviation);
+                let value = self.grid.round(self.mean + token * self.deviation);
                 value.clamp(first.copied().unwrap_or(value), last.copied().unwrap_or(value))
             }
         }
@@ -230,7 +227,7 @@ impl NumberScale {
             return low;
         }
         let inside = (rows - below[run]) / (below[run + 1] - below[run]);
-        self.rounded(low + inside.clamp(0.0, 1.0) * (high - low)).clamp(low, high)
+        self.grid.round(low + inside.clamp(0.0, 1.0) * (high - low)).clamp(low, high)
     }
 
     /// The value itself when it is shared by enough training rows, else a number drawn around it:
@@ -255,14 +252,7 @@ impl NumberScale {
         let middle = next.map_or(value, |next| next / 2.0 + value / 2.0);
         let reach = REACH_MAX * (high / 2.0 - low / 2.0);
         let shift = uniform.abs() * (middle - value).clamp(-reach, reach);
-        self.rounded(value + shift).clamp(low, high)
-    }
-
-    fn rounded(&self, value: f64) -> f64 {
-        let Some(digits) = self.digits else { return value };
-        let scale = libm::pow(10.0, f64::from(digits));
-        let scaled = (value * scale).round();
-        if scaled.is_finite() { scaled / scale } else { value }
+        self.grid.round(value + shift).clamp(low, high)
     }
 }
 
