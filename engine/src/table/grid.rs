@@ -21,8 +21,8 @@ pub(crate) enum Grid {
 }
 
 impl Grid {
-    /// The coarsest grid that holds all values of a column: tens, whole numbers, its decimals; days,
-    /// hours, minutes.
+    /// The coarsest grid that holds all values of a column: tens, whole numbers, its decimals;
+    /// days, hours, minutes.
     pub(crate) fn of(format: &ValueFormat, values: &[f64]) -> Self {
         let all = |step: &f64| values.iter().all(|value| (value / step).round() * step == *value);
         match format {
