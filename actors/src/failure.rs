@@ -3,7 +3,7 @@
 use std::{any::Any, error::Error};
 
 use tgs_protocol::{
-    code::Code, engine::EngineError, job::outcome::Failure, stage::Stage, store::StoreError,
+    code::Code, engine::EngineError, job::outcome::Failure, panic, stage::Stage, store::StoreError,
 };
 
 use crate::gpu_worker::message::Snapshot;
@@ -32,12 +32,8 @@ impl Fault {
     }
 
     /// A panic that was caught around work on a device thread.
-    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
-        let said = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("no message");
+    pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Self {
+        let said = panic::message(payload).unwrap_or("no message");
         Self::new(Code::DeviceFailed, format!("the compute device's work panicked: {said}"))
     }
 

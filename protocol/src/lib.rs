@@ -40,6 +40,7 @@ pub mod lease;
 pub mod limits;
 pub mod metadata;
 pub mod model;
+pub mod panic;
 pub mod profile;
 pub mod progress;
 pub mod refusal;

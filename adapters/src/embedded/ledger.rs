@@ -13,7 +13,9 @@ use redb::{
     Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
     WriteTransaction,
 };
-use tgs_protocol::{code::Code, id::JobId, lease::Lease, lease::LeaseCell, store::StoreError};
+use tgs_protocol::{
+    code::Code, id::JobId, lease::Lease, lease::LeaseCell, panic::message, store::StoreError,
+};
 
 use crate::{
     disk::{Disk, rename_durably},
@@ -254,8 +256,7 @@ fn builder() -> redb::Builder {
 /// redb panics on some damaged files; no panic passes this boundary.
 fn caught<T>(run: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        Err(Trouble::Panic(text.unwrap_or_else(|| "it is damaged".to_owned())))
+        let text = message(payload.as_ref()).unwrap_or("it is damaged");
+        Err(Trouble::Panic(text.to_owned()))
     })
 }

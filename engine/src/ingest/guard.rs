@@ -7,7 +7,7 @@ use std::{
     sync::Once,
 };
 
-use tgs_protocol::{code::Code, engine::EngineError};
+use tgs_protocol::{code::Code, engine::EngineError, panic::message};
 
 use crate::ingest::source::Source;
 
@@ -37,10 +37,9 @@ pub fn guarded<T>(
     let ended = panic::catch_unwind(AssertUnwindSafe(read));
     GUARDED.set(false);
     ended.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let text = message(panic.as_ref()).unwrap_or_default().to_owned();
         let name = source.path.display();
-        let message = format!("cannot read {name}: the file is damaged; export it again");
-        Err(EngineError::because(Code::CorruptSource, message, text))
+        let said = format!("cannot read {name}: the file is damaged; export it again");
+        Err(EngineError::because(Code::CorruptSource, said, text))
     })
 }

@@ -19,6 +19,7 @@ use crate::{
         frame::{Frame, Side},
         sample::Draw,
         score::{Estimate, Z_95},
+        space::{Scale, Space},
     },
     random::inverse_normal,
 };
@@ -120,10 +121,11 @@ pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Attacks, EngineEr
     if frame.holdout.rows < STRANGERS_MIN || frame.train.rows < STRANGERS_MIN {
         return Ok(Attacks::default());
     }
+    let space = Space::new(frame, Scale::Rank);
     Ok(Attacks {
         singling_out: singling_out::measure(frame, seed, crew)?,
-        linkability: linkability::measure(frame, seed, crew)?,
-        inference: inference::measure(frame, seed, crew)?,
+        linkability: linkability::measure(frame, &space, seed, crew)?,
+        inference: inference::measure(frame, &space, seed, crew)?,
     })
 }
 

@@ -7,7 +7,7 @@ use super::{ATTACKED_MAX, Inference, Rate, Risk, attacked, held};
 use crate::measure::{
     crew::Crew,
     frame::{Frame, Side, Values},
-    space::{Metric, Points, Scale, Space, add_column},
+    space::{Metric, Points, Space, add_column},
 };
 
 /// A guessed number counts as right when it is off by no more than this part of the true one.
@@ -28,12 +28,16 @@ const PART: u64 = 8;
 ///
 /// # Errors
 /// `Stopped` when the watch says so.
-pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Option<Inference>, EngineError> {
+pub fn measure(
+    frame: &Frame,
+    space: &Space,
+    seed: u64,
+    crew: Crew,
+) -> Result<Option<Inference>, EngineError> {
     let width = frame.fields.len();
     if width < 2 {
         return Ok(None);
     }
-    let space = Space::new(frame, Scale::Rank);
     let held = held(frame, PART, seed);
     let made = space.points(&frame.synthetic, &held);
     let most = COMPARED_MAX / (made.rows * width).max(1);

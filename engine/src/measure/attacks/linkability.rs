@@ -9,7 +9,7 @@ use crate::measure::{
     crew::Crew,
     frame::Frame,
     sample::Draw,
-    space::{Metric, Near, Points, Scale, Space, nearest},
+    space::{Metric, Near, Points, Space, nearest},
 };
 
 /// Synthetic rows that each half may lead to.
@@ -21,11 +21,15 @@ const PART: u64 = 4;
 ///
 /// # Errors
 /// `Stopped` when the watch says so.
-pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Option<Risk>, EngineError> {
+pub fn measure(
+    frame: &Frame,
+    space: &Space,
+    seed: u64,
+    crew: Crew,
+) -> Result<Option<Risk>, EngineError> {
     if frame.fields.len() < 2 {
         return Ok(None);
     }
-    let space = Space::new(frame, Scale::Rank);
     let halves = Halves::new(frame.fields.len(), seed);
     let [left, right] = halves.of(space.points(&frame.synthetic, &held(frame, PART, seed)));
     let mut rates = Vec::with_capacity(2);

@@ -155,30 +155,27 @@ impl NumberScale {
         draws: &mut Stream,
     ) {
         let mut rows = Vec::with_capacity(meanings.len());
-        for (row, (meaning, token)) in meanings.iter_mut().zip(tokens).enumerate() {
+        for (row, (meaning, token)) in meanings.iter().zip(tokens).enumerate() {
             let token = f64::from(*token);
             match *meaning {
                 Meaning::Number(value) => rows.push((value, 0, token, row)),
                 Meaning::ByRank => {
                     let value = self.value(token);
-                    *meaning = Meaning::Number(value);
                     // Told by its token, it stands beside a frequent number, never on it.
                     rows.push((value, self.side(value, token), token, row));
                 }
                 Meaning::Missing | Meaning::Code(_) | Meaning::Tail => {}
             }
         }
-        let Some(offset) = rank_offset else {
-            for (value, .., row) in rows {
-                meanings[row] = Meaning::Number(self.beside(value, draws));
+        if let Some(offset) = rank_offset {
+            rows.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2)));
+            let among = rows.len() as f64;
+            for (rank, (value, ..)) in rows.iter_mut().enumerate() {
+                *value = self.at((rank as f64 + offset) / among);
             }
-            return;
-        };
-        rows.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)).then(a.2.total_cmp(&b.2)));
-        let among = rows.len() as f64;
-        for (rank, (.., row)) in rows.into_iter().enumerate() {
-            let place = (rank as f64 + offset) / among;
-            meanings[row] = Meaning::Number(self.beside(self.at(place), draws));
+        }
+        for (value, .., row) in rows {
+            meanings[row] = Meaning::Number(self.beside(value, draws));
         }
     }
 
