@@ -21,13 +21,20 @@ use crate::{
 
 /// Share of a budget that steps may take; the rest is for looks, snapshots and calibration.
 const BUDGET_SHARE: f64 = 0.93;
-/// Tables of fewer rows get a net of [`NARROW_WIDTH`]: what a wide net learns of few rows beyond a
-/// narrow one, it learns by heart.
-const WIDE_NET_ROWS: usize = 12_000;
-const NARROW_WIDTH: usize = 64;
-/// Tables of fewer rows end their training at the first sign of copying.
+/// Widths of the trunk for tables of fewer rows than this: what a wide net learns of few rows
+/// beyond a narrow one, it learns by heart.
+const WIDTHS: [(usize, usize); 2] = [(1_000, 32), (12_000, 64)];
+/// Tables of fewer rows end their training at the first sign of copying, and are held back from it
+/// by dropout and weight decay (`docs/decisions/0004-stop-before-copying.md` has the measurements).
 const CAREFUL_ROWS: usize = 5_000;
 const CAREFUL_SHARED_GAIN: f64 = 0.9;
+/// Dropout of the smallest tables; from [`FULL_CARE_ROWS`] on it falls, to none at
+/// [`CAREFUL_ROWS`].
+const CAREFUL_DROPOUT: f64 = 0.7;
+const FULL_CARE_ROWS: usize = 2_000;
+/// Weight decay is 1 at so many rows and goes with one over their cube.
+const UNIT_DECAY_ROWS: f64 = 700.0;
+const DECAY_MAX: f64 = 5.0;
 /// Batches that a pass over a small table should have.
 const BATCHES_PER_EPOCH: usize = 8;
 
@@ -44,7 +51,7 @@ pub(super) fn plan(
     defaults.batch = fitting_batch(train.rows(), defaults.batch);
     defaults.width = fitting_width(train.rows(), defaults.width);
     if train.rows() < CAREFUL_ROWS {
-        defaults.shared_gain_min = CAREFUL_SHARED_GAIN;
+        take_care(train.rows(), &mut defaults);
     }
     let mut config: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
     config.batch = config.batch.clamp(1, train.rows().max(1));
@@ -94,7 +101,16 @@ fn fitting_batch(rows: usize, most: usize) -> usize {
 
 /// Width of the trunk for a table of so many rows.
 fn fitting_width(rows: usize, most: usize) -> usize {
-    if rows < WIDE_NET_ROWS { most.min(NARROW_WIDTH) } else { most }
+    WIDTHS.iter().find(|(below, _)| rows < *below).map_or(most, |(_, width)| most.min(*width))
+}
+
+/// What keeps a net from learning the rows of a small table by heart.
+fn take_care(rows: usize, config: &mut TabgraphConfig) {
+    config.shared_gain_min = CAREFUL_SHARED_GAIN;
+    let need = (CAREFUL_ROWS - rows) as f64 / (CAREFUL_ROWS - FULL_CARE_ROWS) as f64;
+    config.dropout = CAREFUL_DROPOUT * need.min(1.0);
+    let decay = libm::pow(UNIT_DECAY_ROWS / rows.max(1) as f64, 3.0);
+    config.weight_decay = decay.clamp(config.weight_decay, DECAY_MAX);
 }
 
 fn measure(
@@ -113,4 +129,31 @@ fn measure(
     let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
     let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
     steps_per_second(&mut run, watch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewer_rows_the_more_a_net_is_held_back() {
+        let fitted = |rows| {
+            let mut config = TabgraphConfig::default();
+            config.width = fitting_width(rows, config.width);
+            if rows < CAREFUL_ROWS {
+                take_care(rows, &mut config);
+            }
+            config
+        };
+        let of = |rows| {
+            let TabgraphConfig { width, dropout, weight_decay, .. } = fitted(rows);
+            (width, (100.0 * dropout).round(), (1e3 * weight_decay).round())
+        };
+        assert_eq!(of(1), (32, 70.0, 5_000.0));
+        assert_eq!(of(700), (32, 70.0, 1_000.0));
+        assert_eq!(of(1_400), (64, 70.0, 125.0));
+        assert_eq!(of(3_500), (64, 35.0, 8.0));
+        assert_eq!(fitted(5_000), TabgraphConfig { width: 64, ..TabgraphConfig::default() });
+        assert_eq!(fitted(12_000), TabgraphConfig::default());
+    }
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use tgs_protocol::{
     code::Code,
     engine::OutputFormat,
@@ -102,15 +102,18 @@ fn length(asked: &LearnArguments) -> Result<TrainingLength, Failure> {
     })
 }
 
-/// `KEY=VALUE`: a value that reads as JSON is taken so, else it is text.
+/// `KEY=VALUE`: a value that reads as JSON is taken so, as a number also without its zero (`.5`);
+/// else it is text.
 fn constants(typed: &[String]) -> Result<Map<String, Value>, Failure> {
     let mut constants = Map::new();
     for pair in typed {
-        let Some((key, value)) = pair.split_once('=') else {
+        let Some((key, text)) = pair.split_once('=') else {
             let message = format!("read --set {pair}: expected KEY=VALUE");
             return Err(Failure::new(Code::UnknownConstant, message));
         };
-        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        let number = || text.parse().ok().and_then(Number::from_f64).map(Value::from);
+        let value = serde_json::from_str(text).ok().or_else(number);
+        let value = value.unwrap_or_else(|| Value::from(text));
         constants.insert(key.to_owned(), value);
     }
     Ok(constants)
@@ -133,9 +136,10 @@ mod tests {
 
     #[test]
     fn constants_are_json_or_text() {
-        let typed = ["width=256".to_owned(), "denoiser=unet".to_owned()];
-        let constants = constants(&typed).expect("both are pairs");
+        let typed = ["width=256", "denoiser=unet", "dropout=.5"].map(str::to_owned);
+        let constants = constants(&typed).expect("all are pairs");
         assert_eq!(constants["width"], 256);
         assert_eq!(constants["denoiser"], "unet");
+        assert_eq!(constants["dropout"], 0.5);
     }
 }
