@@ -135,6 +135,41 @@ fn the_number_of_samplers_changes_nothing() {
     assert_eq!(with("1"), with("4"));
 }
 
+/// Who does not want to go on can be rid of it: nothing private stays behind.
+#[test]
+fn what_was_interrupted_can_be_ended_instead() {
+    let table = in_repository("examples/actg175.csv");
+    let case = Case::new(&table, &["--model", "seqtree", "-n", "25000", "--gates", "warn"]);
+    for stage in ["train", "publish"] {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (home, out) = rooms(&folder);
+        let fate = run_and_kill(&home, &case.synth(&out), &moment(stage, 0, 0));
+        assert!(matches!(fate, Fate::Killed), "choose an earlier moment: {fate:?}");
+        // As if the kill had come in the midst of writing the table.
+        fs::write(out.join(".synthetic.csv.tgs-part"), "age,wt").expect("a fresh folder");
+        let said = run(&home, &["resume", "--cancel"]).expect_status(0).stdout;
+        assert!(said.contains("cancelled"), "{said}");
+        assert_eq!(files_below(&home.join("jobs")), Vec::<PathBuf>::new(), "killed in {stage}");
+        let is_table = |path: &PathBuf| !path.starts_with(out.join("synthetic.report"));
+        let tables: Vec<_> = files_below(&out).into_iter().filter(is_table).collect();
+        assert_eq!(tables, Vec::<PathBuf>::new(), "killed in {stage}");
+        let _ = run(&home, &["resume"]).expect_status(2);
+    }
+}
+
+/// All files in a folder and in those in it.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("a folder that nobody changes").path();
+        match path.is_dir() {
+            true => found.extend(files_below(&path)),
+            false => found.push(path),
+        }
+    }
+    found
+}
+
 /// The full number of kills, at random moments: `./dev soak`.
 #[test]
 #[ignore = "takes an hour; ./dev soak runs it"]

@@ -6,7 +6,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod message;
-mod publish;
+pub(crate) mod publish;
 mod stages;
 mod training;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tgs_protocol::{
     code::Retry,
-    job::{Job, JobAction, JobEvent, JobRow, Work, action::Tidings},
+    job::{Job, JobAction, JobEvent, JobRow, JobState, Outcome, Work, action::Tidings},
     limits::RETRY_BACK_OFF_MS,
     store::{ArtifactName, Written},
     unit::Millis,
@@ -20,7 +20,10 @@ use tgs_protocol::{
 use crate::{
     checkpoint_writer::message::CheckpointWriterMessage,
     failure::Fault,
-    gpu_worker::message::{GpuWorkerMessage, WorkNo, WorkOrder},
+    gpu_worker::{
+        message::{GpuWorkerMessage, WorkNo, WorkOrder},
+        publish::places,
+    },
     job_supervisor::{Shell, WorkBy, WorkUnderWay, message::JobSupervisorMessage},
     lease_keeper::message::LeaseKeeperMessage,
     store_call::{answer, transfer},
@@ -202,9 +205,17 @@ impl Shell {
     }
 
     async fn sweep(&mut self) {
-        let sweep = self.ports.artifacts.sweep(&self.id, ArtifactName::KEPT_AFTER_END);
-        if let Err(error) = transfer("sweep", sweep).await {
+        let Some(JobState::Ended(outcome)) = self.row().map(|row| &row.state) else { return };
+        let kept = ArtifactName::kept_after(outcome);
+        if let Err(error) = transfer("sweep", self.ports.artifacts.sweep(&self.id, kept)).await {
             tracing::warn!(job = %self.id, %error, "private and half-done files were not removed");
+        }
+        let is_delivered = matches!(outcome, Outcome::Published { .. } | Outcome::Withheld { .. });
+        let row = self.row().filter(|_| !is_delivered);
+        for place in row.map(|row| places(&row.request.goal)).unwrap_or_default() {
+            if let Err(error) = transfer("abandon", self.ports.artifacts.abandon(&place)).await {
+                tracing::warn!(job = %self.id, %error, "a half-written file was not removed");
+            }
         }
     }
 

@@ -13,7 +13,7 @@ use tgs_protocol::{code::Code, digest::Digest, store::StoreError};
 
 use crate::{
     content,
-    disk::{Disk, Readers, make_folders, rename_durably},
+    disk::{Disk, Readers, gone_is_fine, make_folders, rename_durably},
     fault,
 };
 
@@ -24,23 +24,11 @@ use crate::{
 /// if `from` cannot be read.
 pub fn deliver(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Digest, StoreError> {
     let to = resolve(to)?;
-    let Some(name) = to.file_name() else {
-        return Err(refused(&to, "it names no file"));
-    };
-    let folder = match to.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    make_folders(disk, folder, Readers::AsUsual)
-        .map_err(|error| fault::on_file("make folder", folder, error))?;
-    let mut part_name = OsString::from(".");
-    part_name.push(name);
-    part_name.push(".tgs-part");
-    let part = folder.join(part_name);
-    let to_named = folder.join(name);
+    let Place { folder, whole, part } = place(&to)?;
+    make_folders(disk, &folder, Readers::AsUsual)
+        .map_err(|error| fault::on_file("make folder", &folder, error))?;
     let delivered = copy(disk, from, &part).and_then(|digest| {
-        rename_durably(disk, &part, &to_named)
-            .map_err(|error| fault::on_file("write", &to, error))?;
+        rename_durably(disk, &part, &whole).map_err(|error| fault::on_file("write", &to, error))?;
         Ok(digest)
     });
     if delivered.is_err() && fs::symlink_metadata(&part).is_ok() {
@@ -48,6 +36,37 @@ pub fn deliver(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Digest, StoreE
         let _ = disk.remove_file(&part);
     }
     delivered
+}
+
+/// Removes what a delivery to `to` left beside it when the process was killed.
+///
+/// # Errors
+/// [`Code::CannotWrite`].
+pub fn abandon(disk: &dyn Disk, to: &Path) -> Result<(), StoreError> {
+    // Beside what is refused nothing was ever written.
+    let Ok(Place { part, .. }) = resolve(to).and_then(|to| place(&to)) else { return Ok(()) };
+    gone_is_fine(disk.remove_file(&part)).map_err(|error| fault::on_file("remove", &part, error))
+}
+
+/// Where a file goes: its folder, its name there, and what it is called until it is whole.
+struct Place {
+    folder: PathBuf,
+    whole: PathBuf,
+    part: PathBuf,
+}
+
+fn place(to: &Path) -> Result<Place, StoreError> {
+    let Some(name) = to.file_name() else {
+        return Err(refused(to, "it names no file"));
+    };
+    let folder = match to.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    };
+    let mut part = OsString::from(".");
+    part.push(name);
+    part.push(".tgs-part");
+    Ok(Place { whole: folder.join(name), part: folder.join(part), folder })
 }
 
 fn copy(disk: &dyn Disk, from: &Path, part: &Path) -> Result<Digest, StoreError> {

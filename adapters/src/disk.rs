@@ -129,12 +129,16 @@ pub fn rename_durably(disk: &dyn Disk, from: &Path, to: &Path) -> io::Result<()>
     }
 }
 
+/// A removal that found nothing has done what was asked.
+pub fn gone_is_fine(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Removes a file or a folder with all in it; nothing there is fine.
 pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    let gone_is_fine = |done: io::Result<()>| match done {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    };
     let facts = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         facts => facts?,

@@ -16,7 +16,7 @@ use tgs_protocol::{
     checkpoint::CheckpointFacts,
     chunk::{ChunkNo, SealedChunk},
     id::{Incarnation, JobId},
-    job::JobRow,
+    job::{JobRow, JobState},
     lease::{Lease, LeaseCell},
     store::{ArtifactName, JobStore, LeaseStore, StoreError, Written},
     unit::Epoch,
@@ -58,10 +58,12 @@ impl Memory {
         let mut state = self.state();
         let mut leaving: Vec<_> = state.staged.drain().map(|(_, (_, path))| path).collect();
         let rows = state.rows.values();
-        let ended: Vec<_> =
-            rows.filter(|row| row.state.is_final()).map(|row| row.id.clone()).collect();
-        for job in ended {
-            leaving.extend(self.swept(&mut state, &job, ArtifactName::KEPT_AFTER_END));
+        let ended = rows.filter_map(|row| match &row.state {
+            JobState::Ended(outcome) => Some((row.id.clone(), ArtifactName::kept_after(outcome))),
+            _ => None,
+        });
+        for (job, kept) in ended.collect::<Vec<_>>() {
+            leaving.extend(self.swept(&mut state, &job, kept));
         }
         artifact::remove_all(&leaving)
     }

@@ -77,16 +77,23 @@ async fn everything_in_it_is_for_its_owner_only() {
 async fn opening_sweeps_what_ended_unswept_and_leaves_the_rest() {
     let home = tempfile::tempdir().expect("folder");
     let ports = Ports::of(Embedded::open(home.path()).expect("open"));
-    for name in ["ended", "running"] {
+    for name in ["ended", "cancelled", "running"] {
         let lease = fill(&ports, name).await;
         let mut next = row(name, 1);
-        if name == "ended" {
-            next.state = JobState::Ended(Outcome::Cancelled);
+        match name {
+            "ended" => next.state = JobState::Ended(Outcome::Published { verdict: None }),
+            "cancelled" => next.state = JobState::Ended(Outcome::Cancelled),
+            _ => {}
         }
         assert_eq!(ports.jobs.save(&lease, &next).await.expect("save"), Written::Done);
     }
     drop(ports);
     let ports = Ports::of(Embedded::open(home.path()).expect("open again"));
+    let files_of = |name: &str| -> Vec<PathBuf> {
+        let below = all_below(&home.path().join("jobs").join(name));
+        below.into_iter().filter(|path| path.is_file()).collect()
+    };
+    assert_eq!(files_of("cancelled"), Vec::<PathBuf>::new());
     for (name, is_there) in [("ended", false), ("running", true)] {
         for artifact in [ArtifactName::Dataset, ArtifactName::Output] {
             let open = ports.artifacts.open(&job(name), artifact).await.expect("open");
@@ -99,11 +106,7 @@ async fn opening_sweeps_what_ended_unswept_and_leaves_the_rest() {
         let sealed = ports.chunks.sealed(&job(name)).await.expect("sealed");
         assert_eq!(sealed.len(), usize::from(is_there));
     }
-    let left: Vec<_> = all_below(&home.path().join("jobs/ended"))
-        .into_iter()
-        .filter(|path| path.is_file())
-        .map(|path| path.file_name().expect("name").to_owned())
-        .collect();
+    let left = files_of("ended");
     assert_eq!(left.len(), 2, "only the model's file and its record: {left:?}");
 }
 

@@ -14,9 +14,13 @@ def main():
     for table in sorted({line["table"] for line in lines}):
         print(f"\n**{table}**\n\n| model | seeds | " + " | ".join(name for _, name in COLUMNS) + " |")
         print("|---|---|" + "---|" * len(COLUMNS))
-        for model in sorted({line["model"] for line in lines if line["table"] == table}):
-            found = [line for line in lines if (line["table"], line["model"]) == (table, model)]
-            print(f"| {model} | {len(found)} | " + " | ".join(median(found, key) for key, _ in COLUMNS) + " |")
+        for model, budget in sorted({kind(line) for line in lines if line["table"] == table}):
+            found = [line for line in lines if (line["table"], *kind(line)) == (table, model, budget)]
+            print(f"| {model}, {budget} s | {len(found)} | " + " | ".join(median(found, key) for key, _ in COLUMNS) + " |")
+
+
+def kind(line):
+    return line["model"], line["budget"]
 
 
 def median(lines, key):

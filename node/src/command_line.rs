@@ -144,6 +144,9 @@ pub struct ResumeArguments {
     /// Only say which jobs are interrupted.
     #[arg(long)]
     pub list: bool,
+    /// End them instead: their copy of the table and everything half done is removed.
+    #[arg(long, conflicts_with = "list")]
+    pub cancel: bool,
 }
 
 #[derive(Debug, Args)]

@@ -14,7 +14,7 @@ use crate::{
     code::Code,
     digest::Digest,
     id::{Incarnation, JobId},
-    job::JobRow,
+    job::{JobRow, Outcome},
     lease::{Lease, LeaseCell},
     unit::{Epoch, Steps},
 };
@@ -110,6 +110,8 @@ pub trait ArtifactStore: Send + Sync {
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError>;
     /// Copies a sealed file to where a user asked for it: written beside it, synced, renamed.
     async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError>;
+    /// Removes what a delivery to `to` that was broken off left beside it; idempotent.
+    async fn abandon(&self, to: &Path) -> Result<(), StoreError>;
     /// Removes everything of the job but the artifacts named in `keep`; idempotent.
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError>;
 }
@@ -132,6 +134,14 @@ pub enum ArtifactName {
 impl ArtifactName {
     /// What outlives a job: nothing of the source's rows, nothing half done.
     pub const KEPT_AFTER_END: &'static [Self] = &[Self::Profile, Self::Model, Self::Report];
+
+    /// What outlives a job that ended so: of a cancelled one, nothing.
+    pub fn kept_after(outcome: &Outcome) -> &'static [Self] {
+        match outcome {
+            Outcome::Cancelled => &[],
+            _ => Self::KEPT_AFTER_END,
+        }
+    }
 
     /// Folder name.
     pub const fn as_str(self) -> &'static str {

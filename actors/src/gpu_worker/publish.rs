@@ -24,6 +24,17 @@ const TABLE: &str = "table";
 const MANIFEST: &str = "manifest.json";
 const REPORTS: [&str; 2] = ["report.json", "report.html"];
 
+/// Every place where files of this request go.
+pub(crate) fn places(goal: &Goal) -> Vec<PathBuf> {
+    match goal {
+        Goal::Train { model_file, .. } => vec![model_file.clone()],
+        Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
+            let reports = REPORTS.iter().chain([&MANIFEST]).map(|name| output.report.join(name));
+            reports.chain([output.table.clone()]).collect()
+        }
+    }
+}
+
 impl Bench {
     pub(super) fn publish(&self, order: &WorkOrder, withhold: bool) -> Result<JobEvent, Halt> {
         match &order.row.request.goal {

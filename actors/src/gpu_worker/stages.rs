@@ -10,6 +10,7 @@ use tgs_protocol::{
     job::JobEvent,
     request::Goal,
     store::ArtifactName,
+    unit::Steps,
 };
 
 use super::{
@@ -68,15 +69,20 @@ impl Bench {
             Fault::new(Code::ModelUnreadable, said)
         })?;
         self.ports.engine.sampler(&model)?;
-        self.seal_model(order, &model)
+        self.seal_model(order, &model, None)
     }
 
     /// Makes a model durable. Its digest is that of the file, so that anyone can check it.
-    pub(super) fn seal_model(&self, order: &WorkOrder, model: &[u8]) -> Result<JobEvent, Halt> {
+    pub(super) fn seal_model(
+        &self,
+        order: &WorkOrder,
+        model: &[u8],
+        steps: Option<Steps>,
+    ) -> Result<JobEvent, Halt> {
         let staged = self.stage(order, ArtifactName::Model)?;
         write_file(&staged.join(MODEL_FILE), model)?;
         self.seal(order, ArtifactName::Model)?;
-        Ok(JobEvent::Trained(Digest::of(model)))
+        Ok(JobEvent::Trained(Digest::of(model), steps))
     }
 
     pub(super) fn evaluate(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {

@@ -44,7 +44,7 @@ impl Bench {
         order.watch.count_rows(trainer.rows_per_step());
         let saved_at = self.run_segments(order, plan, trainer.as_mut())?;
         match trainer.finish(order.watch.as_ref()) {
-            Ok(model) => self.seal_model(order, &model),
+            Ok(model) => self.seal_model(order, &model, Some(trainer.at())),
             Err(EngineError::Stopped) => Err(self.stopped(order, trainer.as_ref(), saved_at)),
             Err(error) => Err(error.into()),
         }

@@ -159,6 +159,21 @@ pub async fn delivery_copies_and_replaces(ports: &Ports) {
     }
 }
 
+/// What a killed process left beside the place is removed, and nothing else.
+pub async fn abandoned_deliveries_leave_nothing(ports: &Ports) {
+    let (from, target) = delivery(ports).await;
+    let to = target.join("out.csv");
+    fs::write(&from, b"whole").expect("write");
+    ports.artifacts.deliver(&from, &to).await.expect("deliver");
+    fs::write(target.join(".out.csv.tgs-part"), b"half").expect("write");
+    for _ in 0..2 {
+        ports.artifacts.abandon(&to).await.expect("abandon");
+        assert_eq!(fs::read(&to).expect("read"), b"whole");
+        assert_eq!(fs::read_dir(&target).expect("list").count(), 1);
+    }
+    ports.artifacts.abandon(&target.join("never/made.csv")).await.expect("nothing is there");
+}
+
 /// And leaves nothing behind when it fails.
 pub async fn delivery_refuses_folders(ports: &Ports) {
     let (from, target) = delivery(ports).await;

@@ -60,6 +60,10 @@ impl ArtifactStore for Embedded {
         blocking(|| deliver::deliver(self.disk(), from, to))
     }
 
+    async fn abandon(&self, to: &Path) -> Result<(), StoreError> {
+        blocking(|| deliver::abandon(self.disk(), to))
+    }
+
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         blocking(|| self.sweep_job(job, keep))
     }

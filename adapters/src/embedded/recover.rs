@@ -11,6 +11,7 @@ use std::{
 
 use tgs_protocol::{
     id::JobId,
+    job::JobState,
     store::{ArtifactName, StoreError},
 };
 
@@ -45,8 +46,8 @@ impl Embedded {
                 .map_err(|error| fault::on_file("recover", folder.path(), error))?;
         }
         for row in self.all_rows()? {
-            if row.state.is_final() {
-                self.sweep_job(&row.id, ArtifactName::KEPT_AFTER_END)?;
+            if let JobState::Ended(outcome) = &row.state {
+                self.sweep_job(&row.id, ArtifactName::kept_after(outcome))?;
             }
         }
         Ok(())

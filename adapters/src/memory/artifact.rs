@@ -67,6 +67,10 @@ impl ArtifactStore for Memory {
         deliver::deliver(&RealDisk, from, to)
     }
 
+    async fn abandon(&self, to: &Path) -> Result<(), StoreError> {
+        deliver::abandon(&RealDisk, to)
+    }
+
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         fence::check_name(job)?;
         let mut state = self.state();

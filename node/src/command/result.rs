@@ -67,7 +67,8 @@ fn as_json(row: &JobRow, outcome: &Outcome) -> Value {
         "report": page,
         "verdict": judged.map(|report| report.verdict),
         "reasons": judged.map(|report| &report.reasons),
-        "steps": row.done.plan.as_ref().map(|plan| plan.steps),
+        "planned_steps": row.done.plan.as_ref().map(|plan| plan.steps),
+        "steps": row.done.trained_steps,
     })
 }
 

@@ -1,4 +1,5 @@
-//! `tgs resume`: goes on with what was interrupted, and writes to where it was asked to.
+//! `tgs resume`: goes on with what was interrupted, and writes to where it was asked to; or, with
+//! `--cancel`, ends it.
 
 use std::{path::Path, process::ExitCode};
 
@@ -31,6 +32,19 @@ pub async fn run(
     let node = wiring::node(&home, settings, None).await?;
     if asked.list {
         list(&node, voice).await?;
+        node.stop().await;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if asked.cancel {
+        for name in interrupted(&node, asked.job, &home).await? {
+            node.desk().cancel(&name).await?;
+            match voice {
+                Voice::Json => say!("{}", json!({"event": "cancelled", "job": name})),
+                Voice::Words | Voice::Quiet => {
+                    say!("job {name} is cancelled; nothing of it is left")
+                }
+            }
+        }
         node.stop().await;
         return Ok(ExitCode::SUCCESS);
     }

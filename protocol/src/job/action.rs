@@ -77,7 +77,7 @@ impl Work {
             (Self::Ingest, JobEvent::Ingested(_))
                 | (Self::Profile, JobEvent::Profiled(_))
                 | (Self::Plan, JobEvent::Planned(..))
-                | (Self::Train { .. } | Self::AdoptModel, JobEvent::Trained(_))
+                | (Self::Train { .. } | Self::AdoptModel, JobEvent::Trained(..))
                 | (Self::Evaluate, JobEvent::Judged(_))
                 | (Self::Publish { .. }, JobEvent::Delivered)
         )

@@ -7,7 +7,7 @@ use crate::{
     engine::{DatasetFacts, NumericsClass, ReportFacts},
     job::outcome::Failure,
     model::TrainPlan,
-    unit::Epoch,
+    unit::{Epoch, Steps},
 };
 
 /// One thing that happened to a job.
@@ -28,8 +28,8 @@ pub enum JobEvent {
     Planned(TrainPlan, NumericsClass),
     /// A checkpoint's bytes are durable. Comes before the end of the work that made it.
     CheckpointWritten(CheckpointFacts),
-    /// The model is durable.
-    Trained(Digest),
+    /// The model is durable; with the steps that were made, if it was trained here.
+    Trained(Digest, Option<Steps>),
     /// A chunk is durable and stands in the manifest.
     ChunkSealed(SealedChunk),
     /// The report is durable.

@@ -12,7 +12,7 @@ use crate::{
     model::TrainPlan,
     request::{Goal, JobRequest},
     stage::Stage,
-    unit::{Rows, Timestamp},
+    unit::{Rows, Steps, Timestamp},
 };
 
 /// One job as it stands in the store. A stage's result appears in one guarded write, or not at all.
@@ -47,6 +47,9 @@ pub struct Done {
     pub numerics_class: Option<NumericsClass>,
     /// Train: the newest checkpoint.
     pub checkpoint: Option<CheckpointFacts>,
+    /// Train: steps that were made; fewer than planned where the rest would only be copying.
+    #[serde(default)]
+    pub trained_steps: Option<Steps>,
     /// Train: the model's digest.
     pub model: Option<Digest>,
     /// Sample: all chunks are sealed.

@@ -145,7 +145,17 @@ impl Job {
                 done.plan = Some(plan);
                 done.numerics_class = Some(class);
             }
-            JobEvent::Trained(digest) => done.model = Some(digest),
+            JobEvent::Trained(digest, steps) => {
+                done.model = Some(digest);
+                done.trained_steps = steps;
+                let planned = done.plan.as_ref().map(|plan| plan.steps);
+                if let (Some(made), Some(planned)) = (steps, planned)
+                    && made < planned
+                {
+                    let said = format!("training ended after {made} of {planned} steps");
+                    told.push(Tidings::Notice(format!("{said}: held-out rows gain nothing more")));
+                }
+            }
             JobEvent::Judged(facts) => done.report = Some(facts),
             JobEvent::Delivered => return self.delivered(now),
             _ => unreachable!("`is_answered_by` lets only results of stages through"),

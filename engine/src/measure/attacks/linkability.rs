@@ -51,7 +51,7 @@ struct Halves(Vec<bool>);
 impl Halves {
     fn new(columns: usize, seed: u64) -> Self {
         let mut first = vec![false; columns];
-        let order = Draw::Attacks.shuffled(seed, PART, columns, columns / 2);
+        let order = Draw::Attacks.shuffled(seed, PART + 3, columns, columns / 2);
         order.into_iter().for_each(|column| first[column] = true);
         Self(first)
     }

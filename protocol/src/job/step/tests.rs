@@ -53,7 +53,10 @@ fn event(line: &str) -> JobEvent {
             digest: Digest::of(b"checkpoint"),
             size: ByteCount(1),
         }),
-        "trained" => JobEvent::Trained(Digest::of(b"model")),
+        "trained" => {
+            let steps = words.get(1).map(|_| Steps(number(1)));
+            JobEvent::Trained(Digest::of(b"model"), steps)
+        }
         "sealed" => JobEvent::ChunkSealed(chunk(number(1))),
         "judged" => {
             let (verdict, reasons) = match words[1] {
@@ -217,6 +220,15 @@ fn train_only() {
     delivered
         save published, sweep, tell published, release, leave
     ");
+}
+
+#[test]
+fn a_training_that_ends_early_says_so() {
+    let told = |made| {
+        let script = format!("claimed\ningested 9\nprofiled\nplanned 50\ntrained {made}");
+        play(samples::train(), &script).contains("training ended after 30 of 50 steps")
+    };
+    assert!(told(30) && !told(50));
 }
 
 #[test]
