@@ -41,7 +41,7 @@ pub async fn run(
             match voice {
                 Voice::Json => say!("{}", json!({"event": "cancelled", "job": name})),
                 Voice::Words | Voice::Quiet => {
-                    say!("job {name} is cancelled; nothing of it is left")
+                    say!("job {name} is cancelled; nothing of it is left in the data folder")
                 }
             }
         }
