@@ -149,25 +149,12 @@ fn what_was_interrupted_can_be_ended_instead() {
         fs::write(out.join(".synthetic.csv.tgs-part"), "age,wt").expect("a fresh folder");
         let said = run(&home, &["resume", "--cancel"]).expect_status(0).stdout;
         assert!(said.contains("cancelled"), "{said}");
-        assert_eq!(files_below(&home.join("jobs")), Vec::<PathBuf>::new(), "killed in {stage}");
-        let is_table = |path: &PathBuf| !path.starts_with(out.join("synthetic.report"));
-        let tables: Vec<_> = files_below(&out).into_iter().filter(is_table).collect();
-        assert_eq!(tables, Vec::<PathBuf>::new(), "killed in {stage}");
+        assert_eq!(digests(&home.join("jobs")), BTreeMap::new(), "killed in {stage}");
+        let mut left = digests(&out);
+        left.retain(|path, _| !path.starts_with("synthetic.report"));
+        assert_eq!(left, BTreeMap::new(), "killed in {stage}");
         let _ = run(&home, &["resume"]).expect_status(2);
     }
-}
-
-/// All files in a folder and in those in it.
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.expect("a folder that nobody changes").path();
-        match path.is_dir() {
-            true => found.extend(files_below(&path)),
-            false => found.push(path),
-        }
-    }
-    found
 }
 
 /// The full number of kills, at random moments: `./dev soak`.

@@ -205,14 +205,17 @@ impl Shell {
     }
 
     async fn sweep(&mut self) {
-        let Some(JobState::Ended(outcome)) = self.row().map(|row| &row.state) else { return };
+        let Some(row) = self.row() else { return };
+        let JobState::Ended(outcome) = &row.state else { return };
+        let broken_off = match outcome {
+            Outcome::Published { .. } | Outcome::Withheld { .. } => Vec::new(),
+            Outcome::Cancelled | Outcome::Failed(_) => places(&row.request.goal),
+        };
         let kept = ArtifactName::kept_after(outcome);
         if let Err(error) = transfer("sweep", self.ports.artifacts.sweep(&self.id, kept)).await {
             tracing::warn!(job = %self.id, %error, "private and half-done files were not removed");
         }
-        let is_delivered = matches!(outcome, Outcome::Published { .. } | Outcome::Withheld { .. });
-        let row = self.row().filter(|_| !is_delivered);
-        for place in row.map(|row| places(&row.request.goal)).unwrap_or_default() {
+        for place in broken_off {
             if let Err(error) = transfer("abandon", self.ports.artifacts.abandon(&place)).await {
                 tracing::warn!(job = %self.id, %error, "a half-written file was not removed");
             }

@@ -50,6 +50,7 @@ use tgs_protocol::{
     gate::Gates,
     progress::Watch,
     report::{ColumnReport, Curve, Report, TablesCompared},
+    unit::separated,
 };
 
 use crate::{
@@ -169,8 +170,8 @@ fn notices(frame: &Frame, measured: &Measured) -> Vec<String> {
         notices.push(format!(
             "Detection and distances look at up to {} rows of each table, new row synthesis at up \
              to {}, drawn by the seed.",
-            words::separated(&closest::ROWS_MAX.to_string()),
-            words::separated(&new_rows::ROWS_MAX.to_string())
+            separated(&closest::ROWS_MAX.to_string()),
+            separated(&new_rows::ROWS_MAX.to_string())
         ));
     }
     notices

@@ -2,17 +2,11 @@
 
 use std::time::Duration;
 
+use tgs_protocol::unit::separated;
+
 /// `48842` → `48,842`.
 pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    separated(&number.to_string())
 }
 
 /// `0.4 s`, `12 s`, `3:05`, `1:02:03`.

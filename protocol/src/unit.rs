@@ -58,3 +58,15 @@ quantity! {
     /// A number of bytes.
     ByteCount
 }
+
+/// `10000` as `10,000`.
+pub fn separated(digits: &str) -> String {
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

@@ -16,7 +16,7 @@ use std::{
 
 use arrow::array::{Float64Array, StringArray, UInt32Array};
 use serde_json::{Map, json};
-use tgs_benches::processor_seconds;
+use tgs_benches::{median, processor_seconds};
 use tgs_engine::{
     export::Writer,
     model::Generator,
@@ -83,7 +83,7 @@ fn report<E>(what: &str, rows: Option<f64>, run: impl Fn() -> Result<(), E>) -> 
         seconds.push(begin.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
-    let median = seconds[RUNS / 2];
+    let median = median(&seconds);
     let busy = (processor_seconds() - busy) / RUNS as f64;
     let rate = rows.map_or(String::new(), |rows| {
         format!("{:>9.0} rows/s {:>9.0} rows/processor second", rows / median, rows / busy)

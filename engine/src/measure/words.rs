@@ -22,15 +22,3 @@ pub fn percent(share: f64) -> String {
 pub fn times_of_hundred(share: f64) -> String {
     format!("{:.0} times out of 100", 100.0 * share)
 }
-
-/// `10000` as `10,000`.
-pub fn separated(digits: &str) -> String {
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}

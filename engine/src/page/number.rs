@@ -1,10 +1,10 @@
 //! Numbers as people write them: 32,561 · 1.2k · 3.4 M · 0.993 · 12.3 %.
 
-use crate::measure::words;
+use tgs_protocol::unit::separated;
 
 /// A whole number with separators: `32,561`.
 pub fn count(value: u64) -> String {
-    words::separated(&value.to_string())
+    separated(&value.to_string())
 }
 
 /// At most three significant digits, large ones with a suffix: `0.12`, `1,234`, `12.3k`, `3.4 M`.
@@ -65,7 +65,7 @@ pub fn fixed(value: f64, digits: usize) -> String {
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let sign = if negative { "−" } else { "" };
     let point = if fraction.is_empty() { "" } else { "." };
-    format!("{sign}{}{point}{fraction}", words::separated(whole))
+    format!("{sign}{}{point}{fraction}", separated(whole))
 }
 
 /// The divisor and suffix that suit a size: (1000, `k`), (10⁶, ` M`), …

@@ -5,13 +5,18 @@ use crate::{
     unit::Millis,
 };
 
-/// Whether to save now: `since` the last save began, when the last save cost `cost`.
+/// From one save to the next, when the last one cost `cost`.
 ///
 /// Keeps the cost of saving under one part in [`CHECKPOINT_COST_SHARE_INVERSE`] of training, within
 /// a shortest and a longest period.
-pub fn is_due(since: Millis, cost: Millis) -> bool {
+pub fn period(cost: Millis) -> Millis {
     let wanted = cost.get().saturating_mul(CHECKPOINT_COST_SHARE_INVERSE);
-    since.get() >= wanted.clamp(CHECKPOINT_PERIOD_MIN_MS, CHECKPOINT_PERIOD_MAX_MS)
+    Millis(wanted.clamp(CHECKPOINT_PERIOD_MIN_MS, CHECKPOINT_PERIOD_MAX_MS))
+}
+
+/// Whether to save now: `since` the last save began, when the last save cost `cost`.
+pub fn is_due(since: Millis, cost: Millis) -> bool {
+    since >= period(cost)
 }
 
 #[cfg(test)]

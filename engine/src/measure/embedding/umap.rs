@@ -1,8 +1,8 @@
 //! UMAP (McInnes, Healy and Melville, "UMAP: Uniform Manifold Approximation and Projection for
-//! Dimension Reduction", 2018): points are joined to their
-//! nearest neighbours with weights that fall off from each point's own scale; a layout in the plane
-//! then pulls joined points together and pushes others apart, by stochastic gradient descent from
-//! the principal components. One thread and the bits of `libm`: the same picture everywhere.
+//! Dimension Reduction", 2018): points are joined to their nearest neighbours with weights that
+//! fall off from each point's own scale; a layout in the plane then pulls joined points together
+//! and pushes others apart, by stochastic gradient descent from the principal components. One
+//! thread and the bits of `libm`: the same picture everywhere.
 
 use libm::{exp, log2, pow, sqrt};
 use tgs_protocol::engine::EngineError;
