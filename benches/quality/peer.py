@@ -3,6 +3,7 @@
 
 Epochs are run one by one until the budget is spent, with the authors' own defaults for everything else.
 """
+import os
 import sys
 import time
 
@@ -18,7 +19,7 @@ class Enough(Exception):
 
 def main():
     name, train, out, seconds, seed = sys.argv[1:6]
-    torch.set_num_threads(2)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     np.random.seed(int(seed))
     torch.manual_seed(int(seed))
     table = pd.read_csv(train, keep_default_na=False, na_values=[""])

@@ -95,7 +95,8 @@ pub(crate) fn write<R: Serialize>(
 /// Reads what [`write`] gave, after checking its digest.
 ///
 /// # Errors
-/// As [`FileKind::refuse`], when a byte differs, the kind is another, or the version is.
+/// As [`FileKind::refuse`], when a byte differs or the kind is another; the same code when another
+/// version wrote it.
 pub(crate) fn read<R: DeserializeOwned>(
     kind: FileKind,
     bytes: &[u8],
@@ -106,18 +107,21 @@ pub(crate) fn read<R: DeserializeOwned>(
     if !is_whole(bytes, &seal) {
         return Err(damaged(&"they do not match their digest"));
     }
+    let foreign = |why: &dyn fmt::Display| {
+        let message = format!("open a {kind}: {why}; use the version of tgs that wrote it");
+        EngineError::new(kind.code(), message)
+    };
     if seal.version != FORMAT_VERSION {
-        let message = format!(
-            "open a {kind}: its format is {}, where format {FORMAT_VERSION} is understood; use the \
-             version of tgs that wrote it",
-            seal.version
-        );
-        return Err(EngineError::new(kind.code(), message));
+        let version = seal.version;
+        return Err(foreign(&format_args!(
+            "its format is {version}, where format {FORMAT_VERSION} is understood"
+        )));
     }
     if FileKind::of(&seal.kind) != Some(kind) {
         return Err(kind.refuse(format_args!("it is a {}", seal.kind)));
     }
-    let Recorded { record } = serde_json::from_str(&text).map_err(|error| damaged(&error))?;
+    let Recorded { record } = serde_json::from_str(&text)
+        .map_err(|error| foreign(&format_args!("its record is not understood ({error})")))?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(&error))?;
     let array = |view: &safetensors::tensor::TensorView| Array {
         dtype: view.dtype(),
@@ -396,6 +400,20 @@ mod tests {
             let why = kind_of(&bytes).expect_err("has none");
             assert!(why.contains(part), "{why}");
         }
+    }
+
+    #[test]
+    fn a_record_of_another_version_is_whole_and_yet_not_understood() {
+        #[derive(Debug, Serialize, Deserialize)]
+        struct Newer {
+            width: u8,
+        }
+        let bytes = write(MODEL, &serde_json::json!({}), arrays()).expect("writes");
+        let error = read::<Newer>(MODEL, &bytes).expect_err("must be refused");
+        assert_eq!(error.code(), Some(Code::ModelUnreadable));
+        let said = error.to_string();
+        assert!(said.contains("its record is not understood (missing field `width`"), "{said}");
+        assert!(said.ends_with("; use the version of tgs that wrote it"), "{said}");
     }
 
     #[test]

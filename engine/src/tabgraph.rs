@@ -3,7 +3,7 @@
 //! Numbers become Gaussians by rank, categories become points on a sphere that are learned with
 //! the denoiser; one residual net removes noise from all tokens of a row together (EDM, Karras et
 //! al., 2022; categories by score interpolation, Mueller et al., CDTD, ICLR 2025). Sampling takes
-//! about ten evaluations of a multistep solver, then marginals are restored by rank and by
+//! a dozen evaluations of a multistep solver, then marginals are restored by rank and by
 //! calibrated shares.
 //!
 //! | to find | open |

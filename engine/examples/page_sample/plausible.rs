@@ -36,7 +36,7 @@ pub fn report() -> Report {
                 ("remarks".into(), "free text: replaced by look-alikes of its pattern".into()),
             ],
             model: Some(
-                "tabgraph: 5,312 steps of 1,024 rows, width 256, 4 blocks, 10 evaluations".into(),
+                "tabgraph: 5,312 steps of 1,024 rows, width 256, 4 blocks, 12 evaluations".into(),
             ),
         },
         metrics: metrics(),

@@ -164,9 +164,9 @@ impl Default for TabgraphConfig {
             ending_share: 0.2,
             epochs_max: 1_000,
             default_steps: 10_000,
-            evaluations: 10,
+            evaluations: 12,
             sigma_max: 20.0,
-            sigma_min: 0.1,
+            sigma_min: 0.05,
             rho: 7.0,
             calibration_rounds: 4,
         }
