@@ -57,7 +57,7 @@ fn sources_that_cannot_be_read() {
 #[test]
 fn requests_that_ask_for_the_impossible() {
     for (more, code, says) in [
-        (&["-n", "0"][..], Code::RowsOutOfRange, &["0"][..]),
+        (&["-n", "0"][..], Code::RowsOutOfRange, &["cannot make 0 rows"][..]),
         (&["-n", "1000000000"], Code::RowsOutOfRange, &["100000000"]),
         (&["--budget", "soon"], Code::BadRequest, &["soon"]),
         (&["--threads", "0"], Code::BadRequest, &["threads"]),

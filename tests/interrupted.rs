@@ -14,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 use tgs_protocol::digest::Digest;
 use tgs_tests::{
-    killing::{Fate, KillPoint, run_and_kill},
+    killing::{Fate, KillPoint, run_and_ask_to_stop, run_and_kill},
     outputs::digests,
     program::{in_repository, run},
 };
@@ -125,6 +125,45 @@ fn tabgraph_on_the_example() {
 }
 
 #[test]
+fn a_polite_stop_saves_and_goes_on_later() {
+    let table = in_repository("examples/actg175.csv");
+    let case = Case::new(&table, &["--steps", "150", "-n", "21000", "--gates", "warn"]);
+    let wanted = case.undisturbed();
+    for (signal, moment) in [("TERM", moment("train", 3, 40)), ("INT", moment("sample", 1, 50))] {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (home, out) = rooms(&folder);
+        let stopped = run_and_ask_to_stop(&home, &case.synth(&out), &moment, signal);
+        let said = stopped.expect_status(130).stdout;
+        assert!(said.contains("JOB-0004") && said.contains("tgs resume"), "{said}");
+        assert_eq!(digests(&out), BTreeMap::new(), "nothing stands there before the end");
+        let _ = run(&home, &["resume"]).expect_status(0);
+        assert_eq!(digests(&out), wanted, "stopped by {signal}");
+    }
+}
+
+/// Going on with another table than the one that was asked for would be a lie.
+#[test]
+fn a_source_that_changed_is_not_gone_on_with() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (home, out) = rooms(&folder);
+    let table = folder.path().join("table.csv");
+    fs::copy(in_repository("examples/actg175.csv"), &table).expect("a fresh folder");
+    let case = Case::new(&table, &["--model", "seqtree", "--gates", "warn"]);
+    let written = fs::metadata(&table).and_then(|facts| facts.modified()).expect("it is there");
+    let fate = run_and_kill(&home, &case.synth(&out), &moment("ingest", 0, 0));
+    assert!(matches!(fate, Fate::Killed), "choose an earlier moment: {fate:?}");
+    let whole = fs::read(&table).expect("it is there");
+    fs::write(&table, &whole[..whole.len() / 2]).expect("it is ours");
+    let refused = run(&home, &["resume"]).expect_status(4).stderr;
+    assert!(refused.contains("DATA-0011") && refused.contains("table.csv"), "{refused}");
+    fs::write(&table, &whole).expect("it is ours");
+    let file = fs::File::options().write(true).open(&table).expect("it is ours");
+    file.set_modified(written).expect("it is ours");
+    let _ = run(&home, &["resume"]).expect_status(0);
+    assert_eq!(digests(&out), case.undisturbed());
+}
+
+#[test]
 fn the_number_of_samplers_changes_nothing() {
     let table = in_repository("examples/actg175.csv");
     let with = |samplers| {
@@ -149,10 +188,9 @@ fn what_was_interrupted_can_be_ended_instead() {
         fs::write(out.join(".synthetic.csv.tgs-part"), "age,wt").expect("a fresh folder");
         let said = run(&home, &["resume", "--cancel"]).expect_status(0).stdout;
         assert!(said.contains("cancelled"), "{said}");
-        assert_eq!(digests(&home.join("jobs")), BTreeMap::new(), "killed in {stage}");
-        let mut left = digests(&out);
-        left.retain(|path, _| !path.starts_with("synthetic.report"));
-        assert_eq!(left, BTreeMap::new(), "killed in {stage}");
+        let jobs = fs::read_dir(home.join("jobs")).expect("the folder of jobs stays");
+        assert_eq!(jobs.count(), 0, "killed in {stage}");
+        assert_eq!(digests(&out), BTreeMap::new(), "killed in {stage}");
         let _ = run(&home, &["resume"]).expect_status(2);
     }
 }

@@ -1,8 +1,9 @@
 //! Makes snapshots durable while training goes on: at most one in flight per job, and of those
 //! that wait only the newest.
 //!
-//! Writing and pruning of one job never overlap, and pruning spares both the committed checkpoint
-//! and the last one written: its pointer may be on its way. Invariant kept here: CKPT-1.
+//! Writing and pruning of one job never overlap, and pruning spares the committed checkpoint, the
+//! one committed before it (should the newer one be damaged) and the last one written: its pointer
+//! may be on its way. Invariant kept here: CKPT-1.
 
 pub(crate) mod message;
 
@@ -39,7 +40,7 @@ pub(crate) struct Writing {
 struct Desk {
     is_busy: bool,
     waiting: Option<WriteOrder>,
-    to_prune: Option<(Lease, CheckpointFacts)>,
+    to_prune: Option<(Lease, Vec<CheckpointFacts>)>,
     /// Kept between writes: its pointer may be on its way when an older one is committed.
     last_written: Option<CheckpointFacts>,
     is_forgotten: bool,
@@ -71,10 +72,11 @@ impl Actor for CheckpointWriter {
                 (desk.waiting, desk.is_forgotten) = (Some(order), false);
                 job
             }
-            CheckpointWriterMessage::Committed { lease, facts } => {
+            CheckpointWriterMessage::Committed { lease, facts, before } => {
                 let job = lease.job.clone();
                 let desk = writing.jobs.entry(job.clone()).or_default();
-                desk.to_prune = Some((lease, facts));
+                desk.to_prune =
+                    Some((lease, [Some(facts), before].into_iter().flatten().collect()));
                 job
             }
             CheckpointWriterMessage::Idle { job, written } => {
@@ -113,10 +115,10 @@ impl Writing {
         if let Some(order) = desk.waiting.take() {
             desk.is_busy = true;
             tokio::spawn(write(store, self.clock.clone(), order, myself));
-        } else if let Some((lease, committed)) = desk.to_prune.take() {
+        } else if let Some((lease, mut keep)) = desk.to_prune.take() {
             desk.is_busy = true;
-            let newer = desk.last_written.filter(|last| last.step > committed.step);
-            let keep = [Some(committed), newer].into_iter().flatten().collect();
+            let newest = keep.iter().map(|kept| kept.step).max();
+            keep.extend(desk.last_written.filter(|last| Some(last.step) > newest));
             tokio::spawn(prune(store, lease, keep, myself));
         } else if desk.is_forgotten {
             self.jobs.remove(job);

@@ -1,9 +1,10 @@
 //! From errors of ports to what the job machine understands.
 
-use std::{any::Any, error::Error};
+use std::any::Any;
 
 use tgs_protocol::{
-    code::Code, engine::EngineError, job::outcome::Failure, panic, stage::Stage, store::StoreError,
+    cause::with_causes, code::Code, engine::EngineError, job::outcome::Failure, panic,
+    stage::Stage, store::StoreError,
 };
 
 use crate::gpu_worker::message::Snapshot;
@@ -76,21 +77,6 @@ impl From<EngineError> for Halt {
             Some(code) => Self::Failed(Fault::new(code, with_causes(&error))),
         }
     }
-}
-
-/// The error and every deeper cause, joined by `: `; a cause that only repeats is left out.
-fn with_causes(error: &dyn Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let words = deeper.to_string();
-        if !said.contains(&words) {
-            said.push_str(": ");
-            said.push_str(&words);
-        }
-        cause = deeper.source();
-    }
-    said
 }
 
 #[cfg(test)]

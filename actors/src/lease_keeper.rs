@@ -32,7 +32,16 @@ pub(crate) struct LeaseKeeper;
 pub(crate) struct Keeping {
     leases: Arc<dyn LeaseStore>,
     clock: Arc<dyn Clock>,
+    /// Nobody else can claim here: what is overdue (the process was frozen for a while) is renewed
+    /// after all.
+    is_alone: bool,
     held: BTreeMap<JobId, Held>,
+}
+
+/// What a keeper needs to begin.
+pub(crate) struct KeeperSeat {
+    pub(crate) ports: Ports,
+    pub(crate) is_alone: bool,
 }
 
 struct Held {
@@ -45,16 +54,17 @@ struct Held {
 impl Actor for LeaseKeeper {
     type Msg = LeaseKeeperMessage;
     type State = Keeping;
-    type Arguments = Ports;
+    type Arguments = KeeperSeat;
 
     async fn pre_start(
         &self,
         myself: ActorRef<Self::Msg>,
-        ports: Ports,
+        seat: KeeperSeat,
     ) -> Result<Keeping, ActorProcessingErr> {
         let tick = Duration::from_millis(LEASE_TICK_MS);
         let _ends_with_the_actor = myself.send_interval(tick, || LeaseKeeperMessage::LookAround);
-        Ok(Keeping { leases: ports.leases, clock: ports.clock, held: BTreeMap::new() })
+        let KeeperSeat { ports, is_alone } = seat;
+        Ok(Keeping { leases: ports.leases, clock: ports.clock, is_alone, held: BTreeMap::new() })
     }
 
     async fn handle(
@@ -108,12 +118,12 @@ impl Keeping {
         for held in self.held.values_mut() {
             match held.holding.duty(now) {
                 Duty::WaitUntil(_) => {}
-                Duty::Renew if held.is_renewing => {}
-                Duty::Renew => {
+                Duty::StandDown if !self.is_alone => lost.push(held.lease.clone()),
+                Duty::Renew | Duty::StandDown if held.is_renewing => {}
+                Duty::Renew | Duty::StandDown => {
                     held.is_renewing = true;
                     renew(self.leases.clone(), held.lease.clone(), now, myself.clone());
                 }
-                Duty::StandDown => lost.push(held.lease.clone()),
             }
         }
         lost.iter().for_each(|lease| self.stand_down(lease));

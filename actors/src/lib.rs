@@ -21,6 +21,7 @@
 //! **Absent on purpose:** decisions about jobs. A message only makes something happen sooner; what
 //! happens is decided by `Job::step` and by conditional writes in the store.
 
+pub mod input;
 pub mod node;
 pub mod ports;
 

@@ -13,7 +13,7 @@ use tgs_protocol::{
     code::Retry,
     job::{Job, JobAction, JobEvent, JobRow, JobState, Outcome, Work, action::Tidings},
     limits::RETRY_BACK_OFF_MS,
-    store::{ArtifactName, Written},
+    store::{ArtifactName, StoreError, Written},
     unit::Millis,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     failure::Fault,
     gpu_worker::{
         message::{GpuWorkerMessage, WorkNo, WorkOrder},
-        publish::places,
+        publish::{Delivery, deliveries},
     },
     job_supervisor::{Shell, WorkBy, WorkUnderWay, message::JobSupervisorMessage},
     lease_keeper::message::LeaseKeeperMessage,
@@ -143,12 +143,13 @@ impl Shell {
         }
     }
 
-    /// A checkpoint whose pointer is durable makes older ones useless.
+    /// A checkpoint whose pointer is durable makes all but the one before it useless.
     fn prune_behind(&self, row: &JobRow) {
         let earlier = self.saved.as_ref().and_then(|saved| saved.done.checkpoint);
         let (Some(lease), Some(facts)) = (&self.lease, row.done.checkpoint) else { return };
         if earlier != Some(facts) {
-            let committed = CheckpointWriterMessage::Committed { lease: lease.clone(), facts };
+            let lease = lease.clone();
+            let committed = CheckpointWriterMessage::Committed { lease, facts, before: earlier };
             let _ = self.crew.checkpoint_writer.cast(committed);
         }
     }
@@ -209,17 +210,27 @@ impl Shell {
         let JobState::Ended(outcome) = &row.state else { return };
         let broken_off = match outcome {
             Outcome::Published { .. } | Outcome::Withheld { .. } => Vec::new(),
-            Outcome::Cancelled | Outcome::Failed(_) => places(&row.request.goal),
+            Outcome::Cancelled | Outcome::Failed(_) => deliveries(&row.request.goal),
         };
         let kept = ArtifactName::kept_after(outcome);
+        // Before the sweep: what was delivered is known by the sealed file beside it.
+        for delivery in broken_off {
+            if let Err(error) = self.take_back(&delivery).await {
+                let to = delivery.to.display();
+                tracing::warn!(job = %self.id, %error, %to, "a delivered file was not taken back");
+            }
+        }
         if let Err(error) = transfer("sweep", self.ports.artifacts.sweep(&self.id, kept)).await {
             tracing::warn!(job = %self.id, %error, "private and half-done files were not removed");
         }
-        for place in broken_off {
-            if let Err(error) = transfer("abandon", self.ports.artifacts.abandon(&place)).await {
-                tracing::warn!(job = %self.id, %error, "a half-written file was not removed");
-            }
-        }
+    }
+
+    async fn take_back(&self, delivery: &Delivery) -> Result<(), StoreError> {
+        let artifacts = &self.ports.artifacts;
+        let sealed = answer("open folder", artifacts.open(&self.id, delivery.artifact)).await;
+        // Without it at least the half-written file goes.
+        let from = sealed.ok().flatten().map(|folder| folder.join(delivery.name));
+        transfer("take back", artifacts.take_back(from.as_deref(), &delivery.to)).await
     }
 
     fn let_lease_go(&mut self) {

@@ -1,4 +1,5 @@
-//! Calls to stores never wait without a bound: a silent store is an error like another.
+//! Calls to stores have a bound: a silent store is an error like another. A store that does its
+//! work where it is called (the embedded one) is bounded by its disk instead.
 
 use std::{future::Future, time::Duration};
 

@@ -77,7 +77,7 @@ checks! {
         the_digest_is_over_names_and_bytes,
         a_sweep_keeps_what_is_named,
         delivery_copies_and_replaces,
-        abandoned_deliveries_leave_nothing,
+        what_was_delivered_is_taken_back,
         delivery_refuses_folders,
     }
 }

@@ -38,14 +38,38 @@ pub fn deliver(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Digest, StoreE
     delivered
 }
 
-/// Removes what a delivery to `to` left beside it when the process was killed.
+/// Undoes a delivery to `to`: removes what it left beside it when the process was killed, and what
+/// stands there if it is `from`, byte for byte.
 ///
 /// # Errors
 /// [`Code::CannotWrite`].
-pub fn abandon(disk: &dyn Disk, to: &Path) -> Result<(), StoreError> {
-    // Beside what is refused nothing was ever written.
-    let Ok(Place { part, .. }) = resolve(to).and_then(|to| place(&to)) else { return Ok(()) };
-    gone_is_fine(disk.remove_file(&part)).map_err(|error| fault::on_file("remove", &part, error))
+pub fn take_back(disk: &dyn Disk, from: Option<&Path>, to: &Path) -> Result<(), StoreError> {
+    // Where a delivery is refused nothing was ever written.
+    let Ok(Place { folder, whole, part }) = resolve(to).and_then(|to| place(&to)) else {
+        return Ok(());
+    };
+    let remove = |path: &Path| {
+        gone_is_fine(disk.remove_file(path)).map_err(|error| fault::on_file("remove", path, error))
+    };
+    remove(&part)?;
+    let Some(from) = from else { return Ok(()) };
+    if are_alike(from, &whole).map_err(|error| fault::on_file("read", &whole, error))? {
+        remove(&whole)?;
+        disk.sync_folder(&folder).map_err(|error| fault::on_file("sync", &folder, error))?;
+    }
+    Ok(())
+}
+
+/// Whether both are there and hold the same bytes.
+fn are_alike(one: &Path, other: &Path) -> io::Result<bool> {
+    let size = |path: &Path| match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        facts => facts.map(|facts| Some(facts.len())),
+    };
+    match (size(one)?, size(other)?) {
+        (Some(a), Some(b)) if a == b => Ok(content::of_file(one)? == content::of_file(other)?),
+        _ => Ok(false),
+    }
 }
 
 /// Where a file goes: its folder, its name there, and what it is called until it is whole.
@@ -70,10 +94,7 @@ fn place(to: &Path) -> Result<Place, StoreError> {
 }
 
 fn copy(disk: &dyn Disk, from: &Path, part: &Path) -> Result<Digest, StoreError> {
-    let unreadable = |error: io::Error| {
-        let message = format!("read {}: {error}; resume makes it again", from.display());
-        StoreError::because(Code::StoreCorrupt, message, error)
-    };
+    let unreadable = |error| fault::unread(Code::StoreCorrupt, from, error);
     let cannot = |error| fault::on_file("write", part, error);
     let mut source = fs::File::open(from).map_err(unreadable)?;
     let file = disk.create(part, Readers::AsUsual).map_err(cannot)?;

@@ -11,7 +11,7 @@ pub fn on_file(act: &str, path: &Path, error: io::Error) -> StoreError {
     } else {
         match error.kind() {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                (Code::CannotWrite, "give this user the right to write there, then resume")
+                (Code::CannotWrite, "give this user the right to read and write there, then resume")
             }
             io::ErrorKind::NotFound => {
                 (Code::CannotWrite, "put back the folder that is gone, then resume")
@@ -24,8 +24,25 @@ pub fn on_file(act: &str, path: &Path, error: io::Error) -> StoreError {
 
 /// A file of the store that is missing, short or altered.
 pub fn damaged(code: Code, what: &str, path: &Path) -> StoreError {
-    let remedy = "restore the data folder from a copy, or cancel the job and submit it again";
+    let remedy = "restore the data folder from a copy and resume, or cancel the job and submit it \
+                  again";
     StoreError::new(code, format!("read {}: {what}; {remedy}", path.display()))
+}
+
+/// A file of the store that could not be read: damage if the error tells of it, else something
+/// that may pass or be mended.
+pub fn unread(code: Code, path: &Path, error: io::Error) -> StoreError {
+    if is_damage(&error) {
+        damaged(code, &error.to_string(), path)
+    } else {
+        on_file("read", path, error)
+    }
+}
+
+/// Whether an error tells that bytes are gone or others than were written.
+pub fn is_damage(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), NotFound | UnexpectedEof | InvalidData)
 }
 
 /// A fault of ours.

@@ -215,8 +215,8 @@ impl<S: ArtifactStore> ArtifactStore for Faulty<S> {
     async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError> {
         self.run("deliver", self.inner.deliver(from, to)).await
     }
-    async fn abandon(&self, to: &Path) -> Result<(), StoreError> {
-        self.run("abandon", self.inner.abandon(to)).await
+    async fn take_back(&self, from: Option<&Path>, to: &Path) -> Result<(), StoreError> {
+        self.run("take back", self.inner.take_back(from, to)).await
     }
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         self.run("sweep", self.inner.sweep(job, keep)).await

@@ -47,7 +47,7 @@ fn main() -> Fallible<()> {
     let plan = plan(train, holdout, parse(length)?, &overrides, SEED, THREADS, &Unwatched)?;
     eprintln!("{}", plan.because);
     let trainer = if published.is_empty() { tabgraph::trainer } else { original::trainer };
-    let mut trainer = trainer(train, holdout, &plan, SEED, THREADS, None)?;
+    let mut trainer = trainer(train, holdout, &plan, (SEED, THREADS), None, &Unwatched)?;
     while !trainer.is_done() {
         let facts = trainer.segment(Steps(plan.steps.get().div_ceil(10)), &Unwatched)?;
         let seconds = begun.elapsed().as_secs_f64();

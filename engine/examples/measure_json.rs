@@ -23,11 +23,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let (train, _) = read_table(Path::new(real), metadata.as_ref(), &Unwatched)?;
     let specs: Vec<_> = train.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
-    let alike = |path: &String| read_like(Path::new(path), &specs, &Unwatched);
+    let missing = metadata.as_ref().map_or(&[][..], |metadata| &metadata.missing);
+    let alike = |path: &String| {
+        read_like(Path::new(path), &specs, missing, &Unwatched).map(|(table, _)| table)
+    };
     let synthetic = alike(synthetic)?;
     let holdout = rest.first().map_or_else(|| Ok(train.slice(0, 0)), alike)?;
     let settings = Settings {
-        target: rest.get(1).cloned().or_else(|| metadata.and_then(|metadata| metadata.target)),
+        target: rest
+            .get(1)
+            .cloned()
+            .or_else(|| metadata.as_ref().and_then(|metadata| metadata.target.clone())),
         gates: Gates::default(),
         seed: 0,
         threads: std::env::var("THREADS").map_or(Ok(2), |threads| threads.parse())?,

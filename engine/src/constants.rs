@@ -69,6 +69,17 @@ pub(crate) fn read<C: DeserializeOwned>(
     Ok(read)
 }
 
+/// Whether constants that came with a file are within their bounds.
+///
+/// # Errors
+/// Which is not.
+pub(crate) fn check<C: Serialize>(config: &C, bounds: &[Bound]) -> Result<(), String> {
+    let config = serde_json::to_value(config).map_err(|error| error.to_string())?;
+    let mut constants = config.as_object().into_iter().flatten();
+    let outside = constants.find_map(|(key, value)| within(key, value, bounds).err());
+    outside.map_or(Ok(()), |error| Err(error.to_string()))
+}
+
 /// A whole number where the default has a fraction, and the other way round, is what was meant.
 fn fitting(known: &Value, given: &Value) -> Value {
     match (known.is_f64(), known.is_u64(), given.as_f64()) {

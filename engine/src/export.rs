@@ -1,7 +1,7 @@
 //! Writers of synthetic tables: CSV, Parquet, JSON lines, plain or compressed, chunk by chunk.
 //!
-//! Memory is bounded by one chunk (Parquet: by one row group). The same rows give the same bytes,
-//! however they were cut into chunks. Cells that begin with `=`, `+`, `-` or `@` are written as
+//! Memory is bounded by one chunk (Parquet: by one row group). The same chunks give the same bytes.
+//! Cells that begin with `=`, `+`, `-` or `@` are written as
 //! they are: a spreadsheet may take such text for a formula, but changing data silently would be
 //! worse, and levels are texts of the source.
 
@@ -24,6 +24,7 @@ use crate::{
 mod boolean;
 mod csv;
 mod json_lines;
+mod numeric;
 mod parquet;
 mod sink;
 #[cfg(test)]
@@ -131,9 +132,7 @@ impl Writer {
 pub fn assemble(order: &AssembleOrder, watch: &dyn Watch) -> Result<OutputFacts, EngineError> {
     let mut writer: Option<Writer> = None;
     for (at, chunk) in order.chunks.iter().enumerate() {
-        if watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
+        watch.go_on()?;
         let table = read_ipc(chunk)?;
         let begun = match writer.take() {
             Some(writer) => writer,

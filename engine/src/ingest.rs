@@ -17,7 +17,7 @@
 //! * what is an id? unique and never missing, and a name that says so, or a run of whole
 //!   numbers without a gap, or one fixed pattern
 //! * what is no number? `007`, whole numbers beyond 2⁵³, `1,234`; a decimal comma is read where
-//!   the cells are not parted by commas
+//!   the cells are not parted by commas and not every comma may part thousands
 //! * who is kept aside? a fifth of the rows, at least one of two rows or more; the only row of
 //!   a table trains
 
@@ -86,13 +86,15 @@ use crate::{
 /// As [`read_table`] and [`read_like`]; `STORE-0003` and `STORE-0004` when the folder cannot be
 /// written.
 pub fn ingest(order: &IngestOrder, watch: &dyn Watch) -> Result<DatasetFacts, EngineError> {
-    let (table, notices) = read_table(&order.source, order.metadata.as_ref(), watch)?;
+    let (table, mut notices) = read_table(&order.source, order.metadata.as_ref(), watch)?;
     let (train, aside) = match &order.holdout {
         None => holdout::split(table, order.seed),
         Some(path) => {
             let specs: Vec<_> =
                 table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
-            let aside = read_like(path, &specs, watch)?;
+            let called_missing = order.metadata.as_ref().map_or(&[][..], |known| &known.missing);
+            let (aside, more) = read_like(path, &specs, called_missing, watch)?;
+            notices.extend(more.into_iter().map(|notice| format!("kept-aside rows: {notice}")));
             let mut unified = unify_levels(vec![table, aside]).into_iter();
             match (unified.next(), unified.next()) {
                 (Some(train), Some(aside)) => (train, aside),
@@ -100,9 +102,7 @@ pub fn ingest(order: &IngestOrder, watch: &dyn Watch) -> Result<DatasetFacts, En
             }
         }
     };
-    if watch.stopped() {
-        return Err(EngineError::Stopped);
-    }
+    watch.go_on()?;
     let target = order.metadata.as_ref().and_then(|metadata| metadata.target.clone());
     write_dataset(&order.into, &train, &aside, target, notices)
 }
@@ -124,7 +124,8 @@ pub fn read_table(
 }
 
 /// Reads a file whose columns are those of another table, in any order: same kinds, same formats.
-/// Categories may be new; see [`unify_levels`](levels::unify_levels).
+/// Categories may be new; see [`unify_levels`](levels::unify_levels). `called_missing`: what the
+/// metadata of that table calls missing. Gives the table and what a user should know.
 ///
 /// # Errors
 /// `DATA-0010` when a column is missing or one too many, `DATA-0008` when a cell does not fit, else
@@ -132,12 +133,14 @@ pub fn read_table(
 pub fn read_like(
     path: &Path,
     specs: &[Arc<ColumnSpec>],
+    called_missing: &[String],
     watch: &dyn Watch,
-) -> Result<Table, EngineError> {
+) -> Result<(Table, Vec<String>), EngineError> {
     let tokens = specs.iter().filter(|spec| !spec.kind.is_numeric());
     let mut called_missing: Vec<String> = tokens
         .filter_map(|spec| spec.missing_token.clone())
         .filter(|text| !text.is_empty())
+        .chain(called_missing.iter().cloned())
         .collect();
     called_missing.sort_unstable();
     called_missing.dedup();
@@ -169,12 +172,12 @@ pub fn read_like(
     }
     raw.order_by(specs);
     let wishes: Vec<Option<Wish>> = specs.iter().map(|spec| Some(like(spec))).collect();
-    let (table, _) = settle(raw, &wishes, &called_missing, watch)?;
+    let (table, notices) = settle(raw, &wishes, &called_missing, watch)?;
     let columns = table.columns().iter().zip(specs).map(|(column, spec)| crate::table::Column {
         spec: Arc::clone(spec),
         cells: column.cells.clone(),
     });
-    Ok(Table::new(columns.collect()))
+    Ok((Table::new(columns.collect()), notices))
 }
 
 fn read_raw(path: &Path, called_missing: &[String], watch: &dyn Watch) -> Result<Raw, EngineError> {
@@ -244,7 +247,7 @@ fn settling<'a>(raw: &'a Raw, at: usize, called_missing: &[String]) -> Settling<
         name: raw.names.get(at).map(String::as_str).unwrap_or_default(),
         rows: raw.rows,
         places: &raw.places,
-        comma: raw.comma_decimals,
+        comma: raw.comma,
         called_missing: most.map(|(count, text)| (text.clone(), *count)),
     }
 }

@@ -18,6 +18,7 @@
 //! | the HTML page | [`page`] |
 //! | the port of `protocol` | [`port`] |
 
+mod association;
 mod constants;
 mod container;
 pub mod dataset;

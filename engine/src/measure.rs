@@ -151,7 +151,8 @@ fn notices(frame: &Frame, measured: &Measured) -> Vec<String> {
     let mut notices = frame.notices.clone();
     if !frame.has_holdout() {
         notices.push(
-            "No holdout rows: utility, the DCR share and membership inference were not measured."
+            "No holdout rows: utility, the DCR share, membership inference and the attacks on \
+             persons were not measured."
                 .to_owned(),
         );
     }

@@ -5,9 +5,10 @@
 //! with one step count. It is here for comparison: the flagship needs a fraction of its time.
 //!
 //! Kept from the paper: tokens, transformers, widths, optimiser, noise levels, Heun's sampler.
-//! Changed: β falls geometrically with the step instead of waiting for flat epochs (no decision
-//! may depend on how a run was cut), parameters are averaged, numbers come back by rank,
-//! categories are drawn.
+//! Changed: β falls geometrically with the step, and the learning rate does not wait for flat
+//! epochs (no decision may depend on how a run was cut); the encoders have no class token, which
+//! the decoder never sees; Heun's method adds no noise on its way; parameters are averaged, numbers
+//! come back by rank, categories are drawn.
 
 mod config;
 mod learner;
@@ -35,6 +36,14 @@ use crate::{
     model::Generator,
     table::Table,
 };
+
+/// Checks constants that a user set.
+///
+/// # Errors
+/// `UnknownConstant` for one that is none, or out of range.
+pub fn check_constants(set: &Map<String, Value>) -> Result<(), EngineError> {
+    constants::resolve(&OriginalConfig::default(), set, config::BOUNDS).map(|_| ())
+}
 
 /// Resolves every constant and the number of steps; measures speed when a budget is given.
 ///
@@ -79,18 +88,18 @@ pub fn plan(
 /// Begins a training run, or goes on from a snapshot.
 ///
 /// # Errors
-/// `CheckpointCorrupt` when the snapshot is damaged or belongs to another run.
+/// `CheckpointCorrupt` when the snapshot is damaged or belongs to another run; `Stopped`.
 pub fn trainer(
     train: &Table,
     holdout: &Table,
     plan: &TrainPlan,
-    seed: u64,
-    threads: u32,
+    (seed, threads): (u64, u32),
     resume: Option<&[u8]>,
+    watch: &dyn Watch,
 ) -> Result<Box<dyn Trainer>, EngineError> {
     let config: OriginalConfig = constants::read(&plan.config, config::BOUNDS)?;
     let every = plan.steps.get().div_ceil(config.held_out_looks).max(1);
-    let learner = OriginalLearner::new(train, holdout, config, plan.steps, seed)?;
+    let learner = OriginalLearner::new(train, holdout, config, (plan.steps, seed), watch)?;
     let stopping = Stopping { every, ..Stopping::NEVER };
     Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
 }
@@ -121,7 +130,7 @@ fn measure(
 ) -> Result<f64, EngineError> {
     let steps = Steps(1_000_000);
     let config = OriginalConfig { encoder_share: 0.0, ..config.clone() };
-    let learner = OriginalLearner::new(train, holdout, config, steps, seed)?;
+    let learner = OriginalLearner::new(train, holdout, config, (steps, seed), watch)?;
     let plan = TrainPlan { config: Value::Null, steps, because: String::new() };
     let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
     steps_per_second(&mut run, watch)

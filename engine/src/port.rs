@@ -4,6 +4,7 @@ mod files;
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use tgs_protocol::{
     chunk::ChunkNo,
     code::Code,
@@ -76,6 +77,7 @@ impl Engine for LocalEngine {
         &self,
         order: &TrainOrder,
         resume: Option<&[u8]>,
+        watch: &dyn Watch,
     ) -> Result<Box<dyn Trainer>, EngineError> {
         let dataset = Dataset::open(&order.dataset)?;
         let trainer = match order.model {
@@ -84,7 +86,8 @@ impl Engine for LocalEngine {
             ModelName::Seqtree => seqtree::trainer,
         };
         let (train, holdout) = (dataset.train()?, dataset.holdout()?);
-        trainer(&train, &holdout, &order.plan, order.seed, order.threads, resume)
+        let work = (order.seed, order.threads);
+        trainer(&train, &holdout, &order.plan, work, resume, watch)
     }
 
     fn sampler(&self, model: &[u8]) -> Result<Arc<dyn Sampler>, EngineError> {
@@ -118,6 +121,18 @@ pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
         ModelName::Tabgraph => tabgraph::generator(model),
         ModelName::Original => original::generator(model),
         ModelName::Seqtree => seqtree::generator(model),
+    }
+}
+
+/// Checks constants that a user set, before any work.
+///
+/// # Errors
+/// `UnknownConstant` for one that the model does not have, or out of range.
+pub fn check_constants(model: ModelName, set: &Map<String, Value>) -> Result<(), EngineError> {
+    match model {
+        ModelName::Tabgraph => tabgraph::check_constants(set),
+        ModelName::Original => original::check_constants(set),
+        ModelName::Seqtree => seqtree::check_constants(set),
     }
 }
 

@@ -57,9 +57,7 @@ pub fn profile(table: &Table, watch: &dyn Watch) -> Result<Profile, EngineError>
         strength.then_with(|| (&a.a, &a.b).cmp(&(&b.a, &b.b)))
     });
     correlations.truncate(CORRELATIONS_KEPT);
-    if watch.stopped() {
-        return Err(EngineError::Stopped);
-    }
+    watch.go_on()?;
     Ok(Profile {
         rows: table.rows() as u64,
         key_candidates: keys::candidates(table, &profiles),
@@ -129,9 +127,7 @@ fn in_parallel<T: Send>(
         (1..threads).for_each(|_| drop(scope.spawn(run)));
         run();
     });
-    if watch.stopped() {
-        return Err(EngineError::Stopped);
-    }
+    watch.go_on()?;
     let results = done.into_iter().map(|slot| {
         let result = slot.into_inner().unwrap_or_else(PoisonError::into_inner);
         result.ok_or_else(|| EngineError::new(Code::Internal, "a part of a profile was lost"))

@@ -17,11 +17,11 @@ pub enum Purpose {
     Init = 2,
     /// Order of rows; index: pass over the data.
     Order = 3,
-    /// Noise of a training step; index: step.
+    /// Noise of a training step; index: step and shard.
     TrainNoise = 4,
-    /// Noise levels of a training step; index: step.
+    /// Noise levels of a training step; index: step and shard.
     TrainLevel = 5,
-    /// Uniform dequantisation of ranks; index: pass over the data.
+    /// Uniform dequantisation of ranks; index: step and shard.
     Dequantise = 6,
     /// Latents of a chunk; index: chunk.
     SampleLatent = 7,
@@ -31,15 +31,13 @@ pub enum Purpose {
     SampleNumber = 9,
     /// Ids and texts of a chunk; index: chunk.
     SampleText = 10,
-    /// Held-out loss: the same noise at each evaluation.
+    /// Held-out loss: which rows are looked at (0, 1), then the same noise at each look.
     HeldOut = 11,
     /// Rows of a tree, trees of a forest; index: tree.
     Tree = 12,
     /// Subsamples of a report; index: which measure.
     Subsample = 13,
-    /// Cross-validation folds; index: which measure.
-    Fold = 14,
-    /// Dropout masks; index: step.
+    /// Dropout masks; index: step and shard.
     Dropout = 15,
     /// Anything a test draws.
     Test = 99,
@@ -55,12 +53,12 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Opens the stream of (seed, purpose, index). `index` must be below 2³².
+    /// Opens the stream of (seed, purpose, index). After 2³⁴ numbers it would run into that of
+    /// another index.
     pub fn new(seed: u64, purpose: Purpose, index: u64) -> Self {
-        debug_assert!(index <= u64::from(u32::MAX));
-        // The low counter words count blocks; the high ones keep streams apart.
+        // The lowest counter word counts blocks; the others keep streams apart.
         #[expect(clippy::cast_possible_truncation, reason = "split in halves on purpose")]
-        let counter = [0, 0, index as u32, purpose as u32];
+        let counter = [0, (index >> 32) as u32, index as u32, purpose as u32];
         #[expect(clippy::cast_possible_truncation, reason = "split in halves on purpose")]
         let key = [seed as u32, (seed >> 32) as u32];
         Self { key, counter, block: [0; 4], used: 4 }

@@ -67,7 +67,7 @@ const COMPARED_ROWS: usize = 50_000;
 pub fn plan(
     train: &Table,
     holdout: &Table,
-    _length: TrainingLength,
+    length: TrainingLength,
     overrides: &Map<String, Value>,
     seed: u64,
     threads: u32,
@@ -94,8 +94,20 @@ pub fn plan(
     let steps = train.columns().iter().filter(|column| !is_made(column)).count();
     let config = serde_json::to_value(&config)
         .map_err(|why| EngineError::because(Code::Internal, "write the constants", why))?;
-    let because = format!("{steps} trees, one per column, {why}");
+    let grown = match length {
+        TrainingLength::Default => "one per column",
+        _ => "one per column, grown once, so that a budget, epochs or steps change nothing",
+    };
+    let because = format!("{steps} trees, {grown}, {why}");
     Ok(TrainPlan { config, steps: Steps(steps as u64), because })
+}
+
+/// Checks constants that a user set.
+///
+/// # Errors
+/// `UnknownConstant` for one that is none, or out of range.
+pub fn check_constants(set: &Map<String, Value>) -> Result<(), EngineError> {
+    constants::resolve(&Config::default(), set, BOUNDS).map(|_| ())
 }
 
 /// Begins a run, or goes on from a snapshot of the same run. The bits of the model depend neither
@@ -103,18 +115,18 @@ pub fn plan(
 ///
 /// # Errors
 /// [`Code::UnknownConstant`] for a plan of another model, [`Code::CheckpointCorrupt`] for a
-/// snapshot that is damaged or of another run, [`Code::TooFewRows`].
+/// snapshot that is damaged or of another run, [`Code::TooFewRows`]; `Stopped`.
 pub fn trainer(
     train: &Table,
     _holdout: &Table,
     plan: &TrainPlan,
-    seed: u64,
-    threads: u32,
+    (seed, threads): (u64, u32),
     resume: Option<&[u8]>,
+    watch: &dyn Watch,
 ) -> Result<Box<dyn Trainer>, EngineError> {
     let config: Config = constants::read(&plan.config, BOUNDS)?;
     refuse_empty(train)?;
-    let encoded = Encoded::new(train, &config, seed, threads)?;
+    let encoded = Encoded::new(train, &config, (seed, threads), watch)?;
     let mut training = Training::new(encoded, config, threads);
     if let Some(snapshot) = resume {
         training.restore(snapshot)?;
@@ -143,7 +155,7 @@ fn first_safe(
     let mut last = (Config::default(), None);
     for (at, config) in tried.iter().enumerate() {
         tell(watch, at, tried.len());
-        let encoded = Encoded::new(&train, config, seed, threads)?;
+        let encoded = Encoded::new(&train, config, (seed, threads), watch)?;
         let mut training = Training::new(encoded, config.clone(), threads);
         training.segment(Steps(u64::MAX), watch)?;
         if !training.is_done() || watch.stopped() {

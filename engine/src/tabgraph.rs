@@ -11,7 +11,8 @@
 //! | every constant | `config` |
 //! | cells to tokens and back | `tokenizer` |
 //! | the nets | `denoiser` |
-//! | loss of a step | `loss` |
+//! | noise and targets of a step | `batch` |
+//! | loss of a step | `learner` |
 //! | noise to rows | `sampler` |
 //! | shares of frequent values | `calibrate` |
 //! | how long to train | `plan` |
@@ -42,6 +43,14 @@ use tgs_protocol::{
 
 use crate::{constants, learn::run::Run, model::Generator, table::Table};
 
+/// Checks constants that a user set.
+///
+/// # Errors
+/// `UnknownConstant` for one that is none, or out of range.
+pub fn check_constants(set: &Map<String, Value>) -> Result<(), EngineError> {
+    constants::resolve(&config::TabgraphConfig::default(), set, config::BOUNDS).map(|_| ())
+}
+
 /// Resolves every constant and the number of steps; measures speed when a budget is given.
 ///
 /// # Errors
@@ -61,17 +70,17 @@ pub fn plan(
 /// Begins a training run, or goes on from a snapshot.
 ///
 /// # Errors
-/// `CheckpointCorrupt` when the snapshot is damaged or belongs to another run.
+/// `CheckpointCorrupt` when the snapshot is damaged or belongs to another run; `Stopped`.
 pub fn trainer(
     train: &Table,
     holdout: &Table,
     plan: &TrainPlan,
-    seed: u64,
-    threads: u32,
+    (seed, threads): (u64, u32),
     resume: Option<&[u8]>,
+    watch: &dyn Watch,
 ) -> Result<Box<dyn Trainer>, EngineError> {
     let config = constants::read(&plan.config, config::BOUNDS)?;
-    let learner = learner::TabgraphLearner::new(train, holdout, config, plan.steps, seed)?;
+    let learner = learner::TabgraphLearner::new(train, holdout, config, (plan.steps, seed), watch)?;
     let stopping = learner.stopping();
     Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
 }

@@ -76,6 +76,7 @@ pub struct TrainArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(mut_arg("rows", |rows| rows.required(true).help("Rows to make")))]
 pub struct GenerateArguments {
     /// A model file written by `tgs train`, or found in the data folder.
     pub model_file: PathBuf,
@@ -132,7 +133,8 @@ pub struct ReleaseArguments {
     /// The synthetic table: .csv, .jsonl (also .gz, .zst) or .parquet.
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
-    /// Sampler threads; the bytes do not depend on it [default: from the configuration].
+    /// Sampler threads, 0: one per core; the bytes do not depend on it [default: from the
+    /// configuration].
     #[arg(long, value_name = "N")]
     pub samplers: Option<usize>,
 }
@@ -142,7 +144,7 @@ pub struct ResumeArguments {
     /// Which job [default: every interrupted one, oldest first].
     pub job: Option<String>,
     /// Only say which jobs are interrupted.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "job")]
     pub list: bool,
     /// End them instead: their copy of the table and everything half done is removed.
     #[arg(long, conflicts_with = "list")]

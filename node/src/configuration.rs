@@ -75,9 +75,11 @@ fn layered() -> Result<Config, Failure> {
     }
     // Only known keys are taken: TGS_HOME is also a flag, TGS_CONFIG names the file.
     let keys: toml::Table = DEFAULTS.parse().expect("the built-in defaults are valid");
-    let known = env::vars().filter_map(|(name, value)| {
+    // Names and values of others need not be Unicode.
+    let known = env::vars_os().filter_map(|(name, value)| {
+        let name = name.into_string().ok()?;
         let key = name.strip_prefix("TGS_")?.to_lowercase();
-        keys.contains_key(&key).then_some((name, value))
+        keys.contains_key(&key).then(|| (name, value.to_string_lossy().into_owned()))
     });
     let source = Environment::with_prefix("TGS").try_parsing(true).source(Some(known.collect()));
     layers.add_source(source).build().map_err(|error| refused(&error))
@@ -95,8 +97,11 @@ fn file() -> Option<PathBuf> {
 }
 
 fn refused(error: &config::ConfigError) -> Failure {
-    let remedy = "mend the file or the variable, `tgs config` shows where values come from";
-    Failure::new(Code::BadRequest, format!("read the configuration: {error}; {remedy}"))
+    let place = match file() {
+        Some(file) => format!("{} or the TGS_ variables", file.display()),
+        None => "the TGS_ variables".to_owned(),
+    };
+    Failure::new(Code::BadRequest, format!("read the configuration: {error}; mend {place}"))
 }
 
 #[cfg(test)]

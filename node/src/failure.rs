@@ -3,9 +3,14 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use tgs_protocol::{code::Code, desk::DeskError, engine::EngineError, store::StoreError};
+use tgs_protocol::{
+    cause::with_causes, code::Code, desk::DeskError, engine::EngineError, store::StoreError,
+};
 
-use crate::{command_line::Voice, voice::say};
+use crate::{
+    command_line::Voice,
+    voice::{say, say_aside},
+};
 
 /// Why a run ended without its result.
 #[derive(Debug, Clone)]
@@ -33,8 +38,8 @@ impl Failure {
                 say!("{error}");
             }
             Voice::Words | Voice::Quiet => {
-                eprintln!("error[{}]: {}", self.code, self.message);
-                eprintln!("  see docs/errors/{}", self.code.page());
+                say_aside!("error[{}]: {}", self.code, self.message);
+                say_aside!("  see docs/errors/{}", self.code.page());
             }
         }
         ExitCode::from(self.code.exit_status())
@@ -58,20 +63,4 @@ impl From<EngineError> for Failure {
         let code = error.code().unwrap_or(Code::JobCancelled);
         Self::new(code, with_causes(&error))
     }
-}
-
-/// An error and everything beneath it, in one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(deeper) = cause {
-        let text = deeper.to_string();
-        // Some libraries repeat their cause in their own text.
-        if !line.contains(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        cause = deeper.source();
-    }
-    line
 }

@@ -1,11 +1,12 @@
 //! Where the data folder is, and paths that mean the same after a change of folder.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf, absolute},
 };
 
-use tgs_protocol::code::Code;
+use tgs_actors::input::look;
+use tgs_protocol::{code::Code, request::JobRequest};
 
 use crate::{configuration::Settings, failure::Failure};
 
@@ -29,12 +30,43 @@ pub fn folder(flag: Option<&Path>, settings: &Settings) -> Result<PathBuf, Failu
     }
 }
 
-/// The same path from everywhere, since a job may be resumed from another folder.
+/// The same path from everywhere, since a job may be resumed from another folder, and without
+/// links, so that what is read and what is written can be told apart. What is not there yet keeps
+/// its name.
 pub fn whole(path: &Path) -> Result<PathBuf, Failure> {
-    absolute(path).map_err(|error| {
-        let act = format!("make {} absolute: {error}", path.display());
+    let cannot = |error: io::Error| {
+        let act = format!("make {} absolute: {error}; name it otherwise", path.display());
         Failure::new(Code::BadRequest, act)
-    })
+    };
+    let absolute = absolute(path).map_err(cannot)?;
+    if absolute.to_str().is_none() {
+        return Err(cannot(io::Error::other("it is not Unicode")));
+    }
+    for there in absolute.ancestors() {
+        match fs::canonicalize(there) {
+            Ok(real) => {
+                let rest = absolute.strip_prefix(there).unwrap_or(Path::new(""));
+                let is_whole = rest.as_os_str().is_empty();
+                return Ok(if is_whole { real } else { real.join(rest) });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+            Err(error) => return Err(cannot(error)),
+        }
+    }
+    Ok(absolute)
+}
+
+/// The request, with what its input files are now.
+pub fn with_inputs(mut request: JobRequest) -> Result<JobRequest, Failure> {
+    for path in request.files_read() {
+        let seen = look(&path).map_err(|error| {
+            let message = format!("open {}: {error}; check the name", path.display());
+            Failure::new(Code::SourceUnreadable, message)
+        })?;
+        request.inputs.push(seen);
+    }
+    Ok(request)
 }
 
 /// Refuses an output that cannot be written before hours of work, not after.

@@ -1,8 +1,9 @@
-//! The one door to stdout. A reader that goes away, as in `tgs … | head`, must not end the work.
+//! The one door to stdout and stderr. A reader that goes away, as in `tgs … | head`, must not end
+//! the work.
 
 use std::{
     fmt::Arguments,
-    io::{Write, stdout},
+    io::{Write, stderr, stdout},
 };
 
 /// Writes one line, formatted as by `format!`, to whoever reads stdout.
@@ -11,7 +12,18 @@ macro_rules! say {
 }
 pub(crate) use say;
 
+/// As [`say!`], to whoever reads stderr.
+macro_rules! say_aside {
+    ($($words:tt)*) => { $crate::voice::line_aside(format_args!($($words)*)) };
+}
+pub(crate) use say_aside;
+
 /// Writes one line; a closed pipe loses only words, results are in files.
 pub fn line(words: Arguments<'_>) {
     let _ = writeln!(stdout().lock(), "{words}");
+}
+
+/// As [`line`], to stderr.
+pub fn line_aside(words: Arguments<'_>) {
+    let _ = writeln!(stderr().lock(), "{words}");
 }

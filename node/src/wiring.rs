@@ -8,12 +8,12 @@ use tgs_adapters::{
     system::{SystemClock, SystemIds},
 };
 use tgs_engine::port::LocalEngine;
-use tgs_protocol::{code::Code, engine::Engine, id::Incarnation};
+use tgs_protocol::{cause::with_causes, code::Code, engine::Engine, id::Incarnation};
 
-use crate::{
-    configuration::Settings,
-    failure::{Failure, with_causes},
-};
+use crate::{configuration::Settings, failure::Failure};
+
+/// More threads than any machine has cores; a larger number is a slip.
+const SAMPLERS_MAX: usize = 1_024;
 
 /// The engine of this process.
 pub fn engine() -> Arc<dyn Engine> {
@@ -47,13 +47,9 @@ pub async fn node(
 fn config(own: Incarnation, settings: &Settings, samplers: Option<usize>) -> NodeConfig {
     // The lock on the data folder proves that whoever held a lease here is gone.
     let mut config = NodeConfig::embedded(own);
-    config.samplers = samplers.unwrap_or_else(|| samplers_of(settings)).max(1);
-    config
-}
-
-fn samplers_of(settings: &Settings) -> usize {
-    match settings.samplers {
+    config.samplers = match samplers.unwrap_or(settings.samplers) {
         0 => thread::available_parallelism().map_or(1, usize::from),
-        named => named,
-    }
+        named => named.min(SAMPLERS_MAX),
+    };
+    config
 }

@@ -86,14 +86,15 @@ codes! {
         "A cell cannot be read as the kind that the metadata asks for.";
     "DATA-0009" => TooFewRows, 4, Never, "There are too few rows to learn from.";
     "DATA-0010" => TablesDiffer, 4, Never, "Two tables that must share columns do not.";
-    "DATA-0011" => SourceChanged, 4, Never,
-        "The source file changed while the job was interrupted.";
+    "DATA-0011" => SourceChanged, 4, Mended,
+        "A file that the job reads changed since the job was asked for.";
     "DATA-0012" => ModelUnreadable, 4, Never, "The file is not a model, or it is damaged.";
     "STORE-0001" => DataFolderInUse, 5, Later, "Another process works in this data folder.";
-    "STORE-0002" => StoreCorrupt, 5, Never, "The store of the data folder is damaged.";
+    "STORE-0002" => StoreCorrupt, 5, Mended, "The store of the data folder is damaged.";
     "STORE-0003" => DiskFull, 5, Mended, "The disk is full.";
-    "STORE-0004" => CannotWrite, 5, Mended, "A file cannot be written.";
-    "STORE-0005" => CheckpointCorrupt, 5, Never, "A checkpoint does not match its digest.";
+    "STORE-0004" => CannotWrite, 5, Mended,
+        "A file cannot be written, or one of ours not read.";
+    "STORE-0005" => CheckpointCorrupt, 5, Mended, "A checkpoint cannot be used.";
     "STORE-0006" => StoreTooNew, 5, Never, "The data folder was written by a newer version.";
     "STORE-0007" => Overtaken, 5, Later, "Another owner holds the job now.";
     "STORE-0008" => StoreSilent, 5, Later, "The store did not answer in time.";

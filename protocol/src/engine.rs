@@ -35,10 +35,14 @@ pub trait Engine: Send + Sync {
     fn plan(&self, order: &PlanOrder, watch: &dyn Watch) -> Result<TrainPlan, EngineError>;
 
     /// Begins or resumes a training run. `resume` is what [`Trainer::snapshot`] gave.
+    ///
+    /// # Errors
+    /// `Stopped` soon after `watch` says so: rows are coded here, which takes long for many.
     fn trainer(
         &self,
         order: &TrainOrder,
         resume: Option<&[u8]>,
+        watch: &dyn Watch,
     ) -> Result<Box<dyn Trainer>, EngineError>;
 
     /// Opens a model for sampling. `model` is what [`Trainer::finish`] gave.

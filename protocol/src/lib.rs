@@ -24,6 +24,7 @@
 //! door.
 
 pub mod artifact;
+pub mod cause;
 pub mod checkpoint;
 pub mod chunk;
 pub mod clock;

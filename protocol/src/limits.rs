@@ -46,6 +46,8 @@ pub const EPOCHS_MAX: u64 = 1_000_000;
 pub const STEPS_MAX: u64 = 1_000_000_000;
 /// Bytes of a path as a request may name it; what file systems take.
 pub const PATH_BYTES_MAX: usize = 4_096;
+/// Bytes of a file's name: what file systems take, less what it is called while it is written.
+pub const NAME_BYTES_MAX: usize = 240;
 /// Texts that a metadata file may declare to mean "missing".
 pub const MISSING_TOKENS_MAX: usize = 64;
 /// How long a store may take to answer a small question before it counts as silent.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stage::Stage;
+use crate::{engine::EngineError, stage::Stage};
 
 /// One sign of life from a stage. Dropping any of them changes no outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,13 @@ pub enum ProgressUnit {
 pub trait Watch: Send + Sync {
     /// True once the work must end; the stage returns `EngineError::Stopped` within one step.
     fn stopped(&self) -> bool;
+    /// Asks between two units of work whether to go on.
+    ///
+    /// # Errors
+    /// `Stopped` once the work must end.
+    fn go_on(&self) -> Result<(), EngineError> {
+        if self.stopped() { Err(EngineError::Stopped) } else { Ok(()) }
+    }
     /// Tells how far the stage is; must be cheap and must not block.
     fn tell(&self, progress: Progress);
 }

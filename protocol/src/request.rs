@@ -12,7 +12,7 @@ use crate::{
     gate::Gates,
     metadata::Metadata,
     model::{ModelName, TrainingLength},
-    unit::Rows,
+    unit::{ByteCount, Rows},
 };
 
 pub use self::{budget::parse_budget, validate::validate};
@@ -37,6 +37,21 @@ pub struct JobRequest {
     /// Thresholds of the report.
     #[serde(default)]
     pub gates: Gates,
+    /// The files that are read, as they were when the job was asked for.
+    #[serde(default)]
+    pub inputs: Vec<InputFile>,
+}
+
+/// A file as it was at one time. What differs in size or time is taken for another file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its size.
+    pub size: ByteCount,
+    /// When it was written, in nanoseconds since 1970.
+    pub written_ns: u64,
 }
 
 /// Which stages a job runs, with what they need.
@@ -104,6 +119,19 @@ impl JobRequest {
         match &self.goal {
             Goal::Synthesize { source, .. } | Goal::Train { source, .. } => Some(source),
             Goal::Generate { .. } => None,
+        }
+    }
+    /// Every file that is read.
+    pub fn files_read(&self) -> Vec<PathBuf> {
+        match &self.goal {
+            Goal::Synthesize { source, .. } | Goal::Train { source, .. } => {
+                [Some(&source.table), source.holdout.as_ref()]
+                    .into_iter()
+                    .flatten()
+                    .cloned()
+                    .collect()
+            }
+            Goal::Generate { model_file, .. } => vec![model_file.clone()],
         }
     }
     /// The table to release, unless only a model is wanted.

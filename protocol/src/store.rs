@@ -110,8 +110,9 @@ pub trait ArtifactStore: Send + Sync {
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError>;
     /// Copies a sealed file to where a user asked for it: written beside it, synced, renamed.
     async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError>;
-    /// Removes what a delivery to `to` that was broken off left beside it; idempotent.
-    async fn abandon(&self, to: &Path) -> Result<(), StoreError>;
+    /// Undoes a delivery to `to`: removes what stands half-written beside it, and what stands there
+    /// whole if it holds the bytes of `from`; idempotent.
+    async fn take_back(&self, from: Option<&Path>, to: &Path) -> Result<(), StoreError>;
     /// Removes everything of the job but the artifacts named in `keep`; idempotent.
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError>;
 }
@@ -132,8 +133,9 @@ pub enum ArtifactName {
 }
 
 impl ArtifactName {
-    /// What outlives a job: nothing of the source's rows, nothing half done.
-    pub const KEPT_AFTER_END: &'static [Self] = &[Self::Profile, Self::Model, Self::Report];
+    /// What outlives a job: nothing that holds cells of the source as they stand (a profile does),
+    /// nothing half done.
+    pub const KEPT_AFTER_END: &'static [Self] = &[Self::Model, Self::Report];
 
     /// What outlives a job that ended so: of a cancelled one, nothing.
     pub fn kept_after(outcome: &Outcome) -> &'static [Self] {

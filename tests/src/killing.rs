@@ -1,9 +1,10 @@
-//! SIGKILL at a chosen moment: after an event of the run was seen, and a little later.
+//! SIGKILL, or a polite signal, at a chosen moment: after an event of the run was seen, and a
+//! little later.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
-    process::Child,
+    process::{Child, Command},
     sync::mpsc,
     thread,
     time::Duration,
@@ -38,6 +39,37 @@ pub enum Fate {
 /// # Panics
 /// When the process cannot be started or reaped.
 pub fn run_and_kill(home: &Path, words: &[String], moment: &KillPoint) -> Fate {
+    run_and(home, words, moment, Child::kill, true)
+}
+
+/// Runs `tgs … --json`, asks it to stop by a signal (`TERM`, `INT`) at a moment, and waits for its
+/// end.
+///
+/// # Panics
+/// When the process cannot be started or reaped.
+pub fn run_and_ask_to_stop(
+    home: &Path,
+    words: &[String],
+    moment: &KillPoint,
+    signal: &str,
+) -> Finished {
+    let ask = |child: &mut Child| {
+        let id = child.id().to_string();
+        Command::new("kill").args(["-s", signal, &id]).status().map(|_| ())
+    };
+    match run_and(home, words, moment, ask, false) {
+        Fate::Ended(finished) => finished,
+        Fate::Killed => unreachable!("its end was waited for"),
+    }
+}
+
+fn run_and(
+    home: &Path,
+    words: &[String],
+    moment: &KillPoint,
+    act: impl FnOnce(&mut Child) -> io::Result<()>,
+    kills: bool,
+) -> Fate {
     let mut command = tgs(home, words);
     let mut child = command.arg("--json").spawn().expect("the binary can be started");
     let lines = lines_of(&mut child);
@@ -74,9 +106,11 @@ pub fn run_and_kill(home: &Path, words: &[String], moment: &KillPoint) -> Fate {
     if has_come {
         thread::sleep(moment.delay);
         if child.try_wait().expect("our own child").is_none() {
-            child.kill().expect("our own child");
-            child.wait().expect("our own child");
-            return Fate::Killed;
+            act(&mut child).expect("our own child");
+            if kills {
+                child.wait().expect("our own child");
+                return Fate::Killed;
+            }
         }
     }
     lines.iter().for_each(|line| said.push_str(&format!("{line}\n")));

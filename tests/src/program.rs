@@ -36,6 +36,8 @@ pub fn tgs<S: AsRef<OsStr>>(home: &Path, words: &[S]) -> Command {
             command.env_remove(name);
         }
     }
+    // A folder that holds no configuration.
+    command.env("XDG_CONFIG_HOME", home.join("no-configuration"));
     command.args(words).arg("--home").arg(home);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

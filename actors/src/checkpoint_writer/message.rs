@@ -12,8 +12,9 @@ use crate::{
 pub(crate) enum CheckpointWriterMessage {
     /// Order: make this durable, in place of an older one that still waits.
     Write(WriteOrder),
-    /// Fact: the row points at this checkpoint; older ones are not needed.
-    Committed { lease: Lease, facts: CheckpointFacts },
+    /// Fact: the row points at this checkpoint, and pointed at another before; older ones are not
+    /// needed.
+    Committed { lease: Lease, facts: CheckpointFacts, before: Option<CheckpointFacts> },
     /// Fact: what was under way for this job is over.
     Idle { job: JobId, written: Option<CheckpointFacts> },
     /// Order: nothing that waits for this job is needed any more.

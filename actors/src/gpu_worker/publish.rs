@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tgs_protocol::{
     artifact::{Manifest, SealedFile, TrainingFacts},
+    code::Code,
     digest::Digest,
     engine::{AssembleOrder, OutputFacts},
     job::JobEvent,
@@ -24,24 +25,33 @@ const TABLE: &str = "table";
 const MANIFEST: &str = "manifest.json";
 const REPORTS: [&str; 2] = ["report.json", "report.html"];
 
-/// Every place where files of this request go.
-pub(crate) fn places(goal: &Goal) -> Vec<PathBuf> {
-    match goal {
-        Goal::Train { model_file, .. } => vec![model_file.clone()],
-        Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
-            let reports = REPORTS.iter().chain([&MANIFEST]).map(|name| output.report.join(name));
-            reports.chain([output.table.clone()]).collect()
+/// A file that a request asks for: where it is sealed, and where it goes.
+pub(crate) struct Delivery {
+    pub(crate) artifact: ArtifactName,
+    pub(crate) name: &'static str,
+    pub(crate) to: PathBuf,
+}
+
+/// Every file that a request may ask for; the table comes last.
+pub(crate) fn deliveries(goal: &Goal) -> Vec<Delivery> {
+    let (output, reports) = match goal {
+        Goal::Train { model_file, .. } => {
+            let (artifact, to) = (ArtifactName::Model, model_file.clone());
+            return vec![Delivery { artifact, name: MODEL_FILE, to }];
         }
-    }
+        Goal::Synthesize { output, .. } => (output, &REPORTS[..]),
+        Goal::Generate { output, .. } => (output, &[][..]),
+    };
+    let beside = |artifact, name| Delivery { artifact, name, to: output.report.join(name) };
+    let reports = reports.iter().map(|name| beside(ArtifactName::Report, name));
+    let table = Delivery { to: output.table.clone(), ..beside(ArtifactName::Output, TABLE) };
+    reports.chain([beside(ArtifactName::Output, MANIFEST), table]).collect()
 }
 
 impl Bench {
     pub(super) fn publish(&self, order: &WorkOrder, withhold: bool) -> Result<JobEvent, Halt> {
         match &order.row.request.goal {
-            Goal::Train { model_file, .. } => {
-                let model = self.folder(order, ArtifactName::Model)?.join(MODEL_FILE);
-                self.deliver(&model, model_file)?;
-            }
+            Goal::Train { .. } => self.deliver_all(order, |_| true, |_| None)?,
             Goal::Synthesize { output, .. } => self.release(order, output, true, withhold)?,
             Goal::Generate { output, .. } => self.release(order, output, false, withhold)?,
         }
@@ -62,18 +72,15 @@ impl Bench {
         };
         let reports = is_judged.then(|| self.folder(order, ArtifactName::Report)).transpose()?;
         let manifest = self.manifest(order, output, table.as_ref(), reports.as_deref())?;
-        write_file(&staged.join(MANIFEST), &as_json(&manifest)?)?;
+        let json = as_json(&manifest)?;
+        write_file(&staged.join(MANIFEST), &json)?;
         self.seal(order, ArtifactName::Output)?;
-        let sealed = self.folder(order, ArtifactName::Output)?;
-        let mut deliveries = Vec::new();
-        if let Some(reports) = reports {
-            deliveries.extend(REPORTS.map(|name| (reports.join(name), output.report.join(name))));
-        }
-        deliveries.push((sealed.join(MANIFEST), output.report.join(MANIFEST)));
-        if table.is_some() {
-            deliveries.push((sealed.join(TABLE), output.table.clone()));
-        }
-        deliveries.iter().try_for_each(|(from, to)| self.deliver(from, to))
+        let is_wanted = |name: &str| !(withhold && name == TABLE);
+        let digest = |name: &str| match name {
+            MANIFEST => Some(Digest::of(&json)),
+            role => manifest.files.iter().find(|file| file.role == role).map(|file| file.digest),
+        };
+        self.deliver_all(order, is_wanted, digest)
     }
 
     fn assemble(
@@ -131,16 +138,34 @@ impl Bench {
         })
     }
 
-    fn deliver(&self, from: &Path, to: &Path) -> Result<(), Halt> {
-        self.carry("deliver", self.ports.artifacts.deliver(from, to))?;
+    /// Delivers the files that are wanted; one whose digest is known must still have it.
+    fn deliver_all(
+        &self,
+        order: &WorkOrder,
+        is_wanted: impl Fn(&str) -> bool,
+        digest: impl Fn(&str) -> Option<Digest>,
+    ) -> Result<(), Halt> {
+        let artifacts = &self.ports.artifacts;
+        for Delivery { artifact, name, to } in deliveries(&order.row.request.goal) {
+            if !is_wanted(name) {
+                continue;
+            }
+            let from = self.folder(order, artifact)?.join(name);
+            let found = self.carry("deliver", artifacts.deliver(&from, &to))?;
+            if digest(name).is_some_and(|sealed| sealed != found) {
+                self.carry("take back", artifacts.take_back(Some(&from), &to))?;
+                let said = format!("deliver {name}: its bytes are not those that were sealed");
+                let remedy = "restore the data folder from a copy and resume, or cancel the job";
+                return Err(Fault::new(Code::StoreCorrupt, format!("{said}; {remedy}")).into());
+            }
+        }
         Ok(())
     }
 }
 
 fn as_json(manifest: &Manifest) -> Result<Vec<u8>, Halt> {
-    let mut json = serde_json::to_vec_pretty(manifest).map_err(|error| {
-        Fault::new(tgs_protocol::code::Code::Internal, format!("write manifest: {error}"))
-    })?;
+    let mut json = serde_json::to_vec_pretty(manifest)
+        .map_err(|error| Fault::new(Code::Internal, format!("write manifest: {error}")))?;
     json.push(b'\n');
     Ok(json)
 }

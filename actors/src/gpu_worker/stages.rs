@@ -17,7 +17,10 @@ use super::{
     bench::{Bench, MODEL_FILE, internal, write_file},
     message::WorkOrder,
 };
-use crate::failure::{Fault, Halt};
+use crate::{
+    failure::{Fault, Halt},
+    input::check_same,
+};
 
 impl Bench {
     pub(super) fn ingest(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
@@ -30,7 +33,10 @@ impl Bench {
             seed: request.seed,
             into: self.stage(order, ArtifactName::Dataset)?,
         };
+        check_same(request)?;
         let facts = self.ports.engine.ingest(&ingest, order.watch.as_ref())?;
+        // It may have been written to while it was read.
+        check_same(request)?;
         self.seal(order, ArtifactName::Dataset)?;
         Ok(JobEvent::Ingested(facts))
     }
@@ -68,6 +74,7 @@ impl Bench {
             let said = format!("read model {}: {error}; name a model file", model_file.display());
             Fault::new(Code::ModelUnreadable, said)
         })?;
+        check_same(&order.row.request)?;
         self.ports.engine.sampler(&model)?;
         self.seal_model(order, &model, None)
     }

@@ -40,10 +40,11 @@ impl Bench {
             threads: request.threads,
         };
         let start = self.restore(order, from)?;
-        let mut trainer = self.ports.engine.trainer(&train, start.as_deref())?;
+        let watch = order.watch.as_ref();
+        let mut trainer = self.ports.engine.trainer(&train, start.as_deref(), watch)?;
         order.watch.count_rows(trainer.rows_per_step());
         let saved_at = self.run_segments(order, plan, trainer.as_mut())?;
-        match trainer.finish(order.watch.as_ref()) {
+        match trainer.finish(watch) {
             Ok(model) => self.seal_model(order, &model, Some(trainer.at())),
             Err(EngineError::Stopped) => Err(self.stopped(order, trainer.as_ref(), saved_at)),
             Err(error) => Err(error.into()),

@@ -55,22 +55,25 @@ impl Shell {
         let (leases, me) = (self.ports.leases.clone(), &self.config.incarnation);
         let cell = answer("look at lease", leases.look(&self.id)).await?;
         let now = self.ports.clock.monotonic();
-        let first_look = Sighting { cell: cell.clone(), since: now };
-        let earlier = self.sighting.take().unwrap_or(first_look);
+        let earlier = self.sighting.take();
+        let earlier = earlier.unwrap_or_else(|| Sighting::first(cell.clone(), now));
         let is_ours = cell.owner.as_ref() == Some(me);
-        if earlier.cell != cell && cell.owner.is_some() && !is_ours {
+        let is_gone = self.config.holder_is_gone;
+        if earlier.cell != cell && cell.owner.is_some() && !is_ours && !is_gone {
             return Ok(Claim::Lost); // It was renewed or claimed while we looked: its holder lives.
         }
         let sighting = earlier.look(cell, now);
         // The node starts one supervisor per job: an earlier one of this very boot is dead.
-        let may_claim = sighting.may_claim(now, self.config.holder_is_gone || is_ours);
+        let may_claim = sighting.may_claim(now, is_gone || is_ours);
         let cell = sighting.cell.clone();
         self.sighting = Some(sighting);
         if !may_claim {
             return Ok(Claim::NotYet);
         }
         let claimed = answer("claim lease", leases.claim(&self.id, me, &cell)).await?;
-        Ok(claimed.map_or(Claim::Lost, |lease| Claim::Held { lease, sent: now }))
+        // A holder that is known to be gone may have renewed with its last breath.
+        let refused = if is_gone { Claim::NotYet } else { Claim::Lost };
+        Ok(claimed.map_or(refused, |lease| Claim::Held { lease, sent: now }))
     }
 
     /// Reads what stands in the store, now that nobody else may change it, and goes on from there.

@@ -11,7 +11,7 @@ use crate::{
     chunk_sampler::{ChunkSampler, OpenModels, Seat, message::ChunkOrder},
     gpu_worker::{Device, GpuWorker, message::GpuWorkerMessage},
     job_supervisor::message::Lost,
-    lease_keeper::{LeaseKeeper, message::LeaseKeeperMessage},
+    lease_keeper::{KeeperSeat, LeaseKeeper, message::LeaseKeeperMessage},
     node::NodeConfig,
     notifier::{Notifier, feed::Feeds, message::NotifierMessage},
     ports::Ports,
@@ -44,6 +44,7 @@ pub(super) struct CrewKeeper {
     permit: Arc<Mutex<()>>,
     models: OpenModels,
     feeds: Feeds,
+    is_alone: bool,
     /// One per member: keeper, worker, writer, notifier, then the samplers.
     windows: Vec<RestartWindow>,
 }
@@ -63,14 +64,14 @@ impl CrewKeeper {
             samplers.push(sampler(ports, &models, &cell).await?);
         }
         let crew = Crew {
-            lease_keeper: spawn(LeaseKeeper, ports.clone(), &cell).await?,
+            lease_keeper: keeper(ports, config.holder_is_gone, &cell).await?,
             gpu_worker: worker(ports, &permit, &cell).await?,
             checkpoint_writer: spawn(CheckpointWriter, ports.clone(), &cell).await?,
             notifier: spawn(Notifier, feeds.clone(), &cell).await?,
             samplers,
         };
         let windows = vec![RestartWindow::default(); SINGLE_MEMBERS + crew.samplers.len()];
-        Ok(Self { crew, permit, models, feeds, windows })
+        Ok(Self { crew, permit, models, feeds, is_alone: config.holder_is_gone, windows })
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -103,7 +104,7 @@ impl CrewKeeper {
         let cell = parent.get_cell();
         Ok(match member {
             Member::LeaseKeeper => {
-                self.crew.lease_keeper = spawn(LeaseKeeper, ports.clone(), &cell).await?;
+                self.crew.lease_keeper = keeper(ports, self.is_alone, &cell).await?;
                 Lost::LeaseKeeper
             }
             Member::GpuWorker => {
@@ -134,6 +135,14 @@ fn window_of(member: Member) -> usize {
         Member::Notifier => 3,
         Member::ChunkSampler { at } => SINGLE_MEMBERS + at,
     }
+}
+
+async fn keeper(
+    ports: &Ports,
+    is_alone: bool,
+    cell: &ActorCell,
+) -> Result<ActorRef<LeaseKeeperMessage>, SpawnErr> {
+    spawn(LeaseKeeper, KeeperSeat { ports: ports.clone(), is_alone }, cell).await
 }
 
 async fn worker(

@@ -1,11 +1,13 @@
 //! More than one node at one job: the store decides, and whoever loses says so and leaves.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
 use tgs_protocol::{
     code::Code,
     desk::{JobDesk, News},
     id::JobId,
     job::{JobState, Outcome, action::Tidings},
+    limits::LEASE_TICK_MS,
 };
 
 use crate::tests::{
@@ -67,7 +69,7 @@ async fn a_dead_holder_is_followed_after_one_ttl() {
 async fn a_holder_that_cannot_renew_stands_down() {
     let world = World::new();
     let pause = world.script.pause_at("step 5");
-    let node = world.node("a").await;
+    let node = world.node_as("a", "class", |config| config.holder_is_gone = false).await;
     let job = node.desk().submit(world.synthesize()).await.expect("a job");
     pause.reached().await;
     world.script.at("renew", usize::MAX, Deed::Fail(Code::StoreSilent));
@@ -76,6 +78,21 @@ async fn a_holder_that_cannot_renew_stands_down() {
     assert_eq!(heard.last(), Some(&Tidings::Interrupted), "{heard:?}");
     assert!(!world.stores.row(&job).state.is_final());
     pause.release();
+}
+
+/// As after Ctrl-Z: where nobody else can claim, a lease that is overdue is simply renewed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_alone_that_was_frozen_goes_on() {
+    let world = World::new();
+    let pause = world.script.pause_at("step 5");
+    let node = world.node("a").await;
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    pause.reached().await;
+    world.clock.advance(60_000);
+    tokio::time::sleep(Duration::from_millis(3 * LEASE_TICK_MS)).await;
+    pause.release();
+    let (_, row) = follow(&node.desk(), &job).await;
+    assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
 }
 
 /// The owner is frozen where it works, another one takes over and ends the job; then it wakes.

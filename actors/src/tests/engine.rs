@@ -69,8 +69,9 @@ impl Engine for FakeEngine {
         &self,
         order: &TrainOrder,
         resume: Option<&[u8]>,
+        watch: &dyn Watch,
     ) -> Result<Box<dyn Trainer>, EngineError> {
-        pass(&self.script, "trainer")?;
+        self.script.pass_watched("trainer", watch)?;
         let rows = read(&order.dataset.join("rows"))?;
         let begins = [&rows[..], &order.seed.to_le_bytes(), &order.threads.to_le_bytes()].concat();
         let (at, state) = match resume {

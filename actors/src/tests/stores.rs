@@ -263,8 +263,8 @@ impl ArtifactStore for Stores {
         fs::write(to, &bytes).map_err(file)?;
         Ok(Digest::of(&bytes))
     }
-    async fn abandon(&self, _to: &Path) -> Answer<()> {
-        self.pass("abandon")
+    async fn take_back(&self, _from: Option<&Path>, _to: &Path) -> Answer<()> {
+        self.pass("take back")
     }
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Answer<()> {
         self.pass("sweep")?;

@@ -112,6 +112,7 @@ impl World {
             seed: 7,
             threads: 2,
             gates: Gates::default(),
+            inputs: Vec::new(),
         }
     }
 

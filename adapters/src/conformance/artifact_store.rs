@@ -159,19 +159,31 @@ pub async fn delivery_copies_and_replaces(ports: &Ports) {
     }
 }
 
-/// What a killed process left beside the place is removed, and nothing else.
-pub async fn abandoned_deliveries_leave_nothing(ports: &Ports) {
+/// What a killed process left beside the place is removed, and what was delivered, but nothing
+/// else.
+pub async fn what_was_delivered_is_taken_back(ports: &Ports) {
     let (from, target) = delivery(ports).await;
     let to = target.join("out.csv");
     fs::write(&from, b"whole").expect("write");
     ports.artifacts.deliver(&from, &to).await.expect("deliver");
     fs::write(target.join(".out.csv.tgs-part"), b"half").expect("write");
     for _ in 0..2 {
-        ports.artifacts.abandon(&to).await.expect("abandon");
+        ports.artifacts.take_back(None, &to).await.expect("remove the part");
         assert_eq!(fs::read(&to).expect("read"), b"whole");
         assert_eq!(fs::read_dir(&target).expect("list").count(), 1);
     }
-    ports.artifacts.abandon(&target.join("never/made.csv")).await.expect("nothing is there");
+    for other in [&b"other"[..], b"longer"] {
+        fs::write(&to, other).expect("write");
+        ports.artifacts.take_back(Some(&from), &to).await.expect("it is not ours");
+        assert_eq!(fs::read(&to).expect("read"), other);
+    }
+    ports.artifacts.deliver(&from, &to).await.expect("deliver");
+    for _ in 0..2 {
+        ports.artifacts.take_back(Some(&from), &to).await.expect("take back");
+        assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
+    }
+    let never = target.join("never/made.csv");
+    ports.artifacts.take_back(Some(&from), &never).await.expect("nothing is there");
 }
 
 /// And leaves nothing behind when it fails.

@@ -38,6 +38,7 @@ pub fn row(name: &str, accepted_at: u64) -> JobRow {
         seed: u64::MAX,
         threads: 2,
         gates: Gates::default(),
+        inputs: Vec::new(),
     };
     JobRow::accepted(job(name), request, Timestamp(accepted_at))
 }

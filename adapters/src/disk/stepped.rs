@@ -52,7 +52,7 @@ impl Stepped {
         self.taken.load(Ordering::SeqCst) > self.fails_at
     }
 
-    /// Counts a step; true if it is the first of the failure.
+    /// Counts a step; fails if it is one that must.
     fn step(&self) -> io::Result<()> {
         let no = self.taken.fetch_add(1, Ordering::SeqCst);
         match self.failure {

@@ -52,7 +52,10 @@ impl ArtifactStore for Embedded {
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         blocking(|| {
             let path = self.layout().job(job)?.artifact(name);
-            Ok(is_whole(&path).then_some(path))
+            match is_whole(&path) {
+                Ok(whole) => Ok(whole.then_some(path)),
+                Err(error) => Err(fault::on_file("read", &path, error)),
+            }
         })
     }
 
@@ -60,8 +63,8 @@ impl ArtifactStore for Embedded {
         blocking(|| deliver::deliver(self.disk(), from, to))
     }
 
-    async fn abandon(&self, to: &Path) -> Result<(), StoreError> {
-        blocking(|| deliver::abandon(self.disk(), to))
+    async fn take_back(&self, from: Option<&Path>, to: &Path) -> Result<(), StoreError> {
+        blocking(|| deliver::take_back(self.disk(), from, to))
     }
 
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
@@ -116,15 +119,27 @@ impl Embedded {
 }
 
 /// Whether a folder holds every file that was sealed in it, by name and size. Digests are not read
-/// again: a dataset may be large, and a sealed folder was synced before it got its name.
-pub(super) fn is_whole(folder: &Path) -> bool {
-    let Ok(bytes) = fs::read(folder.join(SEALED_FILE)) else { return false };
-    let Ok(record) = serde_json::from_slice::<SealedRecord>(&bytes) else { return false };
-    let is_there = |file: &FileFacts| {
-        let facts = fs::metadata(folder.join(&file.name));
-        facts.is_ok_and(|facts| facts.is_file() && facts.len() == file.size.get())
+/// again: a dataset may be large, and a sealed folder was synced before it got its name. Fails when
+/// the system does not let us look.
+pub(super) fn is_whole(folder: &Path) -> std::io::Result<bool> {
+    let bytes = match fs::read(folder.join(SEALED_FILE)) {
+        Err(error) if fault::is_damage(&error) => return Ok(false),
+        read => read?,
     };
-    content::digest(&record.files) == record.digest && record.files.iter().all(is_there)
+    let Ok(record) = serde_json::from_slice::<SealedRecord>(&bytes) else { return Ok(false) };
+    if content::digest(&record.files) != record.digest {
+        return Ok(false);
+    }
+    for file in &record.files {
+        let is_there = match fs::metadata(folder.join(&file.name)) {
+            Err(error) if fault::is_damage(&error) => false,
+            facts => facts.map(|facts| facts.is_file() && facts.len() == file.size.get())?,
+        };
+        if !is_there {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Makes all that was staged durable and private, and writes the record of it.

@@ -46,9 +46,8 @@ impl CheckpointStore for Embedded {
     async fn get(&self, job: &JobId, facts: &CheckpointFacts) -> Result<Vec<u8>, StoreError> {
         blocking(|| {
             let path = self.layout().job(job)?.checkpoint(facts);
-            let bytes = fs::read(&path).map_err(|error| {
-                fault::damaged(Code::CheckpointCorrupt, &error.to_string(), &path)
-            })?;
+            let bytes = fs::read(&path)
+                .map_err(|error| fault::unread(Code::CheckpointCorrupt, &path, error))?;
             if Digest::of(&bytes) == facts.digest {
                 return Ok(bytes);
             }
@@ -95,8 +94,13 @@ impl Embedded {
         let mut whole = Vec::new();
         for name in names_in(&folder)? {
             let Some((epoch, step)) = parse_checkpoint_name(&name) else { continue };
-            // One that cannot be read is not whole; an older one may be.
-            let Ok((digest, size)) = content::of_file(&folder.join(&name)) else { continue };
+            let path = folder.join(&name);
+            let (digest, size) = match content::of_file(&path) {
+                Ok(found) => found,
+                // It is not whole; an older one may be.
+                Err(error) if fault::is_damage(&error) => continue,
+                Err(error) => return Err(fault::on_file("read", &path, error)),
+            };
             if checkpoint_name(epoch, step, &digest) == name {
                 whole.push(CheckpointFacts { epoch, step, digest, size });
             }

@@ -75,7 +75,7 @@ impl Embedded {
             let known = chunks.get(key)?.map(|bytes| decode(bytes.value(), "manifest", &lease.job));
             let known: Option<SealedChunk> = known.transpose()?;
             fence::check_same_chunk(&lease.job, known.as_ref(), chunk)?;
-            // Also when it is sealed already: the bytes are the same, and a lost file is mended.
+            // Also when it is sealed already: the bytes are the same.
             rename_durably(self.disk(), &part, &path)
                 .map_err(|error| fault::on_file("write chunk", &path, error))?;
             if known.is_some() {
@@ -102,7 +102,7 @@ impl Embedded {
                 let what = format!("it has digest {} where {expected} was sealed", digest.short());
                 Err(fault::damaged(Code::StoreCorrupt, &what, &path))
             }
-            Err(error) => Err(fault::damaged(Code::StoreCorrupt, &error.to_string(), &path)),
+            Err(error) => Err(fault::unread(Code::StoreCorrupt, &path, error)),
         }
     }
 }

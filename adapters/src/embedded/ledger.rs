@@ -171,9 +171,10 @@ impl Ledger {
 
     /// Closes the file after trouble that redb itself will not go on from.
     fn shut_after(&self, act: &str, trouble: Trouble) -> StoreError {
-        let is_redbs = trouble.is_redbs();
+        // A call beside the one that met a full disk must not call the store broken for that.
+        let shuts = trouble.is_redbs() && !trouble.is_echo();
         let error = trouble.into_store_error(act, &self.path);
-        if is_redbs {
+        if shuts {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
             if matches!(*state, State::Open(_)) {
                 let next = match error.code {

@@ -26,6 +26,9 @@ use crate::{
     fault,
 };
 
+/// How often a sweep is begun again when a part came in between.
+const SWEEPS_MAX: u32 = 10;
+
 const ALL: [ArtifactName; 5] = [
     ArtifactName::Dataset,
     ArtifactName::Profile,
@@ -75,7 +78,20 @@ impl Embedded {
         })
     }
 
+    /// A writer of the job that has just ended may still put a part into staging, to be refused
+    /// and to remove it again: so what is in the way is removed more than once.
     fn sweep_files(&self, folder: &JobFolder, keep: &[ArtifactName]) -> io::Result<()> {
+        let mut left = SWEEPS_MAX;
+        loop {
+            left -= 1;
+            match self.sweep_once(folder, keep) {
+                Err(error) if left > 0 && is_in_the_way(&error) => {}
+                swept => return swept,
+            }
+        }
+    }
+
+    fn sweep_once(&self, folder: &JobFolder, keep: &[ArtifactName]) -> io::Result<()> {
         let has_staging = folder.staging().exists();
         remove_tree(self.disk(), &folder.staging())?;
         let swept = ALL.iter().filter(|name| !keep.contains(name));
@@ -92,6 +108,14 @@ impl Embedded {
             }
             remove_tree(self.disk(), &folder.staging())?;
         }
+        if keep.is_empty() {
+            // Not even a name is left of a cancelled job, unless something else was put there.
+            return match fs::remove_dir(folder.path()) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Err(error),
+                removed => removed.and_then(|()| self.disk().sync_folder(&self.layout().jobs())),
+            };
+        }
         if is_clean { Ok(()) } else { self.disk().sync_folder(folder.path()) }
     }
 
@@ -103,7 +127,7 @@ impl Embedded {
         }
         for name in ALL {
             let (sealed, aside) = (folder.artifact(name), folder.aside(name));
-            if !is_whole(&sealed) && is_whole(&aside) {
+            if !is_whole(&sealed)? && is_whole(&aside)? {
                 tracing::warn!(artifact = %sealed.display(), "put back the earlier version");
                 remove_tree(self.disk(), &sealed)?;
                 rename_durably(self.disk(), &aside, &sealed)?;
@@ -112,6 +136,10 @@ impl Embedded {
         remove_tree(self.disk(), &staging)?;
         self.disk().sync_folder(folder.path())
     }
+}
+
+fn is_in_the_way(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty)
 }
 
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {

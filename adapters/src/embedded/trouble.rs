@@ -28,6 +28,12 @@ impl Trouble {
         !matches!(self, Self::Store(_))
     }
 
+    /// Whether it only tells of an earlier one: whoever met that knows what it was.
+    pub fn is_echo(&self) -> bool {
+        use redb::Error::{DatabaseClosed, PreviousIo};
+        matches!(self, Self::Redb(PreviousIo | DatabaseClosed))
+    }
+
     /// In our words.
     pub fn into_store_error(self, act: &str, path: &Path) -> StoreError {
         let error = match self {
@@ -36,7 +42,7 @@ impl Trouble {
             Self::Redb(error) => error,
         };
         match error {
-            redb::Error::Io(error) if is_damage(&error) => corrupt(act, path, error.into()),
+            redb::Error::Io(error) if is_torn(&error) => corrupt(act, path, error.into()),
             redb::Error::Io(error) => fault::on_file(act, path, error),
             redb::Error::DatabaseAlreadyOpen => {
                 let message =
@@ -55,7 +61,7 @@ impl Trouble {
     }
 }
 
-fn is_damage(error: &io::Error) -> bool {
+fn is_torn(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 

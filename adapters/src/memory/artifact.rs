@@ -67,8 +67,8 @@ impl ArtifactStore for Memory {
         deliver::deliver(&RealDisk, from, to)
     }
 
-    async fn abandon(&self, to: &Path) -> Result<(), StoreError> {
-        deliver::abandon(&RealDisk, to)
+    async fn take_back(&self, from: Option<&Path>, to: &Path) -> Result<(), StoreError> {
+        deliver::take_back(&RealDisk, from, to)
     }
 
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {

@@ -49,7 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let fixed = plan(&fixed)?;
     let fit = |threads| {
-        let mut run = seqtree::trainer(&train, &holdout, &fixed, SEED, threads, None)?;
+        let mut run =
+            seqtree::trainer(&train, &holdout, &fixed, (SEED, threads), None, &Unwatched)?;
         run.segment(Steps(u64::MAX), &Unwatched)?;
         run.finish(&Unwatched)
     };

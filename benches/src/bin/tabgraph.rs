@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, holdout) = split(table, SEED);
     let length = TrainingLength::Steps(steps);
     let plan = tabgraph::plan(&train, &holdout, length, &Map::new(), SEED, THREADS, &Unwatched)?;
-    let mut run = tabgraph::trainer(&train, &holdout, &plan, SEED, THREADS, None)?;
+    let mut run = tabgraph::trainer(&train, &holdout, &plan, (SEED, THREADS), None, &Unwatched)?;
     let begun = Instant::now();
     run.segment(Steps(u64::MAX), &Unwatched)?;
     // Fewer than asked for where training ends by itself.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
 use tgs_protocol::column::{ColumnKind, ColumnSpec};
 
-use super::boolean;
+use super::{boolean, numeric};
 use crate::table::{Cells, Table, cell::NumberWriter};
 
 /// What stays the same from chunk to chunk.
@@ -20,7 +20,7 @@ struct Fixed {
     writer: NumberWriter,
     /// Numbers are written as texts: they are dates or times.
     moment: bool,
-    boolean: bool,
+    kind: ColumnKind,
     levels: Option<(Arc<StringArray>, Vec<Vec<u8>>)>,
 }
 
@@ -47,7 +47,7 @@ impl JsonRows {
                 key,
                 writer: NumberWriter::new(spec),
                 moment: !matches!(spec.kind, ColumnKind::Integer | ColumnKind::Real),
-                boolean: spec.kind == ColumnKind::Boolean,
+                kind: spec.kind,
                 levels: None,
             }
         });
@@ -57,7 +57,7 @@ impl JsonRows {
     /// The columns of a chunk. Levels are written once, not once per row.
     pub(super) fn prepare<'a>(&'a mut self, table: &'a Table) -> Vec<JsonColumn<'a>> {
         let columns = table.columns().iter().zip(&mut self.columns).map(|(column, fixed)| {
-            let Fixed { key, writer, moment, boolean, levels: seen } = fixed;
+            let Fixed { key, writer, moment, kind, levels: seen } = fixed;
             let cells = match &column.cells {
                 Cells::Number(values) if *moment => JsonCells::Moment(values, writer),
                 Cells::Number(values) => JsonCells::Number(values, writer),
@@ -65,7 +65,7 @@ impl JsonRows {
                 Cells::Level { codes, levels } => {
                     let same = seen.as_ref().is_some_and(|(old, _)| Arc::ptr_eq(old, levels));
                     if !same {
-                        *seen = Some((Arc::clone(levels), written_levels(levels, *boolean)));
+                        *seen = Some((Arc::clone(levels), written_levels(levels, *kind)));
                     }
                     JsonCells::Level(codes, seen.as_ref().map_or(&[], |(_, written)| written))
                 }
@@ -100,13 +100,20 @@ pub(super) fn write_row(columns: &[JsonColumn], row: usize, line: &mut Vec<u8>) 
     line.extend_from_slice(if columns.is_empty() { b"{}\n" } else { b"}\n" });
 }
 
-fn written_levels(levels: &StringArray, boolean: bool) -> Vec<Vec<u8>> {
-    if let Some(meanings) = boolean.then(|| boolean::meanings(levels)).flatten() {
+fn written_levels(levels: &StringArray, kind: ColumnKind) -> Vec<Vec<u8>> {
+    let is_boolean = kind == ColumnKind::Boolean;
+    if let Some(meanings) = is_boolean.then(|| boolean::meanings(levels)).flatten() {
         return meanings.iter().map(|yes| yes.to_string().into_bytes()).collect();
     }
+    // As they stand, so that `4.50` keeps its digits.
+    let as_numbers = !is_boolean && numeric::numbers(levels).is_some();
     let written = levels.iter().map(|level| {
+        let level = level.unwrap_or("");
         let mut text = Vec::new();
-        write_text(level.unwrap_or(""), &mut text);
+        match as_numbers {
+            true => text.extend_from_slice(level.as_bytes()),
+            false => write_text(level, &mut text),
+        }
         text
     });
     written.collect()

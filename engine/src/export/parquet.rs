@@ -8,8 +8,8 @@ use std::{
 
 use arrow::{
     array::{
-        ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, Float64Array, PrimitiveArray,
-        RecordBatch, StringArray,
+        ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, Float64Array, Int64Array,
+        PrimitiveArray, RecordBatch, StringArray, UInt32Array,
     },
     datatypes::{
         DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, Time64MicrosecondType, TimeUnit,
@@ -30,6 +30,7 @@ use tgs_protocol::{
 
 use super::{
     boolean,
+    numeric::{self, Numbers},
     sink::{Sink, cannot_write},
 };
 use crate::table::{Cells, Column, Table};
@@ -48,7 +49,7 @@ pub(super) struct ParquetRows {
 }
 
 enum State {
-    /// Before the first rows, whose levels tell whether a boolean column can be one.
+    /// Before the first rows, whose levels tell which columns are booleans or numbers.
     Before(Sink),
     Open {
         writer: Box<ArrowWriter<Sink>>,
@@ -130,7 +131,11 @@ fn type_of(spec: &ColumnSpec, cells: Option<&Cells>) -> DataType {
         (ColumnKind::Boolean, Some(Cells::Level { levels, .. })) => {
             if boolean::meanings(levels).is_some() { DataType::Boolean } else { texts() }
         }
-        (_, Some(Cells::Level { .. })) => texts(),
+        (_, Some(Cells::Level { levels, .. })) => match numeric::numbers(levels) {
+            Some(Numbers::Whole(_)) => DataType::Int64,
+            Some(Numbers::Real(_)) => DataType::Float64,
+            None => texts(),
+        },
         (ColumnKind::Integer, _) => DataType::Int64,
         (ColumnKind::Real, _) => DataType::Float64,
         (ColumnKind::Date, _) => DataType::Date32,
@@ -151,6 +156,12 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
             let meanings = boolean::meanings(levels)?;
             let meaning = |code: Option<u32>| meanings.get(code? as usize).copied();
             Arc::new(codes.iter().map(meaning).collect::<BooleanArray>())
+        }
+        (Cells::Level { codes, levels }, DataType::Int64 | DataType::Float64) => {
+            match numeric::numbers(levels)? {
+                Numbers::Whole(values) => Arc::new(looked_up::<_, Int64Array>(codes, &values)),
+                Numbers::Real(values) => Arc::new(looked_up::<_, Float64Array>(codes, &values)),
+            }
         }
         (Cells::Level { codes, levels }, DataType::Dictionary(..)) => {
             let levels: Arc<StringArray> = Arc::clone(levels);
@@ -176,6 +187,10 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
 fn whole<T: ArrowPrimitiveType>(values: &Float64Array, of: impl Fn(f64) -> T::Native) -> ArrayRef {
     let values: PrimitiveArray<T> = values.unary(of);
     Arc::new(values)
+}
+
+fn looked_up<N: Copy, A: FromIterator<Option<N>>>(codes: &UInt32Array, values: &[N]) -> A {
+    codes.iter().map(|code| values.get(code? as usize).copied()).collect()
 }
 
 fn broken(path: &Path) -> EngineError {

@@ -37,6 +37,7 @@ type Shape = Vec<Place>;
 pub(super) enum Place {
     Always(char),
     Digit,
+    DigitNotZero,
     HexLower,
     HexUpper,
     Lower,
@@ -90,9 +91,16 @@ fn whole_numbers(values: &[&str]) -> Option<Identifier> {
         (number.abs() < 10_i64.pow(COUNTER_DIGITS_MAX as u32) && number.to_string() == *value)
             .then_some(number)
     });
-    let largest = numbers.collect::<Option<Vec<i64>>>()?.into_iter().max()?;
+    let numbers = numbers.collect::<Option<Vec<i64>>>()?;
+    let (least, largest) = (*numbers.iter().min()?, *numbers.iter().max()?);
     let next = u64::try_from(largest + 1).unwrap_or(0);
-    Some(Identifier::Counter { prefix: String::new(), next, width: 0 })
+    let counter = Identifier::Counter { prefix: String::new(), next, width: 0 };
+    is_dense(least.abs_diff(largest), numbers.len()).then_some(counter)
+}
+
+/// Numbers that were counted, not given: the largest of them tells nothing about a person.
+fn is_dense(range: u64, count: usize) -> bool {
+    range <= SPREAD_MAX * count as u64
 }
 
 /// A prefix that all share, then a number.
@@ -112,9 +120,9 @@ fn counter(values: &[&str]) -> Option<Identifier> {
     }
     let numbers: Vec<u64> = digits.iter().filter_map(|text| text.parse().ok()).collect();
     let (least, largest) = (numbers.iter().min()?, numbers.iter().max()?);
-    let dense = largest - least <= SPREAD_MAX * numbers.len() as u64;
     let width = if padded { width } else { 0 };
-    dense.then(|| Identifier::Counter { prefix: prefix.to_owned(), next: largest + 1, width })
+    let counter = Identifier::Counter { prefix: prefix.to_owned(), next: largest + 1, width };
+    is_dense(largest - least, numbers.len()).then_some(counter)
 }
 
 fn pattern(values: &[&str]) -> Identifier {
@@ -128,10 +136,8 @@ fn pattern(values: &[&str]) -> Identifier {
         *rows += 1;
         seen.iter_mut().zip(rest.chars()).for_each(|(seen, c)| seen.note(c));
     }
-    let mut shapes: Vec<(Shape, u64)> = by_length
-        .into_values()
-        .map(|(seen, rows)| (seen.iter().map(Seen::place).collect(), rows))
-        .collect();
+    let mut shapes: Vec<(Shape, u64)> =
+        by_length.into_values().map(|(seen, rows)| (shape(&seen), rows)).collect();
     // The commonest first; of equally common ones the longest.
     shapes.sort_by_key(|(shape, rows)| std::cmp::Reverse((*rows, shape.len())));
     let roomy = |(shape, rows): &&(Shape, u64)| *rows >= SHARED_BY_MIN && numbered(shape) >= ROOMY;
@@ -141,9 +147,22 @@ fn pattern(values: &[&str]) -> Identifier {
     Identifier::Pattern { prefix: prefix.to_owned(), shapes }
 }
 
+/// The places of texts of one length. Where none begins with a zero, none will: `0123` is no
+/// number.
+fn shape(seen: &[Seen]) -> Shape {
+    let mut shape: Shape = seen.iter().map(Seen::place).collect();
+    if let (Some(first @ Place::Digit), Some(Seen { zero: false, .. })) =
+        (shape.first_mut(), seen.first())
+    {
+        *first = Place::DigitNotZero;
+    }
+    shape
+}
+
 /// Characters met at one place.
 #[derive(Debug, Clone, Default)]
 struct Seen {
+    zero: bool,
     digit: bool,
     lower: bool,
     upper: bool,
@@ -153,6 +172,7 @@ struct Seen {
 
 impl Seen {
     fn note(&mut self, c: char) {
+        self.zero |= c == '0';
         if c.is_numeric() {
             self.digit = true;
         } else if c.is_alphabetic() {
@@ -185,6 +205,7 @@ impl Place {
         match self {
             Self::Always(_) => b"",
             Self::Digit => &ALL[..10],
+            Self::DigitNotZero => &ALL[1..10],
             Self::HexLower => b"0123456789abcdef",
             Self::HexUpper => &ALL[..16],
             Self::Lower => &ALL[36..],

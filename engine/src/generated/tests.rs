@@ -48,6 +48,23 @@ fn integers_count_on_after_the_largest() {
     assert_eq!(texts(&generated, 2, 1), [Some("20024".to_owned())]);
 }
 
+/// The largest number of people's own would be the first of the made ones, less one.
+#[test]
+fn scattered_integers_are_not_counted_on() {
+    let numbers: Vec<String> =
+        (1..=40_u64).map(|row| (100_000_000 + row * row * 438_000 + row).to_string()).collect();
+    let generated = ids(&numbers.iter().map(String::as_str).collect::<Vec<_>>());
+    let made = texts(&generated, 0, 1_000);
+    let made: HashSet<String> = made.into_iter().flatten().collect();
+    assert_eq!(made.len(), 1_000, "ids are unique");
+    let is_plain = |text: &String| text.len() == 9 && !text.starts_with('0');
+    assert!(made.iter().all(|text| is_plain(text) && text.parse::<u64>().is_ok()));
+    let stored = serde_json::to_string(&generated).expect("writes");
+    let largest = numbers.last().expect("has numbers");
+    let next = (largest.parse::<u64>().expect("a number") + 1).to_string();
+    assert!(!stored.contains(largest) && !stored.contains(&next), "{stored}");
+}
+
 #[test]
 fn ids_look_like_the_source() {
     let spread = ["AB-00123", "AB-90001", "AB-50777", "AB-00002", "AB-31415", "AB-27182"];

@@ -2,7 +2,7 @@
 
 use crate::ingest::{
     part::{Part, Style},
-    records::{Ragged, Records},
+    records::{Ragged, Records, line_ends},
 };
 
 /// What all threads know of the file.
@@ -13,7 +13,7 @@ pub struct Shape<'a> {
     pub width: usize,
     /// What the parts of the first block came to.
     pub styles: Vec<Style>,
-    /// Texts or counts of what the metadata calls missing.
+    /// What the metadata calls missing.
     pub called_missing: &'a [Vec<u8>],
 }
 
@@ -21,7 +21,7 @@ pub struct Shape<'a> {
 pub struct Done {
     /// One per column.
     pub parts: Vec<Part>,
-    /// Texts or counts of what the metadata calls missing.
+    /// Per column and text that the metadata calls missing: how often it stood there.
     pub called_missing: Vec<Vec<u64>>,
     /// Records.
     pub rows: usize,
@@ -62,11 +62,11 @@ pub enum Fault {
 pub fn read_block(block: &[u8], shape: &Shape) -> Result<Done, Fault> {
     if let Err(error) = std::str::from_utf8(block) {
         let valid = &block[..error.valid_up_to()];
-        let line = lines_before(block, valid.len());
+        let line = line_ends(valid);
         return Err(Fault::NotUtf8 { line, told_before: !valid.is_ascii() });
     }
     if let Some(nul) = memchr::memchr(0, block) {
-        return Err(Fault::Nul { line: lines_before(block, nul) });
+        return Err(Fault::Nul { line: line_ends(&block[..nul]) });
     }
     let records = Records::find(block, shape.delimiter, shape.width).map_err(Fault::Ragged)?;
     let mut called_missing = vec![vec![0; shape.called_missing.len()]; shape.width];
@@ -99,14 +99,4 @@ pub fn read_block(block: &[u8], shape: &Shape) -> Result<Done, Fault> {
         line_of: records.line_of,
         beyond_ascii: !block.is_ascii(),
     })
-}
-
-/// Line ends in the first bytes of a block.
-pub fn lines_before(block: &[u8], end: usize) -> u64 {
-    let (mut at, mut lines) = (0, 0);
-    while let Some(found) = memchr::memchr2(b'\n', b'\r', &block[at..end]) {
-        at = crate::ingest::records::past_line_end(block, at + found).min(end);
-        lines += 1;
-    }
-    lines
 }

@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
+use crate::ingest::records::line_ends;
+
 /// Bytes of an ordinary block: large enough that what a block costs does not count, small enough
 /// that its cells stay in a core's cache.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -144,16 +146,6 @@ fn last_line_end(bytes: &[u8], from: usize, end: usize) -> Option<usize> {
     }
 }
 
-fn line_ends(bytes: &[u8]) -> u64 {
-    let mut before = 0;
-    let mut count = 0;
-    for &byte in bytes {
-        count += u64::from(byte == b'\r' || (byte == b'\n' && before != b'\r'));
-        before = byte;
-    }
-    count
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,9 +186,10 @@ mod tests {
 
     #[test]
     fn an_open_quote_is_told_with_its_line() {
-        for block_bytes in [1, 7, 1 << 20] {
+        for (block_bytes, before) in [(1, 0), (7, 0), (1 << 20, 1)] {
             let error = cut("a,b\n1,\"x\ny,2\nz\n", block_bytes).unwrap_err();
-            assert!(matches!(error, NoBlock::Unclosed { .. }), "{error:?}");
+            let told = matches!(error, NoBlock::Unclosed { lines } if lines == before);
+            assert!(told, "{block_bytes}: {error:?}");
         }
     }
 }

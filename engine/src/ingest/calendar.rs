@@ -22,6 +22,8 @@ pub struct Moments {
     pub values: Float64Array,
     /// Day and month could be told apart by no cell; the other reading.
     pub ambiguous: Option<String>,
+    /// Cells stood in several zones and were brought to UTC.
+    pub zones_differ: bool,
     /// How often each token for missing stands.
     pub tokens: Vec<(&'static str, u64)>,
 }
@@ -86,6 +88,8 @@ const TIMES: [&str; 16] = [
 ];
 const BETWEEN: [&str; 2] = [" ", "T"];
 const ZONES: [&str; 4] = ["", "Z", "%:z", "%z"];
+/// Those that read a zone, and how many bytes it has.
+const ZONE_ITEMS: [(&str, usize); 2] = [("%:z", 6), ("%z", 5)];
 /// A date and time in words is not longer.
 const TEXT_BYTES_MAX: usize = 48;
 
@@ -142,8 +146,37 @@ impl Moments {
             pattern: chosen.text.clone(),
             values: values(gathered, &chosen.compiled),
             ambiguous: ambiguous.map(|pattern| pattern.text.clone()),
+            zones_differ: false,
             tokens: tokens(gathered),
         })
+    }
+
+    /// The same moments by the clock of their own zone, where all cells stand in one; else it is
+    /// noted that they do not.
+    pub fn by_their_clock(mut self, gathered: &Gathered) -> Self {
+        let Some((date_and_time, width)) = ZONE_ITEMS
+            .iter()
+            .find_map(|(item, width)| Some((self.pattern.strip_suffix(item)?, *width)))
+        else {
+            return self;
+        };
+        let mut zone: Option<Vec<u8>> = None;
+        gathered.each_text(|text| {
+            let text = text.trim_ascii();
+            if text.is_empty() || token(text).is_some() {
+                return true;
+            }
+            let from = if text.ends_with(b"Z") { 1 } else { width };
+            let found = &text[text.len().saturating_sub(from)..];
+            self.zones_differ = zone.get_or_insert_with(|| found.to_vec()) != found;
+            !self.zones_differ
+        });
+        if self.zones_differ {
+            return self;
+        }
+        let zone = String::from_utf8(zone.unwrap_or_default()).unwrap_or_default();
+        let named = Named::new(&format!("{date_and_time}{zone}"));
+        named.and_then(|named| Self::read(gathered, Some(&named)).ok()).unwrap_or(self)
     }
 }
 

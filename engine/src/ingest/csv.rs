@@ -19,13 +19,14 @@ use tgs_protocol::{
 };
 
 use crate::ingest::{
-    block::{Done, Fault, Shape, lines_before, read_block},
+    block::{Done, Fault, Shape, read_block},
     blocks::{Blocks, NoBlock},
     dialect::sniff,
     encoding::{Encoding, Malformed, decoded},
+    numbers::Comma,
     part::{Part, Style},
     raw::{Raw, check_names},
-    records::{Ragged, first_record},
+    records::{Ragged, first_record, line_ends},
     source::{Source, Unpacked},
 };
 
@@ -98,7 +99,8 @@ impl Reading<'_> {
         let whole = (taken as u64) < SAMPLE_BYTES;
         let delimiter = sniff(&sample, whole);
         let mut blocks = Blocks::new(reader, sample, delimiter);
-        let mut raw = Raw { comma_decimals: delimiter != b',', ..Raw::default() };
+        let comma = if delimiter == b',' { Comma::Never } else { Comma::IfClear };
+        let mut raw = Raw { comma, ..Raw::default() };
         if encoding == Encoding::Utf16Le || encoding == Encoding::Utf16Be {
             raw.notices.push("the file was read as UTF-16".to_owned());
         }
@@ -133,7 +135,7 @@ impl Reading<'_> {
         raw: &mut Raw,
     ) -> Result<(Vec<u8>, u64), Failed> {
         if let Some(nul) = memchr::memchr(0, &block) {
-            let line = 1 + lines_before(&block, nul);
+            let line = 1 + line_ends(&block[..nul]);
             return Err(self.nul(line).into());
         }
         let (cells, length, lines) = first_record(&block, delimiter);
@@ -202,9 +204,7 @@ impl Reading<'_> {
         let mut number = 1;
         // What is wrong in an earlier block is told first, so blocks stop at the first fault seen.
         while !broken.load(Ordering::Relaxed) {
-            if self.watch.stopped() {
-                return Err(EngineError::Stopped.into());
-            }
+            self.watch.go_on()?;
             let block = match blocks.next_block() {
                 Ok(Some(block)) => block,
                 Ok(None) => break,

@@ -18,6 +18,10 @@ use crate::{
 const WATCH_CELLS: usize = 1 << 14;
 /// Day zero of workbooks is the thirtieth of December 1899: so many days before 1970-01-01.
 const DAYS_TO_1970: f64 = 25_569.0;
+/// Old workbooks of one maker count from the first of January 1904.
+const DAYS_TO_1904: f64 = 1_462.0;
+const DAY: &str = "%Y-%m-%d";
+const MIDNIGHT: &[u8] = b" 00:00:00";
 
 /// Reads a workbook.
 ///
@@ -42,13 +46,14 @@ pub fn read_excel(
         let count = sheets.len();
         raw.notices.push(format!("of {count} sheets only the first, \"{first}\", was read"));
     }
+    let first_day = if book.has_1904_epoch() { DAYS_TO_1904 } else { 0.0 };
     let mut cells = book.worksheet_cells_reader(&first).map_err(|cause| refused(source, cause))?;
-    let mut rows = Rows::new(source, raw, called_missing);
+    let mut rows = Rows::new(source, raw, called_missing, first_day);
     let mut seen = 0_usize;
     while let Some(cell) = cells.next_cell().map_err(|cause| refused(source, cause))? {
         seen += 1;
-        if seen.is_multiple_of(WATCH_CELLS) && watch.stopped() {
-            return Err(EngineError::Stopped);
+        if seen.is_multiple_of(WATCH_CELLS) {
+            watch.go_on()?;
         }
         let (row, column) = cell.get_position();
         rows.cell(row, column, cell.get_value())?;
@@ -89,13 +94,34 @@ struct Rows<'a> {
     /// Texts of the row, as many as columns once the header is known.
     texts: Vec<Vec<u8>>,
     last_row: u32,
+    /// Day zero of this workbook, counted from that of the others.
+    first_day: f64,
+    /// Which moments each column holds.
+    seen: Vec<Seen>,
+}
+
+/// Which moments a column holds: the format of a cell is no format of its column.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    days: bool,
+    days_with_time: bool,
+    long_durations: bool,
 }
 
 impl<'a> Rows<'a> {
-    fn new(source: &'a Source, raw: Raw, called_missing: &'a [Vec<u8>]) -> Self {
-        let (parts, texts) = (Vec::new(), Vec::new());
-        let (row, first_column, last_row) = (0, 0, 0);
-        Self { source, called_missing, raw, parts, row, first_column, texts, last_row }
+    fn new(source: &'a Source, raw: Raw, called_missing: &'a [Vec<u8>], first_day: f64) -> Self {
+        Self {
+            source,
+            called_missing,
+            raw,
+            parts: Vec::new(),
+            row: 0,
+            first_column: 0,
+            texts: Vec::new(),
+            last_row: 0,
+            first_day,
+            seen: Vec::new(),
+        }
     }
 
     fn cell(&mut self, row: u32, column: u32, value: &DataRef) -> Result<(), EngineError> {
@@ -110,7 +136,7 @@ impl<'a> Rows<'a> {
             return Err(EngineError::new(Code::BadCell, message));
         }
         let mut text = Vec::new();
-        write_cell(value, &mut text);
+        let seen = write_cell(value, self.first_day, &mut text);
         if text.trim_ascii().is_empty() {
             return Ok(());
         }
@@ -135,6 +161,11 @@ impl<'a> Rows<'a> {
             self.texts.resize(at + 1, Vec::new());
         }
         self.texts[at] = text;
+        if let Some(column) = self.seen.get_mut(at) {
+            column.days |= seen.days;
+            column.days_with_time |= seen.days_with_time;
+            column.long_durations |= seen.long_durations;
+        }
         Ok(())
     }
 
@@ -173,6 +204,7 @@ impl<'a> Rows<'a> {
         self.raw.columns = vec![Vec::new(); width];
         self.raw.called_missing = vec![vec![0; self.called_missing.len()]; width];
         self.parts = (0..width).map(|_| Part::new(Style::Whole)).collect();
+        self.seen = vec![Seen::default(); width];
         Ok(())
     }
 
@@ -184,9 +216,43 @@ impl<'a> Rows<'a> {
             let message = format!("cannot read {name}: the first sheet holds {found}");
             return Err(EngineError::new(Code::EmptySource, message));
         }
+        for ((part, seen), name) in self.parts.iter_mut().zip(&self.seen).zip(&self.raw.names) {
+            if seen.days && seen.days_with_time {
+                *part = rewritten(part, |text| is_day(text).then(|| [text, MIDNIGHT].concat()));
+            }
+            if seen.long_durations {
+                *part = rewritten(part, in_hours);
+                let notice = format!("column \"{name}\": its durations are read in hours");
+                self.raw.notices.push(notice);
+            }
+        }
         self.raw.push_parts(self.parts, &[]);
         Ok(self.raw)
     }
+}
+
+/// The cells of a part, some of them changed.
+fn rewritten(part: &Part, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Part {
+    let mut out = Part::new(Style::Whole);
+    part.each_text(|text| match change(text) {
+        Some(changed) => out.push(&changed),
+        None => out.push(text),
+    });
+    out
+}
+
+fn is_day(text: &[u8]) -> bool {
+    Pattern::new(DAY).is_some_and(|day| day.parse(text).is_some())
+}
+
+/// Hours as a number, of `-37:30:00`.
+fn in_hours(text: &[u8]) -> Option<Vec<u8>> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (sign, unsigned) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
+    let mut parts = unsigned.split(':').map(|part| part.parse::<u32>().map(f64::from));
+    let (hours, minutes, seconds) = (parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?);
+    let hours = sign * (hours + minutes / 60.0 + seconds / 3_600.0);
+    Some(((hours * 1e6).round() / 1e6).to_string().into_bytes())
 }
 
 /// Name of a column in a workbook: A to Z, AA, AB, …
@@ -202,8 +268,9 @@ fn letters(column: u32) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Appends a cell as text: numbers in their shortest form, dates in ISO form.
-fn write_cell(cell: &DataRef, text: &mut Vec<u8>) {
+/// Appends a cell as text: numbers in their shortest form, dates in ISO form, durations as hours,
+/// minutes and seconds. Gives which moment it held.
+fn write_cell(cell: &DataRef, first_day: f64, text: &mut Vec<u8>) -> Seen {
     match cell {
         DataRef::Empty | DataRef::Error(_) => {}
         DataRef::SharedString(string) => text.extend_from_slice(string.as_bytes()),
@@ -213,20 +280,35 @@ fn write_cell(cell: &DataRef, text: &mut Vec<u8>) {
         DataRef::Bool(truth) => text.extend_from_slice(if *truth { b"true" } else { b"false" }),
         DataRef::Int(value) => text.extend_from_slice(value.to_string().as_bytes()),
         DataRef::Float(value) => text.extend_from_slice(value.to_string().as_bytes()),
-        DataRef::DateTime(moment) => write_moment(moment.as_f64(), moment.is_duration(), text),
+        DataRef::DateTime(moment) => {
+            let days = moment.as_f64();
+            return if moment.is_duration() || (0.0..1.0).contains(&days) {
+                write_duration(days, text)
+            } else {
+                write_moment(days + first_day, text)
+            };
+        }
     }
+    Seen::default()
 }
 
-fn write_moment(days: f64, is_duration: bool, text: &mut Vec<u8>) {
-    let pattern = if is_duration || (0.0..1.0).contains(&days) {
-        "%H:%M:%S"
-    } else if days == days.trunc() {
-        "%Y-%m-%d"
-    } else {
-        "%Y-%m-%d %H:%M:%S"
-    };
+/// A time of day, or how long something took.
+fn write_duration(days: f64, text: &mut Vec<u8>) -> Seen {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "made positive")]
+    let seconds = (days.abs() * 86_400.0).round() as u64;
+    let (minutes, of_minute) = (seconds / 60, seconds % 60);
+    let sign = if days < 0.0 { "-" } else { "" };
+    let shown = format!("{sign}{:02}:{:02}:{of_minute:02}", minutes / 60, minutes % 60);
+    text.extend_from_slice(shown.as_bytes());
+    Seen { long_durations: days < 0.0 || seconds >= 86_400, ..Seen::default() }
+}
+
+fn write_moment(days: f64, text: &mut Vec<u8>) -> Seen {
+    let seconds = (days - DAYS_TO_1970) * 86_400.0;
+    let is_day = days == days.trunc();
+    let pattern = if is_day { DAY } else { "%Y-%m-%d %H:%M:%S" };
     if let Some(pattern) = Pattern::new(pattern) {
-        let seconds = (days - if is_duration { 0.0 } else { DAYS_TO_1970 }) * 86_400.0;
         pattern.write(seconds, text);
     }
+    Seen { days: is_day, days_with_time: !is_day, ..Seen::default() }
 }

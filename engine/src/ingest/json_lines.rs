@@ -51,9 +51,7 @@ pub fn read_json_lines(
             rows.push(&line, number)?;
         }
         if number.is_multiple_of(WATCH_ROWS as u64) {
-            if watch.stopped() {
-                return Err(EngineError::Stopped);
-            }
+            watch.go_on()?;
             let done = taken_bytes.load(std::sync::atomic::Ordering::Relaxed);
             watch.tell(progress(done, source.length_bytes));
         }
@@ -77,7 +75,7 @@ struct Gathering<'a> {
     open: Vec<Part>,
     /// Rows in the open parts.
     open_rows: usize,
-    /// Line of each row, while rows and lines run in step empty.
+    /// Line of the last row.
     last_line: u64,
     text: Vec<u8>,
 }

@@ -15,7 +15,7 @@ use crate::{
         few_numbers::{numbers_as_levels, texts_of},
         gather::{Gathered, Levels, Texts},
         name_hint::{is_calendar, names_rows},
-        numbers::Numbers,
+        numbers::{Comma, Numbers},
         odd_cells::is_grouped,
         part::Part,
         pattern_id::fixed_pattern,
@@ -42,8 +42,8 @@ pub struct Settling<'a> {
     pub rows: usize,
     /// Where rows stand.
     pub places: &'a Places,
-    /// A comma may stand before fractions.
-    pub comma: bool,
+    /// What a comma in a cell may be.
+    pub comma: Comma,
     /// The text that metadata calls missing and that stood most often, with its count.
     pub called_missing: Option<(String, u64)>,
 }
@@ -123,7 +123,7 @@ impl Settling<'_> {
         if let Ok(moments) = Moments::read(&gathered, None)
             && !is_single(&gathered)
         {
-            return Ok(of_moments(moments));
+            return Ok(of_moments(moments.by_their_clock(&gathered)));
         }
         match gathered {
             Gathered::Levels(levels) => self.of_levels(levels),
@@ -260,26 +260,28 @@ pub(crate) fn nothing(rows: usize, tokens: Vec<(&'static str, u64)>) -> Decision
 
 /// Dates or times as decided.
 pub(crate) fn of_moments(moments: Moments) -> Decision {
-    let Moments { kind, pattern, values, ambiguous, tokens } = moments;
+    let Moments { kind, pattern, values, ambiguous, zones_differ, tokens } = moments;
     let what = match kind {
         ColumnKind::Date => "days",
         ColumnKind::Time => "times of day",
         _ => "days with a time",
     };
     let count = values.len() - arrow::array::Array::null_count(&values);
-    let notice = ambiguous.map(|other| {
+    let swapped = ambiguous.map(|other| {
         format!(
             "every cell fits {pattern} and {other}: read as {pattern}; to change it, give the \
              format in the metadata"
         )
     });
+    let in_utc = zones_differ
+        .then(|| "its moments stand in several time zones: read and written in UTC".to_owned());
     Decision {
         kind,
         reason: format!("{count} {what} written as {pattern}"),
         format: ValueFormat::Moment { pattern },
         cells: Cells::Number(values),
         tokens,
-        notices: notice.into_iter().collect(),
+        notices: swapped.into_iter().chain(in_utc).collect(),
     }
 }
 

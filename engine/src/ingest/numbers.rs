@@ -10,6 +10,7 @@ use crate::ingest::{
     gather::Gathered,
     missing::{TOKEN_COUNT, token, token_text},
     number::{EXACT_WHOLE_MAX, Numeral, numeral, value_of},
+    odd_cells::is_grouped,
     part::{EMPTY, LAST_TOKEN, Part},
 };
 
@@ -41,10 +42,37 @@ pub struct NoNumber {
     pub text: Vec<u8>,
 }
 
+/// What a comma between digits may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Comma {
+    /// No part of a number: it parts the cells.
+    #[default]
+    Never,
+    /// The mark before a fraction, unless every such cell of the column may as well be a number
+    /// with separators of thousands.
+    IfClear,
+    /// The mark before a fraction: the user says that these are numbers.
+    Always,
+}
+
 impl Numbers {
-    /// Reads a column as numbers; tokens for missing are missing. With `comma`, a fraction may
-    /// stand behind a comma if all fractions of the column do.
-    pub fn read(gathered: &Gathered, comma: bool) -> Result<Self, NoNumber> {
+    /// Reads a column as numbers; tokens for missing are missing. All fractions stand behind a
+    /// point, or all behind a comma.
+    ///
+    /// # Errors
+    /// The first cell that is no number.
+    pub fn read(gathered: &Gathered, comma: Comma) -> Result<Self, NoNumber> {
+        let wrong = match Self::read_marked(gathered, false) {
+            Err(wrong) if comma != Comma::Never && numeral(&wrong.text, true).is_some() => wrong,
+            read => return read,
+        };
+        if comma == Comma::IfClear && may_be_thousands(gathered) {
+            return Err(wrong);
+        }
+        Self::read_marked(gathered, true)
+    }
+
+    fn read_marked(gathered: &Gathered, comma: bool) -> Result<Self, NoNumber> {
         match gathered {
             Gathered::Numbers(parts) => Self::of_parts(parts),
             Gathered::Levels(levels) => {
@@ -233,7 +261,54 @@ enum Meaning {
 
 impl Meaning {
     fn of(text: &[u8], comma: bool) -> Option<Self> {
-        let number = numeral(text, false).or_else(|| numeral(text, true).filter(|_| comma));
-        number.map(Self::Number).or_else(|| token(text).map(Self::Token))
+        numeral(text, comma).map(Self::Number).or_else(|| token(text).map(Self::Token))
+    }
+}
+
+/// True if every cell with a comma looks like `1,234`, none like `0,234` or `1,5`.
+fn may_be_thousands(gathered: &Gathered) -> bool {
+    let mut clear = false;
+    gathered.each_text(|text| {
+        clear = text.contains(&b',') && (!is_grouped(text) || is_below_one(text));
+        !clear
+    });
+    !clear
+}
+
+fn is_below_one(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    text.strip_prefix(b"-").unwrap_or(text).starts_with(b"0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::part::Style;
+
+    fn read(cells: &[&str], comma: Comma) -> Option<Vec<f64>> {
+        let mut part = Part::new(Style::Whole);
+        cells.iter().for_each(|cell| part.push(cell.as_bytes()));
+        let gathered = Gathered::join(vec![part], false, 1_000).expect("fits");
+        Numbers::read(&gathered, comma).ok().map(|numbers| numbers.values)
+    }
+
+    #[test]
+    fn a_comma_is_a_point_where_it_can_be_nothing_else() {
+        use Comma::{Always, IfClear, Never};
+        for (cells, comma, values) in [
+            (&["1,5", "2", "999,50"][..], IfClear, Some(vec![1.5, 2.0, 999.5])),
+            (&["1,234", "0,125"], IfClear, Some(vec![1.234, 0.125])),
+            (&["1,234", "-0,125"], IfClear, Some(vec![1.234, -0.125])),
+            (&["1,234", "2,5"], IfClear, Some(vec![1.234, 2.5])),
+            (&["1.234", "2.500"], IfClear, Some(vec![1.234, 2.5])),
+            (&["1,234", "12,500", "999"], IfClear, None),
+            (&["1,234", "12,500", "999"], Always, Some(vec![1.234, 12.5, 999.0])),
+            (&["1,234,567", "2,5"], Always, None),
+            (&["999,50", "1.234", "2.500"], IfClear, None),
+            (&["999,50", "1.234", "2.500"], Always, None),
+            (&["1,5", "2"], Never, None),
+        ] {
+            assert_eq!(read(cells, comma), values, "{cells:?} {comma:?}");
+        }
     }
 }

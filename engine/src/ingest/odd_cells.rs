@@ -4,6 +4,7 @@ use crate::ingest::{
     gather::{Levels, Texts},
     kind::Settling,
     number::numeral,
+    numbers::Comma,
     raw::shown,
 };
 
@@ -14,7 +15,7 @@ impl Settling<'_> {
         let mut first: Option<usize> = None;
         let codes = levels.dictionary.iter().zip(&levels.counts).enumerate();
         for (code, (text, count)) in codes {
-            if numeral(text, self.comma).or_else(|| numeral(text, false)).is_some() {
+            if self.is_number(text) {
                 numbers += count;
             } else if !text.iter().all(u8::is_ascii_digit) {
                 // Codes are in the order of first appearance, so the first such code stands first.
@@ -28,7 +29,7 @@ impl Settling<'_> {
 
     /// A notice where nearly all cells are numbers, but not all.
     pub(crate) fn mixed_texts(&self, texts: &Texts) -> Option<String> {
-        let is_number = |text: &[u8]| numeral(text, false).is_some();
+        let is_number = |text: &[u8]| self.is_number(text);
         let trial = texts.iter().take(200).filter(|text| is_number(text)).count();
         if trial * 2 < texts.iter().take(200).count() {
             return None;
@@ -41,20 +42,44 @@ impl Settling<'_> {
         self.mixed((present - odd) as u64, present, row, text)
     }
 
-    /// A notice where at least half of the first texts are numbers with thousands separators.
+    /// A notice where the first texts are numbers, but for their points and commas.
     pub(crate) fn grouped<'a, I: Iterator<Item = &'a [u8]>>(
         &self,
         texts: impl Fn() -> I,
     ) -> Option<String> {
         let first = || texts().filter(|text| !text.is_empty()).take(100);
-        let example = first().find(|text| is_grouped(text))?;
-        (first().filter(|text| is_grouped(text)).count() * 2 >= first().count()).then(|| {
+        let is_amount = |text: &[u8]| is_grouped(text) || self.is_number(text);
+        if let Some(example) = first().find(|text| is_grouped(text)) {
+            let grouped = first().filter(|text| is_grouped(text)).count();
+            return (first().all(is_amount) || grouped * 2 >= first().count()).then(|| {
+                let example = shown(example);
+                let by_metadata = match self.comma {
+                    Comma::Never => "",
+                    _ => {
+                        ", or, if the comma stands before a fraction, say \"real\" in the metadata"
+                    }
+                };
+                format!(
+                    "{example} looks like a number with thousands separators: read as text; to \
+                     have numbers, write them without separators{by_metadata}"
+                )
+            });
+        }
+        let comma = first().find(|text| text.contains(&b','))?;
+        let point = first().find(|text| text.contains(&b'.'))?;
+        first().all(is_amount).then(|| {
+            let (comma, point) = (shown(comma), shown(point));
             format!(
-                "{} looks like a number with thousands separators: read as text; to have numbers, \
-                 write them without separators",
-                shown(example)
+                "{comma} and {point} stand in one column: read as text; to have numbers, write all \
+                 fractions with the same mark"
             )
         })
+    }
+
+    /// A number by itself, whatever stands in other cells.
+    fn is_number(&self, text: &[u8]) -> bool {
+        let comma = self.comma != Comma::Never;
+        numeral(text, false).or_else(|| numeral(text, true).filter(|_| comma)).is_some()
     }
 
     fn mixed(&self, numbers: u64, present: usize, row: usize, text: &[u8]) -> Option<String> {

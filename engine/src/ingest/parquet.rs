@@ -1,9 +1,10 @@
 //! Reads Apache Parquet: flat columns of every type that has a plain text form.
 
-use std::fs::File;
+use std::{fs::File, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch},
+    compute::cast,
     datatypes::{DataType, Float64Type, Int32Type, Int64Type},
     util::display::{ArrayFormatter, FormatOptions},
 };
@@ -23,6 +24,8 @@ use crate::ingest::{
 
 /// Rows read at a time.
 const BATCH_ROWS: usize = 1 << 15;
+/// A zone that is understood without a table of zones.
+const UTC: &str = "+00:00";
 
 /// Reads a Parquet file.
 ///
@@ -47,15 +50,21 @@ pub fn read_parquet(
     for field in schema.fields() {
         check_type(source, field.name(), field.data_type())?;
         raw.names.push(field.name().clone());
+        if let DataType::Timestamp(_, Some(zone)) = field.data_type()
+            && !matches!(&**zone, "UTC" | "Z" | UTC)
+        {
+            let column = field.name();
+            raw.notices.push(format!(
+                "column \"{column}\": moments of the zone {zone} are read and written in UTC"
+            ));
+        }
     }
     check_names(&raw.names, &format!("the schema of {name}"))?;
     raw.columns = raw.names.iter().map(|_| Vec::new()).collect();
     raw.called_missing = vec![vec![0; called_missing.len()]; raw.names.len()];
     let batches = builder.with_batch_size(BATCH_ROWS).build();
     for batch in batches.map_err(|cause| damaged(cause.into()))? {
-        if watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
+        watch.go_on()?;
         let batch = batch.map_err(|cause| damaged(cause.into()))?;
         push_batch(&mut raw, &batch, called_missing).map_err(|cause| damaged(cause.into()))?;
         watch.tell(Progress {
@@ -152,6 +161,7 @@ fn each_text(array: &ArrayRef, mut see: impl FnMut(&[u8])) -> Result<(), arrow::
         }
         _ => {
             let options = FormatOptions::default();
+            let array = in_utc(array)?;
             let formatter = ArrayFormatter::try_new(array.as_ref(), &options)?;
             for row in 0..array.len() {
                 text.clear();
@@ -164,4 +174,14 @@ fn each_text(array: &ArrayRef, mut see: impl FnMut(&[u8])) -> Result<(), arrow::
         }
     }
     Ok(())
+}
+
+/// Moments of any zone as those of UTC; other cells as they are.
+fn in_utc(array: &ArrayRef) -> Result<ArrayRef, arrow::error::ArrowError> {
+    match array.data_type() {
+        DataType::Timestamp(unit, Some(_)) => {
+            cast(array, &DataType::Timestamp(*unit, Some(UTC.into())))
+        }
+        _ => Ok(Arc::clone(array)),
+    }
 }

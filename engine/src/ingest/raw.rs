@@ -2,7 +2,7 @@
 
 use tgs_protocol::{code::Code, engine::EngineError, limits::COLUMNS_MAX};
 
-use crate::ingest::part::Part;
+use crate::ingest::{numbers::Comma, part::Part};
 
 /// A table as it was read.
 #[derive(Debug, Default)]
@@ -19,8 +19,8 @@ pub struct Raw {
     pub places: Places,
     /// Things a user should know.
     pub notices: Vec<String>,
-    /// Cells may be written with a decimal comma.
-    pub comma_decimals: bool,
+    /// What a comma in a cell may be.
+    pub comma: Comma,
 }
 
 /// Where rows stand in the source.
@@ -56,7 +56,8 @@ impl Places {
 }
 
 impl Raw {
-    /// Number of distinct texts that metadata may call missing, per column.
+    /// Appends a part to each column, and how often each text that metadata calls missing stood
+    /// in it.
     pub fn push_parts(&mut self, parts: Vec<Part>, called_missing: &[Vec<u64>]) {
         for (column, part) in self.columns.iter_mut().zip(parts) {
             column.push(part);

@@ -194,7 +194,8 @@ fn plain_end(block: &[u8], at: usize, stops: &[bool; 256]) -> usize {
     at + rest.iter().position(|&byte| stops[usize::from(byte)]).unwrap_or(rest.len())
 }
 
-fn line_ends(text: &[u8]) -> u64 {
+/// Line ends of a text: LF, CR, or both together.
+pub fn line_ends(text: &[u8]) -> u64 {
     let mut count = 0;
     let mut before = 0;
     for &byte in text {

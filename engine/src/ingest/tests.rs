@@ -78,11 +78,8 @@ fn xlsx(fill: impl FnOnce(&mut rust_xlsxwriter::Worksheet)) -> Vec<u8> {
 }
 
 pub fn parquet_bytes() -> Vec<u8> {
-    use arrow::{
-        array::{
-            ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, RecordBatch, StringArray,
-        },
-        datatypes::{DataType, Field, Schema},
+    use arrow::array::{
+        ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, StringArray,
     };
     let rows = 40;
     let columns: Vec<(&str, ArrayRef)> = vec![
@@ -98,11 +95,18 @@ pub fn parquet_bytes() -> Vec<u8> {
             Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("c{}", row % 5)))),
         ),
     ];
+    parquet_of(columns)
+}
+
+fn parquet_of(columns: Vec<(&str, arrow::array::ArrayRef)>) -> Vec<u8> {
+    use arrow::{
+        array::RecordBatch,
+        datatypes::{Field, Schema},
+    };
     let fields: Vec<Field> = columns
         .iter()
         .map(|(name, array)| Field::new(*name, array.data_type().clone(), true))
         .collect();
-    let _: &DataType = fields[0].data_type();
     let schema = Arc::new(Schema::new(fields));
     let arrays = columns.into_iter().map(|(_, array)| array).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).unwrap();
@@ -486,7 +490,7 @@ fn a_second_table_is_read_like_the_first() {
     };
     let specs: Vec<_> = first.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
     let other = write("s.csv", "d,c,n\n2020-02-01,new,3\n2020-12-31,a,4.5\n,b,\n");
-    let second = read_like(&other, &specs, &Unwatched).unwrap();
+    let (second, _) = read_like(&other, &specs, &[], &Unwatched).unwrap();
     assert_eq!(shown(&second)[2], ["01.02.2020", "31.12.2020", "~"]);
     let unified = unify_levels(vec![first.clone(), second]);
     assert_eq!(shown(&unified[0]), shown(&first));
@@ -502,10 +506,65 @@ fn a_second_table_is_read_like_the_first() {
         ("c,n,d,e\na,1,2020-01-01,x\n", Code::TablesDiffer, "further columns \"e\""),
         ("c,n,d\na,one,2020-01-01\n", Code::BadCell, "line 2"),
     ] {
-        let error = read_like(&write("b.csv", text), &specs, &Unwatched).unwrap_err();
+        let error = read_like(&write("b.csv", text), &specs, &[], &Unwatched).unwrap_err();
         assert_eq!(error.code(), Some(code), "{error}");
         assert!(error.to_string().contains(word), "{error}");
     }
+    let holes = write("h.csv", "d,c,n\n2020-02-01,-999,-999\n2020-12-31,a,4.5\n");
+    let (third, _) = read_like(&holes, &specs, &["-999".to_owned()], &Unwatched).unwrap();
+    assert_eq!(shown(&third)[0], ["~", "a"]);
+    assert_eq!(shown(&third)[1][0], "~");
+}
+
+#[test]
+fn moments_keep_their_clock_and_parquet_its_zones() {
+    use arrow::array::{ArrayRef, TimestampMicrosecondArray, TimestampMillisecondArray};
+    let text = |zones: [&str; 2]| {
+        let row = |at: usize| format!("2024-07-{:02}T00:30:00{}\n", 1 + at % 9, zones[at % 2]);
+        format!("t\n{}", (0..20).map(row).collect::<String>())
+    };
+    let (table, notices) = read("z.csv", text(["+02:00"; 2]).as_bytes()).unwrap();
+    assert_eq!(kinds(&table), [ColumnKind::Datetime]);
+    assert_eq!(shown(&table)[0][..2], ["2024-07-01T00:30:00+02:00", "2024-07-02T00:30:00+02:00"]);
+    assert!(notices.is_empty(), "{notices:?}");
+    let (table, notices) = read("z.csv", text(["+02:00", "+01:00"]).as_bytes()).unwrap();
+    assert_eq!(shown(&table)[0][0], "2024-06-30T22:30:00+00:00");
+    assert!(notices[0].contains("several time zones"), "{notices:?}");
+    let micros = TimestampMicrosecondArray::from_iter((0..20).map(|row| Some(row * 3_600_000_000)));
+    let millis = TimestampMillisecondArray::from_iter((0..20).map(|row| Some(row * 1_500)));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("utc", Arc::new(micros.clone().with_timezone("UTC"))),
+        ("there", Arc::new(millis.with_timezone("Europe/Berlin"))),
+        ("naive", Arc::new(micros)),
+    ];
+    let (table, notices) = read("z.parquet", &parquet_of(columns)).unwrap();
+    assert_eq!(kinds(&table), [ColumnKind::Datetime; 3]);
+    assert_eq!(shown(&table)[0][1], "1970-01-01T01:00:00Z");
+    assert!(notices[0].contains("\"there\"") && notices[0].contains("Europe/Berlin"));
+}
+
+#[test]
+fn moments_of_a_workbook_are_those_that_it_shows() {
+    use rust_xlsxwriter::{ExcelDateTime, Format};
+    let book = xlsx(|sheet| {
+        let time = Format::new().set_num_format("yyyy-mm-dd hh:mm");
+        let length = Format::new().set_num_format("[h]:mm");
+        sheet.write_row(0, 0, ["at", "short", "long"]).unwrap();
+        for row in 1..=30_u32 {
+            let at = ExcelDateTime::from_ymd(2024, 1, (row % 28 + 1) as u8).unwrap();
+            let at = at.and_hms((row % 24) as u16, 0, 0.0).unwrap();
+            sheet.write_datetime_with_format(row, 0, &at, &time).unwrap();
+            sheet.write_number_with_format(row, 1, f64::from(row) / 48.0, &length).unwrap();
+            sheet.write_number_with_format(row, 2, f64::from(row) / 16.0, &length).unwrap();
+        }
+    });
+    let (table, notices) = read("m.xlsx", &book).unwrap();
+    assert_eq!(kinds(&table), [ColumnKind::Datetime, ColumnKind::Time, ColumnKind::Real]);
+    let shown = shown(&table);
+    assert_eq!(shown[0][22..24], ["2024-01-24 23:00:00", "2024-01-25 00:00:00"]);
+    assert_eq!(shown[1][..2], ["00:30:00", "01:00:00"]);
+    assert_eq!(shown[2][..2], ["1.5", "3"]);
+    assert!(notices[0].contains("\"long\"") && notices[0].contains("hours"), "{notices:?}");
 }
 
 #[test]

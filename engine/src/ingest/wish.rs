@@ -16,7 +16,7 @@ use crate::{
         kind::{Decision, Settling, bad_cell, nothing, of_moments},
         missing::token,
         name_hint::nearest,
-        numbers::Numbers,
+        numbers::{Comma, Numbers},
         part::Part,
     },
     table::Cells,
@@ -117,7 +117,8 @@ pub(crate) fn fulfil(
 
 fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {
     let gathered = Gathered::join(parts, false, usize::MAX)?;
-    let numbers = Numbers::read(&gathered, settling.comma)
+    let comma = if settling.comma == Comma::Never { Comma::Never } else { Comma::Always };
+    let numbers = Numbers::read(&gathered, comma)
         .map_err(|wrong| bad_cell(settling, wrong.row, &wrong.text, "numbers"))?;
     let integer = wish.kind == ColumnKind::Integer && wish.like.is_none();
     if integer && !numbers.whole {

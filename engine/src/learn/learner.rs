@@ -1,6 +1,5 @@
 //! What a model owes to its training run: losses by shards, constants by step, a file at the end.
 
-use serde_json::Value;
 use tch::Tensor;
 use tgs_protocol::{engine::EngineError, model::ModelName, report::Curve};
 
@@ -52,16 +51,6 @@ pub(crate) trait Learner: Send + Sync + 'static {
     /// less on them than on held-out rows is copied.
     fn seen_shards(&self, _step: u64) -> usize {
         0
-    }
-    /// Hears the held-out loss of a look.
-    fn heard(&mut self, _step: u64, _held_out: Option<f64>) {}
-    /// State of its own that must survive an interruption.
-    fn memory(&self) -> Value {
-        Value::Null
-    }
-    /// Takes [`Self::memory`] back.
-    fn recall(&mut self, _memory: Value) -> Result<(), EngineError> {
-        Ok(())
     }
     /// The model file, from the best parameters.
     ///

@@ -1,8 +1,8 @@
 //! Which bits this machine computes: the digest of a fixed small training.
 //!
-//! Processors of different families sum matrix products in different orders, and so does another
-//! number of threads. A node measures its class once at boot; a job goes on where the class is
-//! equal.
+//! Processors of different families sum matrix products in different orders, and another number of
+//! threads may. A node measures its class once per number of threads; a job goes on where the class
+//! is equal.
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{

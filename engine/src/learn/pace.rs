@@ -23,9 +23,7 @@ pub(crate) fn steps_per_second<L: Learner>(
     let mut begun = Instant::now();
     let mut counted = 0;
     while !run.is_done() {
-        if watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
+        watch.go_on()?;
         watch.tell(Progress {
             stage: Stage::Train,
             done: 0,

@@ -10,7 +10,6 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tch::Tensor;
 use tgs_protocol::{
     code::Code,
@@ -65,7 +64,6 @@ struct State {
 struct Record {
     identity: Identity,
     state: State,
-    memory: Value,
 }
 
 impl<L: Learner> Run<L> {
@@ -168,9 +166,7 @@ impl<L: Learner> Run<L> {
         let loss = self.state.looks.training_loss();
         let between = self.progress(loss);
         move |note: &str| {
-            if watch.stopped() {
-                return Err(EngineError::Stopped);
-            }
+            watch.go_on()?;
             watch.tell(Progress { note: Some(note.to_owned()), ..between.clone() });
             Ok(())
         }
@@ -220,7 +216,6 @@ impl<L: Learner> Run<L> {
         let sum = |part: &[(f64, Option<Tensor>)]| part.iter().map(|(loss, _)| loss).sum::<f64>();
         let held_out = (unseen > 0).then(|| sum(&parts[..unseen]));
         let seen = (unseen < parts.len()).then(|| sum(&parts[unseen..]));
-        self.write().heard(step, held_out);
         let losses = Losses { training, held_out, seen };
         if self.state.looks.note(step, losses, &self.stopping) {
             self.keep()?;
@@ -241,7 +236,7 @@ impl<L: Learner> Run<L> {
     fn restore(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         let mut file: Container<Record> = container::read(self.kind(), bytes)?;
         if file.record.identity != self.identity {
-            return Err(file.refuse("it belongs to a run with other data, constants or seed"));
+            return Err(file.refuse("it belongs to another run"));
         }
         let count = self.identity.numbers;
         let mut take = |name: &str| {
@@ -253,7 +248,6 @@ impl<L: Learner> Run<L> {
         self.moments.second = take("second")?;
         self.moments.average = take("average")?;
         self.best = take("best")?;
-        self.write().recall(file.record.memory)?;
         self.state = file.record.state;
         Ok(())
     }
@@ -331,11 +325,7 @@ impl<L: Learner> Trainer for Run<L> {
     }
 
     fn snapshot(&self) -> Result<Vec<u8>, EngineError> {
-        let record = Record {
-            identity: self.identity.clone(),
-            state: self.state.clone(),
-            memory: self.read().memory(),
-        };
+        let record = Record { identity: self.identity.clone(), state: self.state.clone() };
         let tensors = [
             ("params", &self.moments.params),
             ("first", &self.moments.first),

@@ -1,7 +1,8 @@
 //! Distance to the closest record (DCR): are synthetic rows nearer to the training rows than to
 //! holdout rows, which they cannot have seen? Numbers over the training range, one per mismatch,
-//! summed. The training rows are cut to the number of holdout rows, so that a fair table gives .5.
-//! The interval covers the draw of synthetic rows, not that of the two references.
+//! summed. For the share and the curves the training rows are cut to the number of holdout rows,
+//! so that a fair table gives .5; medians and ratios are over all of them, up to a limit. The
+//! interval covers the draw of synthetic rows, not that of the two references.
 
 use tgs_protocol::{engine::EngineError, report::DistanceCurves};
 
@@ -32,7 +33,7 @@ pub struct Closest {
     pub median: Option<f64>,
     /// The same of holdout rows.
     pub holdout_median: Option<f64>,
-    /// The three distributions.
+    /// The three distributions, to as many training rows as holdout rows.
     pub curves: DistanceCurves,
 }
 
@@ -49,11 +50,14 @@ pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Closest, EngineEr
     let made = space.points(&frame.synthetic, &draw(1, frame.synthetic.rows, ROWS_MAX));
     let holdout_rows = draw(2, frame.holdout.rows, train_rows.len());
     let aside = space.points(&frame.holdout, &holdout_rows);
-    let to_train: Vec<Near<2>> = nearest(&made, &train, Metric::Absolute, false, crew)?;
+    let to_train: Vec<Near<1>> = nearest(&made, &train, Metric::Absolute, false, crew)?;
     let to_holdout: Vec<Near<1>> = nearest(&made, &aside, Metric::Absolute, false, crew)?;
-    let strangers: Vec<Near<2>> = nearest(&aside, &train, Metric::Absolute, false, crew)?;
+    let strangers: Vec<Near<1>> = nearest(&aside, &train, Metric::Absolute, false, crew)?;
+    let all = space.points(&frame.train, &draw(3, frame.train.rows, ROWS_MAX));
+    let made_to_all: Vec<Near<2>> = nearest(&made, &all, Metric::Absolute, false, crew)?;
+    let aside_to_all: Vec<Near<2>> = nearest(&aside, &all, Metric::Absolute, false, crew)?;
     let share = frame.has_holdout().then(|| {
-        let side = |(a, b): (&Near<2>, &Near<1>)| match a.distances[0].total_cmp(&b.distances[0]) {
+        let side = |(a, b): (&Near<1>, &Near<1>)| match a.distances[0].total_cmp(&b.distances[0]) {
             std::cmp::Ordering::Less => 1.0,
             std::cmp::Ordering::Equal => 0.5,
             std::cmp::Ordering::Greater => 0.0,
@@ -61,29 +65,33 @@ pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Closest, EngineEr
         let value = to_train.iter().zip(&to_holdout).map(side).sum::<f64>() / made.rows as f64;
         Estimate { value, interval: share_interval(0.5, made.rows) }
     });
-    let [synthetic_to_train, holdout_to_train] =
-        [&to_train, &strangers].map(|near| sorted(near.iter().map(|near| near.distances[0])));
-    let synthetic_to_holdout = sorted(to_holdout.iter().map(|near| near.distances[0]));
+    let curve = |near: &[Near<1>]| curve(&distances(near));
     let median = |of: &[f64]| (!of.is_empty()).then(|| quantile(of, 0.5));
     Ok(Closest {
         share,
-        nndr: median(&ratios(&to_train)),
-        holdout_nndr: median(&ratios(&strangers)),
-        median: median(&synthetic_to_train),
-        holdout_median: median(&holdout_to_train),
+        nndr: median(&ratios(&made_to_all)),
+        holdout_nndr: median(&ratios(&aside_to_all)),
+        median: median(&distances(&made_to_all)),
+        holdout_median: median(&distances(&aside_to_all)),
         curves: DistanceCurves {
-            synthetic_to_train: curve(&synthetic_to_train),
-            synthetic_to_holdout: curve(&synthetic_to_holdout),
-            holdout_to_train: curve(&holdout_to_train),
+            synthetic_to_train: curve(&to_train),
+            synthetic_to_holdout: curve(&to_holdout),
+            holdout_to_train: curve(&strangers),
         },
     })
 }
 
-/// Nearest over second nearest, ascending; one where both are zero (the row is no one's alone).
+fn distances<const K: usize>(near: &[Near<K>]) -> Vec<f64> {
+    sorted(near.iter().map(|near| near.distances[0]))
+}
+
+/// Nearest over second nearest, ascending; one where both are zero (the row is no one's alone),
+/// none where there is no second.
 fn ratios(near: &[Near<2>]) -> Vec<f64> {
-    sorted(near.iter().map(|near| {
-        let [first, second] = near.distances;
-        if second > 0.0 { first / second } else { 1.0 }
+    sorted(near.iter().map(|near| match near.distances {
+        [_, second] if !second.is_finite() => f32::NAN,
+        [first, second] if second > 0.0 => first / second,
+        _ => 1.0,
     }))
 }
 

@@ -48,8 +48,7 @@ impl<'a> Crew<'a> {
                 if index >= count {
                     return done;
                 }
-                let result =
-                    if self.watch.stopped() { Err(EngineError::Stopped) } else { piece(index) };
+                let result = self.watch.go_on().and_then(|()| piece(index));
                 let failed = result.is_err();
                 self.tell();
                 done.push((index, result));
@@ -80,9 +79,7 @@ impl<'a> Crew<'a> {
     /// `Stopped` when the watch says so.
     pub fn enter(self, part: u64, note: &'static str) -> Result<Self, EngineError> {
         let crew = Self { part, note, ..self };
-        if crew.watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
+        crew.watch.go_on()?;
         crew.tell();
         Ok(crew)
     }

@@ -13,10 +13,8 @@ use tgs_protocol::{
     engine::EngineError,
 };
 
+pub use crate::association::MISSING;
 use crate::table::{Cells, Column, Table};
-
-/// The code of a missing level.
-pub const MISSING: u32 = u32::MAX;
 
 /// The compared columns of the three tables.
 #[derive(Debug)]

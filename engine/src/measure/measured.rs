@@ -95,13 +95,18 @@ impl Measured {
         let (new_rows, holdout_new_rows) = (new(&frame.synthetic)?, new(&frame.holdout)?);
         let numeric = || columns.iter().filter(|column| column.report.kind.is_numeric());
         Ok(Self {
-            ks_mean: mean(numeric().map(|column| column.report.shape.map(|shape| 1.0 - shape))),
+            // A column that lost all its numbers is as far away as can be, not left out.
+            ks_mean: mean(numeric().map(|column| {
+                let has_numbers = column.report.missing.0 < 1.0;
+                column.report.shape.or(has_numbers.then_some(0.0)).map(|shape| 1.0 - shape)
+            })),
             holdout_ks_mean: mean(numeric().map(|c| c.holdout_shape.map(|shape| 1.0 - shape))),
-            correlation_difference: association::difference(&pairs.correlations),
+            // A column of one value keeps no association with any other.
+            correlation_difference: association::difference(&pairs.correlations, Some(0.0)),
             holdout_correlation_difference: pairs
                 .holdout_correlations
                 .as_ref()
-                .and_then(association::difference),
+                .and_then(|aside| association::difference(aside, None)),
             key_uniqueness: keys::uniqueness(tables.synthetic),
             copies: copies::measure(frame),
             columns,

@@ -6,7 +6,10 @@
 //! joint shares, where numbers are cut into ten bins of equal width. SDMetrics cuts each table by
 //! its own range; cut by the real range as well, the measure also sees values that left it.
 
-use crate::measure::frame::{Field, MISSING, Values};
+use crate::{
+    association::pearson,
+    measure::frame::{Field, MISSING, Values},
+};
 
 /// A column as pair measures need it.
 #[derive(Debug)]
@@ -71,25 +74,6 @@ pub fn trend_real_edges(real: [&Prepared; 2], other: [&Prepared; 2]) -> Option<f
         Some(_) => trend(real, other),
         None => contingency(real, other, Cut::Real),
     }
-}
-
-/// Pearson's correlation over rows where both cells stand. None for fewer than two such rows or
-/// where a column is constant over them.
-pub fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
-    let both = || a.iter().zip(b).filter(|(x, y)| !x.is_nan() && !y.is_nan());
-    let (&x0, &y0) = both().next()?;
-    if both().all(|(x, _)| *x == x0) || both().all(|(_, y)| *y == y0) {
-        return None;
-    }
-    let (count, x_sum, y_sum) =
-        both().fold((0.0, 0.0, 0.0), |(n, s, t), (x, y)| (n + 1.0, s + (x - x0), t + (y - y0)));
-    let (x_mean, y_mean) = (x_sum / count, y_sum / count);
-    let (xx, yy, xy) = both().fold((0.0, 0.0, 0.0), |(xx, yy, xy), (x, y)| {
-        let (x, y) = (x - x0 - x_mean, y - y0 - y_mean);
-        (xx + x * x, yy + y * y, xy + x * y)
-    });
-    let r = xy / (xx.sqrt() * yy.sqrt());
-    r.is_finite().then(|| r.clamp(-1.0, 1.0))
 }
 
 #[derive(Clone, Copy)]

@@ -20,15 +20,16 @@ pub fn numbers(kind: ColumnKind, real: &[f64], synthetic: &[f64]) -> ColumnPictu
     }
 }
 
-/// Shares of levels: the most frequent real ones, then the other real ones as one, then those that
-/// the real table lacks as one.
+/// Shares of levels: the most frequent real ones, then the other real ones as one, then those of
+/// the synthetic table that the real one lacks as one.
 pub fn levels(names: &[String], real: &[u64], synthetic: &[u64]) -> ColumnPicture {
     let mut order: Vec<usize> = (0..names.len()).filter(|&level| real[level] > 0).collect();
     order.sort_by_key(|&level| std::cmp::Reverse(real[level]));
     let shown = order.len().min(LEVELS_SHOWN);
     let rest = &order[shown..];
     let sum = |counts: &[u64], of: &[usize]| of.iter().map(|&level| counts[level]).sum::<u64>();
-    let new: Vec<usize> = (0..names.len()).filter(|&level| real[level] == 0).collect();
+    let is_new = |level: &usize| real[*level] == 0 && synthetic[*level] > 0;
+    let new: Vec<usize> = (0..names.len()).filter(is_new).collect();
     let mut drawn: Vec<String> = order[..shown].iter().map(|&level| names[level].clone()).collect();
     let column = |counts: &[u64]| {
         let mut cells: Vec<u64> = order[..shown].iter().map(|&level| counts[level]).collect();
@@ -38,8 +39,8 @@ pub fn levels(names: &[String], real: &[u64], synthetic: &[u64]) -> ColumnPictur
     };
     let (real, synthetic) = (column(real), column(synthetic));
     drawn.extend((!rest.is_empty()).then(|| format!("({} other values)", rest.len())));
-    drawn
-        .extend((!new.is_empty()).then(|| format!("({} values not in the real table)", new.len())));
+    let of_new = |_| format!("({} values not among the training rows)", new.len());
+    drawn.extend(new.first().map(of_new));
     ColumnPicture::Levels { names: drawn, real, synthetic }
 }
 
@@ -102,15 +103,17 @@ mod tests {
 
     #[test]
     fn rare_and_unknown_levels_are_gathered() {
-        let names: Vec<String> = (0..23).map(|level| format!("v{level}")).collect();
-        let mut real: Vec<u64> = (0..23).map(|level| 40 - level).collect();
+        let names: Vec<String> = (0..24).map(|level| format!("v{level}")).collect();
+        let mut real: Vec<u64> = (0..24).map(|level| 40 - level).collect();
+        let mut made = vec![1; 24];
         real[0] = 0;
-        let ColumnPicture::Levels { names, real, synthetic } = levels(&names, &real, &[1; 23])
-        else {
+        // A level of kept-aside rows alone is in neither table.
+        (real[23], made[23]) = (0, 0);
+        let ColumnPicture::Levels { names, real, synthetic } = levels(&names, &real, &made) else {
             panic!("levels are drawn as levels")
         };
         assert_eq!(names[0], "v1");
-        assert_eq!(names[20..], ["(2 other values)", "(1 values not in the real table)"]);
+        assert_eq!(names[20..], ["(2 other values)", "(1 values not among the training rows)"]);
         assert_eq!(real[21], 0.0);
         assert!((synthetic[20] - 2.0 / 23.0).abs() < 1e-12);
     }

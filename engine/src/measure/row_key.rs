@@ -6,13 +6,17 @@ use crate::measure::frame::{Side, Values};
 /// 128 bits of a row.
 pub type RowKey = (u64, u64);
 
+/// Bits of a number that are rounded away: forty of its fraction stay, which is twelve digits.
+const BITS_ROUNDED: u32 = 12;
+
 /// Key of every row over all cells. Zero and minus zero are the same; numbers are compared after
-/// rounding to nine decimals, so that text and binary copies of a row agree.
+/// rounding to twelve digits, so that text and binary copies of a row agree, in any unit.
 pub fn of_rows(side: &Side) -> Vec<RowKey> {
     keys(side, |value| {
-        let rounded = (value * 1e9).round_ties_even() / 1e9;
-        let value = if rounded.is_finite() { rounded } else { value };
-        if value.is_nan() { u64::MAX } else { (value + 0.0).to_bits() }
+        if value.is_nan() {
+            return u64::MAX;
+        }
+        ((value + 0.0).to_bits() + (1 << (BITS_ROUNDED - 1))) >> BITS_ROUNDED
     })
 }
 
@@ -46,4 +50,24 @@ fn mix(word: u64, factor: u64) -> u64 {
     let word = (word ^ (word >> 30)).wrapping_mul(factor);
     let word = (word ^ (word >> 27)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
     word ^ (word >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_told_apart_in_any_unit_and_not_by_their_last_bits() {
+        let keys = |values: &[f64]| {
+            let columns = vec![Values::Number(values.to_vec().into())];
+            of_rows(&Side { rows: values.len(), columns })
+        };
+        for unit in [1.0, 1e-12, 1e12] {
+            let [a, b, noisy] = [0.3, 0.4, 0.1 + 0.2].map(|value| keys(&[value * unit])[0]);
+            assert!(a != b, "{unit}");
+            assert!(a == noisy, "{unit}");
+        }
+        let [zero, minus, missing] = [0.0, -0.0, f64::NAN].map(|value| keys(&[value])[0]);
+        assert!(zero == minus && zero != missing);
+    }
 }

@@ -21,6 +21,10 @@ const TREES_MAX: usize = 900;
 const ROUNDS: usize = 300;
 /// Real rows must explain at least this share of the variance of a numeric target.
 const R2_MIN: f64 = 0.05;
+/// AUC of a guess.
+const AUC_OF_CHANCE: f64 = 0.5;
+/// Real rows must rank classes at least so much better than a guess.
+const AUC_LIFT_MIN: f64 = 0.05;
 /// Most levels of a column that is taken for the target unasked.
 const CLASSES_MAX: usize = 20;
 /// Column names that people give to what they want to predict.
@@ -235,7 +239,8 @@ impl Task {
         else {
             return Err(format!("the holdout rows hold a single class of {target}"));
         };
-        let ratio = Some(made / real).filter(|ratio| ratio.is_finite());
+        let [made_lift, real_lift] = [made, real].map(|area| (area - AUC_OF_CHANCE).max(0.0));
+        let ratio = (real_lift >= AUC_LIFT_MIN).then(|| made_lift / real_lift);
         Ok(Utility { target, score: "AUC", synthetic: made, interval, real, rmse: None, ratio })
     }
 }

@@ -2,8 +2,8 @@
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, report::Curve,
-    unit::Steps,
+    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, progress::Watch,
+    report::Curve, unit::Steps,
 };
 
 use super::{config::OriginalConfig, sampler::OriginalSampler, vae::Nets};
@@ -49,13 +49,13 @@ impl OriginalLearner {
     /// Fits the tokenizer and encodes the rows.
     ///
     /// # Errors
-    /// `TooFewRows` below [`TRAIN_ROWS_MIN`].
+    /// `TooFewRows` below [`TRAIN_ROWS_MIN`]; `Stopped` once `watch` says so.
     pub(super) fn new(
         train: &Table,
         holdout: &Table,
         config: OriginalConfig,
-        steps: Steps,
-        seed: u64,
+        (steps, seed): (Steps, u64),
+        watch: &dyn Watch,
     ) -> Result<Self, EngineError> {
         if (train.rows() as u64) < TRAIN_ROWS_MIN {
             let message = format!(
@@ -64,14 +64,20 @@ impl OriginalLearner {
             );
             return Err(EngineError::new(Code::TooFewRows, message));
         }
-        let tokenizer = Tokenizer::fit(train, &config.cells());
+        let tokenizer = Tokenizer::fit(train, &config.cells(), watch)?;
         let heads = tokenizer.heads.iter().map(|head| head.meanings.len()).collect();
         let nets = Nets::new(tokenizer.scales.len(), heads, &config);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
         let encoder_steps = (steps.get() as f64 * config.encoder_share).round() as u64;
+        // Each phase has a step at least, unless it was asked for none.
+        let encoder_steps = if config.encoder_share > 0.0 {
+            encoder_steps.clamp(1, steps.get().saturating_sub(1).max(1))
+        } else {
+            0
+        };
         Ok(Self {
-            train: tokenizer.encode(train),
-            holdout: tokenizer.encode(holdout),
+            train: tokenizer.encode(train, watch)?,
+            holdout: tokenizer.encode(holdout, watch)?,
             held_out: Stream::new(seed, Purpose::HeldOut, 0)
                 .subsample(holdout.rows(), config.held_out_rows),
             latents: None,

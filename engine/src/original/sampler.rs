@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use tgs_protocol::{chunk::ChunkNo, engine::EngineError, model::ModelName, report::Curve};
 
-use super::{config::OriginalConfig, vae::Nets};
+use super::{
+    config::{BOUNDS, OriginalConfig},
+    vae::Nets,
+};
 use crate::{
+    constants,
     container::{self, Array, Container, FileKind},
     learn::{
         flat::Leaves,
@@ -68,6 +72,7 @@ impl OriginalSampler {
     pub(super) fn open(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut file: Container<Record> = container::read(KIND, bytes)?;
         let config = file.record.config.clone();
+        constants::check(&config, BOUNDS).map_err(|why| file.refuse(why))?;
         let record = file.record.tokenizer.clone();
         let tokenizer = record.open(&mut file, (&config.cells()).into())?;
         let heads = tokenizer.heads.iter().map(|head| head.meanings.len()).collect();

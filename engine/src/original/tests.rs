@@ -57,7 +57,7 @@ fn interrupted_in_either_phase_the_model_is_the_same() {
     let overrides = json!({"width": 16, "batch": 64, "held_out_looks": 5, "feed_forward": 8});
     let plan = planned(&train, 20, &overrides);
     let straight = {
-        let mut run = trainer(&train, &holdout, &plan, 1, 1, None).expect("begins");
+        let mut run = trainer(&train, &holdout, &plan, (1, 1), None, &Unwatched).expect("begins");
         run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         run.finish(&Unwatched).expect("finishes")
     };
@@ -66,11 +66,13 @@ fn interrupted_in_either_phase_the_model_is_the_same() {
     for segment in [3, 5, 1, 10] {
         let threads = 1 + u32::from(segment == 5);
         let resume = snapshot.as_deref();
-        let mut run = trainer(&train, &holdout, &plan, 1, threads, resume).expect("goes on");
+        let mut run =
+            trainer(&train, &holdout, &plan, (1, threads), resume, &Unwatched).expect("goes on");
         run.segment(Steps(segment), &Unwatched).expect("trains");
         snapshot = Some(run.snapshot().expect("saves"));
     }
-    let mut run = trainer(&train, &holdout, &plan, 1, 2, snapshot.as_deref()).expect("goes on");
+    let mut run =
+        trainer(&train, &holdout, &plan, (1, 2), snapshot.as_deref(), &Unwatched).expect("goes on");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     assert!(run.finish(&Unwatched).expect("finishes") == straight, "other bytes");
     let opened = generator(&straight).expect("opens");
@@ -102,7 +104,7 @@ fn a_stop_between_the_phases_is_obeyed_and_changes_no_byte() {
     let overrides = json!({"width": 16, "batch": 64, "held_out_looks": 5, "feed_forward": 8});
     let plan = planned(&table, 20, &overrides);
     let run = |stop: bool| {
-        let mut run = trainer(&table, &table, &plan, 1, 1, None).expect("begins");
+        let mut run = trainer(&table, &table, &plan, (1, 1), None, &Unwatched).expect("begins");
         if stop {
             let watch = StopAtNote::default();
             let facts = run.segment(Steps(u64::MAX), &watch).expect("stops");
@@ -121,7 +123,7 @@ fn groups_keep_their_values() {
     let table = pair(1_000);
     let overrides = json!({"width": 64, "batch": 250, "learning_rate": 3e-3, "encoder_share": 0.5});
     let plan = planned(&table, 600, &overrides);
-    let mut run = trainer(&table, &table, &plan, 1, 2, None).expect("begins");
+    let mut run = trainer(&table, &table, &plan, (1, 2), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     let model = run.finish(&Unwatched).expect("finishes");
     let copy = generator(&model).expect("opens").chunk(3, ChunkNo(0), 2_000).expect("samples");

@@ -166,7 +166,7 @@ impl Nets {
             parts.push(quarter_log.f_zeros_like()?);
         }
         let h = self.time[0].forward(leaves, &Tensor::f_cat(&parts, 1)?)?.f_silu()?;
-        self.time[1].forward(leaves, &h)?.f_silu()
+        self.time[1].forward(leaves, &h)
     }
 
     /// The denoiser's answer; `rows × tokens` in and out.

@@ -9,6 +9,7 @@ use super::{
     plot::{self, Plot},
 };
 
+/// All to as many training rows as rows were kept aside.
 const NAMES: [&str; 3] =
     ["synthetic to training rows", "synthetic to kept-aside rows", "kept-aside to training rows"];
 
@@ -42,12 +43,13 @@ pub fn section(curves: &DistanceCurves) -> Element {
 
 fn finding(curves: &DistanceCurves) -> String {
     let rule = "The first two curves should lie on each other: then synthetic rows are no closer \
-                to the people that the model learned from than to people it never saw.";
+                to the people that the model learned from than to people it never saw. So that \
+                this is fair, as many training rows are looked at as rows were kept aside.";
     let medians = (middle(&curves.synthetic_to_train), middle(&curves.synthetic_to_holdout));
     let (Some(train), Some(holdout)) = medians else { return rule.into() };
     format!(
-        "{rule} Half of all synthetic rows have a training row within {}, and a kept-aside row \
-         within {}.",
+        "{rule} Half of all synthetic rows have one of these training rows within {}, and a \
+         kept-aside row within {}.",
         number::score(train),
         number::score(holdout)
     )

@@ -1,6 +1,7 @@
 //! Moments of the data (seconds since 1970) as people write dates, and ticks between them.
 
 use super::axis::Tick;
+use crate::table::moment::{civil_from_days, days_from_civil};
 
 const DAY: i64 = 86_400;
 /// Beyond these (the year 9999) seconds are shown as plain numbers.
@@ -51,7 +52,7 @@ pub fn is_showable(low: f64, high: f64) -> bool {
 /// `2020-03-05`, or with `clock` `2020-03-05 14:30`.
 pub fn written(seconds: f64, clock: bool) -> String {
     let seconds = seconds.round() as i64;
-    let (year, month, day) = civil(seconds.div_euclid(DAY));
+    let (year, month, day) = civil_from_days(seconds.div_euclid(DAY));
     let date = format!("{year:04}-{month:02}-{day:02}");
     if clock { format!("{date} {}", time_of_day(seconds.rem_euclid(DAY), false)) } else { date }
 }
@@ -94,7 +95,7 @@ fn second_ticks(low: f64, high: f64, step: i64) -> Vec<Tick> {
 }
 
 fn month_ticks(low: f64, high: f64, step: i64) -> Vec<Tick> {
-    let (year, month, _) = civil((low as i64).div_euclid(DAY));
+    let (year, month, _) = civil_from_days((low as i64).div_euclid(DAY));
     let first = (year * 12 + month - 1).div_euclid(step);
     let tick = |index: i64| {
         let months = (first + index) * step;
@@ -103,7 +104,7 @@ fn month_ticks(low: f64, high: f64, step: i64) -> Vec<Tick> {
             12.. => year.to_string(),
             _ => format!("{} {year}", MONTHS[month as usize]),
         };
-        Tick { at: (days_since_1970(year, month + 1, 1) * DAY) as f64, label }
+        Tick { at: (days_from_civil(year, month + 1, 1) * DAY) as f64, label }
     };
     (0..64).map(tick).filter(|tick| tick.at >= low).take_while(|tick| tick.at <= high).collect()
 }
@@ -118,29 +119,6 @@ fn length(step: Step) -> f64 {
         Step::Seconds(seconds) => seconds as f64,
         Step::Months(months) => months as f64 * 30.44 * DAY as f64,
     }
-}
-
-/// Year, month and day of a day since 1970, proleptic Gregorian (Hinnant, "chrono-compatible
-/// low-level date algorithms", 2013).
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let leaps = day_of_era / 1460 + day_of_era / 146_096 - day_of_era / 36_524;
-    let year_of_era = (day_of_era - leaps) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
-
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let year = year - i64::from(month <= 2);
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
 #[cfg(test)]
@@ -163,8 +141,8 @@ mod tests {
     #[test]
     fn days_and_dates_are_inverse() {
         for day in (-800_000..800_000).step_by(977) {
-            let (year, month, date) = civil(day);
-            assert_eq!(days_since_1970(year, month, date), day);
+            let (year, month, date) = civil_from_days(day);
+            assert_eq!(days_from_civil(year, month, date), day);
         }
     }
 

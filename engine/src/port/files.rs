@@ -64,9 +64,11 @@ pub fn report_files(
     let (real, _) = ingest::read_table(&compared.real, compared.metadata.as_ref(), watch)?;
     let specs: Vec<Arc<ColumnSpec>> =
         real.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
-    let synthetic = ingest::read_like(&compared.synthetic, &specs, watch)?;
+    let called_missing = compared.metadata.as_ref().map_or(&[][..], |known| &known.missing);
+    let like_real = |file: &Path| ingest::read_like(file, &specs, called_missing, watch);
+    let (synthetic, _) = like_real(&compared.synthetic)?;
     let holdout = match &compared.holdout {
-        Some(file) => ingest::read_like(file, &specs, watch)?,
+        Some(file) => like_real(file)?.0,
         None => real.slice(0, 0),
     };
     let target = compared.target.clone();
@@ -118,12 +120,10 @@ pub(super) fn evaluate(
 fn joined(chunks: &[PathBuf], watch: &dyn Watch) -> Result<Table, EngineError> {
     let mut stack: Option<Stack> = None;
     for chunk in chunks {
-        if watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
+        watch.go_on()?;
         let table = ipc::read_ipc(chunk)?;
         let whole = || Stack::like(&table, chunks.len().saturating_mul(table.rows()));
-        stack.get_or_insert_with(whole).push(&table);
+        stack.get_or_insert_with(whole).push(&table)?;
     }
     let empty = || EngineError::new(Code::Internal, "judge a table without chunks");
     Ok(stack.ok_or_else(empty)?.table())

@@ -88,11 +88,19 @@ fn by_name(column: &Column) -> Option<String> {
             "birth dates" => kind.is_numeric() || kind.is_generated(),
             "identifiers of people" => kind == ColumnKind::Id,
             "postal codes" => true,
-            _ => !kind.is_numeric() && kind != ColumnKind::Boolean && kind != ColumnKind::Constant,
+            "telephone numbers" | "social security numbers" | "passport numbers" => {
+                kind == ColumnKind::Integer || is_name_of_texts(kind)
+            }
+            _ => is_name_of_texts(kind),
         };
         named && fits
     })?;
     Some(format!("the column's name promises {what}"))
+}
+
+/// Whether a column of this kind may hold texts that name somebody.
+fn is_name_of_texts(kind: ColumnKind) -> bool {
+    !kind.is_numeric() && kind != ColumnKind::Boolean && kind != ColumnKind::Constant
 }
 
 /// Up to so many texts of a column, evenly spread; whole numbers of a length that matters as texts.
@@ -226,5 +234,24 @@ mod tests {
             assert!(looks(yes), "{yes}");
             assert!(!looks(no), "{no}");
         }
+    }
+
+    #[test]
+    fn a_telling_name_is_enough_for_bare_digits() {
+        let of = |name: &str, kind| {
+            let spec = tgs_protocol::column::ColumnSpec {
+                name: name.to_owned(),
+                kind,
+                reason: String::new(),
+                format: tgs_protocol::column::ValueFormat::Shortest,
+                missing_token: None,
+            };
+            let cells = Cells::Number(vec![2_065_559_857.0].into());
+            hint(&Column { spec: spec.into(), cells })
+        };
+        assert!(of("mobile", ColumnKind::Integer).is_some());
+        assert!(of("ssn", ColumnKind::Integer).is_some());
+        assert_eq!(of("mobile", ColumnKind::Real), None);
+        assert_eq!(of("street", ColumnKind::Integer), None);
     }
 }

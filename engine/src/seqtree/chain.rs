@@ -69,8 +69,14 @@ enum ContentRecord {
 }
 
 impl Chain {
-    /// The model file.
-    pub(super) fn write(&self) -> Result<Vec<u8>, EngineError> {
+    /// The model file. Nothing is kept of rows that did not train: neither levels that only they
+    /// hold, nor the reason of a kind, which tells a column's ends.
+    pub(super) fn write(mut self) -> Result<Vec<u8>, EngineError> {
+        for (at, tree) in self.order.iter().zip(&mut self.trees) {
+            if let Content::Levels { levels, bin_of_code } = &mut self.columns[*at].content {
+                drop_untrained(levels, bin_of_code, tree);
+            }
+        }
         let mut arrays = Vec::new();
         for (at, part) in self.columns.iter().enumerate() {
             match &part.content {
@@ -89,7 +95,7 @@ impl Chain {
             put_tree(at, tree, &mut arrays);
         }
         let columns = self.columns.iter().map(|part| PartRecord {
-            spec: ColumnSpec::clone(&part.spec),
+            spec: ColumnSpec { reason: String::new(), ..ColumnSpec::clone(&part.spec) },
             content: match &part.content {
                 Content::Generated(generated) => ContentRecord::Generated(generated.clone()),
                 Content::Levels { levels, .. } => ContentRecord::Levels(levels.clone()),
@@ -159,6 +165,26 @@ impl Chain {
         let narrow = self.columns.len() <= COLUMNS_MAX;
         if whole && narrow { Ok(()) } else { Err(KIND.refuse("a column has no tree")) }
     }
+}
+
+/// Drops levels that no leaf holds and renumbers the codes of the others.
+fn drop_untrained(levels: &mut Vec<String>, bin_of_code: &mut Vec<u8>, tree: &mut Tree) {
+    let missing = levels.len();
+    let mut is_held = vec![false; missing + 1];
+    tree.codes.iter().for_each(|code| is_held[*code as usize] = true);
+    // The code of missing cells is one above all others, whether or not there are any.
+    is_held[missing] = true;
+    let place = |held: &mut u32, is_held: &bool| {
+        let at = *held;
+        *held += u32::from(*is_held);
+        Some(at)
+    };
+    let places: Vec<u32> = is_held.iter().scan(0, place).collect();
+    tree.codes.iter_mut().for_each(|code| *code = places[*code as usize]);
+    let mut held = is_held.iter();
+    levels.retain(|_| held.next().copied().unwrap_or(false));
+    let mut held = is_held.iter();
+    bin_of_code.retain(|_| held.next().copied().unwrap_or(false));
 }
 
 /// Puts a tree into a file.

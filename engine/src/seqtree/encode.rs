@@ -22,11 +22,25 @@ pub(super) struct Coded {
     pub numbers: Option<Numbers>,
     /// Bin per code, `missing` included.
     pub bin_of_code: Vec<u8>,
-    /// Codes that are drawn exactly; empty for levels, whose codes all are.
-    pub atoms: Vec<bool>,
+    /// How each code of a number column is drawn; empty for levels, which are drawn exactly.
+    pub drawn: Vec<DrawnAs>,
     /// Distinct codes met, missing included: what the order of columns looks at.
     pub cardinality: usize,
 }
+
+/// How a number is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DrawnAs {
+    /// Exactly: it is frequent, and has a bin of its own.
+    Atom,
+    /// Exactly where a leaf holds it twice, else moved: several rows share it.
+    Shared,
+    /// Never as it stands: it is somebody's own.
+    Own,
+}
+
+/// A number that fewer rows hold is somebody's own.
+const SHARED_ROWS_MIN: u64 = 5;
 
 /// What a model keeps of a number column.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,8 +81,14 @@ pub(super) fn numbers(spec: &ColumnSpec, values: &Float64Array, config: &Config)
     }
     let missing = distinct.len() as u32;
     codes.iter_mut().filter(|code| **code == u32::MAX).for_each(|code| *code = missing);
-    let atom = |count: &u64| *count as f64 > config.atom_share * rows as f64;
-    let atoms: Vec<bool> = counts.iter().map(atom).collect();
+    let frequent = |count: u64| count as f64 > config.atom_share * rows as f64;
+    let drawn = |count: &u64| match *count {
+        count if count < SHARED_ROWS_MIN => DrawnAs::Own,
+        count if frequent(count) => DrawnAs::Atom,
+        _ => DrawnAs::Shared,
+    };
+    let drawn: Vec<DrawnAs> = counts.iter().map(drawn).collect();
+    let atoms: Vec<bool> = drawn.iter().map(|drawn| *drawn == DrawnAs::Atom).collect();
     let begins = bin_begins(&counts, &atoms, config.bins as usize - 1);
     let edges = begins.iter().skip(1).map(|at| midpoint(distinct[at - 1], distinct[*at])).collect();
     let grid = Grid::of(&spec.format, &distinct);
@@ -78,7 +98,7 @@ pub(super) fn numbers(spec: &ColumnSpec, values: &Float64Array, config: &Config)
     bin_of_code.push(0);
     let bins = codes.iter().map(|code| bin_of_code[*code as usize]).collect();
     let cardinality = numbers.distinct.len() + usize::from(values.null_count() > 0);
-    Coded { codes, bins, missing, numbers: Some(numbers), bin_of_code, atoms, cardinality }
+    Coded { codes, bins, missing, numbers: Some(numbers), bin_of_code, drawn, cardinality }
 }
 
 /// Codes a column of `levels` levels.
@@ -91,7 +111,7 @@ pub(super) fn levels(codes: &UInt32Array, levels: usize, config: &Config) -> Cod
     let bin_of_code = level_bins(&counts, config.bins as usize - 1);
     let bins = codes.iter().map(|code| bin_of_code[*code as usize]).collect();
     let cardinality = counts.iter().filter(|count| **count > 0).count();
-    Coded { codes, bins, missing, numbers: None, bin_of_code, atoms: Vec::new(), cardinality }
+    Coded { codes, bins, missing, numbers: None, bin_of_code, drawn: Vec::new(), cardinality }
 }
 
 /// Bin per level: its own while bins last, most frequent first; three quarters of the bins are

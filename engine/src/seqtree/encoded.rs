@@ -6,7 +6,7 @@ use arrow::{
     array::{StringArray, UInt32Array},
     compute::take,
 };
-use tgs_protocol::{code::Code, column::ColumnSpec, engine::EngineError};
+use tgs_protocol::{code::Code, column::ColumnSpec, engine::EngineError, progress::Watch};
 
 use super::{
     chain::{Content, Part},
@@ -37,11 +37,14 @@ enum Kept {
 
 impl Encoded {
     /// Codes a table of at most `config.rows_max` rows; of more, as many at random.
+    ///
+    /// # Errors
+    /// `Stopped` once `watch` says so.
     pub(super) fn new(
         table: &Table,
         config: &Config,
-        seed: u64,
-        threads: u32,
+        (seed, threads): (u64, u32),
+        watch: &dyn Watch,
     ) -> Result<Self, EngineError> {
         let sampled = sample(table, config.rows_max as usize, seed, 0)?;
         let columns = sampled.columns();
@@ -52,11 +55,15 @@ impl Encoded {
             for (columns, found) in columns.chunks(share).zip(found.chunks_mut(share)) {
                 scope.spawn(move || {
                     for (column, found) in columns.iter().zip(found) {
+                        if watch.stopped() {
+                            return;
+                        }
                         *found = Some(code(column, config));
                     }
                 });
             }
         });
+        watch.go_on()?;
         let (mut kept, mut coded) = (Vec::new(), Vec::new());
         for (at, (column, found)) in columns.iter().zip(found).enumerate() {
             let Some((keep, codes)) = found else { continue };

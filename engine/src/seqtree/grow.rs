@@ -4,7 +4,7 @@ use tgs_protocol::progress::Watch;
 
 use super::{
     config::Config,
-    encode::Coded,
+    encode::{Coded, DrawnAs},
     split::{self, Criterion, Entry, Predictor, Scratch, Split},
     tree::{LEAF, Node, Tree},
 };
@@ -170,12 +170,19 @@ impl Growth<'_> {
 /// Makes a leaf: what is drawn exactly first, then the movable numbers, ascending.
 fn close(tree: &mut Tree, held: &[Entry], target: &Coded) {
     let begin = tree.codes.len();
-    let movable = |code: &u32| target.atoms.get(*code as usize).is_some_and(|atom| !atom);
-    tree.codes.extend(held.iter().map(|entry| target.codes[entry.row as usize]));
-    let codes = &mut tree.codes[begin..];
-    codes.sort_unstable_by_key(|code| (movable(code), *code));
-    let exact = codes.partition_point(|code| !movable(code));
-    tree.leaves.extend([begin as u32, (begin + exact) as u32]);
+    let mut codes: Vec<u32> = held.iter().map(|e| target.codes[e.row as usize]).collect();
+    codes.sort_unstable();
+    let (mut exact, mut movable): (Vec<u32>, Vec<u32>) = (Vec::new(), Vec::new());
+    for alike in codes.chunk_by(|one, other| one == other) {
+        match target.drawn.get(alike[0] as usize) {
+            Some(DrawnAs::Own) => movable.extend(alike),
+            Some(DrawnAs::Shared) if alike.len() == 1 => movable.extend(alike),
+            _ => exact.extend(alike),
+        }
+    }
+    tree.leaves.extend([begin as u32, (begin + exact.len()) as u32]);
+    tree.codes.extend(exact);
+    tree.codes.extend(movable);
 }
 
 /// What a node is worth unparted, and its impurity per row: variance, or Gini's.

@@ -211,7 +211,8 @@ impl Drawn {
     }
 }
 
-/// Moves a number towards its neighbours in the leaf.
+/// Moves a number towards its neighbours in the leaf, or, where it stands alone there, in the
+/// column.
 struct Mover<'a> {
     numbers: &'a Numbers,
     bin_of_code: &'a [u8],
@@ -220,22 +221,29 @@ struct Mover<'a> {
 }
 
 impl Mover<'_> {
-    /// Goes a share of the way that may be gone to the left or right neighbour.
+    /// Goes a share of the way that may be gone to the left or right neighbour; at an end, inwards.
     #[inline]
     fn moved(&mut self, held: &[u32], at: usize) -> (Option<f64>, u8) {
         let shift = (f64::from(self.shift.bits()) + 0.5) * (2.0 / 4_294_967_296.0) - 1.0;
         let distinct = &self.numbers.distinct;
-        let value = distinct[held[at] as usize];
-        let neighbour = if shift < 0.0 {
-            held[at.saturating_sub(1)]
-        } else {
-            held[(at + 1).min(held.len() - 1)]
+        let code = held[at];
+        let value = distinct[code as usize];
+        let other = |near: &&u32| **near != code;
+        let (below, above) = held.split_at(at);
+        let (below, above) = (below.iter().rev().find(other), above.iter().find(other));
+        let (below, above) = match (below.copied(), above.copied()) {
+            (None, None) => {
+                let above = (code as usize + 1 < distinct.len()).then_some(code + 1);
+                (code.checked_sub(1), above)
+            }
+            known => known,
         };
-        let gap = (distinct[neighbour as usize] - value).abs();
-        if gap == 0.0 {
-            return (Some(value), self.bin_of_code[held[at] as usize]);
-        }
-        let moved = self.numbers.grid.round(value + shift * self.jitter * gap);
+        let neighbour = if shift < 0.0 { below.or(above) } else { above.or(below) };
+        let Some(neighbour) = neighbour else {
+            return (Some(value), self.bin_of_code[code as usize]);
+        };
+        let way = distinct[neighbour as usize] - value;
+        let moved = self.numbers.grid.round(value + shift.abs() * self.jitter * way);
         (Some(moved), self.numbers.bin(moved))
     }
 }

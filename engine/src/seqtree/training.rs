@@ -164,9 +164,7 @@ impl Trainer for Training {
     }
 
     fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError> {
-        if watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
+        watch.go_on()?;
         if !self.is_done() {
             let message = format!("finish after {} of {} trees", self.grown.len(), self.steps());
             return Err(EngineError::new(tgs_protocol::code::Code::Internal, message));

@@ -55,7 +55,7 @@ impl Draws {
     }
     /// Those of a part of the held-out rows, the same each time.
     pub(super) fn held_out(seed: u64, part: u64) -> Self {
-        let stream = |at| Stream::new(seed, Purpose::HeldOut, 1 + 3 * part + at);
+        let stream = |at| Stream::new(seed, Purpose::HeldOut, 2 + 3 * part + at);
         Self { noise: stream(0), level: stream(1), rank: stream(2) }
     }
 }

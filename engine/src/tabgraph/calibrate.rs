@@ -5,7 +5,7 @@
 
 use tgs_protocol::engine::EngineError;
 
-use super::sampler::{TabgraphSampler, mean_probabilities};
+use super::sampler::{HeadAnswer, TabgraphSampler, mean_probabilities};
 use crate::{
     learn::learner::Pause,
     random::{Purpose, Stream},
@@ -36,9 +36,10 @@ pub(super) fn calibrate(
         let note = format!("calibrating shares, round {round} of {rounds}");
         // Seed 0 of a purpose of its own: no job's chunk is repeated here.
         let mut latents = Stream::new(0, Purpose::Subsample, u64::from(u32::MAX));
-        let answer = sampler.solve(ROWS, &mut latents, &|| pause(&note))?;
+        let answer = sampler.solve(ROWS, &mut latents, None, &|| pause(&note))?;
         let mut begins = 0;
-        for (head, logits) in sampler.tokenizer.heads.iter().zip(answer.logits) {
+        for (head, answer) in sampler.tokenizer.heads.iter().zip(answer.heads) {
+            let HeadAnswer::Logits(logits) = answer else { continue };
             let shares = head.shares();
             let means = mean_probabilities(logits, shares.len());
             let offsets = &mut sampler.offsets[begins..begins + shares.len()];

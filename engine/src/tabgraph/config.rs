@@ -35,7 +35,8 @@ pub(crate) struct TabgraphConfig {
     pub atom_share: f64,
     /// Columns with more such numbers have none.
     pub atoms_max: usize,
-    /// Numeric columns with at most so many distinct values are categories only.
+    /// Numeric columns with at most so many distinct values, all of them shared by enough rows, are
+    /// categories only.
     pub category_values_max: usize,
     /// Values of a category that are learned apart; rarer ones are learned as one group and drawn
     /// from it by frequency.
@@ -43,8 +44,8 @@ pub(crate) struct TabgraphConfig {
     /// Distinct numbers that are kept as they are; beyond, runs of neighbours are kept as
     /// intervals.
     pub knots_max: usize,
-    /// A number that fewer training rows hold is somebody's own: it is drawn anywhere up to the
-    /// middle of the gaps to its neighbours, never as it stood.
+    /// A number that fewer training rows hold is somebody's own: it is drawn near it, within the
+    /// gaps to its neighbours.
     pub shared_rows_min: usize,
     /// Rows of a training step; fewer for small tables.
     pub batch: usize,
@@ -175,7 +176,7 @@ impl Default for TabgraphConfig {
 
 /// The values each numeric constant may take.
 pub(crate) const BOUNDS: &[Bound] = &[
-    bound("width", 8.0, 4096.0),
+    bound("width", 16.0, 4096.0),
     bound("blocks", 1.0, 32.0),
     bound("expansion", 1.0, 8.0),
     bound("embedding", 2.0, 64.0),
@@ -209,7 +210,7 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("ending_share", 0.0, 1.0),
     bound("epochs_max", 1.0, 1e9),
     bound("default_steps", 1.0, 1e9),
-    bound("evaluations", 1.0, 1_000.0),
+    bound("evaluations", 2.0, 1_000.0),
     bound("sigma_max", 1.0, 1e4),
     bound("sigma_min", 1e-4, 0.99),
     bound("rho", 1.0, 20.0),

@@ -2,8 +2,8 @@
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, report::Curve,
-    unit::Steps,
+    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, progress::Watch,
+    report::Curve, unit::Steps,
 };
 
 use super::{
@@ -54,13 +54,13 @@ impl TabgraphLearner {
     /// Fits the tokenizer and encodes the rows.
     ///
     /// # Errors
-    /// `TooFewRows` below [`TRAIN_ROWS_MIN`].
+    /// `TooFewRows` below [`TRAIN_ROWS_MIN`]; `Stopped` once `watch` says so.
     pub(super) fn new(
         train: &Table,
         holdout: &Table,
         config: TabgraphConfig,
-        steps: Steps,
-        seed: u64,
+        (steps, seed): (Steps, u64),
+        watch: &dyn Watch,
     ) -> Result<Self, EngineError> {
         if (train.rows() as u64) < TRAIN_ROWS_MIN {
             let message = format!(
@@ -69,14 +69,14 @@ impl TabgraphLearner {
             );
             return Err(EngineError::new(Code::TooFewRows, message));
         }
-        let tokenizer = Tokenizer::fit(train, &config);
+        let tokenizer = Tokenizer::fit(train, &config, watch)?;
         let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(|head| head.shares()).collect();
         let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
         let held_out =
             Stream::new(seed, Purpose::HeldOut, 0).subsample(holdout.rows(), config.held_out_rows);
         Ok(Self {
-            train: tokenizer.encode(train),
-            holdout: tokenizer.encode(holdout),
+            train: tokenizer.encode(train, watch)?,
+            holdout: tokenizer.encode(holdout, watch)?,
             seen: Stream::new(seed, Purpose::HeldOut, 1).subsample(train.rows(), held_out.len()),
             held_out,
             // A table of constants, ids and texts only has nothing to learn.

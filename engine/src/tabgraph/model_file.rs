@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 use tgs_protocol::{engine::EngineError, model::ModelName, report::Curve};
 
 use super::{
-    config::TabgraphConfig,
+    config::{BOUNDS, TabgraphConfig},
     denoiser::Denoiser,
     sampler::TabgraphSampler,
     tokenizer::{head::Head, record::TokenizerRecord},
 };
-use crate::container::{self, Array, Container, FileKind};
+use crate::{
+    constants,
+    container::{self, Array, Container, FileKind},
+};
 
 const KIND: FileKind = FileKind::Model(ModelName::Tabgraph);
 
@@ -35,6 +38,7 @@ pub(super) fn write(model: &TabgraphSampler, curves: Vec<Curve>) -> Result<Vec<u
 pub(super) fn open(bytes: &[u8]) -> Result<TabgraphSampler, EngineError> {
     let mut file: Container<Record> = container::read(KIND, bytes)?;
     let config = file.record.config.clone();
+    constants::check(&config, BOUNDS).map_err(|why| file.refuse(why))?;
     let record = file.record.tokenizer.clone();
     let tokenizer = record.open(&mut file, (&config).into())?;
     let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(Head::shares).collect();

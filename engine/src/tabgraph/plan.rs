@@ -122,7 +122,7 @@ fn measure(
 ) -> Result<f64, EngineError> {
     let many = Steps(1_000_000);
     let nothing = holdout.slice(0, 0);
-    let learner = TabgraphLearner::new(train, &nothing, config.clone(), many, seed)?;
+    let learner = TabgraphLearner::new(train, &nothing, config.clone(), (many, seed), watch)?;
     if !learner.has_tokens() {
         return Ok(1.0);
     }

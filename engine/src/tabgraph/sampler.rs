@@ -3,8 +3,8 @@
 //!
 //! A chunk of fewer rows is not the beginning of a longer one: ranks and shares are brought to
 //! those of the training table among the very rows that are asked for, or small tables would
-//! differ from it by chance alone. Sub-batches are of fixed size, so the bytes do not depend on
-//! the thread.
+//! differ from it by chance alone. Of a handful of rows that would make averages, not rows, so they
+//! are drawn one by one. Sub-batches are of fixed size, so the bytes do not depend on the thread.
 
 mod levels;
 
@@ -13,6 +13,7 @@ use tgs_protocol::{chunk::ChunkNo, engine::EngineError};
 
 pub(crate) use self::levels::calibrated;
 pub(super) use self::levels::mean_probabilities;
+use self::levels::{as_told, is_calibrated};
 use super::{
     config::TabgraphConfig,
     denoiser::{Denoiser, Noisy},
@@ -30,6 +31,8 @@ use crate::{
 
 /// Rows that go through the net together: activations of a block stay in the second-level cache.
 const SUB_BATCH_ROWS: usize = 500;
+/// Fewer rows than these are not brought to the ranks and shares of the training table.
+const RANKED_ROWS_MIN: usize = 100;
 
 /// A trained model in memory.
 #[derive(Debug, Clone)]
@@ -51,8 +54,18 @@ pub(super) struct TabgraphSampler {
 pub(super) struct Answer {
     /// Per token, one number per row.
     pub numbers: Vec<Vec<f32>>,
-    /// Per head, rows × levels of the head.
-    pub logits: Vec<Vec<f32>>,
+    /// One per head.
+    pub heads: Vec<HeadAnswer>,
+}
+
+/// What it answered for one head.
+#[derive(Debug)]
+pub(super) enum HeadAnswer {
+    /// Rows × levels of the head.
+    Logits(Vec<f32>),
+    /// One level per row. Heads of very many levels are not calibrated, and drawn at once: their
+    /// logits would fill the memory.
+    Drawn(Vec<u32>),
 }
 
 impl Generator for TabgraphSampler {
@@ -60,24 +73,27 @@ impl Generator for TabgraphSampler {
         use_threads(1);
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
-        let answer = self.solve(rows, &mut latents, &|| Ok(()))?;
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
+        let answer = self.solve(rows, &mut latents, Some(&mut draws), &|| Ok(()))?;
         let shares = self.tokenizer.heads.iter().map(|head| head.shares());
-        let levels: Vec<Vec<u32>> = answer
-            .logits
-            .into_iter()
-            .zip(shares)
-            .map(|(logits, shares)| calibrated(logits, &shares, &mut draws))
-            .collect();
+        let level = |(answer, shares): (HeadAnswer, Vec<f64>)| match answer {
+            HeadAnswer::Drawn(levels) => levels,
+            HeadAnswer::Logits(logits) if rows < RANKED_ROWS_MIN => {
+                as_told(logits, shares.len(), &mut draws)
+            }
+            HeadAnswer::Logits(logits) => calibrated(logits, &shares, &mut draws),
+        };
+        let levels: Vec<Vec<u32>> = answer.heads.into_iter().zip(shares).map(level).collect();
         let mut members = Stream::new(seed, Purpose::SampleNumber, index);
-        let rank_map = self.config.rank_map;
+        let rank_map = self.config.rank_map && rows >= RANKED_ROWS_MIN;
         let tokens = (&*answer.numbers, &*levels);
         Ok(self.tokenizer.decode(rows, tokens, rank_map, &mut members, (seed, chunk)))
     }
 }
 
 impl TabgraphSampler {
-    /// Solves `rows` rows from noise of the stream.
+    /// Solves `rows` rows from noise of the stream. With `draws`, heads of very many levels are
+    /// drawn on the way.
     ///
     /// # Errors
     /// What `pause` gives, which is called before every sub-batch; `DeviceFailed`.
@@ -85,12 +101,17 @@ impl TabgraphSampler {
         &self,
         rows: usize,
         latents: &mut Stream,
+        mut draws: Option<&mut Stream>,
         pause: &dyn Fn() -> Result<(), EngineError>,
     ) -> Result<Answer, EngineError> {
         let _guard = tch::no_grad_guard();
+        let head = |levels: &usize| match draws.is_some() && !is_calibrated(*levels) {
+            true => HeadAnswer::Drawn(Vec::with_capacity(rows)),
+            false => HeadAnswer::Logits(Vec::with_capacity(rows * levels)),
+        };
         let mut answer = Answer {
             numbers: vec![Vec::with_capacity(rows); self.denoiser.numbers],
-            logits: self.denoiser.heads.iter().map(|k| Vec::with_capacity(rows * k)).collect(),
+            heads: self.denoiser.heads.iter().map(head).collect(),
         };
         if self.denoiser.tokens() == 0 {
             return Ok(answer);
@@ -105,13 +126,20 @@ impl TabgraphSampler {
             latents.fill_normal(&mut noise);
             let noise = matrix(&noise, self.denoiser.tokens()).map_err(&failed)?;
             let (clean, last) = solver.solve(&noise).map_err(&failed)?;
-            self.collect(&clean, &last, &mut answer).map_err(&failed)?;
+            let draws = draws.as_deref_mut();
+            self.collect(&clean, &last, draws, &mut answer).map_err(&failed)?;
             done += count;
         }
         Ok(answer)
     }
 
-    fn collect(&self, clean: &Tensor, last: &Tensor, into: &mut Answer) -> Torch<()> {
+    fn collect(
+        &self,
+        clean: &Tensor,
+        last: &Tensor,
+        mut draws: Option<&mut Stream>,
+        into: &mut Answer,
+    ) -> Torch<()> {
         if self.denoiser.numbers > 0 {
             let numbers = values(&clean.f_narrow(1, 0, self.denoiser.numbers as i64)?)?;
             for row in numbers.chunks_exact(self.denoiser.numbers) {
@@ -119,8 +147,16 @@ impl TabgraphSampler {
             }
         }
         let pieces = self.denoiser.pieces(last)?;
-        for (piece, logits) in pieces[1..].iter().zip(&mut into.logits) {
-            logits.extend(values(piece)?);
+        let heads = into.heads.iter_mut().zip(&self.denoiser.heads);
+        for (piece, (head, levels)) in pieces[1..].iter().zip(heads) {
+            let logits: Vec<f32> = values(piece)?;
+            match (head, draws.as_deref_mut()) {
+                (HeadAnswer::Drawn(drawn), Some(draws)) => {
+                    drawn.extend(as_told(logits, *levels, draws));
+                }
+                (HeadAnswer::Logits(all), _) => all.extend(logits),
+                (HeadAnswer::Drawn(_), None) => unreachable!("is drawn only where draws are given"),
+            }
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ fn planned(train: &Table, length: TrainingLength, overrides: &Map<String, Value>
 }
 
 fn trained(train: &Table, holdout: &Table, plan: &TrainPlan) -> Vec<u8> {
-    let mut run = trainer(train, holdout, plan, SEED, 1, None).expect("begins");
+    let mut run = trainer(train, holdout, plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     assert!(run.is_done());
     run.finish(&Unwatched).expect("finishes")
@@ -138,12 +138,14 @@ fn interrupted_anywhere_the_model_is_the_same() {
         let mut snapshot = None;
         for segment in [0, 1, 4, 3, 1, 13, 14, 1] {
             let resume = snapshot.as_deref();
-            let mut run = trainer(&train, &holdout, &plan, SEED, 1, resume).expect("goes on");
+            let mut run =
+                trainer(&train, &holdout, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
             run.segment(Steps(segment), &Unwatched).expect("trains");
             snapshot = Some(run.snapshot().expect("saves"));
         }
         let resume = snapshot.as_deref();
-        let mut run = trainer(&train, &holdout, &plan, SEED, 1, resume).expect("goes on");
+        let mut run =
+            trainer(&train, &holdout, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
         assert!(run.is_done() && run.at() == Steps(37), "{shape}");
         assert!(run.finish(&Unwatched).expect("finishes") == straight, "{shape}: other bytes");
     }
@@ -160,9 +162,11 @@ fn a_watch_stops_between_two_steps() {
     }
     let table = mixed(100);
     let plan = planned(&table, TrainingLength::Epochs(3), &small());
-    let mut run = trainer(&table, &table, &plan, SEED, 1, None).expect("begins");
+    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     let facts = run.segment(Steps(10), &Stop).expect("stops");
     assert!(facts.stopped && !facts.done && facts.at == Steps(0));
+    let begun = trainer(&table, &table, &plan, (SEED, 1), None, &Stop);
+    assert!(matches!(begun, Err(EngineError::Stopped)), "rows are not coded to the end");
 }
 
 /// Says stop from the moment that a note like this is told.
@@ -191,7 +195,7 @@ fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
     overrides.insert("calibration_rounds".to_owned(), json!(3));
     let plan = planned(&table, TrainingLength::Steps(12), &overrides);
     let straight = trained(&table, &table, &plan);
-    let mut run = trainer(&table, &table, &plan, SEED, 1, None).expect("begins");
+    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     let watch = StopAt {
         note: "calibrating shares, round 2 of 3",
@@ -204,7 +208,8 @@ fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
     assert!(told.len() > 2 && told.iter().all(is_last), "{told:?}");
     let snapshot = run.snapshot().expect("saves");
     assert!(run.finish(&Unwatched).expect("finishes") == straight, "asked again: other bytes");
-    let mut resumed = trainer(&table, &table, &plan, SEED, 1, Some(&snapshot)).expect("goes on");
+    let mut resumed =
+        trainer(&table, &table, &plan, (SEED, 1), Some(&snapshot), &Unwatched).expect("goes on");
     assert!(resumed.is_done());
     assert!(resumed.finish(&Unwatched).expect("finishes") == straight, "resumed: other bytes");
 }
@@ -223,7 +228,8 @@ fn chunks_do_not_depend_on_each_other_or_on_threads() {
         };
         let threads: Vec<_> = [0, 1, 3, 3].map(work).into_iter().collect();
         // Training with two threads beside them must not change what they compute.
-        let mut beside = trainer(&table, &table, &plan, SEED, 2, None).expect("begins");
+        let mut beside =
+            trainer(&table, &table, &plan, (SEED, 2), None, &Unwatched).expect("begins");
         beside.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         threads.into_iter().map(|thread| thread.join().expect("ends")).collect()
     });
@@ -239,7 +245,8 @@ fn training_beside_training_gives_the_same_bytes() {
     let table = mixed(300);
     let plan = planned(&table, TrainingLength::Steps(12), &small());
     let run = |threads: u32| {
-        let mut run = trainer(&table, &table, &plan, SEED, threads, None).expect("begins");
+        let mut run =
+            trainer(&table, &table, &plan, (SEED, threads), None, &Unwatched).expect("begins");
         run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         run.finish(&Unwatched).expect("finishes")
     };
@@ -335,7 +342,8 @@ fn odd_tables_work() {
             let copy = copied(&table, 100, &overrides);
             assert_eq!(copy.rows(), 100, "{name}");
             for (real, made) in table.columns().iter().zip(copy.columns()) {
-                assert_eq!(real.spec, made.spec, "{name}");
+                let told = ColumnSpec { reason: String::new(), ..real.spec.as_ref().clone() };
+                assert_eq!(told, *made.spec, "{name}: all but the reason is kept");
                 assert!(real.cells.missing() > 0 || made.cells.missing() == 0, "{name}");
             }
         }
@@ -362,6 +370,21 @@ fn what_depends_on_each_other_is_learned_together() {
         let mean =
             rows().filter_map(|row| number(&copy, 1, row)).sum::<f64>() / rows().count() as f64;
         assert!((mean - 4.0 * code).abs() < 0.8, "group {code}: mean {mean}");
+    }
+    // Rows that are asked for one by one are rows of the model too, not its medians.
+    let opened = generator(&model).expect("opens");
+    let alone = |no| opened.chunk(5, ChunkNo(no), 1).expect("samples");
+    let alone: Vec<_> =
+        (0..300).map(alone).map(|row| (number(&row, 0, 0), number(&row, 1, 0))).collect();
+    for code in [0.0, 2.0] {
+        let of_code = || alone.iter().filter(|(group, _)| *group == Some(code));
+        let values: Vec<f64> = of_code().filter_map(|(_, value)| *value).collect();
+        assert!((60..140).contains(&values.len()), "group {code}: {} of 300", values.len());
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        assert!((mean - 4.0 * code).abs() < 1.0, "group {code} alone: mean {mean}");
+        let distinct: std::collections::BTreeSet<_> =
+            values.iter().map(|value| value.to_bits()).collect();
+        assert!(distinct.len() > values.len() / 2, "group {code}: {distinct:?}");
     }
     let curves = curves(&model).expect("reads");
     let names: Vec<_> = curves.iter().map(|curve| &*curve.name).collect();
@@ -419,7 +442,7 @@ fn wrong_constants_and_tables_are_refused() {
     let refuse = |table: &Table, overrides: &Value, length| {
         let overrides = overrides.as_object().expect("a record");
         let plan = plan(table, &table.slice(0, 0), length, overrides, SEED, 1, &Unwatched);
-        plan.and_then(|plan| trainer(table, table, &plan, SEED, 1, None).map(|_| ()))
+        plan.and_then(|plan| trainer(table, table, &plan, (SEED, 1), None, &Unwatched).map(|_| ()))
             .expect_err("must be refused")
     };
     let ten = TrainingLength::Steps(10);
@@ -439,20 +462,22 @@ fn wrong_constants_and_tables_are_refused() {
 fn damaged_snapshots_are_refused() {
     let table = mixed(100);
     let plan = planned(&table, TrainingLength::Steps(10), &small());
-    let mut run = trainer(&table, &table, &plan, SEED, 1, None).expect("begins");
+    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(5), &Unwatched).expect("trains");
     let bytes = run.snapshot().expect("saves");
     let corrupt = |result: Result<(), EngineError>| {
         result.expect_err("must be refused").code() == Some(Code::CheckpointCorrupt)
     };
-    let resume = |bytes: &[u8]| trainer(&table, &table, &plan, SEED, 1, Some(bytes)).map(|_| ());
+    let resume = |bytes: &[u8]| {
+        trainer(&table, &table, &plan, (SEED, 1), Some(bytes), &Unwatched).map(|_| ())
+    };
     for at in (0..bytes.len()).step_by(bytes.len() / 50) {
         let mut torn = bytes.clone();
         torn[at] ^= 1;
         assert!(corrupt(resume(&torn)), "byte {at}");
         assert!(corrupt(resume(&bytes[..at])), "cut at {at}");
     }
-    let other = trainer(&table, &table, &plan, SEED + 1, 1, Some(&bytes)).map(|_| ());
+    let other = trainer(&table, &table, &plan, (SEED + 1, 1), Some(&bytes), &Unwatched).map(|_| ());
     assert!(corrupt(other), "another seed");
     let opened = generator(&bytes).err().and_then(|error| error.code());
     assert_eq!(opened, Some(Code::ModelUnreadable), "a snapshot is not a model");

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
 use serde::{Deserialize, Serialize};
-use tgs_protocol::{chunk::ChunkNo, column::ColumnSpec};
+use tgs_protocol::{chunk::ChunkNo, column::ColumnSpec, engine::EngineError, progress::Watch};
 
 use self::{
     head::{Head, Meaning},
@@ -71,12 +71,16 @@ pub(crate) const NO_GROUP: u32 = u32::MAX;
 impl Tokenizer {
     /// Codes of a table's cells. Numbers between those of the training table take the nearest run,
     /// unknown levels the most frequent one.
-    pub(crate) fn encode(&self, table: &Table) -> Encoded {
+    ///
+    /// # Errors
+    /// `Stopped`, between two columns, once `watch` says so.
+    pub(crate) fn encode(&self, table: &Table, watch: &dyn Watch) -> Result<Encoded, EngineError> {
         let rows = table.rows();
         let (tokens, heads) = (self.scales.len(), self.heads.len());
         let mut out =
             Encoded { rows, groups: vec![NO_GROUP; rows * tokens], levels: vec![0; rows * heads] };
         for (column, code) in table.columns().iter().zip(&self.codes) {
+            watch.go_on()?;
             let (token, head) = match code {
                 ColumnCode::Number { token, head } => (Some(*token), *head),
                 ColumnCode::Head(head) => (None, Some(*head)),
@@ -95,7 +99,7 @@ impl Tokenizer {
                 }
             }
         }
-        out
+        Ok(out)
     }
 
     /// The table that tokens stand for. `numbers`: per token, one per row; `levels`: per head, one

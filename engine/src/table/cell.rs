@@ -56,12 +56,6 @@ impl NumberWriter {
     }
 }
 
-/// Appends `value` as a cell of the column would be written in the source. For many cells of one
-/// column, make a [`NumberWriter`] once.
-pub fn write_number(value: f64, spec: &ColumnSpec, out: &mut Vec<u8>) {
-    NumberWriter::new(spec).write(value, out);
-}
-
 /// Largest size at which `value · 10^digits` is still within half a unit of the right integer.
 const EXACT_BELOW: f64 = 2_251_799_813_685_248.0;
 
@@ -122,7 +116,7 @@ mod tests {
         let (name, reason) = ("x".to_owned(), String::new());
         let spec = ColumnSpec { name, kind, reason, format, missing_token: None };
         let mut out = Vec::new();
-        write_number(value, &spec, &mut out);
+        NumberWriter::new(&spec).write(value, &mut out);
         String::from_utf8(out).unwrap()
     }
 

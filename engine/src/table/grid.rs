@@ -41,6 +41,15 @@ impl Grid {
         }
     }
 
+    /// The distance of two neighbouring multiples; zero where nothing is rounded.
+    pub(crate) fn step(self) -> f64 {
+        match self {
+            Self::Free => 0.0,
+            Self::Decimals(digits) => 10_f64.powi(-i32::from(digits)),
+            Self::Step(step) => step,
+        }
+    }
+
     /// The nearest multiple.
     pub(crate) fn round(self, value: f64) -> f64 {
         let rounded = match self {

@@ -3,11 +3,19 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Builder, StringArray, StringBuilder, UInt32Builder};
-use tgs_protocol::column::ColumnSpec;
+use tgs_protocol::{
+    code::Code,
+    column::{ColumnKind, ColumnSpec},
+    engine::EngineError,
+};
 
 use super::{Cells, Column, Table};
 
-/// A table that grows at its end.
+/// Bytes of text that a column may hold.
+const TEXT_BYTES_MAX: usize = i32::MAX as usize;
+
+/// A table that grows at its end, to be measured: of free texts, which no measure reads, only the
+/// number of rows is kept.
 #[derive(Debug)]
 pub struct Stack {
     columns: Vec<(Arc<ColumnSpec>, Growing)>,
@@ -18,6 +26,8 @@ enum Growing {
     Number(Float64Builder),
     Level(UInt32Builder, Arc<StringArray>),
     Text(StringBuilder),
+    /// Rows.
+    Unread(usize),
 }
 
 impl Stack {
@@ -29,9 +39,10 @@ impl Stack {
                 Cells::Level { levels, .. } => {
                     Growing::Level(UInt32Builder::with_capacity(rows), Arc::clone(levels))
                 }
+                Cells::Text(_) if column.spec.kind == ColumnKind::Text => Growing::Unread(0),
                 Cells::Text(texts) => {
                     let bytes = texts.value_data().len() / texts.len().max(1);
-                    let bytes = bytes.saturating_add(1).saturating_mul(rows);
+                    let bytes = bytes.saturating_add(1).saturating_mul(rows).min(TEXT_BYTES_MAX);
                     Growing::Text(StringBuilder::with_capacity(rows, bytes))
                 }
             };
@@ -42,18 +53,34 @@ impl Stack {
 
     /// Puts the rows of a table of the same making below the others.
     ///
+    /// # Errors
+    /// `OutOfMemory` when a column holds more than 2 GiB of text.
+    ///
     /// # Panics
     /// When it holds other kinds of cells: that is a fault in the calling code, never in data.
-    pub fn push(&mut self, table: &Table) {
+    pub fn push(&mut self, table: &Table) -> Result<(), EngineError> {
         assert_eq!(self.columns.len(), table.columns().len(), "tables of one making");
         for ((_, growing), column) in self.columns.iter_mut().zip(table.columns()) {
             match (growing, &column.cells) {
                 (Growing::Number(all), Cells::Number(more)) => all.extend(more),
                 (Growing::Level(all, _), Cells::Level { codes, .. }) => all.extend(codes),
-                (Growing::Text(all), Cells::Text(more)) => all.extend(more),
+                (Growing::Text(all), Cells::Text(more)) => {
+                    let bytes = all.values_slice().len() + more.value_data().len();
+                    if bytes > TEXT_BYTES_MAX {
+                        let name = &column.spec.name;
+                        let message = format!(
+                            "measure column \"{name}\": it holds more than 2 GiB of text; ask for \
+                             fewer rows"
+                        );
+                        return Err(EngineError::new(Code::OutOfMemory, message));
+                    }
+                    all.extend(more);
+                }
+                (Growing::Unread(rows), Cells::Text(more)) => *rows += more.len(),
                 _ => panic!("column {} changes its kind of cells", column.spec.name),
             }
         }
+        Ok(())
     }
 
     /// The whole.
@@ -63,6 +90,7 @@ impl Stack {
                 Growing::Number(mut all) => Cells::Number(all.finish()),
                 Growing::Level(mut all, levels) => Cells::Level { codes: all.finish(), levels },
                 Growing::Text(mut all) => Cells::Text(all.finish()),
+                Growing::Unread(rows) => Cells::Text(StringArray::new_null(rows)),
             };
             Column { spec, cells }
         });
@@ -90,12 +118,13 @@ mod tests {
         let whole = Table::new(vec![
             column("a", ColumnKind::Real, Cells::Number(vec![Some(1.5), None, Some(-0.5)].into())),
             column("b", ColumnKind::Category, Cells::Level { codes, levels }),
-            column("c", ColumnKind::Text, Cells::Text(vec![None, Some("x"), Some("")].into())),
+            column("c", ColumnKind::Id, Cells::Text(vec![None, Some("x"), Some("")].into())),
+            column("d", ColumnKind::Text, Cells::Text(StringArray::new_null(3))),
         ]);
         for cut in 0..=3 {
             let mut stack = Stack::like(&whole.slice(0, cut), 3);
-            stack.push(&whole.slice(0, cut));
-            stack.push(&whole.slice(cut, 3 - cut));
+            stack.push(&whole.slice(0, cut)).expect("is short");
+            stack.push(&whole.slice(cut, 3 - cut)).expect("is short");
             let text = |table: &Table| format!("{:?}", table.columns());
             assert_eq!(text(&stack.table()), text(&whole), "cut at {cut}");
         }

@@ -3,7 +3,6 @@
 use std::{path::Path, process::ExitCode};
 
 use tgs_protocol::{
-    code::Code,
     gate::Gates,
     model::{ModelName, TrainingLength},
     request::{Goal, JobRequest, validate},
@@ -14,6 +13,7 @@ use crate::{
     command_line::{GenerateArguments, Voice},
     configuration::Settings,
     failure::Failure,
+    home,
 };
 
 pub async fn run(
@@ -26,10 +26,6 @@ pub async fn run(
 }
 
 fn request(asked: &GenerateArguments) -> Result<JobRequest, Failure> {
-    if asked.release.rows.is_none() {
-        let message = "generate rows: say how many with -n, a model file does not know";
-        return Err(Failure::new(Code::RowsOutOfRange, message));
-    }
     let model_file = learning::existing(&asked.model_file)?;
     let output = learning::output(&asked.release, None)?;
     let request = JobRequest {
@@ -41,7 +37,9 @@ fn request(asked: &GenerateArguments) -> Result<JobRequest, Failure> {
         seed: asked.seed,
         threads: 1,
         gates: Gates::default(),
+        inputs: Vec::new(),
     };
+    let request = home::with_inputs(request)?;
     validate(&request).map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
     Ok(request)
 }

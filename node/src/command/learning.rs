@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::{Map, Number, Value};
+use tgs_engine::port;
 use tgs_protocol::{
     code::Code,
     engine::OutputFormat,
@@ -32,9 +33,11 @@ pub fn request(asked: &LearnArguments, goal: Goal, gates: Gates) -> Result<JobRe
         seed: asked.seed,
         threads: asked.threads,
         gates,
+        inputs: Vec::new(),
     };
     validate(&request).map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
-    Ok(request)
+    port::check_constants(request.model, &request.overrides)?;
+    home::with_inputs(request)
 }
 
 /// What to learn from; the files must be there.
@@ -73,7 +76,7 @@ pub fn metadata(file: &Path) -> Result<Metadata, Failure> {
     serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))
 }
 
-/// A file that is there, by its absolute path.
+/// A file that is there, by the path that it has from everywhere and without links.
 pub fn existing(file: &Path) -> Result<PathBuf, Failure> {
     let whole = home::whole(file)?;
     fs::metadata(&whole).map_err(|error| {

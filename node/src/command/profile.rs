@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
+use serde_json::json;
 use tgs_engine::port;
 use tgs_protocol::{
     profile::{ColumnProfile, Profile},
@@ -14,7 +15,7 @@ use crate::{
     command_line::{ProfileArguments, Voice},
     failure::Failure,
     figures,
-    voice::say,
+    voice::{say, say_aside},
 };
 
 pub fn run(asked: &ProfileArguments, voice: Voice) -> Result<ExitCode, Failure> {
@@ -22,11 +23,17 @@ pub fn run(asked: &ProfileArguments, voice: Voice) -> Result<ExitCode, Failure> 
     let metadata = asked.metadata.as_deref().map(learning::metadata).transpose()?;
     let (profile, notices) = port::profile_file(&table, metadata.as_ref(), &Unwatched)?;
     match voice {
-        Voice::Json => say!("{}", serde_json::to_string(&profile).unwrap_or_default()),
-        Voice::Words | Voice::Quiet => {
-            notices.iter().for_each(|notice| eprintln!("note: {notice}"));
+        Voice::Json => {
+            for notice in &notices {
+                say!("{}", json!({"event": "notice", "message": notice}));
+            }
+            say!("{}", serde_json::to_string(&profile).unwrap_or_default());
+        }
+        Voice::Words => {
+            notices.iter().for_each(|notice| say_aside!("note: {notice}"));
             in_words(&profile);
         }
+        Voice::Quiet => in_words(&profile),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -35,28 +35,35 @@ pub async fn run(
         node.stop().await;
         return Ok(ExitCode::SUCCESS);
     }
-    if asked.cancel {
-        for name in interrupted(&node, asked.job, &home).await? {
-            node.desk().cancel(&name).await?;
-            match voice {
-                Voice::Json => say!("{}", json!({"event": "cancelled", "job": name})),
-                Voice::Words | Voice::Quiet => {
-                    say!("job {name} is cancelled; nothing of it is left in the data folder")
-                }
-            }
-        }
-        node.stop().await;
-        return Ok(ExitCode::SUCCESS);
-    }
     let mut status = ExitCode::SUCCESS;
     for name in interrupted(&node, asked.job, &home).await? {
-        let ended = job::follow(&node, &name, Begin::Again, voice).await?;
+        let ended = match asked.cancel {
+            true => cancel(&node, &name, voice).await,
+            false => job::follow(&node, &name, Begin::Again, voice).await,
+        };
+        // One job that cannot go on must not keep the others from going on.
+        let was_stopped = ended.as_ref().is_err_and(|failure| failure.code == Code::Interrupted);
+        let ended = ended.unwrap_or_else(|failure| failure.tell(voice));
         if ended != ExitCode::SUCCESS {
             status = ended;
+        }
+        if was_stopped {
+            break;
         }
     }
     node.stop().await;
     Ok(status)
+}
+
+async fn cancel(node: &Node, name: &JobId, voice: Voice) -> Result<ExitCode, Failure> {
+    node.desk().cancel(name).await?;
+    match voice {
+        Voice::Json => say!("{}", json!({"event": "cancelled", "job": name})),
+        Voice::Words | Voice::Quiet => {
+            say!("job {name} is cancelled; its copy of the table and its results are removed");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The named job, or every interrupted one, oldest first.

@@ -26,7 +26,11 @@ pub async fn run(
     let output = learning::output(&asked.release, asked.report.as_deref())?;
     let request = learning::request(&asked.learn, Goal::Synthesize { source, output }, gates)?;
     if asked.dry_run {
-        say!("{}", serde_json::to_string_pretty(&request).unwrap_or_default());
+        let shown = match voice {
+            Voice::Json => serde_json::to_string(&request),
+            Voice::Words | Voice::Quiet => serde_json::to_string_pretty(&request),
+        };
+        say!("{}", shown.unwrap_or_default());
         return Ok(ExitCode::SUCCESS);
     }
     job::run(request, home, settings, asked.release.samplers, voice).await

@@ -9,6 +9,7 @@ use tgs_protocol::{
 };
 
 use super::{Display, bar};
+use crate::voice::say_aside;
 
 /// How often a long stage says how far it is.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -29,7 +30,7 @@ impl LineDisplay {
     }
     fn say(&self, line: &str) {
         if !self.is_silent {
-            eprintln!("{line}");
+            say_aside!("{line}");
         }
     }
 }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use crate::{
     chunk::{self, ChunkNo, SealedChunk},
     code::{Code, Retry},
+    engine::DatasetFacts,
     invariant::{Invariant, holds},
     job::{
         action::{JobAction, Tidings, Work},
@@ -106,6 +107,7 @@ impl Job {
                     return Vec::new();
                 }
                 self.row.done.checkpoint = Some(facts);
+                self.row.failed_tries = 0;
                 vec![self.save()]
             }
             (_, JobEvent::ChunkSealed(chunk)) => self.chunk_sealed(now, chunk),
@@ -124,7 +126,7 @@ impl Job {
         if self.row.state.is_final() {
             // Whoever ended it may have been killed before it swept.
             self.hold = Hold::Gone;
-            return vec![JobAction::Sweep, JobAction::Release, JobAction::Leave];
+            return vec![JobAction::Release, JobAction::Sweep, JobAction::Leave];
         }
         sealed.into_iter().for_each(|chunk| self.take_chunk(chunk));
         self.go_on(now)
@@ -136,8 +138,10 @@ impl Job {
         let done = &mut self.row.done;
         match result {
             JobEvent::Ingested(facts) => {
-                told.extend(facts.notices.iter().cloned().map(Tidings::Notice));
-                done.dataset = Some(facts);
+                // They are told, not kept: some quote a cell, and the row outlives the dataset.
+                let DatasetFacts { notices, .. } = &facts;
+                told.extend(notices.iter().cloned().map(Tidings::Notice));
+                done.dataset = Some(DatasetFacts { notices: Vec::new(), ..facts });
             }
             JobEvent::Profiled(digest) => done.profile = Some(digest),
             JobEvent::Planned(plan, class) => {
@@ -171,12 +175,15 @@ impl Job {
         if self.row.state != (JobState::Running { stage: Stage::Sample }) {
             return Vec::new();
         }
+        let before = self.sealed.len();
         self.take_chunk(chunk);
+        if self.sealed.len() > before {
+            self.row.failed_tries = 0;
+        }
         if !self.has_all_chunks() {
             return Vec::new();
         }
         self.row.done.sampled = true;
-        self.row.failed_tries = 0;
         self.work_ended(now)
     }
 
@@ -361,7 +368,8 @@ impl Job {
         self.row.log(now, format!("ended: {outcome}"));
         self.row.state = JobState::Ended(outcome.clone());
         let tell = JobAction::Tell(Tidings::Ended(outcome));
-        vec![self.save(), JobAction::Sweep, tell, JobAction::Release, JobAction::Leave]
+        // Without the lease nothing that is still being written can come in after the sweep.
+        vec![self.save(), JobAction::Release, JobAction::Sweep, tell, JobAction::Leave]
     }
 
     fn save(&self) -> JobAction {

@@ -10,8 +10,8 @@ use crate::{
     engine::OutputFormat,
     gate::Gates,
     limits::{
-        BUDGET_SECONDS_MAX, EPOCHS_MAX, PATH_BYTES_MAX, ROWS_PER_REQUEST_MAX, STEPS_MAX,
-        THREADS_MAX,
+        BUDGET_SECONDS_MAX, EPOCHS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, ROWS_PER_REQUEST_MAX,
+        STEPS_MAX, THREADS_MAX,
     },
     model::TrainingLength,
     refusal::Refusal,
@@ -138,6 +138,8 @@ fn check_path(path: &Path, what: &str, code: Code) -> Result<(), Refusal> {
         "its path is empty; give one".to_owned()
     } else if bytes.len() > PATH_BYTES_MAX {
         format!("its path is longer than {PATH_BYTES_MAX} bytes; give a shorter one")
+    } else if path.file_name().is_some_and(|name| name.len() > NAME_BYTES_MAX) {
+        format!("its name is longer than {NAME_BYTES_MAX} bytes; give a shorter one")
     } else if bytes.contains(&0) {
         "its path holds a NUL character; remove it".to_owned()
     } else {
@@ -151,6 +153,17 @@ fn check_apart(request: &JobRequest) -> Result<(), Refusal> {
     let read = read_paths(request);
     let written = written_paths(request);
     for (at, (path, what)) in written.iter().enumerate() {
+        // A file cannot be a folder for another one; the last of the written paths is a folder.
+        let files = read.iter().chain(&written[..written.len().saturating_sub(1)]);
+        let above = |file: &Path| path != file && path.starts_with(file);
+        let files = files.into_iter().filter(|_| request.output().is_some());
+        if let Some((file, other)) = files.into_iter().find(|(file, _)| above(file)) {
+            let (path, file) = (path.display(), file.display());
+            let message = format!(
+                "cannot write {what} to {path}: {other} is the file {file}; choose another folder"
+            );
+            return refuse(Code::BadOutputName, message);
+        }
         let earlier = read.iter().chain(&written[..at]);
         if let Some((_, other)) = earlier.into_iter().find(|(taken, _)| taken == path) {
             let path = path.display();

@@ -1,7 +1,7 @@
 //! Inference: someone who knows all columns of a person but one takes the missing one from the
 //! synthetic row that is nearest in the others.
 
-use tgs_protocol::engine::EngineError;
+use tgs_protocol::{column::ColumnKind, engine::EngineError};
 
 use super::{ATTACKED_MAX, Inference, Rate, Risk, attacked, held};
 use crate::measure::{
@@ -12,6 +12,9 @@ use crate::measure::{
 
 /// A guessed number counts as right when it is off by no more than this part of the true one.
 const TOLERANCE: f64 = 0.05;
+/// A guessed moment, by no more than this part of the training range: there is no zero to count
+/// moments from.
+const MOMENT_TOLERANCE: f64 = 0.01;
 /// Cells that are compared at most, so that wide tables take no longer.
 const COMPARED_MAX: usize = 400_000_000;
 /// Rows that are attacked at least.
@@ -42,6 +45,7 @@ pub fn measure(
     let made = space.points(&frame.synthetic, &held);
     let most = COMPARED_MAX / (made.rows * width).max(1);
     let most = most.clamp(ATTACKED_MIN, ATTACKED_MAX);
+    let reach: Vec<Option<f64>> = (0..width).map(|column| moment_reach(frame, column)).collect();
     let mut right = Vec::with_capacity(2);
     for (side, rows) in attacked(frame, PART + 1, seed, most) {
         let nearest = nearest_without(&space.points(side, &rows), &made, crew)?;
@@ -49,7 +53,7 @@ pub fn measure(
         for (row, nearest) in rows.iter().zip(nearest) {
             for (column, (count, at)) in counts.iter_mut().zip(nearest).enumerate() {
                 let guess = (&frame.synthetic, held[at]);
-                *count += usize::from(is_right(column, guess, (side, *row)));
+                *count += usize::from(is_right(column, guess, (side, *row), reach[column]));
             }
         }
         right.push((counts, rows.len()));
@@ -105,12 +109,31 @@ fn nearest_without(
     Ok(pieces.into_iter().flatten().map(places).collect())
 }
 
-fn is_right(column: usize, guess: (&Side, usize), truth: (&Side, usize)) -> bool {
+/// How far a guess of a moment may be off, in seconds; none for a column of something else.
+fn moment_reach(frame: &Frame, column: usize) -> Option<f64> {
+    let kind = frame.fields[column].spec.kind;
+    if !matches!(kind, ColumnKind::Date | ColumnKind::Time | ColumnKind::Datetime) {
+        return None;
+    }
+    let Values::Number(seconds) = &frame.train.columns[column] else { return None };
+    let present = || seconds.iter().copied().filter(|second| !second.is_nan());
+    let (first, last) =
+        (present().fold(f64::INFINITY, f64::min), present().fold(f64::NEG_INFINITY, f64::max));
+    Some(MOMENT_TOLERANCE * (last - first).max(0.0))
+}
+
+fn is_right(
+    column: usize,
+    guess: (&Side, usize),
+    truth: (&Side, usize),
+    reach: Option<f64>,
+) -> bool {
     match (&guess.0.columns[column], &truth.0.columns[column]) {
         (Values::Level(guesses), Values::Level(truths)) => guesses[guess.1] == truths[truth.1],
         (Values::Number(guesses), Values::Number(truths)) => {
             let (guess, truth) = (guesses[guess.1], truths[truth.1]);
-            (guess.is_nan() && truth.is_nan()) || (guess - truth).abs() <= TOLERANCE * truth.abs()
+            let reach = reach.unwrap_or(TOLERANCE * truth.abs());
+            (guess.is_nan() && truth.is_nan()) || (guess - truth).abs() <= reach
         }
         _ => false,
     }

@@ -53,9 +53,7 @@ pub(super) fn layout(
     let mut places: Vec<[f64; 2]> = start.iter().map(|place| place.map(&mut jittered)).collect();
     let mut due: Vec<f64> = joins.iter().map(|join| join.every).collect();
     for epoch in 0..EPOCHS {
-        if crew.watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
+        crew.watch.go_on()?;
         let rate = 1.0 - epoch as f64 / EPOCHS as f64;
         for (join, due) in joins.iter().zip(&mut due) {
             if *due > (epoch + 1) as f64 {

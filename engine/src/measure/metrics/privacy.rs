@@ -12,6 +12,7 @@ use crate::measure::{
 
 const NO_HOLDOUT: &str = "no holdout rows were kept aside";
 const FEW_HOLDOUT: &str = "too few holdout rows were kept aside";
+const NO_ATTACK: &str = "there are too few rows kept aside, or too few columns, to attack";
 
 /// The metrics of this part.
 pub fn metrics(measured: &Measured) -> Vec<Metric> {
@@ -49,8 +50,8 @@ fn closest(measured: &Measured) -> Vec<Metric> {
             closest.holdout_median,
             |value| {
                 format!(
-                    "Half of the synthetic rows lie farther than {} from every training row; \
-                     strangers' value stands beside it.",
+                    "Half of the synthetic rows lie farther than {} from the nearest training \
+                     row; strangers' value stands beside it.",
                     number(value)
                 )
             },
@@ -221,5 +222,5 @@ fn attack(
     };
     let value = estimate.map(|beyond| beyond.value);
     let metric = Named::down(key, name, Privacy);
-    with_interval(metric.says(value, value.map(|_| 0.0), sentence, FEW_HOLDOUT), estimate)
+    with_interval(metric.says(value, value.map(|_| 0.0), sentence, NO_ATTACK), estimate)
 }

@@ -41,12 +41,13 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
         Some(1.0),
         |value| {
             format!(
-                "Learning {} from synthetic rows is worth {} of learning it from real rows.",
+                "What trees learn of {} from synthetic rows, beyond guessing, is {} of what they \
+                 learn from real rows.",
                 utility.target,
                 percent(value)
             )
         },
-        "real rows themselves do not predict the target",
+        "real rows themselves hardly predict the target",
     );
     let error = utility.rmse.map(|(made, real)| {
         Named::down("tstr_rmse", "Train on synthetic, test on real (RMSE)", Aspect::Utility).says(

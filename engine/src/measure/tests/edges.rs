@@ -27,7 +27,7 @@ fn a_second_real_sample_passes_every_gate() {
         ("alpha_precision", 0.93, 1.0),
         ("beta_recall", 0.3, 0.7),
         ("quality", 0.88, 1.0),
-        ("utility_ratio", 0.93, 1.07),
+        ("utility_ratio", 0.85, 1.15),
         ("exact_match_rate", 0.0, 0.03),
     ] {
         let found = value(&report, key).unwrap();
@@ -73,6 +73,23 @@ fn shuffled_columns_keep_their_shapes_and_lose_the_rest() {
     let utility = report.gates.iter().find(|gate| gate.gate == "utility_ratio").unwrap();
     assert!(!utility.passes, "{utility:?}");
     assert_ne!(report.verdict, Verdict::Pass);
+}
+
+/// A column of one value, or of none, is as far from the real one as can be: it must not be left
+/// out of the very gates that it fails.
+#[test]
+fn columns_that_lost_their_values_fail_their_gates() {
+    let train = people(1, 600);
+    let lost = train.columns().iter().map(|from| {
+        let cell = (!from.spec.kind.is_numeric()).then_some("no");
+        column(&from.spec.name, from.spec.kind, &[cell; 600])
+    });
+    let lost = Table::new(lost.collect());
+    let report = report(&train, &people(2, 300), &lost, 2).unwrap();
+    let gate = |key: &str| report.gates.iter().find(|gate| gate.gate == key).unwrap();
+    assert_eq!(gate("ks_mean").value, Some(1.0));
+    assert!(gate("correlation_difference").value.unwrap() > 0.15);
+    assert!(!gate("ks_mean").passes && report.verdict == Verdict::Block);
 }
 
 #[test]

@@ -23,18 +23,32 @@ const WEIGHT_MIN: f32 = 0.01;
 /// Rows that share out the unit interval among themselves when levels are drawn.
 const STRATUM_ROWS: usize = 64;
 
+/// Whether the shares of a head of so many levels are brought to those of the training table.
+pub(super) fn is_calibrated(levels: usize) -> bool {
+    levels <= LEVELS_CALIBRATED_MAX
+}
+
 /// One level per row. `logits`: rows × levels of one head; `shares`: of its levels, in training.
 pub(crate) fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -> Vec<u32> {
     let levels = shares.len();
     let mut odds = exponentials(logits, levels);
-    let weights = match levels <= LEVELS_CALIBRATED_MAX {
+    let weights = match is_calibrated(levels) {
         true => calibrating_weights(&odds, shares),
         false => vec![1.0; levels],
     };
     for row in odds.chunks_exact_mut(levels) {
         row.iter_mut().zip(&weights).for_each(|(cell, weight)| *cell *= weight);
     }
-    let places = places(&odds, levels, draws);
+    drawn(&odds, levels, draws)
+}
+
+/// One level per row, by the probabilities of the net alone.
+pub(super) fn as_told(logits: Vec<f32>, levels: usize, draws: &mut Stream) -> Vec<u32> {
+    drawn(&exponentials(logits, levels), levels, draws)
+}
+
+fn drawn(odds: &[f32], levels: usize, draws: &mut Stream) -> Vec<u32> {
+    let places = places(odds, levels, draws);
     odds.chunks_exact(levels).zip(places).map(|(row, place)| level_at(row, place)).collect()
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, Float64Array, UInt32Array};
+use tgs_protocol::{engine::EngineError, progress::Watch};
 
 use super::{
     ColumnCode, Tokenizer,
@@ -18,10 +19,18 @@ use crate::{
 
 impl Tokenizer {
     /// Decides how each column of the training table is coded.
-    pub(crate) fn fit(train: &Table, config: &TabgraphConfig) -> Self {
+    ///
+    /// # Errors
+    /// `Stopped`, between two columns, once `watch` says so.
+    pub(crate) fn fit(
+        train: &Table,
+        config: &TabgraphConfig,
+        watch: &dyn Watch,
+    ) -> Result<Self, EngineError> {
         let mut out =
             Self { specs: vec![], levels: vec![], codes: vec![], scales: vec![], heads: vec![] };
         for column in train.columns() {
+            watch.go_on()?;
             let code = match &column.cells {
                 Cells::Number(values) => out.fit_numbers(column, values, config),
                 Cells::Level { codes, levels } => out.fit_levels(codes, levels.len(), config),
@@ -34,7 +43,7 @@ impl Tokenizer {
             });
             out.codes.push(code);
         }
-        out
+        Ok(out)
     }
 
     fn fit_numbers(
@@ -53,7 +62,8 @@ impl Tokenizer {
             ([(value, _)], 0) => return ColumnCode::Constant(Meaning::Number(*value)),
             _ => {}
         }
-        if runs.len() <= config.category_values_max.max(1) {
+        let shared = |(_, rows): &(f64, u64)| *rows >= config.shared_rows_min as u64;
+        if runs.len() <= config.category_values_max.max(1) && runs.iter().all(shared) {
             let levels = runs.iter().map(|(value, rows)| (Meaning::Number(*value), *rows));
             return ColumnCode::Head(self.add_head(levels.collect(), missing, vec![]));
         }

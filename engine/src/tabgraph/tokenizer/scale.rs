@@ -20,6 +20,9 @@ const RANK_EDGE: f64 = 1e-6;
 /// A number of few rows moves at most by this part of half the range: in the tails, where gaps are
 /// wide, more would cost the ends of the range and with them every correlation.
 const REACH_MAX: f64 = 0.01;
+/// It may move by so many steps of the column's grid, however narrow the range: by less, rounding
+/// would bring back what stood there.
+const REACH_STEPS: f64 = 2.0;
 
 /// The runs of one numeric column and what tokens mean in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,6 +117,20 @@ impl NumberScale {
             constants,
             grid,
         }
+    }
+
+    /// Whether runs that came from a file can be decoded.
+    pub(crate) fn is_whole(&self) -> bool {
+        let finite = |list: &[f64]| list.iter().all(|number| number.is_finite());
+        let lists = [&self.low, &self.high, &self.count, &self.by_rank];
+        let ordered = self.low.is_sorted() && self.low.iter().zip(&self.high).all(|(a, b)| a <= b);
+        let counted = self.count.iter().chain(&self.by_rank).all(|rows| *rows >= 0.0);
+        let held = self.below.last().is_some_and(|rows| *rows > 0.0);
+        !self.low.is_empty()
+            && lists.into_iter().all(|list| finite(list))
+            && ordered
+            && counted
+            && held
     }
 
     /// The run of a value, or the nearest below it.
@@ -248,6 +265,7 @@ impl NumberScale {
         // Half of each, so that the largest numbers do not overflow.
         let middle = next.map_or(value, |next| next / 2.0 + value / 2.0);
         let reach = REACH_MAX * (high / 2.0 - low / 2.0);
+        let reach = reach.max(REACH_STEPS * self.grid.step());
         let shift = uniform.abs() * (middle - value).clamp(-reach, reach);
         self.grid.round(value + shift).clamp(low, high)
     }

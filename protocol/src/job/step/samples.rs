@@ -50,6 +50,7 @@ fn request(goal: Goal) -> JobRequest {
         seed: 1,
         threads: 2,
         gates: Gates::default(),
+        inputs: Vec::new(),
     }
 }
 

@@ -188,7 +188,7 @@ fn synthesize_undisturbed() {
     judged pass
         save publish, tell publish began, begin publish
     delivered
-        save published, sweep, tell published, release, leave
+        save published, release, sweep, tell published, leave
     cancel
         -
     delivered
@@ -218,7 +218,7 @@ fn train_only() {
     trained
         save publish, tell publish began, begin publish
     delivered
-        save published, sweep, tell published, release, leave
+        save published, release, sweep, tell published, leave
     ");
 }
 
@@ -253,7 +253,7 @@ fn generate_from_a_model_file() {
     sealed 2
         save publish, tell publish began, begin publish
     delivered
-        save published, sweep, tell published, release, leave
+        save published, release, sweep, tell published, leave
     ");
 }
 
@@ -291,7 +291,7 @@ fn a_blocking_report_withholds_the_table() {
     judged block
         save publish, tell publish began, begin publish withheld
     delivered
-        save withheld, sweep, tell withheld: a; b, release, leave
+        save withheld, release, sweep, tell withheld: a; b, leave
     ");
 }
 
@@ -343,7 +343,7 @@ fn a_passing_failure_is_tried_again_three_times() {
     retry
         save ingest, tell ingest began again, begin ingest
     failed ingest later
-        save failed, sweep, tell failed DEV-0001 in ingest, release, leave
+        save failed, release, sweep, tell failed DEV-0001 in ingest, leave
     retry
         -
     ");
@@ -396,7 +396,7 @@ fn a_failure_that_cannot_pass_ends_the_job() {
     claimed
         save ingest, tell ingest began, begin ingest
     failed ingest never
-        save failed, sweep, tell failed DATA-0003 in ingest, release, leave
+        save failed, release, sweep, tell failed DATA-0003 in ingest, leave
     retry
         -
     claimed
@@ -447,7 +447,7 @@ fn a_cancel_ends_the_job_once_the_work_stands_still() {
     drain
         stop work
     stopped
-        save cancelled, sweep, tell cancelled, release, leave
+        save cancelled, release, sweep, tell cancelled, leave
     stopped
         -
     ");
@@ -467,7 +467,7 @@ fn a_cancel_during_the_back_off_ends_the_job_at_once() {
     failed ingest later
         save ingest, tell trying again in 5000, retry after 5000
     cancel
-        save cancelled, sweep, tell cancelled, release, leave
+        save cancelled, release, sweep, tell cancelled, leave
     retry
         -
     ");
@@ -573,7 +573,7 @@ fn a_cancel_outranks_a_drain() {
     cancel
         stop work
     ingested 100
-        save cancelled, sweep, tell cancelled, release, leave
+        save cancelled, release, sweep, tell cancelled, leave
     ");
 }
 
@@ -603,7 +603,7 @@ fn a_failure_while_leaving_only_makes_it_leave() {
     cancel
         stop work
     failed ingest later
-        save cancelled, sweep, tell cancelled, release, leave
+        save cancelled, release, sweep, tell cancelled, leave
     ");
 }
 
@@ -633,7 +633,7 @@ fn a_table_that_was_delivered_before_the_cancel_was_heard_is_published() {
     cancel
         stop work
     delivered
-        save published, sweep, tell published, release, leave
+        save published, release, sweep, tell published, leave
     stopped
         -
     ");
@@ -657,7 +657,7 @@ fn what_comes_before_the_work_is_taken_up_ends_it() {
     ";
     insta::assert_snapshot!(play(samples::train(), cancelled), @r"
     cancel
-        save cancelled, sweep, tell cancelled, release, leave
+        save cancelled, release, sweep, tell cancelled, leave
     claimed
         -
     ");
@@ -673,7 +673,7 @@ fn what_comes_before_the_work_is_taken_up_ends_it() {
     ");
     insta::assert_snapshot!(play(samples::train(), condemned), @r"
     failed ingest later
-        save failed, sweep, tell failed DEV-0001 in ingest, release, leave
+        save failed, release, sweep, tell failed DEV-0001 in ingest, leave
     claimed
         -
     ");
@@ -739,7 +739,7 @@ fn whoever_is_overtaken_writes_nothing_more() {
     claimed
         save ingest, tell ingest began, begin ingest
     failed ingest never
-        save failed, sweep, tell failed DATA-0003 in ingest, release, leave
+        save failed, release, sweep, tell failed DATA-0003 in ingest, leave
     overtaken
         tell interrupted, leave
     overtaken
@@ -790,7 +790,7 @@ fn a_save_that_fails_makes_the_supervisor_give_up() {
     claimed
         save ingest, tell ingest began, begin ingest
     failed ingest never
-        save failed, sweep, tell failed DATA-0003 in ingest, release, leave
+        save failed, release, sweep, tell failed DATA-0003 in ingest, leave
     save failed
         tell suspended by STORE-0003, tell interrupted, release, leave
     ");
@@ -994,7 +994,7 @@ fn tries_that_failed_are_remembered_across_claims_but_not_across_a_drain() {
     retry
         save ingest, tell ingest began again, begin ingest
     failed ingest later
-        save failed, sweep, tell failed DEV-0001 in ingest, release, leave
+        save failed, release, sweep, tell failed DEV-0001 in ingest, leave
     ");
     let drained = format!("{failed_twice}\ndrain");
     insta::assert_snapshot!(resume(samples::train(), &drained, again), @r"
@@ -1016,7 +1016,7 @@ fn a_job_that_ended_is_swept_again_by_whoever_claims_it() {
     cancel
         -
     claimed
-        sweep, release, leave
+        release, sweep, leave
     claimed
         -
     ");
@@ -1040,7 +1040,7 @@ fn rows_that_only_the_source_could_tell_are_checked() {
     claimed
         save train, tell train began, begin adoptmodel
     trained
-        save failed, sweep, tell failed USE-0002 in sample, release, leave
+        save failed, release, sweep, tell failed USE-0002 in sample, leave
     ");
 }
 

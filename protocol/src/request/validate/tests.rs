@@ -31,6 +31,7 @@ fn request(goal: Goal) -> JobRequest {
         seed: 1,
         threads: 2,
         gates: Gates::default(),
+        inputs: Vec::new(),
     }
 }
 
@@ -161,6 +162,12 @@ fn paths_that_cannot_be_meant_are_refused() {
             BadRequest,
             "4096 bytes",
         ),
+        (
+            synthesize(),
+            |r| r.write_to(&format!("/out/{}.csv", "x".repeat(NAME_BYTES_MAX))),
+            BadOutputName,
+            "its name is longer than 240 bytes",
+        ),
         (synthesize(), |r| r.output_mut().report = "".into(), BadOutputName, "report folder"),
         (synthesize(), |r| r.write_to(""), BadOutputName, "empty"),
         (synthesize(), |r| r.write_to("out/x.csv/"), BadOutputName, "names a folder"),
@@ -195,7 +202,13 @@ fn nothing_is_written_over_what_is_read_or_written() {
             synthesize(),
             |r| r.output_mut().report = "/out/synth.csv.gz".into(),
             BadOutputName,
-            "cannot write the report folder to /out/synth.csv.gz: the output table has",
+            "/out/synth.csv.gz/report.json: the output table is the file",
+        ),
+        (
+            synthesize(),
+            |r| r.output_mut().report = "/out/synth.csv.gz/below".into(),
+            BadOutputName,
+            "choose another folder",
         ),
         (
             synthesize(),
