@@ -13,6 +13,7 @@ use tgs_protocol::{
     code::Retry,
     job::{Job, JobAction, JobEvent, JobRow, JobState, Outcome, Work, action::Tidings},
     limits::RETRY_BACK_OFF_MS,
+    stage::Stage,
     store::{ArtifactName, StoreError, Written},
     unit::Millis,
 };
@@ -213,9 +214,11 @@ impl Shell {
             Outcome::Cancelled | Outcome::Failed(_) => deliveries(&row.request.goal),
         };
         let kept = ArtifactName::kept_after(outcome);
-        // Before the sweep: what was delivered is known by the sealed file beside it.
+        // An earlier job may have delivered the very same bytes: only what this one came to deliver
+        // is taken back. Before the sweep, since it is known by the sealed file beside it.
+        let has_delivered = row.next_stage() == Some(Stage::Publish);
         for delivery in broken_off {
-            if let Err(error) = self.take_back(&delivery).await {
+            if let Err(error) = self.take_back(&delivery, has_delivered).await {
                 let to = delivery.to.display();
                 tracing::warn!(job = %self.id, %error, %to, "a delivered file was not taken back");
             }
@@ -225,11 +228,17 @@ impl Shell {
         }
     }
 
-    async fn take_back(&self, delivery: &Delivery) -> Result<(), StoreError> {
+    /// Removes what is half written, and what was delivered whole, if anything may have been.
+    async fn take_back(&self, delivery: &Delivery, has_delivered: bool) -> Result<(), StoreError> {
         let artifacts = &self.ports.artifacts;
-        let sealed = answer("open folder", artifacts.open(&self.id, delivery.artifact)).await;
-        // Without it at least the half-written file goes.
-        let from = sealed.ok().flatten().map(|folder| folder.join(delivery.name));
+        let from = match has_delivered {
+            false => None,
+            true => {
+                let open = artifacts.open(&self.id, delivery.artifact);
+                let sealed = answer("open folder", open).await.ok().flatten();
+                sealed.map(|folder| folder.join(delivery.name))
+            }
+        };
         transfer("take back", artifacts.take_back(from.as_deref(), &delivery.to)).await
     }
 

@@ -109,10 +109,10 @@ impl Embedded {
             remove_tree(self.disk(), &folder.staging())?;
         }
         if keep.is_empty() {
-            // Not even a name is left of a cancelled job, unless something else was put there.
-            return match fs::remove_dir(folder.path()) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Err(error),
+            // Not even a name is left of a cancelled job, unless a person put something there.
+            use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+            return match self.disk().remove_folder(folder.path()) {
+                Err(error) if matches!(error.kind(), NotFound | DirectoryNotEmpty) => Ok(()),
                 removed => removed.and_then(|()| self.disk().sync_folder(&self.layout().jobs())),
             };
         }
