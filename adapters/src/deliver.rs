@@ -62,12 +62,11 @@ pub fn take_back(disk: &dyn Disk, from: Option<&Path>, to: &Path) -> Result<(), 
 
 /// Whether both are there and hold the same bytes.
 fn are_alike(one: &Path, other: &Path) -> io::Result<bool> {
-    let size = |path: &Path| match fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        facts => facts.map(|facts| Some(facts.len())),
-    };
-    match (size(one)?, size(other)?) {
-        (Some(a), Some(b)) if a == b => Ok(content::of_file(one)? == content::of_file(other)?),
+    let facts = |path: &Path| fault::unless_damaged(fs::metadata(path));
+    match (facts(one)?, facts(other)?) {
+        (Some(a), Some(b)) if a.len() == b.len() => {
+            Ok(content::of_file(one)? == content::of_file(other)?)
+        }
         _ => Ok(false),
     }
 }

@@ -39,10 +39,21 @@ pub fn unread(code: Code, path: &Path, error: io::Error) -> StoreError {
     }
 }
 
-/// Whether an error tells that bytes are gone or others than were written.
-pub fn is_damage(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
-    matches!(error.kind(), NotFound | UnexpectedEof | InvalidData)
+/// What was read; none if the error tells that it is gone or torn.
+pub fn unless_damaged<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Err(error) if is_damage(&error) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+/// Whether an error tells that bytes are others than were written.
+pub fn is_torn(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+fn is_damage(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || is_torn(error)
 }
 
 /// A fault of ours.

@@ -63,9 +63,7 @@ pub(crate) fn read<C: DeserializeOwned>(
         let message = format!("read the constants of the plan: {error}; plan the job again");
         EngineError::because(Code::UnknownConstant, message, error)
     })?;
-    for (key, value) in config.as_object().into_iter().flatten() {
-        within(key, value, bounds)?;
-    }
+    all_within(config, bounds)?;
     Ok(read)
 }
 
@@ -75,9 +73,12 @@ pub(crate) fn read<C: DeserializeOwned>(
 /// Which is not.
 pub(crate) fn check<C: Serialize>(config: &C, bounds: &[Bound]) -> Result<(), String> {
     let config = serde_json::to_value(config).map_err(|error| error.to_string())?;
+    all_within(&config, bounds).map_err(|error| error.to_string())
+}
+
+fn all_within(config: &Value, bounds: &[Bound]) -> Result<(), EngineError> {
     let mut constants = config.as_object().into_iter().flatten();
-    let outside = constants.find_map(|(key, value)| within(key, value, bounds).err());
-    outside.map_or(Ok(()), |error| Err(error.to_string()))
+    constants.try_for_each(|(key, value)| within(key, value, bounds))
 }
 
 /// A whole number where the default has a fraction, and the other way round, is what was meant.

@@ -1,9 +1,9 @@
 //! Writers of synthetic tables: CSV, Parquet, JSON lines, plain or compressed, chunk by chunk.
 //!
 //! Memory is bounded by one chunk (Parquet: by one row group). The same chunks give the same bytes.
-//! Cells that begin with `=`, `+`, `-` or `@` are written as
-//! they are: a spreadsheet may take such text for a formula, but changing data silently would be
-//! worse, and levels are texts of the source.
+//! Cells that begin with `=`, `+`, `-` or `@` are written as they are: a spreadsheet may take such
+//! text for a formula, but changing data silently would be worse, and levels are texts of the
+//! source.
 
 use std::{path::Path, sync::Arc};
 

@@ -36,3 +36,5 @@ pub mod random;
 pub mod seqtree;
 pub mod tabgraph;
 pub mod table;
+#[cfg(test)]
+mod testing;

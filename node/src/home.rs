@@ -5,8 +5,7 @@ use std::{
     path::{Path, PathBuf, absolute},
 };
 
-use tgs_actors::input::look;
-use tgs_protocol::{code::Code, request::JobRequest};
+use tgs_protocol::code::Code;
 
 use crate::{configuration::Settings, failure::Failure};
 
@@ -55,18 +54,6 @@ pub fn whole(path: &Path) -> Result<PathBuf, Failure> {
         }
     }
     Ok(absolute)
-}
-
-/// The request, with what its input files are now.
-pub fn with_inputs(mut request: JobRequest) -> Result<JobRequest, Failure> {
-    for path in request.files_read() {
-        let seen = look(&path).map_err(|error| {
-            let message = format!("open {}: {error}; check the name", path.display());
-            Failure::new(Code::SourceUnreadable, message)
-        })?;
-        request.inputs.push(seen);
-    }
-    Ok(request)
 }
 
 /// Refuses an output that cannot be written before hours of work, not after.

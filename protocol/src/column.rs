@@ -35,6 +35,10 @@ impl ColumnKind {
     pub fn is_numeric(self) -> bool {
         matches!(self, Self::Integer | Self::Real | Self::Date | Self::Time | Self::Datetime)
     }
+    /// Dates, times and both.
+    pub fn is_moment(self) -> bool {
+        matches!(self, Self::Date | Self::Time | Self::Datetime)
+    }
     /// Held as one level code per row.
     pub fn is_categorical(self) -> bool {
         matches!(self, Self::Boolean | Self::Category | Self::Constant)

@@ -50,7 +50,7 @@ impl Metadata {
                 return refuse("it names a column without a name; remove that entry");
             }
             let Some(format) = hint.format() else { continue };
-            if !matches!(hint.kind(), ColumnKind::Date | ColumnKind::Time | ColumnKind::Datetime) {
+            if !hint.kind().is_moment() {
                 let message = format!(
                     "column `{name}` has the format `{format}`, but only date, time and datetime \
                      have one; remove it or change the kind"

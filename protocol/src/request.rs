@@ -3,7 +3,7 @@
 mod budget;
 mod validate;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,17 +121,15 @@ impl JobRequest {
             Goal::Generate { .. } => None,
         }
     }
-    /// Every file that is read.
-    pub fn files_read(&self) -> Vec<PathBuf> {
+    /// Every file that is read, and what it is called in messages.
+    pub fn files_read(&self) -> Vec<(&Path, &'static str)> {
         match &self.goal {
             Goal::Synthesize { source, .. } | Goal::Train { source, .. } => {
-                [Some(&source.table), source.holdout.as_ref()]
-                    .into_iter()
-                    .flatten()
-                    .cloned()
-                    .collect()
+                let mut files = vec![(source.table.as_path(), "the source table")];
+                files.extend(source.holdout.as_deref().map(|file| (file, "the holdout table")));
+                files
             }
-            Goal::Generate { model_file, .. } => vec![model_file.clone()],
+            Goal::Generate { model_file, .. } => vec![(model_file, "the model file")],
         }
     }
     /// The table to release, unless only a model is wanted.

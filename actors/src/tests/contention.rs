@@ -30,10 +30,8 @@ async fn told(desk: &Arc<dyn JobDesk>, job: &JobId) -> Vec<Tidings> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_nodes_one_works_and_the_other_leaves() {
     let world = World::new();
-    let pause = world.script.pause_at("step 5");
     let holder = world.node_as("holder", "class", |config| config.holder_is_gone = false).await;
-    let job = holder.desk().submit(world.synthesize()).await.expect("a job");
-    pause.reached().await;
+    let (pause, job) = world.resting_at("step 5", &holder).await;
     let other = world.node_as("other", "class", |config| config.holder_is_gone = false).await;
     other.desk().resume(&job).await.expect("a job of somebody else");
     world.script.passed("look", 2).await;
@@ -49,10 +47,8 @@ async fn of_two_nodes_one_works_and_the_other_leaves() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_holder_is_followed_after_one_ttl() {
     let world = World::new();
-    let pause = world.script.pause_at("step 5");
     let dead = world.node_as("dead", "class", |config| config.holder_is_gone = false).await;
-    let job = dead.desk().submit(world.synthesize()).await.expect("a job");
-    pause.reached().await;
+    let (pause, job) = world.resting_at("step 5", &dead).await;
     drop(dead);
     let next = world.node_as("next", "class", |config| config.holder_is_gone = false).await;
     next.desk().resume(&job).await.expect("an interrupted job");
@@ -68,10 +64,8 @@ async fn a_dead_holder_is_followed_after_one_ttl() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_cannot_renew_stands_down() {
     let world = World::new();
-    let pause = world.script.pause_at("step 5");
     let node = world.node_as("a", "class", |config| config.holder_is_gone = false).await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
-    pause.reached().await;
+    let (pause, job) = world.resting_at("step 5", &node).await;
     world.script.at("renew", usize::MAX, Deed::Fail(Code::StoreSilent));
     world.clock.advance(12_000);
     let heard = told(&node.desk(), &job).await;
@@ -84,10 +78,8 @@ async fn a_holder_that_cannot_renew_stands_down() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_alone_that_was_frozen_goes_on() {
     let world = World::new();
-    let pause = world.script.pause_at("step 5");
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
-    pause.reached().await;
+    let (pause, job) = world.resting_at("step 5", &node).await;
     world.clock.advance(60_000);
     tokio::time::sleep(Duration::from_millis(3 * LEASE_TICK_MS)).await;
     pause.release();
@@ -102,10 +94,8 @@ async fn a_frozen_owner_that_wakes_is_refused_everything() {
     let points = ["ingest", "plan", "step 5", "finish", "chunk 1", "evaluate", "assemble"];
     for point in points {
         let world = World::new();
-        let pause = world.script.pause_at(point);
         let frozen = world.node("frozen").await;
-        let job = frozen.desk().submit(world.synthesize()).await.expect("a job");
-        pause.reached().await;
+        let (pause, job) = world.resting_at(point, &frozen).await;
         let next = world.node("next").await;
         next.desk().resume(&job).await.expect("an interrupted job");
         let (_, row) = follow(&next.desk(), &job).await;

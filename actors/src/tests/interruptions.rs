@@ -35,10 +35,8 @@ async fn a_killed_job_is_resumed_and_delivers_the_same_bytes() {
     let expected = undisturbed().await;
     for point in ANYWHERE {
         let world = World::new();
-        let pause = world.script.pause_at(point);
         let killed = world.node("killed").await;
-        let job = killed.desk().submit(world.synthesize()).await.expect("a job");
-        pause.reached().await;
+        let (pause, job) = world.resting_at(point, &killed).await;
         drop(killed);
         let node = world.node("next").await;
         node.desk().resume(&job).await.expect("an interrupted job");
@@ -79,10 +77,8 @@ async fn a_job_killed_again_and_again_still_delivers_the_same_bytes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn training_goes_on_from_the_committed_checkpoint() {
     let world = World::new();
-    let pause = world.script.pause_at("step 29");
     let killed = world.node("killed").await;
-    let job = killed.desk().submit(world.synthesize()).await.expect("a job");
-    pause.reached().await;
+    let (pause, job) = world.resting_at("step 29", &killed).await;
     world.script.passed("prune", 1).await; // The pointer to step 10 or later is durable.
     drop(killed);
     let committed = world.stores.row(&job).done.checkpoint.expect("a checkpoint");
@@ -206,10 +202,8 @@ async fn sampling_is_cancelled_within_one_chunk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_interrupted_job_is_cancelled_without_being_begun_again() {
     let world = World::new();
-    let pause = world.script.pause_at("step 5");
     let killed = world.node("killed").await;
-    let job = killed.desk().submit(world.synthesize()).await.expect("a job");
-    pause.reached().await;
+    let (pause, job) = world.resting_at("step 5", &killed).await;
     drop(killed);
     let node = world.node("next").await;
     node.desk().cancel(&job).await.expect("an interrupted job");

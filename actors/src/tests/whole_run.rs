@@ -57,10 +57,8 @@ async fn every_stage_runs_once_and_everything_is_delivered() {
 async fn training_tells_its_rows_per_second() {
     let begun = Instant::now();
     let world = World::new();
-    let pause = world.script.pause_at("step 25");
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
-    pause.reached().await;
+    let (pause, job) = world.resting_at("step 25", &node).await;
     let mut watching = node.desk().watch(&job).await.expect("a job to watch");
     let told = loop {
         if let News::Progress(told) = watching.next().await.expect("a job under way") {

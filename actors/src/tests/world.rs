@@ -21,7 +21,7 @@ use tgs_protocol::{
 use crate::tests::{
     bench::{Ids, TestClock},
     engine::FakeEngine,
-    script::Script,
+    script::{Pause, Script},
     stores::Stores,
 };
 
@@ -89,6 +89,14 @@ impl World {
             clock: self.clock.clone(),
             ids: self.ids.clone(),
         }
+    }
+
+    /// A job that this node works at, and where it rests: as soon as it came to `point`.
+    pub async fn resting_at(&self, point: &str, node: &Node) -> (Arc<Pause>, JobId) {
+        let pause = self.script.pause_at(point);
+        let job = node.desk().submit(self.synthesize()).await.expect("a job");
+        pause.reached().await;
+        (pause, job)
     }
 
     /// A job that is durable and that nobody has begun.

@@ -52,10 +52,8 @@ impl ArtifactStore for Embedded {
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         blocking(|| {
             let path = self.layout().job(job)?.artifact(name);
-            match is_whole(&path) {
-                Ok(whole) => Ok(whole.then_some(path)),
-                Err(error) => Err(fault::on_file("read", &path, error)),
-            }
+            let whole = is_whole(&path).map_err(|error| fault::on_file("read", &path, error))?;
+            Ok(whole.then_some(path))
         })
     }
 
@@ -122,20 +120,15 @@ impl Embedded {
 /// again: a dataset may be large, and a sealed folder was synced before it got its name. Fails when
 /// the system does not let us look.
 pub(super) fn is_whole(folder: &Path) -> std::io::Result<bool> {
-    let bytes = match fs::read(folder.join(SEALED_FILE)) {
-        Err(error) if fault::is_damage(&error) => return Ok(false),
-        read => read?,
-    };
+    let sealed = fault::unless_damaged(fs::read(folder.join(SEALED_FILE)))?;
+    let Some(bytes) = sealed else { return Ok(false) };
     let Ok(record) = serde_json::from_slice::<SealedRecord>(&bytes) else { return Ok(false) };
     if content::digest(&record.files) != record.digest {
         return Ok(false);
     }
     for file in &record.files {
-        let is_there = match fs::metadata(folder.join(&file.name)) {
-            Err(error) if fault::is_damage(&error) => false,
-            facts => facts.map(|facts| facts.is_file() && facts.len() == file.size.get())?,
-        };
-        if !is_there {
+        let facts = fault::unless_damaged(fs::metadata(folder.join(&file.name)))?;
+        if !facts.is_some_and(|facts| facts.is_file() && facts.len() == file.size.get()) {
             return Ok(false);
         }
     }

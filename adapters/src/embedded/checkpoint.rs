@@ -95,12 +95,10 @@ impl Embedded {
         for name in names_in(&folder)? {
             let Some((epoch, step)) = parse_checkpoint_name(&name) else { continue };
             let path = folder.join(&name);
-            let (digest, size) = match content::of_file(&path) {
-                Ok(found) => found,
-                // It is not whole; an older one may be.
-                Err(error) if fault::is_damage(&error) => continue,
-                Err(error) => return Err(fault::on_file("read", &path, error)),
-            };
+            let found = fault::unless_damaged(content::of_file(&path))
+                .map_err(|error| fault::on_file("read", &path, error))?;
+            // One that is damaged is not whole; an older one may be.
+            let Some((digest, size)) = found else { continue };
             if checkpoint_name(epoch, step, &digest) == name {
                 whole.push(CheckpointFacts { epoch, step, digest, size });
             }

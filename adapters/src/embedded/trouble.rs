@@ -42,7 +42,7 @@ impl Trouble {
             Self::Redb(error) => error,
         };
         match error {
-            redb::Error::Io(error) if is_torn(&error) => corrupt(act, path, error.into()),
+            redb::Error::Io(error) if fault::is_torn(&error) => corrupt(act, path, error.into()),
             redb::Error::Io(error) => fault::on_file(act, path, error),
             redb::Error::DatabaseAlreadyOpen => {
                 let message =
@@ -59,10 +59,6 @@ impl Trouble {
             error => corrupt(act, path, error.into()),
         }
     }
-}
-
-fn is_torn(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 fn corrupt(act: &str, path: &Path, source: Box<dyn std::error::Error + Send + Sync>) -> StoreError {

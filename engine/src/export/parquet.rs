@@ -66,8 +66,8 @@ impl ParquetRows {
     }
 
     pub(super) fn append(&mut self, table: &Table) -> Result<(), EngineError> {
-        let types = table.columns().iter().map(|column| type_of(&column.spec, Some(&column.cells)));
-        self.open(types.collect())?;
+        let type_of = |column: &Column| type_of(&column.spec, Some(&column.cells));
+        self.open(|| table.columns().iter().map(type_of).collect())?;
         let State::Open { writer, schema } = &mut self.state else {
             return Err(broken(&self.path));
         };
@@ -91,7 +91,8 @@ impl ParquetRows {
     }
 
     pub(super) fn finish(mut self) -> Result<Digest, EngineError> {
-        self.open(self.specs.iter().map(|spec| type_of(spec, None)).collect())?;
+        let specs = self.specs.clone();
+        self.open(|| specs.iter().map(|spec| type_of(spec, None)).collect())?;
         let State::Open { writer, .. } = self.state else {
             return Err(broken(&self.path));
         };
@@ -99,7 +100,7 @@ impl ParquetRows {
     }
 
     /// Writes the head of the file, once.
-    fn open(&mut self, types: Vec<DataType>) -> Result<(), EngineError> {
+    fn open(&mut self, types: impl FnOnce() -> Vec<DataType>) -> Result<(), EngineError> {
         let sink = match mem::replace(&mut self.state, State::Broken) {
             State::Before(sink) => sink,
             other => {
@@ -107,7 +108,7 @@ impl ParquetRows {
                 return Ok(());
             }
         };
-        let fields = self.specs.iter().zip(types);
+        let fields = self.specs.iter().zip(types());
         let fields: Vec<Field> =
             fields.map(|(spec, of)| Field::new(spec.name.as_str(), of, true)).collect();
         let schema = Arc::new(Schema::new(fields));

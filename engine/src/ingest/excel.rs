@@ -216,6 +216,8 @@ impl<'a> Rows<'a> {
             let message = format!("cannot read {name}: the first sheet holds {found}");
             return Err(EngineError::new(Code::EmptySource, message));
         }
+        let day = Pattern::new(DAY);
+        let is_day = |text: &[u8]| day.as_ref().is_some_and(|day| day.parse(text).is_some());
         for ((part, seen), name) in self.parts.iter_mut().zip(&self.seen).zip(&self.raw.names) {
             if seen.days && seen.days_with_time {
                 *part = rewritten(part, |text| is_day(text).then(|| [text, MIDNIGHT].concat()));
@@ -239,10 +241,6 @@ fn rewritten(part: &Part, change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Part {
         None => out.push(text),
     });
     out
-}
-
-fn is_day(text: &[u8]) -> bool {
-    Pattern::new(DAY).is_some_and(|day| day.parse(text).is_some())
 }
 
 /// Hours as a number, of `-37:30:00`.

@@ -162,7 +162,7 @@ impl Field {
     }
     /// True for dates, times and both.
     pub fn is_moment(&self) -> bool {
-        matches!(self.spec.kind, ColumnKind::Date | ColumnKind::Time | ColumnKind::Datetime)
+        self.spec.kind.is_moment()
     }
 }
 

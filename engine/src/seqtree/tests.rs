@@ -10,7 +10,7 @@ use tgs_protocol::{
     column::{ColumnKind, ColumnSpec, ValueFormat},
     engine::EngineError,
     model::{TrainPlan, TrainingLength},
-    progress::{Progress, Unwatched, Watch},
+    progress::Unwatched,
     unit::Steps,
 };
 
@@ -18,6 +18,7 @@ use super::{config::SMALL_TABLE_ROWS, generator, plan, trainer};
 use crate::{
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
+    testing::Stop,
 };
 
 fn spec(name: &str, kind: ColumnKind, format: ValueFormat) -> Arc<ColumnSpec> {
@@ -138,13 +139,6 @@ fn an_interrupted_run_ends_with_the_same_bytes() {
 
 #[test]
 fn a_stop_is_heard_while_rows_are_coded() {
-    struct Stop;
-    impl Watch for Stop {
-        fn stopped(&self) -> bool {
-            true
-        }
-        fn tell(&self, _progress: Progress) {}
-    }
     let table = mixed(200, 1);
     let plan = planned(&table, json!({"min_leaf": 10})).expect("plans");
     let begun = trainer(&table, &table, &plan, (3, 2), None, &Stop);

@@ -22,6 +22,7 @@ use super::{curves, generator, plan, trainer};
 use crate::{
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
+    testing::Stop,
 };
 
 const SEED: u64 = 11;
@@ -153,13 +154,6 @@ fn interrupted_anywhere_the_model_is_the_same() {
 
 #[test]
 fn a_watch_stops_between_two_steps() {
-    struct Stop;
-    impl Watch for Stop {
-        fn stopped(&self) -> bool {
-            true
-        }
-        fn tell(&self, _progress: Progress) {}
-    }
     let table = mixed(100);
     let plan = planned(&table, TrainingLength::Epochs(3), &small());
     let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");

@@ -30,9 +30,7 @@ impl NumberWriter {
             let pattern = Pattern::new(pattern).or_else(|| Pattern::new(iso));
             Style::Moment(pattern.expect("the ISO patterns are valid"))
         };
-        let is_moment =
-            matches!(spec.kind, ColumnKind::Date | ColumnKind::Time | ColumnKind::Datetime);
-        let style = match (&spec.format, is_moment) {
+        let style = match (&spec.format, spec.kind.is_moment()) {
             (ValueFormat::Moment { pattern }, _) => moment(pattern),
             (_, true) => moment(iso),
             (ValueFormat::Decimal { digits, fixed }, false) => {

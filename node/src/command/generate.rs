@@ -5,7 +5,7 @@ use std::{path::Path, process::ExitCode};
 use tgs_protocol::{
     gate::Gates,
     model::{ModelName, TrainingLength},
-    request::{Goal, JobRequest, validate},
+    request::{Goal, JobRequest},
 };
 
 use super::{job, learning};
@@ -13,7 +13,6 @@ use crate::{
     command_line::{GenerateArguments, Voice},
     configuration::Settings,
     failure::Failure,
-    home,
 };
 
 pub async fn run(
@@ -28,7 +27,7 @@ pub async fn run(
 fn request(asked: &GenerateArguments) -> Result<JobRequest, Failure> {
     let model_file = learning::existing(&asked.model_file)?;
     let output = learning::output(&asked.release, None)?;
-    let request = JobRequest {
+    learning::checked(JobRequest {
         goal: Goal::Generate { model_file, output },
         // The model file knows its generator; nothing is trained.
         model: ModelName::Tabgraph,
@@ -38,8 +37,5 @@ fn request(asked: &GenerateArguments) -> Result<JobRequest, Failure> {
         threads: 1,
         gates: Gates::default(),
         inputs: Vec::new(),
-    };
-    let request = home::with_inputs(request)?;
-    validate(&request).map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
-    Ok(request)
+    })
 }

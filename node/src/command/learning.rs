@@ -1,11 +1,12 @@
 //! From typed arguments to a request: what several commands ask for in the same words.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde_json::{Map, Number, Value};
+use tgs_actors::input::look;
 use tgs_engine::port;
 use tgs_protocol::{
     code::Code,
@@ -35,9 +36,17 @@ pub fn request(asked: &LearnArguments, goal: Goal, gates: Gates) -> Result<JobRe
         gates,
         inputs: Vec::new(),
     };
-    validate(&request).map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    let request = checked(request)?;
     port::check_constants(request.model, &request.overrides)?;
-    home::with_inputs(request)
+    Ok(request)
+}
+
+/// The request if it can be meant, with what its input files are now.
+pub fn checked(mut request: JobRequest) -> Result<JobRequest, Failure> {
+    validate(&request).map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    let look = |(path, _): (&Path, _)| look(path).map_err(|error| unreadable(path, &error));
+    request.inputs = request.files_read().into_iter().map(look).collect::<Result<_, _>>()?;
+    Ok(request)
 }
 
 /// What to learn from; the files must be there.
@@ -79,11 +88,13 @@ pub fn metadata(file: &Path) -> Result<Metadata, Failure> {
 /// A file that is there, by the path that it has from everywhere and without links.
 pub fn existing(file: &Path) -> Result<PathBuf, Failure> {
     let whole = home::whole(file)?;
-    fs::metadata(&whole).map_err(|error| {
-        let message = format!("open {}: {error}; check the name", file.display());
-        Failure::new(Code::SourceUnreadable, message)
-    })?;
+    fs::metadata(&whole).map_err(|error| unreadable(file, &error))?;
     Ok(whole)
+}
+
+fn unreadable(file: &Path, error: &io::Error) -> Failure {
+    let message = format!("open {}: {error}; check the name", file.display());
+    Failure::new(Code::SourceUnreadable, message)
 }
 
 /// `out.csv.gz` → `out.report`.

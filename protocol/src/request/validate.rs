@@ -150,13 +150,13 @@ fn check_path(path: &Path, what: &str, code: Code) -> Result<(), Refusal> {
 
 /// Nothing that is written may be something that is read, and no two results share a name.
 fn check_apart(request: &JobRequest) -> Result<(), Refusal> {
-    let read = read_paths(request);
+    let read = request.files_read().into_iter().map(|(path, what)| (plain(path), what));
+    let read: Vec<_> = read.collect();
     let written = written_paths(request);
     for (at, (path, what)) in written.iter().enumerate() {
         // A file cannot be a folder for another one; the last of the written paths is a folder.
         let files = read.iter().chain(&written[..written.len().saturating_sub(1)]);
         let above = |file: &Path| path != file && path.starts_with(file);
-        let files = files.into_iter().filter(|_| request.output().is_some());
         if let Some((file, other)) = files.into_iter().find(|(file, _)| above(file)) {
             let (path, file) = (path.display(), file.display());
             let message = format!(
@@ -182,18 +182,6 @@ fn check_apart(request: &JobRequest) -> Result<(), Refusal> {
         return refuse(Code::BadRequest, message);
     }
     Ok(())
-}
-
-fn read_paths(request: &JobRequest) -> Vec<(PathBuf, &'static str)> {
-    let mut paths = Vec::new();
-    if let Some(source) = request.source() {
-        paths.push((plain(&source.table), "the source table"));
-        paths.extend(source.holdout.iter().map(|path| (plain(path), "the holdout table")));
-    }
-    if let Goal::Generate { model_file, .. } = &request.goal {
-        paths.push((plain(model_file), "the model file"));
-    }
-    paths
 }
 
 fn written_paths(request: &JobRequest) -> Vec<(PathBuf, &'static str)> {

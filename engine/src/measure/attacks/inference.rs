@@ -1,7 +1,7 @@
 //! Inference: someone who knows all columns of a person but one takes the missing one from the
 //! synthetic row that is nearest in the others.
 
-use tgs_protocol::{column::ColumnKind, engine::EngineError};
+use tgs_protocol::engine::EngineError;
 
 use super::{ATTACKED_MAX, Inference, Rate, Risk, attacked, held};
 use crate::measure::{
@@ -111,8 +111,7 @@ fn nearest_without(
 
 /// How far a guess of a moment may be off, in seconds; none for a column of something else.
 fn moment_reach(frame: &Frame, column: usize) -> Option<f64> {
-    let kind = frame.fields[column].spec.kind;
-    if !matches!(kind, ColumnKind::Date | ColumnKind::Time | ColumnKind::Datetime) {
+    if !frame.fields[column].is_moment() {
         return None;
     }
     let Values::Number(seconds) = &frame.train.columns[column] else { return None };

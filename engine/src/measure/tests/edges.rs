@@ -4,7 +4,7 @@ use tgs_protocol::{
     column::ColumnKind,
     engine::EngineError,
     gate::Gates,
-    progress::{Progress, Unwatched, Watch},
+    progress::Unwatched,
     report::{ColumnPicture, Report, Verdict},
 };
 
@@ -13,6 +13,7 @@ use crate::{
     measure::{Settings, Tables, measure},
     random::{Purpose, Stream},
     table::{Column, Table},
+    testing::Stop,
 };
 
 #[test]
@@ -178,16 +179,9 @@ fn tables_that_do_not_fit_are_refused() {
 
 #[test]
 fn a_watch_stops_the_work() {
-    struct Impatient;
-    impl Watch for Impatient {
-        fn stopped(&self) -> bool {
-            true
-        }
-        fn tell(&self, _progress: Progress) {}
-    }
     let people = people(1, 50);
     let tables = Tables { train: &people, holdout: &people, synthetic: &people };
-    let stopped = measure(&tables, &settings(2), &Impatient);
+    let stopped = measure(&tables, &settings(2), &Stop);
     assert!(matches!(stopped, Err(EngineError::Stopped)));
 }
 
