@@ -48,9 +48,9 @@ const RULES: &[Rule] = &[
         find: lines::names_say_something,
     },
     Rule {
-        says: "protocol has no I/O, no clock, no dice and no async runtime",
+        says: "protocol and simulations have no I/O, no clock, no dice and no async runtime",
         remedy: "take the value as an argument, or add a port",
-        find: lines::protocol_is_pure,
+        find: lines::rules_are_pure,
     },
     Rule {
         says: "in the node, wiring.rs alone names concrete adapters",

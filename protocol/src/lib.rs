@@ -47,6 +47,7 @@ pub mod progress;
 pub mod refusal;
 pub mod report;
 pub mod request;
+pub mod spot;
 pub mod stage;
 pub mod store;
 pub mod unit;

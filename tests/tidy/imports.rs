@@ -51,6 +51,11 @@ pub const TABLE: &[Row] = &[
         never: &["actix", "actix-web", "tch", "torch-sys", "scylla", "async-nats", "redb"],
     },
     Row {
+        package: "tgs-simulations",
+        ours: &["tgs-protocol"],
+        never: &["tokio", "ractor", "actix", "actix-web", "tch", "torch-sys", "rand", "getrandom"],
+    },
+    Row {
         package: "tgs",
         ours: &["tgs-protocol", "tgs-engine", "tgs-adapters", "tgs-actors"],
         never: &[],
@@ -59,7 +64,8 @@ pub const TABLE: &[Row] = &[
     Row { package: "tgs-benches", ours: ANY, never: &[] },
 ];
 
-const ANY: &[&str] = &["tgs-protocol", "tgs-engine", "tgs-adapters", "tgs-actors", "tgs"];
+const ANY: &[&str] =
+    &["tgs-protocol", "tgs-engine", "tgs-adapters", "tgs-actors", "tgs-simulations", "tgs"];
 
 /// What each package imports outside its tests, by name.
 pub type Imports = BTreeMap<String, BTreeSet<String>>;

@@ -71,7 +71,7 @@ fn empty_names() {
 
 #[test]
 fn worldly_protocol() {
-    let find = lines::protocol_is_pure;
+    let find = lines::rules_are_pure;
     let path = "protocol/src/a.rs";
     let cases = [
         ("use std::fs;", "names `std::fs`"),

@@ -1,0 +1,10 @@
+//! The rules of `tgs-protocol` in a made-up world: no real time, no real dice, no I/O but traces.
+//!
+//! | to find | open |
+//! |---|---|
+//! | spot markets from traces, and policies running on them | [`market`] |
+//!
+//! **Absent on purpose:** threads, clocks, sockets, compute. The same call gives the same answer.
+
+pub mod dice;
+pub mod market;
