@@ -11,9 +11,8 @@ use std::sync::Arc;
 
 use tgs_protocol::{
     code::Retry,
-    job::{Job, JobAction, JobEvent, JobRow, JobState, Outcome, Work, action::Tidings},
+    job::{Job, JobAction, JobEvent, JobRow, JobState, Work, action::Tidings},
     limits::RETRY_BACK_OFF_MS,
-    stage::Stage,
     store::{ArtifactName, StoreError, Written},
     unit::Millis,
 };
@@ -96,6 +95,7 @@ impl Shell {
                     self.myself.send_after(self.config.back_off(after), due);
                 }
                 JobAction::Tell(tidings) => self.tell(tidings),
+                JobAction::TakeBack => self.take_back().await,
                 JobAction::Sweep => self.sweep().await,
                 JobAction::Release => self.give_lease_back().await,
                 JobAction::Leave => {
@@ -206,40 +206,32 @@ impl Shell {
         }
     }
 
-    async fn sweep(&mut self) {
-        let Some(row) = self.row() else { return };
-        let JobState::Ended(outcome) = &row.state else { return };
-        let broken_off = match outcome {
-            Outcome::Published { .. } | Outcome::Withheld { .. } => Vec::new(),
-            Outcome::Cancelled | Outcome::Failed(_) => deliveries(&row.request.goal),
-        };
-        let kept = ArtifactName::kept_after(outcome);
-        // An earlier job may have delivered the very same bytes: only what this one came to deliver
-        // is taken back. Before the sweep, since it is known by the sealed file beside it.
-        let has_delivered = row.next_stage() == Some(Stage::Publish);
-        for delivery in broken_off {
-            if let Err(error) = self.take_back(&delivery, has_delivered).await {
+    async fn take_back(&mut self) {
+        let Some(goal) = self.row().map(|row| row.request.goal.clone()) else { return };
+        for delivery in deliveries(&goal) {
+            if let Err(error) = self.take_back_one(&delivery).await {
                 let to = delivery.to.display();
                 tracing::warn!(job = %self.id, %error, %to, "a delivered file was not taken back");
+                self.tell(Tidings::Notice(format!("{error}; remove {to} yourself")));
             }
-        }
-        if let Err(error) = transfer("sweep", self.ports.artifacts.sweep(&self.id, kept)).await {
-            tracing::warn!(job = %self.id, %error, "private and half-done files were not removed");
         }
     }
 
-    /// Removes what is half written, and what was delivered whole, if anything may have been.
-    async fn take_back(&self, delivery: &Delivery, has_delivered: bool) -> Result<(), StoreError> {
+    /// Removes what is half written, and what stands there whole with the bytes that were sealed.
+    async fn take_back_one(&self, delivery: &Delivery) -> Result<(), StoreError> {
         let artifacts = &self.ports.artifacts;
-        let from = match has_delivered {
-            false => None,
-            true => {
-                let open = artifacts.open(&self.id, delivery.artifact);
-                let sealed = answer("open folder", open).await.ok().flatten();
-                sealed.map(|folder| folder.join(delivery.name))
-            }
-        };
+        let open = artifacts.open(&self.id, delivery.artifact);
+        let sealed = transfer("open folder", open).await?;
+        let from = sealed.map(|folder| folder.join(delivery.name));
         transfer("take back", artifacts.take_back(from.as_deref(), &delivery.to)).await
+    }
+
+    async fn sweep(&mut self) {
+        let Some(JobState::Ended(outcome)) = self.row().map(|row| &row.state) else { return };
+        let kept = ArtifactName::kept_after(outcome);
+        if let Err(error) = transfer("sweep", self.ports.artifacts.sweep(&self.id, kept)).await {
+            tracing::warn!(job = %self.id, %error, "private and half-done files were not removed");
+        }
     }
 
     fn let_lease_go(&mut self) {

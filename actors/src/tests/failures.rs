@@ -211,6 +211,39 @@ async fn a_job_that_cannot_even_be_ended_is_left_and_the_node_goes_on() {
     assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
 }
 
+/// However far the delivery came: of four files, these many stood at their places.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_delivered_is_taken_back_from_a_job_that_fails_or_is_cancelled() {
+    for (delivered, code) in [(1, Code::Internal), (3, Code::Internal), (2, Code::CannotWrite)] {
+        let world = World::new();
+        world.script.after("deliver", delivered, Deed::Fail(code));
+        let node = world.node("a").await;
+        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let (_, row) = follow(&node.desk(), &job).await;
+        if code == Code::CannotWrite {
+            // A person may mend it, or be rid of it.
+            assert_eq!(world.delivered().len(), delivered, "{row:?}");
+            node.desk().cancel(&job).await.expect("a suspended job");
+        }
+        assert!(world.stores.row(&job).state.is_final(), "{row:?}");
+        assert_eq!(world.delivered().len(), 0, "{delivered} delivered, then {code}");
+    }
+}
+
+/// Whoever dies while it takes back leaves a job that has not ended: it is cancelled again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_death_while_taking_back_leaves_nothing_either() {
+    let world = World::new();
+    world.script.after("deliver", 2, Deed::Fail(Code::CannotWrite));
+    world.script.after("take back", 1, Deed::Panic);
+    let node = world.node("a").await;
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    follow(&node.desk(), &job).await;
+    node.desk().cancel(&job).await.expect("a suspended job");
+    assert_eq!(world.stores.row(&job).state, JobState::Ended(Outcome::Cancelled));
+    assert_eq!(world.delivered().len(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_panic_while_a_checkpoint_is_written_neither_stops_training_nor_a_drain() {
     let world = World::new();

@@ -11,6 +11,8 @@ use tokio::sync::{Notify, watch};
 /// What happens when a point is passed.
 #[derive(Clone)]
 pub enum Deed {
+    /// Nothing: a later rule counts from here.
+    Pass,
     Panic,
     Fail(Code),
     /// Waits there until released; blocks the thread, so it is for points of the engine only.
@@ -66,6 +68,11 @@ impl Script {
     /// At the next `times` passes of `point`, this happens.
     pub fn at(&self, point: &str, times: usize, deed: Deed) {
         self.rules.lock().unwrap().push((point.to_owned(), times, deed));
+    }
+    /// At the pass of `point` after these many, this happens.
+    pub fn after(&self, point: &str, passes: usize, deed: Deed) {
+        self.at(point, passes, Deed::Pass);
+        self.at(point, 1, deed);
     }
     /// From now on nothing goes wrong.
     pub fn heal(&self) {
@@ -124,7 +131,7 @@ impl Script {
 
 fn carry_out(point: &str, deed: Option<Deed>) -> Result<(), Code> {
     match deed {
-        None | Some(Deed::AwaitStop(_)) => Ok(()),
+        None | Some(Deed::Pass | Deed::AwaitStop(_)) => Ok(()),
         Some(Deed::Panic) => panic!("scripted panic at {point}"),
         Some(Deed::Fail(code)) => Err(code),
         Some(Deed::Pause(pause)) => {

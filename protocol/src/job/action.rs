@@ -29,6 +29,9 @@ pub enum JobAction {
     RetryAfter(Millis),
     /// Tell whoever watches.
     Tell(Tidings),
+    /// Undo every delivery of this job, whole or half written; idempotent. Before the row ends: a
+    /// job that was killed in between is interrupted, not ended, and can be cancelled again.
+    TakeBack,
     /// Remove everything private and everything half done of this job; idempotent.
     Sweep,
     /// Give the lease back.

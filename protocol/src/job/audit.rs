@@ -67,6 +67,7 @@ fn is_allowed_after_the_end(action: &JobAction) -> bool {
     match action {
         JobAction::Sweep | JobAction::Release | JobAction::Leave | JobAction::Tell(_) => true,
         JobAction::Save(_)
+        | JobAction::TakeBack
         | JobAction::Begin(_)
         | JobAction::StopWork
         | JobAction::RetryAfter(_) => false,

@@ -365,11 +365,19 @@ impl Job {
 
     fn end(&mut self, now: Timestamp, outcome: Outcome) -> Vec<JobAction> {
         self.hold = Hold::Left;
+        let mut actions = Vec::new();
+        let is_broken_off = matches!(outcome, Outcome::Cancelled | Outcome::Failed(_));
+        if is_broken_off && self.row.next_stage() == Some(Stage::Publish) {
+            // The save before it is refused to whoever was overtaken: another may have published.
+            self.row.log(now, "what was delivered is taken back");
+            actions.extend([self.save(), JobAction::TakeBack]);
+        }
         self.row.log(now, format!("ended: {outcome}"));
         self.row.state = JobState::Ended(outcome.clone());
         let tell = JobAction::Tell(Tidings::Ended(outcome));
         // Without the lease nothing that is still being written can come in after the sweep.
-        vec![self.save(), JobAction::Release, JobAction::Sweep, tell, JobAction::Leave]
+        actions.extend([self.save(), JobAction::Release, JobAction::Sweep, tell, JobAction::Leave]);
+        actions
     }
 
     fn save(&self) -> JobAction {

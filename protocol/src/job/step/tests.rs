@@ -108,6 +108,7 @@ fn name(action: &JobAction) -> String {
         JobAction::StopWork => "stop work".to_owned(),
         JobAction::RetryAfter(Millis(after)) => format!("retry after {after}"),
         JobAction::Tell(tidings) => format!("tell {}", tidings_name(tidings)),
+        JobAction::TakeBack => "take back".to_owned(),
         JobAction::Sweep => "sweep".to_owned(),
         JobAction::Release => "release".to_owned(),
         JobAction::Leave => "leave".to_owned(),

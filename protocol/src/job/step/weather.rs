@@ -123,6 +123,10 @@ impl World {
                 assert_eq!(self.stored.state, JobState::Ended(outcome), "told before it was so");
                 self.ended_told += 1;
             }
+            JobAction::TakeBack => {
+                let is_at_the_end = self.stored.next_stage() == Some(Stage::Publish);
+                assert!(is_at_the_end, "taken back from an end or before anything was delivered");
+            }
             JobAction::Sweep => assert!(self.stored.state.is_final(), "swept before the end"),
             JobAction::RetryAfter(_) | JobAction::Tell(_) => {}
         }
