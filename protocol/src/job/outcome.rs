@@ -37,6 +37,15 @@ impl Outcome {
         }
     }
 
+    /// What may be kept of it: all but a cell that a failure quotes.
+    #[must_use]
+    pub fn without_cell(&self) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(failure.without_cell()),
+            other => other.clone(),
+        }
+    }
+
     /// What kept the job from what was asked; none if everything was written.
     pub const fn code(&self) -> Option<Code> {
         match self {
@@ -69,6 +78,27 @@ pub struct Failure {
     pub code: Code,
     /// Act, place, remedy, and every deeper cause.
     pub message: String,
+    /// The cell of the source that the message quotes. It is told and never kept: the row outlives
+    /// the private table.
+    #[serde(skip)]
+    pub cell: Option<String>,
+}
+
+impl Failure {
+    /// A failure that quotes no cell.
+    pub fn new(stage: Stage, code: Code, message: impl Into<String>) -> Self {
+        Self { stage, code, message: message.into(), cell: None }
+    }
+
+    /// What may be kept of it.
+    #[must_use]
+    pub fn without_cell(&self) -> Self {
+        let message = match self.cell.as_deref().filter(|cell| !cell.is_empty()) {
+            Some(cell) => self.message.replace(cell, "…"),
+            None => self.message.clone(),
+        };
+        Self::new(self.stage, self.code, message)
+    }
 }
 
 /// `STORE-0003 in train: cannot write …`.
