@@ -107,3 +107,23 @@ impl fmt::Display for Failure {
         write!(f, "{} in {}: {}", self.code, self.stage, self.message)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quoted_cell_is_told_and_not_kept() {
+        let message = "line 4, column \"n\" holds \"77\": mend the cell";
+        let cell = Some("\"77\"".to_owned());
+        let failure = Failure { cell, ..Failure::new(Stage::Ingest, Code::BadCell, message) };
+        assert!(failure.to_string().contains("\"77\""));
+        let kept = Outcome::Failed(failure).without_cell();
+        assert_eq!(
+            kept.to_string(),
+            "failed: DATA-0008 in ingest: line 4, column \"n\" holds …: mend the cell"
+        );
+        let json = serde_json::to_string(&kept).expect("is written");
+        assert!(!json.contains("77"), "{json}");
+    }
+}
