@@ -11,7 +11,7 @@
 //!
 //! [`conformance`] holds what every store owes, as checks that run against each of them;
 //! [`faulty`] is a wrapper that fails on plan. [`disk`] is the one door to changes of files,
-//! [`fence`] the one place that decides whether a lease is the newest, [`deliver`] how a user gets
+//! [`fence`] what every store refuses, [`deliver`] how a user gets
 //! a file.
 //!
 //! **Absent on purpose:** actors, compute, rules about what a job does next.

@@ -1,6 +1,7 @@
 //! Leases: the right to write for one job. Every durable write carries its epoch and is refused if
 //! stale.
 
+pub mod fence;
 pub mod rule;
 
 use serde::{Deserialize, Serialize};
