@@ -607,6 +607,92 @@ fn thousands_separators_are_told() {
     assert!(notices[0].contains("1,000") && notices[0].contains("separators"), "{notices:?}");
 }
 
+#[test]
+fn formulas_without_a_value_are_told() {
+    let row = |row: usize| {
+        let at = row + 2;
+        let value = if row > 5 { "<v/>".to_owned() } else { format!("<v>{}</v>", 2 * row) };
+        format!(
+            "<row r=\"{at}\"><c r=\"A{at}\"><v>{row}</v></c>\
+             <c r=\"B{at}\"><f>A{at}*2</f>{value}</c>\
+             <c r=\"C{at}\" t=\"str\"><f>IF(A{at}&gt;3,\"\",\"x\")</f><v></v></c></row>"
+        )
+    };
+    let text =
+        |at: &str, text: &str| format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
+    let head = [text("A1", "n"), text("B1", "double"), text("C1", "blank")].concat();
+    let rows: String = (0..20).map(row).collect();
+    let main = "xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"";
+    let links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let book = stored_zip(&[
+        (
+            "_rels/.rels",
+            &format!(
+                "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/\
+                 relationships\"><Relationship Id=\"r1\" Type=\"{links}/officeDocument\" \
+                 Target=\"xl/workbook.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            &format!(
+                "<workbook {main} xmlns:r=\"{links}\"><sheets><sheet name=\"S\" sheetId=\"1\" \
+                 r:id=\"r1\"/></sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            &format!(
+                "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/\
+                 relationships\"><Relationship Id=\"r1\" Type=\"{links}/worksheet\" \
+                 Target=\"worksheets/sheet1.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/worksheets/sheet1.xml",
+            &format!(
+                "<worksheet {main}><sheetData><row r=\"1\">{head}</row>{rows}</sheetData>\
+                 </worksheet>"
+            ),
+        ),
+    ]);
+    let (_, notices) = read("f.xlsx", &book).unwrap();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    for word in ["\"double\"", "14 formulas", "save it"] {
+        assert!(notices[0].contains(word), "{notices:?}");
+    }
+}
+
+/// An archive of these files, not compressed.
+fn stored_zip(files: &[(&str, &str)]) -> Vec<u8> {
+    let (mut zip, mut directory) = (Vec::new(), Vec::new());
+    for (name, text) in files {
+        let mut crc = flate2::Crc::new();
+        crc.update(text.as_bytes());
+        let offset = zip.len() as u32;
+        let mut facts = b"\x14\0\0\0\0\0\0\0\0\0".to_vec();
+        for number in [crc.sum(), text.len() as u32, text.len() as u32, name.len() as u32] {
+            facts.extend_from_slice(&number.to_le_bytes());
+        }
+        zip.extend_from_slice(b"PK\x03\x04");
+        zip.extend_from_slice(&facts);
+        zip.extend_from_slice(name.as_bytes());
+        zip.extend_from_slice(text.as_bytes());
+        directory.extend_from_slice(b"PK\x01\x02\x14\0");
+        directory.extend_from_slice(&facts);
+        directory.extend_from_slice(&[0; 10]);
+        directory.extend_from_slice(&offset.to_le_bytes());
+        directory.extend_from_slice(name.as_bytes());
+    }
+    let (begin, length, count) = (zip.len() as u32, directory.len() as u32, files.len() as u16);
+    zip.extend_from_slice(&directory);
+    zip.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+    zip.extend_from_slice(&[count.to_le_bytes(), count.to_le_bytes()].concat());
+    zip.extend_from_slice(&[length.to_le_bytes(), begin.to_le_bytes()].concat());
+    zip.extend_from_slice(&[0; 2]);
+    zip
+}
+
 mod against_the_csv_crate {
     //! Small random documents give the same cells as the widely used reader.
 
