@@ -13,7 +13,7 @@ use arrow::{
 use serde_json::{Value, json};
 use tgs_protocol::{
     code::Code,
-    column::{ColumnKind, ColumnSpec, ValueFormat},
+    column::{ColumnKind, ColumnSpec, Dress, ValueFormat},
     digest::Digest,
     engine::{AssembleOrder, OutputFacts, OutputFormat},
     progress::Unwatched,
@@ -35,8 +35,8 @@ fn moment(pattern: &str) -> ValueFormat {
     ValueFormat::Moment { pattern: pattern.to_owned() }
 }
 
-fn decimal(digits: u8, fixed: bool) -> ValueFormat {
-    ValueFormat::Decimal { digits, fixed }
+fn decimal(digits: u8, least: u8) -> ValueFormat {
+    ValueFormat::Decimal { digits, least }
 }
 
 fn levels(texts: &[&str], codes: Vec<Option<u32>>) -> Cells {
@@ -51,8 +51,8 @@ fn table() -> Table {
     };
     let texts = vec![Some("=1+1, \"so\"\nnext"), Some(""), None];
     Table::new(vec![
-        column("whole", ColumnKind::Integer, decimal(0, true), numbers(-7.0, 12_345.0)),
-        column("price", ColumnKind::Real, decimal(2, true), numbers(0.5, -1_000.25)),
+        column("whole", ColumnKind::Integer, decimal(0, 0), numbers(-7.0, 12_345.0)),
+        column("price", ColumnKind::Real, decimal(2, 2), numbers(0.5, -1_000.25)),
         column("free", ColumnKind::Real, ValueFormat::Shortest, numbers(1e-7, 0.1 + 0.2)),
         column("day", ColumnKind::Date, moment("%d.%m.%Y"), numbers(-DAY_S, 19_000.0 * DAY_S)),
         column("at", ColumnKind::Datetime, moment("%Y-%m-%d %H:%M:%S"), numbers(-1.0, 3_661.0)),
@@ -167,6 +167,18 @@ fn json_lines_are_typed() {
     let last = rows[2].as_object().expect("an object");
     assert_eq!(last.keys().collect::<Vec<_>>(), expected_csv()[0]);
     assert!(last.values().all(Value::is_null), "{last:?}");
+}
+
+#[test]
+fn amounts_are_numbers_in_typed_formats() {
+    let dress =
+        Dress { suffix: " €".to_owned(), comma: true, group: Some('.'), ..Dress::default() };
+    let format = ValueFormat::Dressed { digits: 2, least: 2, dress };
+    let cells = Cells::Number(Float64Array::from(vec![Some(1_033.5), None]));
+    let table = Table::new(vec![column("eur", ColumnKind::Real, format, cells)]);
+    assert_eq!(csv_cells(&written("t.csv", &table, 9).0)[1..], [["1.033,50 €"], [""]]);
+    let (bytes, _) = written("t.jsonl", &table, 9);
+    assert_eq!(String::from_utf8(bytes).expect("text"), "{\"eur\":1033.50}\n{\"eur\":null}\n");
 }
 
 #[test]

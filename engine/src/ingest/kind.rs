@@ -14,9 +14,10 @@ use crate::{
         calendar::Moments,
         few_numbers::{numbers_as_levels, texts_of},
         gather::{Gathered, Levels, Texts},
+        missing::is_infinite,
         name_hint::{is_calendar, names_rows},
         numbers::{Comma, Numbers},
-        odd_cells::is_grouped,
+        odd_cells::{is_grouped, mostly_digits},
         part::Part,
         pattern_id::fixed_pattern,
         raw::{Places, shown},
@@ -44,6 +45,10 @@ pub struct Settling<'a> {
     pub places: &'a Places,
     /// What a comma in a cell may be.
     pub comma: Comma,
+    /// What stands before a fraction in the clear columns of the file.
+    pub mark: Option<char>,
+    /// Precision and scale of decimals in a typed source.
+    pub exact: Option<(u8, u8)>,
     /// The text that metadata calls missing and that stood most often, with its count.
     pub called_missing: Option<(String, u64)>,
 }
@@ -73,10 +78,13 @@ impl Settling<'_> {
     /// # Errors
     /// `DATA-0008` when a cell does not fit the wish, `DEV-0002` for more than 2 GiB of text.
     pub fn settle(&self, parts: Vec<Part>, wish: Option<&Wish>) -> Result<Settled, EngineError> {
-        let decision = match wish {
+        let mut decision = match wish {
             Some(wish) => wish::fulfil(self, parts, wish)?,
             None => self.infer(parts)?,
         };
+        if wish.is_none() {
+            decision.notices.extend(mostly_digits(&decision));
+        }
         let missing_token = self.missing_token(&decision);
         let spec = ColumnSpec {
             name: self.name.to_owned(),
@@ -97,7 +105,8 @@ impl Settling<'_> {
         }
         let told: u64 = decision.tokens.iter().map(|(_, count)| count).sum();
         let mut best = (String::new(), 0);
-        let tokens = decision.tokens.iter().map(|(text, count)| ((*text).to_owned(), *count));
+        let tokens = decision.tokens.iter().filter(|(text, _)| !is_infinite(text));
+        let tokens = tokens.map(|(text, count)| ((*text).to_owned(), *count));
         let called = self.called_missing.iter().cloned();
         let called_count: u64 = called.clone().map(|(_, count)| count).sum();
         let empty = (String::new(), missing.saturating_sub(told + called_count));
@@ -112,13 +121,18 @@ impl Settling<'_> {
     fn infer(&self, parts: Vec<Part>) -> Result<Decision, EngineError> {
         let distinct_max = (self.rows / 3).clamp(FEW_TEXTS, CATEGORIES_MAX);
         let gathered = Gathered::join(parts, false, distinct_max)?;
-        let gathered = match Numbers::read(&gathered, self.comma) {
-            Ok(numbers) => return self.of_numbers(gathered, numbers),
-            Err(_) => match gathered {
-                // Whole numbers too large for a double are names.
-                Gathered::Numbers(parts) => Gathered::join(parts, true, distinct_max)?,
-                other => other,
-            },
+        if let Ok(numbers) = Numbers::read(&gathered, self.comma, self.mark) {
+            if let Some(days) = self.compact_days(&gathered, &numbers) {
+                return Ok(days);
+            }
+            if !self.are_postal_codes(&numbers, distinct_max) {
+                return self.of_numbers(gathered, numbers);
+            }
+        }
+        let gathered = match gathered {
+            // Postal codes, and whole numbers too large for a double, are names.
+            Gathered::Numbers(parts) => Gathered::join(parts, true, distinct_max)?,
+            other => other,
         };
         if let Ok(moments) = Moments::read(&gathered, None)
             && !is_single(&gathered)
@@ -133,14 +147,14 @@ impl Settling<'_> {
 
     fn of_numbers(&self, gathered: Gathered, numbers: Numbers) -> Result<Decision, EngineError> {
         let tokens: Vec<_> = numbers.tokens().collect();
-        let (count, missing) = (numbers.count, numbers.missing());
+        let (count, missing, notices) = (numbers.count, numbers.missing(), numbers.notices());
         if count == 0 {
             return Ok(nothing(self.rows, tokens));
         }
         let few = numbers.distinct(FEW_NUMBERS);
         let decide = |kind, reason, format, cells| {
-            let notices = Vec::new();
-            Ok(Decision { kind, reason, format, cells, tokens: tokens.clone(), notices })
+            let (tokens, notices) = (tokens.clone(), notices.clone());
+            Ok(Decision { kind, reason, format, cells, tokens, notices })
         };
         if let Some(values) = &few
             && (values.len() == 1 && missing == 0 || 2 * values.len() <= count)
@@ -162,7 +176,7 @@ impl Settling<'_> {
             return decide(ColumnKind::Id, reason, ValueFormat::Verbatim, cells);
         }
         let (least, most) = numbers.range;
-        let format = numbers.format();
+        let format = numbers.format(self.exact);
         let (kind, what) = if numbers.whole {
             (ColumnKind::Integer, "whole numbers")
         } else {
@@ -173,7 +187,8 @@ impl Settling<'_> {
     }
 
     fn number_names_rows(&self, numbers: &Numbers) -> Option<String> {
-        if numbers.missing() > 0 || !numbers.whole || numbers.digits_max > 0 || self.rows < 2 {
+        let plain = numbers.whole && numbers.digits_max == 0 && numbers.dress.is_none();
+        if numbers.missing() > 0 || !plain || self.rows < 2 {
             return None;
         }
         if names_rows(self.name) && numbers.are_unique() {
@@ -315,7 +330,9 @@ fn text_names_rows<'a, I: Iterator<Item = &'a [u8]>>(
     texts: impl Fn() -> I,
 ) -> Option<String> {
     let is_amount = texts().take(100).any(is_grouped);
-    if let Some(pattern) = fixed_pattern(texts()).filter(|_| !is_amount) {
+    // A quarter such as `2015Q3` has a fixed pattern, too, and is no name.
+    let is_moment = is_calendar(name) && !names_rows(name);
+    if let Some(pattern) = fixed_pattern(texts()).filter(|_| !is_amount && !is_moment) {
         return Some(format!("a text of its own in every row, all of the pattern {pattern}"));
     }
     let blank_free = |text: &[u8]| !text.iter().any(u8::is_ascii_whitespace);

@@ -61,7 +61,7 @@ fn a_small_table() {
     assert_eq!(kinds, [Id, Integer, Category, Date]);
     assert_eq!(shown(&table)[3], ["2001-02-03", "~", "1999-12-31", "2000-01-01"]);
     assert_eq!(table.columns()[1].spec.missing_token.as_deref(), Some(""));
-    assert_eq!(table.columns()[1].spec.format, ValueFormat::Decimal { digits: 0, fixed: true });
+    assert_eq!(table.columns()[1].spec.format, ValueFormat::Decimal { digits: 0, least: 0 });
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -301,23 +301,23 @@ fn kinds_of_tricky_columns() {
     let many = |cell: &dyn Fn(usize) -> String| -> String {
         (0..300).map(|row| cell(row * 7_919 % 300) + "\n").collect()
     };
-    let decimal = |digits, fixed| ValueFormat::Decimal { digits, fixed };
+    let decimal = |digits, least| ValueFormat::Decimal { digits, least };
     let moment = |pattern: &str| ValueFormat::Moment { pattern: pattern.into() };
     let verbatim = ValueFormat::Verbatim;
     let cases: Vec<(&str, String, ColumnKind, ValueFormat)> = vec![
-        ("age", many(&|row| (row % 90).to_string()), Integer, decimal(0, true)),
-        ("dose", many(&|row| format!("{}.0", row % 90)), Integer, decimal(1, true)),
-        ("x", many(&|row| format!("{}.5", row % 90)), Real, decimal(1, true)),
+        ("age", many(&|row| (row % 90).to_string()), Integer, decimal(0, 0)),
+        ("dose", many(&|row| format!("{}.0", row % 90)), Integer, decimal(1, 1)),
+        ("x", many(&|row| format!("{}.5", row % 90)), Real, decimal(1, 1)),
         (
             "x",
             many(&|row| if row % 2 == 0 { "1.25".into() } else { row.to_string() }),
             Real,
-            decimal(2, false),
+            decimal(2, 0),
         ),
         ("x", many(&|row| format!("{row}.{}e-3", row % 10)), Real, ValueFormat::Shortest),
         ("x", many(&|row| format!("0.1234567890123{row:03}")), Real, ValueFormat::Shortest),
-        ("x", many(&|row| format!(" {} ", row % 90)), Integer, decimal(0, true)),
-        ("x", many(&|row| format!("+{}", row % 90)), Integer, decimal(0, true)),
+        ("x", many(&|row| format!(" {} ", row % 90)), Integer, decimal(0, 0)),
+        ("x", many(&|row| format!("+{}", row % 90)), Integer, decimal(0, 0)),
         ("flag", many(&|row| (row % 2).to_string()), Category, verbatim.clone()),
         ("flag", many(&|row| ["yes", "no"][row % 2].into()), Boolean, verbatim.clone()),
         ("flag", many(&|row| ["True", "False"][row % 2].into()), Boolean, verbatim.clone()),
@@ -326,11 +326,67 @@ fn kinds_of_tricky_columns() {
         ("zip", many(&|row| format!("{:05}", row % 40 * 700)), Category, verbatim.clone()),
         ("agent", many(&|row| format!("00{}", row % 5)), Category, verbatim.clone()),
         ("n", many(&|row| row.to_string()), Id, verbatim.clone()),
-        ("year", many(&|row| (1_700 + row).to_string()), Integer, decimal(0, true)),
+        ("year", many(&|row| (1_700 + row).to_string()), Integer, decimal(0, 0)),
         ("order_no", many(&|row| (row * 13 + 5).to_string()), Id, verbatim.clone()),
-        ("income", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, true)),
-        ("paid", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, true)),
-        ("score", many(&|row| format!("{}.{row:03}", row % 7)), Real, decimal(3, true)),
+        ("income", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, 0)),
+        ("paid", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, 0)),
+        (
+            "sqft",
+            many(&|row| if row % 2 == 0 { format!("{row}.0") } else { "2.25".into() }),
+            Real,
+            decimal(2, 1),
+        ),
+        (
+            "month",
+            many(&|row| format!("{}-{:02}", 1990 + row / 12, row % 12 + 1)),
+            Date,
+            moment("%Y-%m"),
+        ),
+        (
+            "month",
+            many(&|row| format!("{:02}/{}", row % 12 + 1, 1990 + row / 12)),
+            Date,
+            moment("%m/%Y"),
+        ),
+        (
+            "m",
+            many(&|row| format!("{} 19{:02}", ["Jan", "Mar", "May"][row % 3], row / 3)),
+            Date,
+            moment("%b %Y"),
+        ),
+        (
+            "week",
+            many(&|row| format!("{}-W{:02}", 1990 + row / 50, row % 50 + 1)),
+            Date,
+            moment("%G-W%V"),
+        ),
+        (
+            "quarter",
+            many(&|row| format!("{}Q{}", 1800 + row / 4, row % 4 + 1)),
+            Text,
+            verbatim.clone(),
+        ),
+        (
+            "at",
+            many(&|row| format!("19{:02}{:02}{:02}", row % 90, row % 12 + 1, row % 28 + 1)),
+            Date,
+            moment("%Y%m%d"),
+        ),
+        (
+            "at",
+            many(&|row| format!("19{:02}{:02}{:02}", row % 90, row % 12 + 1, row % 32 + 1)),
+            Integer,
+            decimal(0, 0),
+        ),
+        (
+            "visit_id",
+            many(&|row| format!("19{:02}{:02}01", row / 12, row % 12 + 1)),
+            Id,
+            verbatim.clone(),
+        ),
+        ("zipcode", many(&|row| (98_000 + row % 70).to_string()), Category, verbatim.clone()),
+        ("zipcode", many(&|row| (98_000 + row * 3 % 280).to_string()), Integer, decimal(0, 0)),
+        ("score", many(&|row| format!("{}.{row:03}", row % 7)), Real, decimal(3, 3)),
         ("code", many(&|row| format!("AB-{row:04}")), Id, verbatim.clone()),
         (
             "token",
@@ -605,6 +661,72 @@ fn thousands_separators_are_told() {
     let cells: String = (0..50).map(|row| format!("\"{},{:03}\"\n", row % 9 + 1, row)).collect();
     let (_, notices) = read("t.csv", format!("amount\n{cells}").as_bytes()).unwrap();
     assert!(notices[0].contains("1,000") && notices[0].contains("separators"), "{notices:?}");
+}
+
+#[test]
+fn amounts_are_numbers_and_are_written_as_they_were() {
+    let row = |row: usize| {
+        let (euros, cents) = (row * 37 % 3_000, row % 100);
+        let german = if euros < 1_000 {
+            format!("{euros},{cents:02}")
+        } else {
+            format!("{}.{:03},{cents:02}", euros / 1_000, euros % 1_000)
+        };
+        let cells = [
+            german,
+            format!("{},0%", row * 7 % 100),
+            format!(
+                "{}{},{cents:02}",
+                if row.is_multiple_of(9) { "-$" } else { "$" },
+                row % 70 + 1
+            ),
+            format!("{row},{cents:02} €"),
+            format!("{}.{:03}", row % 7 + 1, row * 13 % 1_000),
+            (row % 50).to_string(),
+        ];
+        cells.join(";") + "\n"
+    };
+    let text = (0..200).map(row).collect::<String>();
+    let header = "preis;anteil;usd;eur;einwohner;n\n";
+    let (table, notices) = read("g.csv", format!("{header}{text}").as_bytes()).unwrap();
+    use ColumnKind::{Integer, Real};
+    assert_eq!(kinds(&table), [Real, Integer, Real, Real, Integer, Integer], "{notices:?}");
+    let expected: Vec<Vec<&str>> = text.lines().map(|line| line.split(';').collect()).collect();
+    for (column, cells) in shown(&table).iter().enumerate() {
+        let expected: Vec<&str> = expected.iter().map(|row| row[column]).collect();
+        assert_eq!(cells, &expected);
+    }
+    let json = r#"{"columns":{"preis":"real","usd":"real","eur":"real"}}"#;
+    let metadata: Metadata = serde_json::from_str(json).unwrap();
+    let with = read_with("g.csv", format!("{header}{text}").as_bytes(), Some(&metadata)).unwrap();
+    assert_eq!(shown(&with.0), shown(&table));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.csv");
+    let plain = "preis,anteil,usd,eur,einwohner,n\n1033.39,5,$1000,\"1.000,5 €\",1000,1\n";
+    std::fs::write(&path, plain).unwrap();
+    let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    let (second, _) = read_like(&path, &specs, &[], &Unwatched).unwrap();
+    assert_eq!(
+        shown(&second).concat(),
+        ["1.033,39", "5,0%", "$1000,00", "1000,50 €", "1.000", "1"]
+    );
+}
+
+#[test]
+fn texts_of_digits_and_infinite_numbers_are_told() {
+    let cells = |cell: &dyn Fn(usize) -> String| (0..100).map(cell).collect::<String>();
+    let text = cells(&|row| format!("{row} kg\n"));
+    let (table, notices) = read("t.csv", format!("weight\n{text}").as_bytes()).unwrap();
+    assert_eq!(kinds(&table), [ColumnKind::Text]);
+    assert!(notices[0].contains(" kg\"") && notices[0].contains("digits"), "{notices:?}");
+    let text = cells(&|row| if row == 7 { "-inf\n".into() } else { format!("{row}.5\n") });
+    let (table, notices) = read("t.csv", format!("x\n{text}").as_bytes()).unwrap();
+    assert_eq!(kinds(&table), [ColumnKind::Real]);
+    assert_eq!(table.columns()[0].spec.missing_token.as_deref(), Some(""));
+    assert!(notices[0].contains("1 cell holds an infinite number"), "{notices:?}");
+    let text = cells(&|row| format!("201501{:02}\n", row % 28 + 1));
+    let (_, notices) = read("t.csv", format!("day\n{text}").as_bytes()).unwrap();
+    assert!(notices[0].contains("%Y%m%d") && notices[0].contains("integer"), "{notices:?}");
 }
 
 #[test]

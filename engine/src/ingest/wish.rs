@@ -117,8 +117,16 @@ pub(crate) fn fulfil(
 
 fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {
     let gathered = Gathered::join(parts, false, usize::MAX)?;
-    let comma = if settling.comma == Comma::Never { Comma::Never } else { Comma::Always };
-    let numbers = Numbers::read(&gathered, comma)
+    let comma = if settling.comma == Comma::Never { Comma::Thousands } else { Comma::Always };
+    let worn = match wish.like.as_deref().map(|spec| &spec.format) {
+        Some(ValueFormat::Dressed { dress, .. }) => {
+            Numbers::read_in(&gathered, Some(dress.clone())).ok()
+        }
+        _ => None,
+    };
+    // Another program may have written the same numbers in another form.
+    let numbers = worn
+        .map_or_else(|| Numbers::read(&gathered, comma, settling.mark), Ok)
         .map_err(|wrong| bad_cell(settling, wrong.row, &wrong.text, "numbers"))?;
     let integer = wish.kind == ColumnKind::Integer && wish.like.is_none();
     if integer && !numbers.whole {
@@ -129,9 +137,10 @@ fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decisio
         let text = numbers.values[row].to_string();
         return Err(bad_cell(settling, row, text.as_bytes(), "whole numbers"));
     }
-    let (tokens, format) = (numbers.tokens().collect(), numbers.format());
+    let (tokens, format) = (numbers.tokens().collect(), numbers.format(settling.exact));
+    let notices = numbers.notices();
     let cells = Cells::Number(numbers.into_array());
-    Ok(decided(wish, format, cells, tokens))
+    Ok(Decision { notices, ..decided(wish, format, cells, tokens) })
 }
 
 fn moments(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {

@@ -27,7 +27,7 @@ fn spec(name: &str, kind: ColumnKind, format: ValueFormat) -> Arc<ColumnSpec> {
 }
 
 fn number(name: &str, digits: u8, values: Vec<Option<f64>>) -> Column {
-    let format = ValueFormat::Decimal { digits, fixed: false };
+    let format = ValueFormat::Decimal { digits, least: 0 };
     let spec = spec(name, ColumnKind::Real, format);
     Column { spec, cells: Cells::Number(Float64Array::from(values)) }
 }

@@ -29,7 +29,7 @@ const SEED: u64 = 11;
 
 fn spec(name: &str, kind: ColumnKind, digits: u8) -> Arc<ColumnSpec> {
     let format = if kind.is_numeric() {
-        ValueFormat::Decimal { digits, fixed: false }
+        ValueFormat::Decimal { digits, least: 0 }
     } else {
         ValueFormat::Verbatim
     };

@@ -301,7 +301,7 @@ mod tests {
     use crate::random::Purpose;
 
     fn scale(values: &[f64], digits: u8) -> NumberScale {
-        let format = ValueFormat::Decimal { digits, fixed: true };
+        let format = ValueFormat::Decimal { digits, least: digits };
         NumberScale::fit(values.to_vec(), &[], &format, &TabgraphConfig::default())
     }
 
