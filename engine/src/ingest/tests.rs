@@ -730,6 +730,73 @@ fn texts_of_digits_and_infinite_numbers_are_told() {
 }
 
 #[test]
+fn parquet_keeps_its_types() {
+    use arrow::{
+        array::*,
+        datatypes::{DataType, TimeUnit},
+    };
+    let rows = || 0..60_i64;
+    let moments = TimestampMicrosecondArray::from_iter(rows().map(|row| Some(row * 3_600_000_000)));
+    let cents = Decimal128Array::from_iter(rows().map(|row| Some(i128::from(row) * 725)));
+    let micros =
+        |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
+    let texts = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+    let columns: Vec<(&str, ArrayRef, DataType)> = vec![
+        ("i", Arc::new(Int64Array::from_iter(rows().map(|n| Some(n * n)))), DataType::Int64),
+        (
+            "whole",
+            Arc::new(Float64Array::from_iter(rows().map(|n| (n != 4).then_some((n * 3) as f64)))),
+            DataType::Float64,
+        ),
+        (
+            "x",
+            Arc::new(Float32Array::from_iter(rows().map(|n| Some(n as f32 / 8.0)))),
+            DataType::Float64,
+        ),
+        (
+            "exact",
+            Arc::new(cents.with_precision_and_scale(10, 2).unwrap()),
+            DataType::Decimal128(10, 2),
+        ),
+        ("zoned", Arc::new(moments.clone().with_timezone("+02:00")), micros(Some("UTC"))),
+        ("naive", Arc::new(moments), micros(None)),
+        ("day", Arc::new(Date32Array::from_iter(rows().map(|n| Some(n as i32)))), DataType::Date32),
+        (
+            "time",
+            Arc::new(Time32SecondArray::from_iter(rows().map(|n| Some(n as i32 * 61)))),
+            DataType::Time64(TimeUnit::Microsecond),
+        ),
+        (
+            "b",
+            Arc::new(BooleanArray::from_iter(rows().map(|n| Some(n % 3 == 0)))),
+            DataType::Boolean,
+        ),
+        (
+            "c",
+            Arc::new(StringArray::from_iter_values(rows().map(|n| format!("c{}", n % 4)))),
+            texts,
+        ),
+    ];
+    let arrays = columns.iter().map(|(name, array, _)| (*name, Arc::clone(array))).collect();
+    let (table, _) = read("t.parquet", &parquet_of(arrays)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("o.parquet");
+    let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    let format = tgs_protocol::engine::OutputFormat::of_name("o.parquet").unwrap();
+    let mut writer = crate::export::Writer::create(&path, format, &specs).unwrap();
+    writer.append(&table).unwrap();
+    writer.finish().unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let reader = ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file);
+    let batch = reader.unwrap().build().unwrap().next().unwrap().unwrap();
+    for (at, (name, array, of)) in columns.iter().enumerate() {
+        assert_eq!(batch.schema().field(at).data_type(), of, "{name}");
+        let before = arrow::compute::cast(array, of).unwrap();
+        assert_eq!(batch.column(at).as_ref(), before.as_ref(), "{name}");
+    }
+}
+
+#[test]
 fn formulas_without_a_value_are_told() {
     let row = |row: usize| {
         let at = row + 2;
