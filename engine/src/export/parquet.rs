@@ -134,6 +134,7 @@ fn type_of(spec: &ColumnSpec, cells: Option<&Cells>) -> DataType {
             if boolean::meanings(levels).is_some() { DataType::Boolean } else { texts() }
         }
         (_, Some(Cells::Level { levels, .. })) => match numeric::numbers(levels) {
+            Some(_) if matches!(spec.format, ValueFormat::Exact { .. }) => type_of_numbers(spec),
             Some(Numbers::Whole(_)) => DataType::Int64,
             Some(Numbers::Real(_)) => DataType::Float64,
             None => texts(),
@@ -185,6 +186,13 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
             let meaning = |code: Option<u32>| meanings.get(code? as usize).copied();
             Arc::new(codes.iter().map(meaning).collect::<BooleanArray>())
         }
+        (Cells::Level { codes, levels }, DataType::Decimal128(precision, scale)) => {
+            let values: Vec<f64> = match numeric::numbers(levels)? {
+                Numbers::Whole(values) => values.iter().map(|value| *value as f64).collect(),
+                Numbers::Real(values) => values,
+            };
+            decimals(&looked_up::<_, Float64Array>(codes, &values), *precision, *scale)?
+        }
         (Cells::Level { codes, levels }, DataType::Int64 | DataType::Float64) => {
             match numeric::numbers(levels)? {
                 Numbers::Whole(values) => Arc::new(looked_up::<_, Int64Array>(codes, &values)),
@@ -200,11 +208,7 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
             whole::<Int64Type>(values, |value| value as i64)
         }
         (Cells::Number(values), DataType::Decimal128(precision, scale)) => {
-            let most = 10_f64.powi(i32::from(*precision)) - 1.0;
-            let power = 10_f64.powi(i32::from(*scale));
-            let of = |value: f64| (value * power).round().clamp(-most, most) as i128;
-            let exact: Decimal128Array = values.unary(of);
-            Arc::new(exact.with_precision_and_scale(*precision, *scale).ok()?)
+            decimals(values, *precision, *scale)?
         }
         (Cells::Number(values), DataType::Date32) => {
             whole::<Date32Type>(values, |value| (value / DAY_S).floor() as i32)
@@ -220,6 +224,14 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
         }
         _ => return None,
     })
+}
+
+fn decimals(values: &Float64Array, precision: u8, scale: i8) -> Option<ArrayRef> {
+    let most = 10_f64.powi(i32::from(precision)) - 1.0;
+    let power = 10_f64.powi(i32::from(scale));
+    let of = |value: f64| (value * power).round().clamp(-most, most) as i128;
+    let exact: Decimal128Array = values.unary(of);
+    Some(Arc::new(exact.with_precision_and_scale(precision, scale).ok()?))
 }
 
 fn whole<T: ArrowPrimitiveType>(values: &Float64Array, of: impl Fn(f64) -> T::Native) -> ArrayRef {

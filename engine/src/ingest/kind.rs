@@ -169,7 +169,11 @@ impl Settling<'_> {
                 return decide(ColumnKind::Constant, reason, ValueFormat::Verbatim, cells);
             }
             let reason = format!("only {} distinct numbers: {shown}", values.len());
-            return decide(ColumnKind::Category, reason, ValueFormat::Verbatim, cells);
+            let format = match numbers.format(self.exact) {
+                exact @ ValueFormat::Exact { .. } => exact,
+                _ => ValueFormat::Verbatim,
+            };
+            return decide(ColumnKind::Category, reason, format, cells);
         }
         if let Some(reason) = self.number_names_rows(&numbers) {
             let cells = gathered.into_texts()?.into_cells(|_| false);

@@ -29,7 +29,7 @@ pub fn fixed_pattern<'a>(mut texts: impl Iterator<Item = &'a [u8]>) -> Option<St
         .iter()
         .zip(&fixed)
         .filter(|(class, kept)| kept.is_none() && matches!(class, Class::Upper | Class::Lower));
-    if moving == 0 || words.count() > moving {
+    if moving == 0 || words.count() > moving || is_measure(&classes, &fixed) {
         return None;
     }
     let shown = classes.iter().zip(&fixed).map(|(class, kept)| match (class, kept) {
@@ -41,6 +41,17 @@ pub fn fixed_pattern<'a>(mut texts: impl Iterator<Item = &'a [u8]>) -> Option<St
         (Class::Mark(byte), None) => char::from(*byte),
     });
     Some(shown.collect())
+}
+
+/// A number, a blank and the same unit in every text: `72 kg` counts, it names nothing.
+fn is_measure(classes: &[Class], fixed: &[Option<u8>]) -> bool {
+    let Some(blank) = classes.iter().position(|class| *class == Class::Mark(b' ')) else {
+        return false;
+    };
+    let of_number = |class: &Class| matches!(class, Class::Digit | Class::Mark(b'.' | b','));
+    classes[..blank].iter().all(of_number)
+        && fixed[blank..].iter().flatten().count() == fixed.len() - blank
+        && !classes[blank..].contains(&Class::Digit)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +93,10 @@ mod tests {
             (vec!["0af3", "9bc1", "ff02", "1111"], Some("xxx9")),
             (vec!["Anna", "Bert", "Carl"], None),
             (vec!["A-1", "A-2"], None),
+            (vec!["72 kg", "81 kg"], None),
+            (vec!["7.25 m", "8.10 m"], None),
+            (vec!["7200 A1", "8100 A1"], Some("9900 A1")),
+            (vec!["+49 7200", "+49 8111"], Some("+49 9999")),
             (vec!["A-100", "A-20"], None),
             (vec!["A-100", "A100-"], None),
             (vec!["same", "same"], None),

@@ -738,6 +738,7 @@ fn parquet_keeps_its_types() {
     let rows = || 0..60_i64;
     let moments = TimestampMicrosecondArray::from_iter(rows().map(|row| Some(row * 3_600_000_000)));
     let cents = Decimal128Array::from_iter(rows().map(|row| Some(i128::from(row) * 725)));
+    let rates = Decimal128Array::from_iter(rows().map(|row| Some([700, 1_900][row as usize % 2])));
     let micros =
         |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
     let texts = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
@@ -757,6 +758,11 @@ fn parquet_keeps_its_types() {
             "exact",
             Arc::new(cents.with_precision_and_scale(10, 2).unwrap()),
             DataType::Decimal128(10, 2),
+        ),
+        (
+            "rate",
+            Arc::new(rates.with_precision_and_scale(5, 2).unwrap()),
+            DataType::Decimal128(5, 2),
         ),
         ("zoned", Arc::new(moments.clone().with_timezone("+02:00")), micros(Some("UTC"))),
         ("naive", Arc::new(moments), micros(None)),
