@@ -5,7 +5,11 @@ use std::{fs, path::Path};
 
 use tempfile::TempDir;
 use tgs_protocol::code::Code;
-use tgs_tests::program::{in_repository, run};
+use tgs_tests::{
+    outputs::names_at_home,
+    program::{in_repository, run},
+    small_disk::SmallDisk,
+};
 
 /// Runs `synth` over a file of this name and content and expects this code and these words.
 fn check(name: &str, content: &[u8], more: &[&str], code: Code, says: &[&str]) {
@@ -48,10 +52,24 @@ fn sources_that_cannot_be_read() {
             Code::CorruptSource,
             &["archive.csv"],
         ),
-        ("half.parquet", b"PAR1\x15\x04\x15\x10", Code::CorruptSource, &["half.parquet"]),
     ] {
         check(name, content, &[], code, says);
     }
+}
+
+/// A real file, cut in the midst of its columns.
+#[test]
+fn a_parquet_file_cut_in_half() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (table, whole) = (folder.path().join("good.csv"), folder.path().join("whole.parquet"));
+    fs::write(&table, GOOD.repeat(3)).expect("a fresh folder");
+    let (table, whole) = (table.display().to_string(), whole.display().to_string());
+    let words = ["synth", &table, "-o", &whole, "-n", "500", "--model", "seqtree"];
+    let words = [&words[..], &["--gates", "warn"]].concat();
+    let _ = run(&folder.path().join("home"), &words).expect_status(0);
+    let bytes = fs::read(&whole).expect("it was published");
+    let half = &bytes[..bytes.len() / 2];
+    check("half.parquet", half, &[], Code::CorruptSource, &["half.parquet"]);
 }
 
 #[test]
@@ -96,18 +114,27 @@ fn tables_that_look_hopeless_but_work_or_say_why() {
     let missing = format!("a,b\n{}", column(&|row| format!("{},", row * row)));
     let categories = format!("a,b\n{}", column(&|row| format!("x{},y{}", row % 3, row % 5)));
     let numbers = format!("a,b\n{}", column(&|row| format!("{},{}", row % 37, row * 7 % 101)));
-    let many = format!("a,b\n{}", column(&|row| format!("c{},{}", row / 2, row % 41)));
+    let mixed = format!(
+        "a,b\n{}",
+        column(&|row| match row % 3 {
+            0 => format!("about {},{}", row % 7, row % 5),
+            _ => format!("{},{}", row * 13 % 97, row % 5),
+        })
+    );
+    let many: String = (0..12_000).map(|row| format!("c{},{}\n", row % 10_000, row % 41)).collect();
+    let many = format!("a,b\n{many}");
     for (name, content) in [
         ("constant.csv", constant),
         ("missing.csv", missing),
         ("categories.csv", categories),
         ("numbers.csv", numbers),
+        ("mixed.csv", mixed),
         ("many.csv", many),
     ] {
         let folder = TempDir::new().expect("a temporary folder");
         let (table, out) = (folder.path().join(name), folder.path().join("s.csv"));
         fs::write(&table, content).expect("a fresh folder");
-        for model in [&["--model", "seqtree"][..], &["--steps", "20"]] {
+        for model in [&["--model", "seqtree"][..], &["--steps", "5"]] {
             let (table, out) = (table.display().to_string(), out.display().to_string());
             let mut words = vec!["synth", &table, "-o", &out, "-n", "150", "--gates", "warn"];
             words.extend(model);
@@ -131,6 +158,25 @@ fn an_output_that_cannot_be_written_is_refused_before_the_work() {
     let found = run(&folder.path().join("home"), &words);
     let status = i32::from(Code::CannotWrite.exit_status());
     assert!(found.expect_status(status).stderr.contains("/proc/nowhere/s.csv"));
+}
+
+/// Full where the data folder is: the job waits, nothing half done lies about, and once there is
+/// room it goes on.
+#[test]
+fn a_full_disk_suspends_and_is_gone_on_from() {
+    let Some(disk) = SmallDisk::of_kibibytes(1_700) else { return };
+    let (home, out) = (disk.path().join("home"), TempDir::new().expect("a temporary folder"));
+    let table = in_repository("examples/actg175.csv").display().to_string();
+    let target = out.path().join("s.csv").display().to_string();
+    let words = ["synth", &table, "-o", &target, "--model", "seqtree", "--gates", "warn"];
+    let found = run(&home, &words).expect_status(i32::from(Code::DiskFull.exit_status()));
+    assert!(found.stderr.contains("STORE-0003"), "{}", found.stderr);
+    let kept = names_at_home(&home);
+    assert!(!kept.iter().any(|name| name.contains("staging/")), "half done: {kept:?}");
+    disk.grow_to_kibibytes(100_000);
+    let words = if found.stderr.contains("tgs resume") { vec!["resume"] } else { words.to_vec() };
+    let _ = run(&home, &words).expect_status(0);
+    assert!(Path::new(&target).is_file());
 }
 
 #[test]

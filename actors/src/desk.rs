@@ -138,6 +138,6 @@ fn refusal(code: Code, message: impl Into<String>) -> DeskError {
 }
 
 fn as_refusal(error: StoreError) -> DeskError {
-    let Fault { code, message } = error.into();
+    let Fault { code, message, .. } = error.into();
     refusal(code, message)
 }

@@ -25,11 +25,13 @@ pub(crate) enum Halt {
 pub(crate) struct Fault {
     pub(crate) code: Code,
     pub(crate) message: String,
+    /// The cell that the message quotes.
+    cell: Option<String>,
 }
 
 impl Fault {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), cell: None }
     }
 
     /// A panic that was caught around work on a device thread.
@@ -48,7 +50,7 @@ impl Fault {
     }
 
     pub(crate) fn at(self, stage: Stage) -> Failure {
-        Failure { stage, code: self.code, message: self.message }
+        Failure { stage, code: self.code, message: self.message, cell: self.cell }
     }
 }
 
@@ -74,7 +76,10 @@ impl From<EngineError> for Halt {
     fn from(error: EngineError) -> Self {
         match error.code() {
             None => Self::Stopped(None),
-            Some(code) => Self::Failed(Fault::new(code, with_causes(&error))),
+            Some(code) => {
+                let cell = error.cell().map(str::to_owned);
+                Self::Failed(Fault { cell, ..Fault::new(code, with_causes(&error)) })
+            }
         }
     }
 }

@@ -12,7 +12,6 @@ mod training;
 
 use std::{
     collections::VecDeque,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
@@ -26,7 +25,7 @@ use self::{
     message::{GpuWorkerMessage, WorkEnd, WorkOrder},
 };
 use crate::{
-    failure::{Fault, Halt},
+    failure::Halt,
     job_supervisor::message::JobSupervisorMessage,
     ports::Ports,
     work_watch::{Stop, WorkWatch},
@@ -129,10 +128,9 @@ fn compute(
 ) {
     let _held = permit.lock().unwrap_or_else(PoisonError::into_inner);
     while let Ok(order) = orders.recv() {
-        let end = match catch_unwind(AssertUnwindSafe(|| bench.run(&order))) {
-            Ok(Ok(result)) => WorkEnd::Event(result),
-            Ok(Err(halt)) => end_of(&order, halt),
-            Err(panic) => end_of(&order, Fault::of_panic(panic.as_ref()).into()),
+        let end = match bench.run(&order) {
+            Ok(result) => WorkEnd::Event(result),
+            Err(halt) => end_of(&order, halt),
         };
         report(&order, end);
         if worker.cast(GpuWorkerMessage::Freed).is_err() {

@@ -83,7 +83,7 @@ impl Shell {
                 self.write_snapshot(work_no, snapshot);
             }
             JobSupervisorMessage::SnapshotWritten { work_no, result, cost } => {
-                self.saving_cost.set(cost);
+                self.saving.took(cost);
                 self.snapshot_written(work_no, result).await;
             }
             JobSupervisorMessage::WorkEnded { work_no, end } => self.work_ended(work_no, end).await,

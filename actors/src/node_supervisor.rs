@@ -135,9 +135,9 @@ impl Floor {
             let now = self.ports.clock.monotonic();
             match self.keeper.replace(member, now, &self.ports, &self.myself).await {
                 Ok(lost) => self.crew_changed(lost),
-                Err(error) => {
-                    tracing::error!(%error, "an actor could not be replaced: the node stops");
-                    self.myself.stop(Some(error.to_string()));
+                Err(why) => {
+                    tracing::error!(why, "the node stops; its jobs can be resumed");
+                    self.myself.stop(Some(why));
                 }
             }
         }

@@ -112,6 +112,7 @@ impl Shell {
             Ok(Written::Done) => {
                 self.save_tries = 0;
                 self.prune_behind(&row);
+                row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
                 self.saved = Some(Arc::new(*row));
             }
             Ok(Written::Overtaken { .. }) => {
@@ -170,7 +171,7 @@ impl Shell {
                     stage: self.stage(),
                     work,
                     watch: watch.clone(),
-                    saving_cost: self.saving_cost.clone(),
+                    saving: self.saving.clone(),
                     report_to: self.myself.clone(),
                 };
                 let _ = self.crew.gpu_worker.cast(GpuWorkerMessage::Run(Box::new(order)));

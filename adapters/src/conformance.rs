@@ -74,6 +74,7 @@ checks! {
         staging_again_begins_anew,
         a_stale_holder_can_neither_stage_nor_seal,
         sealing_needs_staging,
+        an_attempt_is_removed_and_what_is_sealed_stays,
         the_digest_is_over_names_and_bytes,
         a_sweep_keeps_what_is_named,
         delivery_copies_and_replaces,

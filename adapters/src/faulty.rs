@@ -209,6 +209,9 @@ impl<S: ArtifactStore> ArtifactStore for Faulty<S> {
     async fn seal(&self, lease: &Lease, name: ArtifactName) -> Result<Sealed, StoreError> {
         self.run("seal artifact", self.inner.seal(lease, name)).await
     }
+    async fn unstage(&self, lease: &Lease, name: ArtifactName) -> Result<(), StoreError> {
+        self.run("unstage", self.inner.unstage(lease, name)).await
+    }
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         self.run("open artifact", self.inner.open(job, name)).await
     }

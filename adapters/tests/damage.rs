@@ -141,11 +141,13 @@ async fn a_damaged_chunk_is_told_and_sealing_again_mends_it() {
 }
 
 #[tokio::test]
-async fn an_artifact_with_a_missing_or_cut_file_is_not_open() {
+async fn a_damaged_artifact_is_told_and_sealing_again_mends_it() {
     let folder = tempfile::tempdir().expect("folder");
     let ports = Ports::of(Embedded::open(folder.path()).expect("open"));
     let lease = claim(&ports, &job("a"), "me").await;
-    for damage in ["one", "below/two", "sealed.json"] {
+    for (damaged, bytes) in
+        [("one", &b""[..]), ("below/two", b""), ("below/two", b"2x"), ("sealed.json", b"{}")]
+    {
         let staged = ports.artifacts.stage(&lease, ArtifactName::Model).await.expect("stage");
         fs::create_dir(staged.join("below")).expect("make folder");
         fs::write(staged.join("one"), b"1").expect("write");
@@ -153,8 +155,10 @@ async fn an_artifact_with_a_missing_or_cut_file_is_not_open() {
         let sealed = ports.artifacts.seal(&lease, ArtifactName::Model).await.expect("seal");
         assert!(matches!(sealed, Sealed::Done(_)));
         let open = ports.artifacts.open(&job("a"), ArtifactName::Model).await.expect("open");
-        fs::write(open.expect("sealed").join(damage), b"").expect("cut");
-        let open = ports.artifacts.open(&job("a"), ArtifactName::Model).await.expect("open");
-        assert_eq!(open, None, "{damage}");
+        fs::write(open.expect("sealed").join(damaged), bytes).expect("damage");
+        let error = ports.artifacts.open(&job("a"), ArtifactName::Model).await;
+        let error = error.expect_err("damaged");
+        assert_eq!(error.code, Code::StoreCorrupt, "{damaged}: {error}");
+        assert!(error.message.contains(damaged), "{damaged}: {error}");
     }
 }

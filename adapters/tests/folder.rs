@@ -4,7 +4,6 @@ use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
-    process::Command,
     sync::Arc,
 };
 
@@ -23,6 +22,7 @@ use tgs_protocol::{
     store::{ArtifactName, Sealed, Written},
     unit::{Rows, Steps},
 };
+use tgs_tests::small_disk::SmallDisk;
 
 /// A job with one of everything.
 async fn fill(ports: &Ports, name: &str) -> Lease {
@@ -201,33 +201,10 @@ async fn delivery_follows_links_and_spares_devices() {
     }
 }
 
-/// A small file system of its own, gone when dropped; none where this user may not mount.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn of_kibibytes(size: u32) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("folder");
-        let options = format!("size={size}k");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &options, "tgs-small"]).arg(folder.path());
-        let is_mounted = mount.output().is_ok_and(|done| done.status.success());
-        is_mounted.then_some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).output();
-    }
-}
-
 #[tokio::test]
 async fn a_disk_that_really_is_full_is_told_and_gone_on_from() {
-    let Some(disk) = SmallDisk::of_kibibytes(1_024) else {
-        eprintln!("skipped: this user may not mount a small file system");
-        return;
-    };
-    let root = disk.0.path();
+    let Some(disk) = SmallDisk::of_kibibytes(1_024) else { return };
+    let root = disk.path();
     let ports = Ports::of(Embedded::open(&root.join("home")).expect("open"));
     let lease = fill(&ports, "a").await;
     let ballast = root.join("ballast");

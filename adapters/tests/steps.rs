@@ -47,6 +47,8 @@ enum Act {
     Checkpoint(u64, u64),
     Prune(u64, u64),
     Deliver(ArtifactName),
+    TakeBack(ArtifactName),
+    Unstage(u64, ArtifactName),
     Sweep,
 }
 
@@ -68,7 +70,11 @@ const LIFE: &[Act] = &[
     Act::Chunk(2, 1),
     Act::Chunk(2, 0),
     Act::Artifact(2, ArtifactName::Report, 4),
+    Act::Unstage(2, ArtifactName::Output),
+    Act::Artifact(2, ArtifactName::Output, 5),
     Act::Deliver(ArtifactName::Model),
+    Act::TakeBack(ArtifactName::Model),
+    Act::TakeBack(ArtifactName::Report),
     Act::Deliver(ArtifactName::Report),
     Act::End(2),
     Act::Sweep,
@@ -146,6 +152,20 @@ async fn perform(act: Act, ports: &Ports, disk: &dyn Disk, root: &Path) -> Resul
             ports.artifacts.deliver(&from.join("one"), &root.join("out/table.csv")).await?;
             Written::Done
         }
+        Act::TakeBack(name) => {
+            let from = ports.artifacts.open(&job("a"), name).await?.map(|it| it.join("one"));
+            ports.artifacts.take_back(from.as_deref(), &root.join("out/table.csv")).await?;
+            Written::Done
+        }
+        Act::Unstage(epoch, name) => {
+            let staged = ports.artifacts.stage(&lease(epoch), name).await?;
+            let path = staged.join("half");
+            let half = disk.create(&path, Readers::Owner);
+            half.map_err(|error| StoreError::because(Code::DiskFull, "stage", error))?;
+            ports.artifacts.unstage(&lease(epoch), name).await?;
+            assert!(!staged.exists(), "an attempt stays");
+            Written::Done
+        }
         Act::Sweep => {
             ports.artifacts.sweep(&job("a"), ArtifactName::KEPT_AFTER_END).await?;
             Written::Done
@@ -183,7 +203,8 @@ async fn view(ports: &Ports, root: &Path) -> View {
         ports.checkpoints.get(&job, facts).await.expect("a whole checkpoint can be read");
     }
     let mut artifacts = BTreeMap::new();
-    for name in [ArtifactName::Dataset, ArtifactName::Model, ArtifactName::Report] {
+    use ArtifactName::{Dataset, Model, Output, Report};
+    for name in [Dataset, Model, Output, Report] {
         if let Some(folder) = ports.artifacts.open(&job, name).await.expect("open") {
             artifacts.insert(name.as_str(), contents(&folder));
         }
@@ -235,7 +256,7 @@ fn settled(view: &View) -> View {
     if view.row.as_ref().is_some_and(|row| row.state.is_final()) {
         view.chunks.clear();
         view.checkpoints.clear();
-        view.artifacts.retain(|name, _| *name != "dataset");
+        view.artifacts.retain(|name, _| !["dataset", "output"].contains(name));
     }
     view
 }

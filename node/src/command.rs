@@ -11,7 +11,7 @@ mod resume;
 mod synth;
 mod train;
 
-use std::{future::Future, process::ExitCode, str::FromStr};
+use std::{future::Future, io::IsTerminal, str::FromStr};
 
 use tgs_protocol::code::Code;
 use tracing_subscriber::EnvFilter;
@@ -20,6 +20,7 @@ use crate::{
     command_line::{Arguments, Command},
     configuration::{self, Settings},
     failure::Failure,
+    leaving::ExitCode,
 };
 
 /// Runs what was typed; the exit status of a withheld table is not zero though nothing failed.
@@ -57,6 +58,7 @@ fn begin_log(settings: &Settings) -> Result<(), Failure> {
         Failure::new(Code::BadRequest, format!("read the setting `log`: {error}; {remedy}"))
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = log.with_ansi(std::io::stderr().is_terminal());
     if settings.log_json {
         log.json().init()
     } else {

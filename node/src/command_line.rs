@@ -146,6 +146,9 @@ pub struct ResumeArguments {
     /// Only say which jobs are interrupted.
     #[arg(long, conflicts_with = "job")]
     pub list: bool,
+    /// Sampler threads, as of `tgs synth`.
+    #[arg(long, value_name = "N")]
+    pub samplers: Option<usize>,
     /// End them instead: their copy of the table and everything half done is removed.
     #[arg(long, conflicts_with = "list")]
     pub cancel: bool,

@@ -115,6 +115,6 @@ mod tests {
             .build()
             .and_then(Config::try_deserialize)
             .expect("every field of `Settings` has a default and no other key stands there");
-        assert_eq!(settings.log, "warn");
+        assert_eq!(settings.log, "warn,tgs_actors::notifier=off");
     }
 }

@@ -1,7 +1,5 @@
 //! What is told when a run fails: one clear error with its code, page and exit status.
 
-use std::process::ExitCode;
-
 use serde_json::json;
 use tgs_protocol::{
     cause::with_causes, code::Code, desk::DeskError, engine::EngineError, store::StoreError,
@@ -9,6 +7,7 @@ use tgs_protocol::{
 
 use crate::{
     command_line::Voice,
+    leaving::ExitCode,
     voice::{say, say_aside},
 };
 

@@ -10,8 +10,9 @@ use tgs_protocol::{
 
 use crate::{
     failure::Failure,
-    signals,
-    terminal::{Display, Interrupted},
+    screen::Screen,
+    signals::{self, Stop},
+    terminal::Interrupted,
 };
 
 /// Shows the job until it ends. Ctrl-C checkpoints it, says how to resume, and is status 130.
@@ -19,43 +20,45 @@ pub async fn to_its_end(
     node: &Node,
     job: &JobId,
     begin: Begin,
-    display: &mut dyn Display,
+    screen: &Screen,
+    stop: &mut Stop,
 ) -> Result<Outcome, Failure> {
     let desk = node.desk();
     if begin == Begin::Again {
         desk.resume(job).await?;
     }
     let mut watching = desk.watch(job).await?;
-    let mut stop = Box::pin(signals::asked_to_stop());
     let mut is_stopping = false;
     let mut suspended = None;
     loop {
         tokio::select! {
-            asked = &mut stop, if !is_stopping => {
-                asked?;
+            () = stop.asked(), if !is_stopping => {
                 is_stopping = true;
-                display.stopping();
+                screen.stopping();
                 let desk = node.desk();
-                tokio::spawn(async move { desk.drain().await });
+                tokio::spawn(async move {
+                    desk.drain().await;
+                    signals::leave_unless_heard().await;
+                });
             }
             news = watching.next() => match news {
-                Some(News::Progress(progress)) => display.progress(&progress),
+                Some(News::Progress(progress)) => screen.progress(progress),
                 Some(News::Tidings(Tidings::Ended(outcome))) => {
-                    display.ended(&outcome);
+                    screen.ended(&outcome);
                     return Ok(outcome);
                 }
                 Some(News::Tidings(Tidings::Suspended(failure))) => suspended = Some(failure),
-                Some(News::Tidings(tidings)) => display.tidings(&tidings),
+                Some(News::Tidings(tidings)) => screen.tidings(tidings),
                 None => break,
             },
         }
     }
     // A job may have ended before anybody watched; then its row knows how.
     if let JobState::Ended(outcome) = desk.show(job).await?.state {
-        display.ended(&outcome);
+        screen.ended(&outcome);
         return Ok(outcome);
     }
-    display.interrupted();
+    screen.interrupted();
     Err(match suspended {
         Some(failure) => {
             let remedy = match failure.code {

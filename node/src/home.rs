@@ -2,6 +2,7 @@
 
 use std::{
     env, fs, io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf, absolute},
 };
 
@@ -69,7 +70,26 @@ pub fn must_be_writable(file: &Path) -> Result<(), Failure> {
     // A folder that does not exist yet is made at delivery; the nearest one above must be writable.
     let above = file.ancestors().skip(1).find(|folder| folder.exists());
     let folder = above.unwrap_or(Path::new("/"));
+    probe(folder).map_err(|error| refuse(&error))
+}
+
+/// Whether a file can be made there, without leaving one even if the process is killed meanwhile.
+fn probe(folder: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    // A file without a name, gone with its handle.
+    match options.write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(folder) {
+        Err(error) if is_unknown(&error) => named_probe(folder),
+        probed => probed.map(drop),
+    }
+}
+
+/// File systems that know no files without names say so in one of these ways.
+fn is_unknown(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR | libc::ENOENT))
+}
+
+fn named_probe(folder: &Path) -> io::Result<()> {
     let probe = folder.join(format!(".tgs-probe-{}", std::process::id()));
-    fs::File::create(&probe).map_err(|error| refuse(&error))?;
-    fs::remove_file(&probe).map_err(|error| refuse(&error))
+    fs::File::create(&probe)?;
+    fs::remove_file(&probe)
 }

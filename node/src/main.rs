@@ -7,22 +7,20 @@ mod failure;
 mod figures;
 mod following;
 mod home;
+mod leaving;
 mod memory;
+mod screen;
 mod signals;
 mod terminal;
 mod voice;
 mod wiring;
 
-use std::process::ExitCode;
-
 use clap::Parser;
 
-fn main() -> ExitCode {
+fn main() {
     memory::give_back_at_once();
     let arguments = command_line::Arguments::parse();
     let voice = arguments.voice();
-    match command::run(arguments) {
-        Ok(status) => status,
-        Err(failure) => failure.tell(voice),
-    }
+    let status = command::run(arguments).unwrap_or_else(|failure| failure.tell(voice));
+    leaving::leave(status)
 }

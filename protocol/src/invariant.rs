@@ -38,6 +38,8 @@ invariants! {
     Ckpt1 = "CKPT-1": "a committed checkpoint is whole and its pointer never moves back";
     Lease1 = "LEASE-1": "the epoch of a lease only grows";
     Lease2 = "LEASE-2": "no write of an earlier epoch is accepted after a later claim";
+    Queue1 = "QUEUE-1": "a device is given to one job at a time, and no memory twice";
+    Queue2 = "QUEUE-2": "nobody is passed by a later job of no more priority that needs the same";
     Gate1 = "GATE-1": "a table whose report blocks is never released";
 }
 

@@ -13,6 +13,8 @@
 //! | leases and fencing | [`lease`] |
 //! | chunks of rows, exactly once | [`chunk`] |
 //! | checkpoints and which to resume from | [`checkpoint`] |
+//! | which waiting job begins next | [`queue`] |
+//! | where a job runs on a spot market | [`spot`] |
 //! | thresholds on the report | [`gate`], [`report`] |
 //! | kinds of columns, metadata files | [`column`], [`metadata`] |
 //! | what the engine owes | [`engine`] |
@@ -44,6 +46,7 @@ pub mod model;
 pub mod panic;
 pub mod profile;
 pub mod progress;
+pub mod queue;
 pub mod refusal;
 pub mod report;
 pub mod request;

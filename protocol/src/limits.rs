@@ -21,6 +21,12 @@ const _: () = assert!(LEASE_TTL_MS > 2 * LEASE_RENEW_MS && LEASE_TTL_MS <= 3 * L
 const _: () =
     assert!(LEASE_STAND_DOWN_MS > 2 * LEASE_RENEW_MS && LEASE_STAND_DOWN_MS < LEASE_TTL_MS);
 
+/// Most points of priority.
+pub const PRIORITY_MAX: u8 = 10;
+/// Waiting that outweighs one point of priority: a job of priority 0 is passed by jobs of priority
+/// 10 that come at most an hour and forty minutes later.
+pub const AGEING_MS: u64 = 600_000;
+
 /// How often a stage that failed for a passing reason is tried again.
 pub const RETRY_BACK_OFF_MS: [u64; 3] = [5_000, 10_000, 20_000];
 /// Entries of a job's timeline. Bounds the row of a job that is interrupted again and again.

@@ -106,7 +106,11 @@ pub trait ArtifactStore: Send + Sync {
     /// Makes the staged folder durable under its name, in place of an earlier one; the digest is
     /// over names and bytes of its files.
     async fn seal(&self, lease: &Lease, name: ArtifactName) -> Result<Sealed, StoreError>;
-    /// A local folder with the sealed files; none if it was never sealed.
+    /// Removes what the holder's attempt has left there; idempotent, and nothing where it was
+    /// sealed or another attempt has begun.
+    async fn unstage(&self, lease: &Lease, name: ArtifactName) -> Result<(), StoreError>;
+    /// A local folder with the sealed files, each checked against the digest that was sealed; none
+    /// if it was never sealed.
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError>;
     /// Copies a sealed file to where a user asked for it: written beside it, synced, renamed.
     async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError>;

@@ -2,12 +2,13 @@
 //! little later.
 
 use std::{
+    collections::BTreeMap,
     io::{self, BufRead, BufReader, Read},
     path::Path,
-    process::{Child, Command},
+    process::{Child, ChildStdout, Command},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -28,8 +29,11 @@ pub struct KillPoint {
 /// What became of a run that was to be killed.
 #[derive(Debug)]
 pub enum Fate {
-    /// It was killed in time.
-    Killed,
+    /// It was killed in time, in this stage; none before the first.
+    Killed {
+        /// The last stage that it said had begun.
+        stage: Option<String>,
+    },
     /// It ended before the moment came.
     Ended(Finished),
 }
@@ -57,10 +61,49 @@ pub fn run_and_ask_to_stop(
         let id = child.id().to_string();
         Command::new("kill").args(["-s", signal, &id]).status().map(|_| ())
     };
+    run_and_ask(home, words, moment, ask)
+}
+
+/// Runs `tgs … --json`, asks it to stop in some way at a moment, and waits for its end.
+///
+/// # Panics
+/// When the process cannot be started or reaped.
+pub fn run_and_ask(
+    home: &Path,
+    words: &[String],
+    moment: &KillPoint,
+    ask: impl FnOnce(&mut Child) -> io::Result<()>,
+) -> Finished {
     match run_and(home, words, moment, ask, false) {
         Fate::Ended(finished) => finished,
-        Fate::Killed => unreachable!("its end was waited for"),
+        Fate::Killed { .. } => unreachable!("its end was waited for"),
     }
+}
+
+/// Runs `tgs … --json` to its end; tells how long each of its stages took.
+///
+/// # Panics
+/// When the process cannot be started or reaped.
+pub fn run_and_time(home: &Path, words: &[String]) -> (Finished, BTreeMap<String, Duration>) {
+    let mut child = tgs(home, words).arg("--json").spawn().expect("the binary can be started");
+    let lines = lines_of(child.stdout.take().expect("stdout is piped"));
+    let stderr = text_of(child.stderr.take().expect("stderr is piped"));
+    let (mut said, mut lengths) = (String::new(), BTreeMap::new());
+    let mut present: Option<(String, Instant)> = None;
+    for line in lines.iter() {
+        let event: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
+        if matches!(event["event"].as_str(), Some("stage" | "ended")) {
+            if let Some((stage, began)) = present.take() {
+                lengths.insert(stage, began.elapsed());
+            }
+            present = event["stage"].as_str().map(|stage| (stage.to_owned(), Instant::now()));
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    let status = child.wait().expect("our own child").code();
+    let stderr = stderr.join().unwrap_or_default();
+    (Finished { status, stdout: said, stderr }, lengths)
 }
 
 fn run_and(
@@ -72,15 +115,8 @@ fn run_and(
 ) -> Fate {
     let mut command = tgs(home, words);
     let mut child = command.arg("--json").spawn().expect("the binary can be started");
-    let lines = lines_of(&mut child);
-    let stderr = thread::spawn({
-        let mut stream = child.stderr.take().expect("stderr is piped");
-        move || {
-            let mut text = String::new();
-            let _ = stream.read_to_string(&mut text);
-            text
-        }
-    });
+    let lines = lines_of(child.stdout.take().expect("stdout is piped"));
+    let stderr = text_of(child.stderr.take().expect("stderr is piped"));
     let mut said = String::new();
     let mut reports_left = None;
     let mut has_come = false;
@@ -109,7 +145,8 @@ fn run_and(
             act(&mut child).expect("our own child");
             if kills {
                 child.wait().expect("our own child");
-                return Fate::Killed;
+                lines.iter().for_each(|line| said.push_str(&format!("{line}\n")));
+                return Fate::Killed { stage: last_stage(&said) };
             }
         }
     }
@@ -119,8 +156,14 @@ fn run_and(
     Fate::Ended(Finished { status, stdout: said, stderr })
 }
 
-fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
-    let stream = child.stdout.take().expect("stdout is piped");
+/// The last stage that a run said had begun.
+fn last_stage(said: &str) -> Option<String> {
+    let events = said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut stages = events.filter(|event| event["event"] == "stage");
+    stages.next_back().and_then(|event| event["stage"].as_str().map(str::to_owned))
+}
+
+fn lines_of(stream: ChildStdout) -> mpsc::Receiver<String> {
     let (send, lines) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -130,4 +173,12 @@ fn lines_of(child: &mut Child) -> mpsc::Receiver<String> {
         }
     });
     lines
+}
+
+fn text_of(mut stream: impl Read + Send + 'static) -> thread::JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text);
+        text
+    })
 }

@@ -4,3 +4,4 @@
 pub mod killing;
 pub mod outputs;
 pub mod program;
+pub mod small_disk;

@@ -1,7 +1,7 @@
 //! Everything a job released, by digest: what "the same bytes" is checked on.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -16,6 +16,18 @@ pub fn digests(folder: &Path) -> BTreeMap<PathBuf, Digest> {
     let mut found = BTreeMap::new();
     collect(folder, folder, &mut found);
     found
+}
+
+/// Every file of a data folder by its path inside, with the job's name left out.
+///
+/// # Panics
+/// When a folder cannot be read.
+pub fn names_at_home(home: &Path) -> BTreeSet<String> {
+    let without_job = |path: PathBuf| {
+        let parts = path.iter().enumerate().filter(|(at, _)| *at != 1);
+        parts.map(|(_, part)| part.to_string_lossy()).collect::<Vec<_>>().join("/")
+    };
+    digests(home).into_keys().map(without_job).collect()
 }
 
 fn collect(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Digest>) {

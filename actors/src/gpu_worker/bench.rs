@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
 
@@ -39,12 +40,28 @@ impl Bench {
         Self { ports, runtime, classes: BTreeMap::new() }
     }
 
-    /// Does one piece of work, from its order to the event of its result.
+    /// Does one piece of work, from its order to the event of its result. What it leaves when it
+    /// has none is removed: it may be private, and the disk may be full.
     pub(crate) fn run(&mut self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        let ended = self.attempt(order);
+        if ended.is_err() {
+            self.clear_away(order);
+        }
+        match ended {
+            // An engine that stops unasked would be begun again without end.
+            Err(Halt::Stopped(_)) if !order.watch.stopped() => {
+                Err(internal("the engine stopped although nobody asked"))
+            }
+            ended => ended,
+        }
+    }
+
+    /// A panic becomes a failure of the stage.
+    fn attempt(&mut self, order: &WorkOrder) -> Result<JobEvent, Halt> {
         if order.watch.stopped() {
             return Err(Halt::Stopped(None));
         }
-        let ended = match &order.work {
+        catch_unwind(AssertUnwindSafe(|| match &order.work {
             Work::Ingest => self.ingest(order),
             Work::Profile => self.profile(order),
             Work::Plan => self.plan(order),
@@ -53,13 +70,19 @@ impl Bench {
             Work::Evaluate => self.evaluate(order),
             Work::Publish { withhold } => self.publish(order, *withhold),
             Work::Sample { .. } => Err(internal("sampling is no work for the device's thread")),
-        };
-        match ended {
-            // An engine that stops unasked would be begun again without end.
-            Err(Halt::Stopped(_)) if !order.watch.stopped() => {
-                Err(internal("the engine stopped although nobody asked"))
-            }
-            ended => ended,
+        }))
+        .unwrap_or_else(|panic| Err(Fault::of_panic(panic.as_ref()).into()))
+    }
+
+    fn clear_away(&self, order: &WorkOrder) {
+        let Some(name) = order.work.artifact() else { return };
+        let artifacts = &self.ports.artifacts;
+        let cleared = catch_unwind(AssertUnwindSafe(|| {
+            self.carry("unstage folder", artifacts.unstage(&order.lease, name))
+        }));
+        if !matches!(cleared, Ok(Ok(()))) {
+            // The next attempt and the next opening of the store remove it as well.
+            tracing::warn!(job = %order.lease.job, name = name.as_str(), "a half-done folder stays");
         }
     }
 

@@ -1,6 +1,9 @@
 //! What a device's worker is told, and what it hands out.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use ractor::ActorRef;
 use tgs_protocol::{
@@ -36,21 +39,33 @@ pub(crate) struct WorkOrder {
     pub(crate) stage: Stage,
     pub(crate) work: Work,
     pub(crate) watch: Arc<WorkWatch>,
-    /// What the last checkpoint cost.
-    pub(crate) saving_cost: Arc<SavingCost>,
+    /// What became of the last checkpoint.
+    pub(crate) saving: Arc<Saving>,
     pub(crate) report_to: ActorRef<JobSupervisorMessage>,
 }
 
-/// What the last checkpoint cost, in milliseconds; written by the supervisor, read by the training.
+/// What became of the last checkpoint; written by the supervisor, read by the training.
 #[derive(Debug, Default)]
-pub(crate) struct SavingCost(std::sync::atomic::AtomicU64);
+pub(crate) struct Saving {
+    cost_ms: AtomicU64,
+    /// The step that the durable pointer names; 0 before the first.
+    step: AtomicU64,
+}
 
-impl SavingCost {
-    pub(crate) fn set(&self, cost: Millis) {
-        self.0.store(cost.get(), std::sync::atomic::Ordering::Relaxed);
+impl Saving {
+    /// How long the last one took, written or not.
+    pub(crate) fn took(&self, cost: Millis) {
+        self.cost_ms.store(cost.get(), Ordering::Relaxed);
     }
-    pub(crate) fn get(&self) -> Millis {
-        Millis(self.0.load(std::sync::atomic::Ordering::Relaxed))
+    /// The row that names it is durable.
+    pub(crate) fn committed(&self, step: Steps) {
+        self.step.fetch_max(step.get(), Ordering::Relaxed);
+    }
+    pub(crate) fn cost(&self) -> Millis {
+        Millis(self.cost_ms.load(Ordering::Relaxed))
+    }
+    pub(crate) fn step(&self) -> Steps {
+        Steps(self.step.load(Ordering::Relaxed))
     }
 }
 

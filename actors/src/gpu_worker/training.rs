@@ -43,24 +43,23 @@ impl Bench {
         let watch = order.watch.as_ref();
         let mut trainer = self.ports.engine.trainer(&train, start.as_deref(), watch)?;
         order.watch.count_rows(trainer.rows_per_step());
-        let saved_at = self.run_segments(order, plan, trainer.as_mut())?;
+        self.run_segments(order, plan, trainer.as_mut())?;
         match trainer.finish(watch) {
             Ok(model) => self.seal_model(order, &model, Some(trainer.at())),
-            Err(EngineError::Stopped) => Err(self.stopped(order, trainer.as_ref(), saved_at)),
+            Err(EngineError::Stopped) => Err(self.stopped(order, trainer.as_ref())),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Makes all steps; gives the step of the last snapshot that was handed out.
+    /// Makes all steps.
     fn run_segments(
         &self,
         order: &WorkOrder,
         plan: &TrainPlan,
         trainer: &mut dyn Trainer,
-    ) -> Result<Steps, Halt> {
+    ) -> Result<(), Halt> {
         let clock = &self.ports.clock;
         let mut steps = Steps(1);
-        let mut saved_at = trainer.at();
         let mut saved_when = clock.monotonic();
         while !trainer.is_done() {
             let begun = clock.monotonic();
@@ -70,23 +69,24 @@ impl Bench {
                 Err(error) => return Err(error.into()),
             }
             if order.watch.asked().is_some() {
-                return Err(self.stopped(order, trainer, saved_at));
+                return Err(self.stopped(order, trainer));
             }
             let now = clock.monotonic();
             steps = next_segment(steps, millis_between(begun, now));
-            let is_due = cadence::is_due(millis_between(saved_when, now), order.saving_cost.get());
+            let is_due = cadence::is_due(millis_between(saved_when, now), order.saving.cost());
             if is_due && !trainer.is_done() {
-                (saved_at, saved_when) = (trainer.at(), now);
+                saved_when = now;
                 self.hand_out(order, self.snapshot(trainer)?);
             }
         }
-        Ok(saved_at)
+        Ok(())
     }
 
-    /// The end of training that was asked to stop: with what was reached since `saved_at`, if that
-    /// is to be kept.
-    fn stopped(&self, order: &WorkOrder, trainer: &dyn Trainer, saved_at: Steps) -> Halt {
-        let is_worth_it = order.watch.asked() == Some(Stop::Keep) && trainer.at() > saved_at;
+    /// The end of training that was asked to stop: with what was reached since the last checkpoint
+    /// that counts, if that is to be kept. One that was handed out may never be written.
+    fn stopped(&self, order: &WorkOrder, trainer: &dyn Trainer) -> Halt {
+        let is_new = trainer.at() > order.saving.step();
+        let is_worth_it = order.watch.asked() == Some(Stop::Keep) && is_new;
         let last = is_worth_it.then(|| self.snapshot(trainer)).transpose();
         last.map_or_else(|halt| halt, Halt::Stopped)
     }

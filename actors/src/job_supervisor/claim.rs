@@ -84,6 +84,7 @@ impl Shell {
         let read = answer("read job", self.ports.jobs.read(&self.id)).await?;
         let row = read.ok_or_else(|| Fault::new(Code::JobNotFound, "no such job"))?;
         let sealed = answer("read manifest", self.ports.chunks.sealed(&self.id)).await?;
+        row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
         self.saved = Some(row.clone().into());
         self.job = Some(Job::new(row));
         match self.intent.clone() {
@@ -105,7 +106,7 @@ impl Shell {
         self.step(JobEvent::Claimed { epoch, sealed });
         self.actions.retain(|action| !matches!(action, JobAction::Begin(_)));
         let (stage, code) = (self.stage(), Code::Internal);
-        self.happen(JobEvent::StageFailed(Failure { stage, code, message })).await;
+        self.happen(JobEvent::StageFailed(Failure::new(stage, code, message))).await;
         Ok(())
     }
 

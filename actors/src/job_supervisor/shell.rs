@@ -17,7 +17,7 @@ use super::{
     message::{JobSupervisorMessage, Lost},
 };
 use crate::{
-    gpu_worker::message::{SavingCost, WorkNo},
+    gpu_worker::message::{Saving, WorkNo},
     node::NodeConfig,
     node_supervisor::crew::Crew,
     notifier::message::NotifierMessage,
@@ -61,7 +61,7 @@ pub(crate) struct Shell {
     pub(crate) last_work_no: WorkNo,
     /// The snapshot that must be durable before stopped work counts as stopped.
     pub(crate) last_snapshot: Option<(WorkNo, Steps)>,
-    pub(crate) saving_cost: Arc<SavingCost>,
+    pub(crate) saving: Arc<Saving>,
     pub(crate) progress: ProgressSender,
     pub(crate) left: bool,
 }
@@ -104,7 +104,7 @@ impl Shell {
             work: None,
             last_work_no: WorkNo(0),
             last_snapshot: None,
-            saving_cost: Arc::default(),
+            saving: Arc::default(),
             progress: Arc::new(progress),
             left: false,
         }

@@ -92,15 +92,34 @@ impl CrewKeeper {
         singles.into_iter().chain(samplers).find(|(id, _)| *id == who).map(|(_, member)| member)
     }
 
-    /// Puts a new actor in a member's place. If that happens too often, its jobs fail for good.
+    /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail for
+    /// good; without the others no job can be kept, so the node ends and its jobs are interrupted.
+    ///
+    /// # Errors
+    /// When the node cannot go on, with the reason.
     pub(super) async fn replace(
         &mut self,
         member: Member,
         now: Millis,
         ports: &Ports,
         parent: &ActorRef<NodeSupervisorMessage>,
-    ) -> Result<Lost, SpawnErr> {
+    ) -> Result<Lost, String> {
         let often = !self.windows[window_of(member)].permits(now);
+        let serves_all = !matches!(member, Member::GpuWorker | Member::ChunkSampler { .. });
+        if often && serves_all {
+            return Err(format!("{member:?} failed again and again"));
+        }
+        let replaced = self.put_in_place(member, often, ports, parent).await;
+        replaced.map_err(|error| format!("{member:?} could not be replaced: {error}"))
+    }
+
+    async fn put_in_place(
+        &mut self,
+        member: Member,
+        often: bool,
+        ports: &Ports,
+        parent: &ActorRef<NodeSupervisorMessage>,
+    ) -> Result<Lost, SpawnErr> {
         let cell = parent.get_cell();
         Ok(match member {
             Member::LeaseKeeper => {

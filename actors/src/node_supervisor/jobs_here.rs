@@ -44,6 +44,11 @@ impl Floor {
     pub(super) async fn job_gone(&mut self, job: JobId, failed: Option<String>) {
         let Some(mut here) = self.jobs.remove(&job) else { return };
         let Some(why) = failed else { return self.job_left(job, here) };
+        if self.is_draining {
+            // It is interrupted like the others: whoever starts next goes on with it.
+            tracing::warn!(%job, why, "a job's supervisor failed while the node stops");
+            return self.job_left(job, here);
+        }
         if matches!(here.intent, Intent::Condemn(_)) {
             tracing::error!(%job, why, "a job could not even be ended; it is left as it is");
             return self.job_left(job, here);

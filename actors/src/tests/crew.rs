@@ -84,3 +84,38 @@ async fn a_worker_that_dies_again_and_again_fails_its_job_and_not_the_node() {
     let (_, row) = follow(&node.desk(), &job).await;
     assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
 }
+
+/// Without them no job can be kept, so the node ends: whoever starts next goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_servants_die_again_and_again_ends_and_its_jobs_are_resumed() {
+    ends_without::<LeaseKeeperMessage>().await;
+    ends_without::<CheckpointWriterMessage>().await;
+    ends_without::<NotifierMessage>().await;
+}
+
+async fn ends_without<M: Message>() {
+    let world = World::new();
+    let node = world.node("a").await;
+    let (pause, job) = world.resting_at("step 5", &node).await;
+    let end = node.supervisor.get_cell();
+    for death in 1..=4 {
+        kill::<M>(&node).await;
+        // The next one is in its place before it dies as well.
+        tokio::time::timeout(Duration::from_secs(10), async {
+            let is_one = |cell: &ActorCell| cell.is_message_type_of::<M>() == Some(true);
+            while death < 4 && !node.supervisor.get_children().iter().any(is_one) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("a replacement");
+    }
+    let limit = Some(Duration::from_secs(10));
+    end.wait(limit.map(Into::into)).await.expect("the node ends");
+    pause.release();
+    let next = world.node("next").await;
+    next.desk().resume(&job).await.expect("an interrupted job");
+    let (_, row) = follow(&next.desk(), &job).await;
+    assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
+    assert_eq!(world.delivered(), undisturbed().await);
+}

@@ -211,6 +211,20 @@ async fn a_job_that_cannot_even_be_ended_is_left_and_the_node_goes_on() {
     assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
 }
 
+/// A copy of the private table, half made, does not lie about until somebody tries again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_failed_stage_leaves_is_removed_at_once() {
+    for point in ["ingest", "evaluate", "seal model", "assemble"] {
+        let world = World::new();
+        world.script.at(point, 1, Deed::Fail(Code::DiskFull));
+        let node = world.node("a").await;
+        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let (_, row) = follow(&node.desk(), &job).await;
+        assert!(!row.state.is_final(), "{point}: {row:?}");
+        assert_eq!(world.stores.staged_of(&job), [""; 0], "failed at {point}");
+    }
+}
+
 /// However far the delivery came: of four files, these many stood at their places.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_delivered_is_taken_back_from_a_job_that_fails_or_is_cancelled() {

@@ -51,6 +51,12 @@ impl Stores {
         let all = table.checkpoints.get(job);
         all.into_iter().flatten().map(|(facts, _)| *facts).collect()
     }
+    /// Names of the folders that were begun and are not sealed.
+    pub fn staged_of(&self, job: &JobId) -> Vec<String> {
+        let entries = fs::read_dir(self.home(job)).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with("staged-")).collect()
+    }
     pub fn times_entered(&self) -> Vec<usize> {
         self.table().entered.values().copied().collect()
     }
@@ -250,6 +256,12 @@ impl ArtifactStore for Stores {
         names.sort_by_key(fs::DirEntry::file_name);
         let bytes: Vec<_> = names.iter().flat_map(|e| fs::read(e.path()).unwrap()).collect();
         Ok(Sealed::Done(Digest::of(&bytes)))
+    }
+    async fn unstage(&self, lease: &Lease, name: ArtifactName) -> Answer<()> {
+        self.pass("unstage")?;
+        let staged = format!("staged-{}-{}", name.as_str(), lease.epoch);
+        let _ = fs::remove_dir_all(self.home(&lease.job).join(staged));
+        Ok(())
     }
     async fn open(&self, job: &JobId, name: ArtifactName) -> Answer<Option<PathBuf>> {
         self.pass("open")?;

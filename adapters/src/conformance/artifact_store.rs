@@ -94,6 +94,26 @@ pub async fn sealing_needs_staging(ports: &Ports) {
     assert!(open(ports, ArtifactName::Model).await.is_some());
 }
 
+/// What a failed attempt leaves goes at once: it may be private, and the disk may be full.
+pub async fn an_attempt_is_removed_and_what_is_sealed_stays(ports: &Ports) {
+    let lease = claim(ports, &job("a"), "me").await;
+    let name = ArtifactName::Dataset;
+    ports.artifacts.unstage(&lease, name).await.expect("nothing is there");
+    let staged = ports.artifacts.stage(&lease, name).await.expect("stage");
+    fs::write(staged.join("half"), b"private").expect("write");
+    ports.artifacts.unstage(&lease, name).await.expect("unstage");
+    assert!(!staged.exists());
+    let error = ports.artifacts.seal(&lease, name).await;
+    assert!(error.is_err(), "nothing is staged any more");
+    seal(ports, &lease, name, &[("file", b"1")]).await;
+    ports.artifacts.unstage(&lease, name).await.expect("it is sealed");
+    assert!(open(ports, name).await.is_some_and(|folder| folder.join("file").exists()));
+    let next = claim(ports, &job("a"), "next").await;
+    let theirs = ports.artifacts.stage(&next, name).await.expect("stage");
+    ports.artifacts.unstage(&lease, name).await.expect("not its own");
+    assert!(theirs.exists(), "another holder's attempt");
+}
+
 /// And over nothing else: not the job, the epoch, the order of writing.
 pub async fn the_digest_is_over_names_and_bytes(ports: &Ports) {
     let contents: [&[(&str, &[u8])]; 6] = [

@@ -5,13 +5,14 @@
 //! last; if the process dies between, opening the data folder puts it back (`recover.rs`).
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tgs_protocol::{
+    code::Code,
     digest::Digest,
     id::JobId,
     lease::Lease,
@@ -49,11 +50,25 @@ impl ArtifactStore for Embedded {
         blocking(|| self.seal_artifact(lease, name))
     }
 
+    async fn unstage(&self, lease: &Lease, name: ArtifactName) -> Result<(), StoreError> {
+        blocking(|| {
+            // Its name carries the epoch: no other holder's attempt has it.
+            let path = self.layout().job(&lease.job)?.staged(lease, name);
+            remove_tree(self.disk(), &path).map_err(|error| fault::on_file("remove", &path, error))
+        })
+    }
+
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         blocking(|| {
             let path = self.layout().job(job)?.artifact(name);
-            let whole = is_whole(&path).map_err(|error| fault::on_file("read", &path, error))?;
-            Ok(whole.then_some(path))
+            let cannot = |error| fault::on_file("read", &path, error);
+            if !path.try_exists().map_err(cannot)? {
+                return Ok(None);
+            }
+            match damage(&path, Depth::Bytes).map_err(cannot)? {
+                None => Ok(Some(path)),
+                Some(what) => Err(fault::damaged(Code::StoreCorrupt, &what, &path)),
+            }
         })
     }
 
@@ -116,23 +131,43 @@ impl Embedded {
     }
 }
 
-/// Whether a folder holds every file that was sealed in it, by name and size. Digests are not read
-/// again: a dataset may be large, and a sealed folder was synced before it got its name. Fails when
-/// the system does not let us look.
-pub(super) fn is_whole(folder: &Path) -> std::io::Result<bool> {
+/// How closely a sealed folder is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Names and sizes: enough after a crash, since all was synced before the folder got its name.
+    Sizes,
+    /// Every byte, before anything is computed from them.
+    Bytes,
+}
+
+/// Whether a folder holds every file that was sealed in it, by name and size. Fails when the system
+/// does not let us look.
+pub(super) fn is_whole(folder: &Path) -> io::Result<bool> {
+    Ok(damage(folder, Depth::Sizes)?.is_none())
+}
+
+/// What is not as it was sealed, in words; none if all is.
+fn damage(folder: &Path, depth: Depth) -> io::Result<Option<String>> {
     let sealed = fault::unless_damaged(fs::read(folder.join(SEALED_FILE)))?;
-    let Some(bytes) = sealed else { return Ok(false) };
-    let Ok(record) = serde_json::from_slice::<SealedRecord>(&bytes) else { return Ok(false) };
-    if content::digest(&record.files) != record.digest {
-        return Ok(false);
-    }
-    for file in &record.files {
-        let facts = fault::unless_damaged(fs::metadata(folder.join(&file.name)))?;
-        if !facts.is_some_and(|facts| facts.is_file() && facts.len() == file.size.get()) {
-            return Ok(false);
+    let record = sealed.and_then(|bytes| serde_json::from_slice::<SealedRecord>(&bytes).ok());
+    let record = record.filter(|record| content::digest(&record.files) == record.digest);
+    let Some(record) = record else {
+        return Ok(Some(format!("{SEALED_FILE}, which names its files, is gone or altered")));
+    };
+    for FileFacts { name, size, digest } in &record.files {
+        let path = folder.join(name);
+        let facts = fault::unless_damaged(fs::metadata(&path))?;
+        if !facts.is_some_and(|facts| facts.is_file() && facts.len() == size.get()) {
+            return Ok(Some(format!("{name} is gone or of another size than was sealed")));
+        }
+        if depth == Depth::Bytes {
+            let found = fault::unless_damaged(content::of_file(&path))?;
+            if found.is_none_or(|(found, _)| found != *digest) {
+                return Ok(Some(format!("{name} holds other bytes than were sealed")));
+            }
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 /// Makes all that was staged durable and private, and writes the record of it.

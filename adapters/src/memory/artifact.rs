@@ -58,6 +58,17 @@ impl ArtifactStore for Memory {
         Ok(Sealed::Done(content::digest(&files)))
     }
 
+    async fn unstage(&self, lease: &Lease, name: ArtifactName) -> Result<(), StoreError> {
+        fence::check_name(&lease.job)?;
+        let mut state = self.state();
+        let key = (lease.job.clone(), name);
+        let is_own = state.staged.get(&key).is_some_and(|(epoch, _)| *epoch == lease.epoch);
+        match is_own.then(|| state.staged.remove(&key)).flatten() {
+            Some((_, path)) => remove(&path),
+            None => Ok(()),
+        }
+    }
+
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         fence::check_name(job)?;
         Ok(self.state().sealed.get(&(job.clone(), name)).cloned())

@@ -172,13 +172,13 @@ impl<'a> Gathering<'a> {
             Value::Number(number) => self.text.extend_from_slice(number.to_string().as_bytes()),
             Value::String(text) => self.text.extend_from_slice(text.as_bytes()),
             Value::Array(_) | Value::Object(_) => {
+                let cell = shown(value.to_string().as_bytes());
                 let message = format!(
-                    "cannot read {}: line {number}, column \"{key}\" holds {}: only flat objects \
-                     are read, give nested values columns of their own",
+                    "cannot read {}: line {number}, column \"{key}\" holds {cell}: only flat \
+                     objects are read, give nested values columns of their own",
                     self.source.path.display(),
-                    shown(value.to_string().as_bytes())
                 );
-                return Err(EngineError::new(Code::BadCell, message));
+                return Err(EngineError::quoting(Code::BadCell, message, cell));
             }
         }
         match self.called_missing.iter().position(|text| *text == self.text) {

@@ -352,13 +352,12 @@ fn are_distinct(texts: &Texts) -> bool {
 
 /// The error for a cell that does not fit what was asked for.
 pub(crate) fn bad_cell(settling: &Settling, row: usize, text: &[u8], wanted: &str) -> EngineError {
+    let cell = shown(text);
     let message = format!(
-        "cannot read column \"{}\" as {wanted}: {} holds {}; mend the cell, ask for another \
-         kind in \
-         the metadata, or list the text under \"missing\"",
+        "cannot read column \"{}\" as {wanted}: {} holds {cell}; mend the cell, ask for another \
+         kind in the metadata, or list the text under \"missing\"",
         settling.name,
         settling.places.name(row),
-        shown(text)
     );
-    EngineError::new(Code::BadCell, message)
+    EngineError::quoting(Code::BadCell, message, cell)
 }

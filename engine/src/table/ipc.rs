@@ -90,9 +90,10 @@ pub(crate) fn read_sealed(path: &Path) -> Result<(Table, Digest), EngineError> {
         EngineError::because(Code::StoreCorrupt, message, cause)
     })?;
     from_buffer(Buffer::from_vec(bytes)).map_err(|cause| match cause {
-        EngineError::Failed { code, message, source } => EngineError::Failed {
+        EngineError::Failed { code, message, cell, source } => EngineError::Failed {
             code,
             message: format!("{message} in {}", path.display()),
+            cell,
             source,
         },
         stopped @ EngineError::Stopped => stopped,

@@ -1,6 +1,6 @@
 //! `tgs config`: every setting, and where its value comes from.
 
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
 use serde_json::json;
 
@@ -9,6 +9,7 @@ use crate::{
     configuration::{self, Origin, Settings},
     failure::Failure,
     home,
+    leaving::ExitCode,
     voice::say,
 };
 

@@ -1,6 +1,6 @@
 //! `tgs generate`: more rows from a model that was trained before.
 
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
 use tgs_protocol::{
     gate::Gates,
@@ -13,6 +13,7 @@ use crate::{
     command_line::{GenerateArguments, Voice},
     configuration::Settings,
     failure::Failure,
+    leaving::ExitCode,
 };
 
 pub async fn run(

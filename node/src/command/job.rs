@@ -1,6 +1,6 @@
 //! One job from its request to its result: what `synth`, `train` and `generate` have in common.
 
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
 use tgs_actors::Node;
 use tgs_protocol::{id::JobId, request::JobRequest};
@@ -11,7 +11,11 @@ use crate::{
     configuration::Settings,
     failure::Failure,
     following::{self, Begin},
-    home, terminal, wiring,
+    home,
+    leaving::ExitCode,
+    screen::Screen,
+    signals::{self, Stop},
+    terminal, wiring,
 };
 
 /// Hands a request in, shows the job until it ends, and says how it ended.
@@ -23,10 +27,16 @@ pub async fn run(
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
     let node = wiring::node(&home::folder(home, settings)?, settings, samplers).await?;
-    let job = node.desk().submit(request).await?;
-    let status = follow(&node, &job, Begin::Fresh, voice).await?;
+    let ended = submit(&node, request, voice).await;
+    // Also after a failure: what was broken off ends within a step.
     node.stop().await;
-    Ok(status)
+    ended
+}
+
+async fn submit(node: &Node, request: JobRequest, voice: Voice) -> Result<ExitCode, Failure> {
+    let mut stop = signals::listen()?;
+    let job = node.desk().submit(request).await?;
+    follow(node, &job, Begin::Fresh, voice, &mut stop).await
 }
 
 /// Shows a job until it ends, and says how it ended.
@@ -35,10 +45,13 @@ pub async fn follow(
     job: &JobId,
     begin: Begin,
     voice: Voice,
+    stop: &mut Stop,
 ) -> Result<ExitCode, Failure> {
-    let mut display = terminal::display(voice);
-    display.began(job);
-    let outcome = following::to_its_end(node, job, begin, display.as_mut()).await?;
+    let screen = Screen::open(terminal::display(voice))?;
+    screen.began(job);
+    let ended = following::to_its_end(node, job, begin, &screen, stop).await;
+    screen.close().await;
+    let outcome = ended?;
     let row = node.desk().show(job).await?;
     result::tell(&row, &outcome, voice)
 }

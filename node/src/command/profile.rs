@@ -1,7 +1,5 @@
 //! `tgs profile`: what a table looks like, before anything is learned from it.
 
-use std::process::ExitCode;
-
 use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use serde_json::json;
 use tgs_engine::port;
@@ -15,6 +13,7 @@ use crate::{
     command_line::{ProfileArguments, Voice},
     failure::Failure,
     figures,
+    leaving::ExitCode,
     voice::{say, say_aside},
 };
 

@@ -1,7 +1,5 @@
 //! `tgs report`: judges a synthetic table that anyone made.
 
-use std::process::ExitCode;
-
 use serde_json::json;
 use tgs_engine::port::{self, Compared};
 use tgs_protocol::{code::Code, gate::Gates, progress::Unwatched, report::Verdict};
@@ -11,6 +9,7 @@ use crate::{
     command_line::{ReportArguments, Voice},
     failure::Failure,
     home,
+    leaving::ExitCode,
     voice::say,
 };
 

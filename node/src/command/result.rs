@@ -1,7 +1,5 @@
 //! What is said when a job is over, and with which exit status.
 
-use std::process::ExitCode;
-
 use serde_json::{Value, json};
 use tgs_protocol::{
     code::Code,
@@ -10,6 +8,7 @@ use tgs_protocol::{
     request::Goal,
 };
 
+use crate::leaving::ExitCode;
 use crate::{command_line::Voice, failure::Failure, figures, voice::say};
 
 /// Says how a job ended. A withheld table is exit status 3.

@@ -1,7 +1,7 @@
 //! `tgs resume`: goes on with what was interrupted, and writes to where it was asked to; or, with
 //! `--cancel`, ends it.
 
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
 use serde_json::json;
 use tgs_actors::Node;
@@ -18,6 +18,8 @@ use crate::{
     failure::Failure,
     following::Begin,
     home,
+    leaving::ExitCode,
+    signals,
     voice::say,
     wiring,
 };
@@ -29,17 +31,29 @@ pub async fn run(
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
     let home = home::folder(home, settings)?;
-    let node = wiring::node(&home, settings, None).await?;
+    let node = wiring::node(&home, settings, asked.samplers).await?;
     if asked.list {
         list(&node, voice).await?;
         node.stop().await;
         return Ok(ExitCode::SUCCESS);
     }
+    let gone_on = go_on(&node, asked, &home, voice).await;
+    node.stop().await;
+    gone_on
+}
+
+async fn go_on(
+    node: &Node,
+    asked: ResumeArguments,
+    home: &Path,
+    voice: Voice,
+) -> Result<ExitCode, Failure> {
+    let mut stop = signals::listen()?;
     let mut status = ExitCode::SUCCESS;
-    for name in interrupted(&node, asked.job, &home).await? {
+    for name in interrupted(node, asked.job, home).await? {
         let ended = match asked.cancel {
-            true => cancel(&node, &name, voice).await,
-            false => job::follow(&node, &name, Begin::Again, voice).await,
+            true => cancel(node, &name, voice).await,
+            false => job::follow(node, &name, Begin::Again, voice, &mut stop).await,
         };
         // One job that cannot go on must not keep the others from going on.
         let was_stopped = ended.as_ref().is_err_and(|failure| failure.code == Code::Interrupted);
@@ -51,7 +65,6 @@ pub async fn run(
             break;
         }
     }
-    node.stop().await;
     Ok(status)
 }
 

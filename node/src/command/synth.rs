@@ -1,6 +1,6 @@
 //! `tgs synth`: the main job.
 
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
 use tgs_protocol::{gate::Gates, request::Goal};
 
@@ -9,6 +9,7 @@ use crate::{
     command_line::{GatePolicy, SynthArguments, Voice},
     configuration::Settings,
     failure::Failure,
+    leaving::ExitCode,
     voice::say,
 };
 

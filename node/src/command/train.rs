@@ -1,6 +1,6 @@
 //! `tgs train`: up to the model file.
 
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
 use tgs_protocol::{gate::Gates, request::Goal};
 
@@ -10,6 +10,7 @@ use crate::{
     configuration::Settings,
     failure::Failure,
     home,
+    leaving::ExitCode,
 };
 
 pub async fn run(

@@ -16,6 +16,8 @@ pub enum EngineError {
         code: Code,
         /// Act, place, remedy; lower case, no full stop.
         message: String,
+        /// The cell that the message quotes, as it stands there.
+        cell: Option<String>,
         /// What the operating system or a library said.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -25,7 +27,11 @@ pub enum EngineError {
 impl EngineError {
     /// A failure without a deeper cause.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self::Failed { code, message: message.into(), source: None }
+        Self::Failed { code, message: message.into(), cell: None, source: None }
+    }
+    /// A failure whose message quotes a cell of a private table: it may be told, never kept.
+    pub fn quoting(code: Code, message: impl Into<String>, cell: impl Into<String>) -> Self {
+        Self::Failed { code, message: message.into(), cell: Some(cell.into()), source: None }
     }
     /// A failure that keeps its cause.
     pub fn because(
@@ -33,7 +39,15 @@ impl EngineError {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self::Failed { code, message: message.into(), source: Some(source.into()) }
+        let source = Some(source.into());
+        Self::Failed { code, message: message.into(), cell: None, source }
+    }
+    /// The cell that the message quotes.
+    pub fn cell(&self) -> Option<&str> {
+        match self {
+            Self::Stopped => None,
+            Self::Failed { cell, .. } => cell.as_deref(),
+        }
     }
     /// The code, unless it only was stopped.
     pub fn code(&self) -> Option<Code> {

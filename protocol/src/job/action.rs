@@ -10,6 +10,7 @@ use crate::{
     },
     model::TrainPlan,
     stage::Stage,
+    store::ArtifactName,
     unit::{Millis, Rows},
 };
 
@@ -73,6 +74,18 @@ pub enum Work {
 }
 
 impl Work {
+    /// The folder that it fills, if it fills one.
+    pub fn artifact(&self) -> Option<ArtifactName> {
+        Some(match self {
+            Self::Ingest => ArtifactName::Dataset,
+            Self::Profile => ArtifactName::Profile,
+            Self::Train { .. } | Self::AdoptModel => ArtifactName::Model,
+            Self::Evaluate => ArtifactName::Report,
+            Self::Publish { .. } => ArtifactName::Output,
+            Self::Plan | Self::Sample { .. } => return None,
+        })
+    }
+
     /// Whether this event is the result that this work was begun for.
     pub fn is_answered_by(&self, event: &JobEvent) -> bool {
         matches!(

@@ -78,11 +78,8 @@ pub fn diagram(states: &[JobState]) -> String {
 
 /// One state of each name, in the order of a job's life.
 pub fn examples() -> Vec<JobState> {
-    let failure = crate::job::outcome::Failure {
-        stage: Stage::Ingest,
-        code: crate::code::Code::Internal,
-        message: "an example".to_owned(),
-    };
+    let (stage, code) = (Stage::Ingest, crate::code::Code::Internal);
+    let failure = crate::job::outcome::Failure::new(stage, code, "an example");
     let outcomes = [
         Outcome::Published { verdict: None },
         Outcome::Withheld { reasons: Vec::new() },

@@ -255,7 +255,7 @@ impl Job {
             return None;
         }
         let message = format!("cannot make {rows} rows: ask for 1 to {ROWS_PER_REQUEST_MAX}");
-        Some(Failure { stage, code: Code::RowsOutOfRange, message })
+        Some(Failure::new(stage, Code::RowsOutOfRange, message))
     }
 
     fn work_of(&self, stage: Stage) -> Work {
@@ -295,7 +295,7 @@ impl Job {
             return Vec::new();
         }
         self.hold = Hold::Waiting;
-        self.row.log(now, format!("failed: {failure}"));
+        self.row.log(now, format!("failed: {}", failure.without_cell()));
         if self.leaving.is_some() {
             return self.work_ended(now);
         }
@@ -372,8 +372,9 @@ impl Job {
             self.row.log(now, "what was delivered is taken back");
             actions.extend([self.save(), JobAction::TakeBack]);
         }
-        self.row.log(now, format!("ended: {outcome}"));
-        self.row.state = JobState::Ended(outcome.clone());
+        let kept = outcome.without_cell();
+        self.row.log(now, format!("ended: {kept}"));
+        self.row.state = JobState::Ended(kept);
         let tell = JobAction::Tell(Tidings::Ended(outcome));
         // Without the lease nothing that is still being written can come in after the sweep.
         actions.extend([self.save(), JobAction::Release, JobAction::Sweep, tell, JobAction::Leave]);

@@ -98,7 +98,7 @@ fn failure(stage: &str, how: &str) -> Failure {
         "mended" => Code::DiskFull,
         _ => Code::RaggedRow,
     };
-    Failure { stage, code, message: how.to_owned() }
+    Failure::new(stage, code, how)
 }
 
 fn name(action: &JobAction) -> String {

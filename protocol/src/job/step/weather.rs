@@ -220,7 +220,7 @@ impl World {
             JobState::Running { stage } => stage,
             _ => Stage::Ingest,
         };
-        Failure { stage, code, message: "weather".to_owned() }
+        Failure::new(stage, code, "weather")
     }
 
     /// Fair weather from now on: how many moves until the job has ended.
@@ -243,7 +243,7 @@ fn stray() -> impl Strategy<Value = JobEvent> {
         digest: Digest::of(b"checkpoint"),
         size: ByteCount(1),
     };
-    let failure = |stage| Failure { stage, code: Code::RaggedRow, message: "stray".to_owned() };
+    let failure = |stage| Failure::new(stage, Code::RaggedRow, "stray");
     prop_oneof![
         Just(JobEvent::Ingested(samples::dataset(7))),
         Just(JobEvent::Profiled(Digest::of(b"stray"))),

@@ -1,0 +1,252 @@
+//! Which waiting job begins next on a node: by priority and waiting time, as devices and memory
+//! allow.
+//!
+//! A point of priority is worth [`AGEING_MS`] of waiting. So a job's turn is decided once, when it
+//! is accepted: its *place* is that time less its priority's worth, and the smallest place is
+//! first. Nothing needs to be ranked anew as time goes by, and nobody starves: whoever came
+//! [`PRIORITY_MAX`] × [`AGEING_MS`] earlier goes first, whatever the priorities.
+//!
+//! Jobs begin strictly in that order, with two exceptions. A job that waits for a device of its
+//! class lets others pass that need another class. A job that needs more memory than the whole
+//! node has begins when nothing else runs: an estimate may be wrong, and waiting would not help.
+//! One that waits for memory lets nobody pass, or small jobs would keep it waiting for ever.
+//!
+//! Invariants kept here: QUEUE-1 (no device and no memory is given twice), QUEUE-2 (nobody passes
+//! who came later with no more priority and needs the same).
+
+mod seats;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::seats::{Seat, Seats};
+use crate::{
+    id::JobId,
+    invariant::{Invariant, holds},
+    limits::{AGEING_MS, PRIORITY_MAX},
+    unit::{ByteCount, Timestamp},
+};
+
+/// How urgent a job is, from 0 to [`PRIORITY_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct Priority(u8);
+
+impl Priority {
+    /// This priority, if it is one.
+    pub fn new(points: u8) -> Option<Self> {
+        (points <= PRIORITY_MAX).then_some(Self(points))
+    }
+    /// Its points.
+    pub const fn points(self) -> u8 {
+        self.0
+    }
+}
+
+/// The middle.
+impl Default for Priority {
+    fn default() -> Self {
+        Self(PRIORITY_MAX / 2)
+    }
+}
+
+impl TryFrom<u8> for Priority {
+    type Error = String;
+
+    fn try_from(points: u8) -> Result<Self, String> {
+        Self::new(points).ok_or_else(|| format!("a priority is 0 to {PRIORITY_MAX}, not {points}"))
+    }
+}
+
+impl From<Priority> for u8 {
+    fn from(priority: Priority) -> Self {
+        priority.0
+    }
+}
+
+/// What kind of device a job computes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceClass {
+    /// Cores of the machine.
+    Cpu,
+    /// A graphics processor.
+    Gpu,
+}
+
+/// What a job needs while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Demand {
+    /// Which device. On a node that has none of this class, any device serves.
+    pub class: DeviceClass,
+    /// How much memory, as estimated.
+    pub memory: ByteCount,
+}
+
+/// A job that waits or runs here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    place: Place,
+    demand: Demand,
+    seat: Option<Seat>,
+}
+
+/// Where a job stands in line: smaller is earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// When it was accepted, less what its priority is worth.
+    turn_ms: i128,
+    /// Order of joining, among equals.
+    joined: u64,
+}
+
+impl Place {
+    fn of(priority: Priority, accepted_at: Timestamp, joined: u64) -> Self {
+        let worth = i128::from(priority.points()) * i128::from(AGEING_MS);
+        Self { turn_ms: i128::from(accepted_at.get()) - worth, joined }
+    }
+}
+
+/// A job's turn has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// Which job.
+    pub job: JobId,
+    /// The device it computes on.
+    pub seat: Seat,
+}
+
+/// Why a job waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "for")]
+pub enum Waiting {
+    /// Others are before it.
+    Turn {
+        /// How many.
+        ahead: u64,
+    },
+    /// Every device that serves it is taken.
+    Device,
+    /// Memory is taken.
+    Memory {
+        /// What it needs.
+        needs: ByteCount,
+        /// What is free.
+        free: ByteCount,
+    },
+}
+
+/// The jobs of one node, waiting and running.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    seats: Seats,
+    entries: BTreeMap<JobId, Entry>,
+    line: BTreeMap<Place, JobId>,
+    joined: u64,
+}
+
+impl Queue {
+    /// Nobody waits yet.
+    pub fn new(seats: Seats) -> Self {
+        Self { seats, entries: BTreeMap::new(), line: BTreeMap::new(), joined: 0 }
+    }
+
+    /// A job comes in; one that is here already stays as it is. Says who begins.
+    pub fn join(
+        &mut self,
+        job: JobId,
+        priority: Priority,
+        accepted_at: Timestamp,
+        demand: Demand,
+    ) -> Vec<Start> {
+        if self.entries.contains_key(&job) {
+            return Vec::new();
+        }
+        self.joined += 1;
+        let place = Place::of(priority, accepted_at, self.joined);
+        self.entries.insert(job.clone(), Entry { place, demand, seat: None });
+        self.line.insert(place, job);
+        self.begin()
+    }
+
+    /// A job goes: it ended, was interrupted, or no longer waits. Says who begins.
+    pub fn leave(&mut self, job: &JobId) -> Vec<Start> {
+        let Some(entry) = self.entries.remove(job) else { return Vec::new() };
+        self.line.remove(&entry.place);
+        if let Some(seat) = entry.seat {
+            self.seats.free(seat, entry.demand.memory);
+        }
+        self.begin()
+    }
+
+    /// A device is not used any more; what runs on it goes on to its end.
+    pub fn set_aside(&mut self, seat: Seat) {
+        self.seats.set_aside(seat);
+    }
+
+    /// Where a job computes; none while it waits.
+    pub fn seat(&self, job: &JobId) -> Option<Seat> {
+        self.entries.get(job)?.seat
+    }
+
+    /// Why a job waits; none if it runs or is not here.
+    pub fn why(&self, job: &JobId) -> Option<Waiting> {
+        let entry = self.entries.get(job).filter(|entry| entry.seat.is_none())?;
+        let ahead = self.line.range(..entry.place).count() as u64;
+        if ahead > 0 {
+            return Some(Waiting::Turn { ahead });
+        }
+        Some(match self.seats.find(entry.demand) {
+            Err(waiting) => waiting,
+            Ok(_) => Waiting::Turn { ahead },
+        })
+    }
+
+    /// How many wait, and how many run.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.line.len(), self.entries.len() - self.line.len())
+    }
+
+    /// Gives seats in order, until nobody may begin.
+    fn begin(&mut self) -> Vec<Start> {
+        let mut begun = Vec::new();
+        let mut passed = Passed::default();
+        for (place, job) in &self.line {
+            let Some(entry) = self.entries.get_mut(job) else { continue };
+            match self.seats.take(entry.demand) {
+                Ok(seat) => {
+                    holds!(Invariant::Queue2, !passed.has_equal(entry.demand), "job {job}");
+                    entry.seat = Some(seat);
+                    begun.push((*place, Start { job: job.clone(), seat }));
+                }
+                Err(Waiting::Memory { .. }) => break,
+                Err(_) if self.seats.are_all_taken() => break,
+                Err(_) => passed.add(entry.demand),
+            }
+        }
+        let started = begun.into_iter().map(|(place, start)| {
+            self.line.remove(&place);
+            start
+        });
+        started.collect()
+    }
+}
+
+/// The least memory that those need who were passed, by class.
+#[derive(Debug, Default)]
+struct Passed(BTreeMap<DeviceClass, ByteCount>);
+
+impl Passed {
+    fn add(&mut self, demand: Demand) {
+        let least = self.0.entry(demand.class).or_insert(demand.memory);
+        *least = demand.memory.min(*least);
+    }
+    /// Whether one of them needs no more than this.
+    fn has_equal(&self, demand: Demand) -> bool {
+        self.0.get(&demand.class).is_some_and(|least| *least <= demand.memory)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Devices and memory of a node, each given to one job at a time.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Demand, DeviceClass, Waiting};
+use crate::{
+    invariant::{Invariant, holds},
+    unit::ByteCount,
+};
+
+/// One device of a node, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seat(pub usize);
+
+/// What a node has.
+#[derive(Debug, Clone)]
+pub struct Seats {
+    devices: Vec<Device>,
+    /// In all.
+    memory: ByteCount,
+    /// Given to jobs.
+    taken: ByteCount,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Device {
+    class: DeviceClass,
+    is_taken: bool,
+    is_aside: bool,
+}
+
+impl Seats {
+    /// These devices and so much memory, all free.
+    pub fn new(classes: impl IntoIterator<Item = DeviceClass>, memory: ByteCount) -> Self {
+        let free = |class| Device { class, is_taken: false, is_aside: false };
+        let devices = classes.into_iter().map(free).collect();
+        Self { devices, memory, taken: ByteCount(0) }
+    }
+
+    /// Memory that no job has.
+    pub fn free_memory(&self) -> ByteCount {
+        ByteCount(self.memory.get().saturating_sub(self.taken.get()))
+    }
+
+    /// The device that would serve, or what is missing.
+    pub(super) fn find(&self, demand: Demand) -> Result<Seat, Waiting> {
+        let usable = |device: &Device| !device.is_aside;
+        let has_class = self.devices.iter().any(|it| usable(it) && it.class == demand.class);
+        let serves =
+            |it: &Device| usable(it) && !it.is_taken && (it.class == demand.class || !has_class);
+        let seat = self.devices.iter().position(serves).ok_or(Waiting::Device)?;
+        let free = self.free_memory();
+        let is_alone = self.taken == ByteCount(0) && !self.devices.iter().any(|it| it.is_taken);
+        if demand.memory > free && !is_alone {
+            return Err(Waiting::Memory { needs: demand.memory, free });
+        }
+        Ok(Seat(seat))
+    }
+
+    pub(super) fn take(&mut self, demand: Demand) -> Result<Seat, Waiting> {
+        let seat = self.find(demand)?;
+        let device = &mut self.devices[seat.0];
+        holds!(Invariant::Queue1, !device.is_taken, "seat {}", seat.0);
+        device.is_taken = true;
+        self.taken = ByteCount(self.taken.get().saturating_add(demand.memory.get()));
+        Ok(seat)
+    }
+
+    pub(super) fn free(&mut self, seat: Seat, memory: ByteCount) {
+        let Some(device) = self.devices.get_mut(seat.0) else { return };
+        holds!(Invariant::Queue1, device.is_taken, "seat {} was free", seat.0);
+        device.is_taken = false;
+        holds!(Invariant::Queue1, self.taken >= memory, "more memory given back than was given");
+        self.taken = ByteCount(self.taken.get().saturating_sub(memory.get()));
+    }
+
+    pub(super) fn set_aside(&mut self, seat: Seat) {
+        if let Some(device) = self.devices.get_mut(seat.0) {
+            device.is_aside = true;
+        }
+    }
+
+    pub(super) fn are_all_taken(&self) -> bool {
+        self.devices.iter().all(|device| device.is_taken || device.is_aside)
+    }
+}
