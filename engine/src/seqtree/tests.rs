@@ -229,6 +229,25 @@ fn numbers_of_few_rows_do_not_come_back_as_they_stood() {
     }
 }
 
+/// The way from −1e308 to 1.7e308 is longer than any double.
+#[test]
+fn numbers_of_all_sizes_stay_numbers() {
+    let mut dice = Stream::new(9, Purpose::Test, 0);
+    let mut size = |size: f64| {
+        let sign = if dice.uniform() < 0.5 { -1.0 } else { 1.0 };
+        Some(sign * (1.0 + 0.7 * dice.uniform()) * size)
+    };
+    let table = Table::new(vec![
+        number("huge", 0, (0..600).map(|_| size(1e308)).collect()),
+        number("tiny", 255, (0..600).map(|_| size(1e-310)).collect()),
+    ]);
+    let made = drawn(&trained(&table, json!({})), 0, 10_000);
+    for column in [0, 1] {
+        let found = share(&numbers(&made, column), |cell| cell.is_some_and(f64::is_finite));
+        assert_eq!(found, 1.0, "column {column}");
+    }
+}
+
 #[test]
 fn columns_stay_tied_to_each_other() {
     let source = mixed(4_000, 6);
