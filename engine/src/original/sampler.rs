@@ -18,7 +18,7 @@ use crate::{
     model::Generator,
     random::{Purpose, Stream},
     tabgraph::{
-        sampler::calibrated,
+        sampler::told,
         tokenizer::{Tokenizer, record::TokenizerRecord},
     },
     table::Table,
@@ -141,7 +141,7 @@ impl Generator for OriginalSampler {
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
         let heads = logits.into_iter().zip(&self.tokenizer.heads);
         let levels: Vec<Vec<u32>> =
-            heads.map(|(logits, head)| calibrated(logits, &head.shares(), &mut draws)).collect();
+            heads.map(|(logits, head)| told(logits, &head.shares(), &mut draws)).collect();
         let mut members = Stream::new(seed, Purpose::SampleNumber, index);
         let tokens = (&*numbers, &*levels);
         Ok(self.tokenizer.decode(rows, tokens, true, &mut members, (seed, chunk)))
