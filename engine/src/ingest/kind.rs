@@ -7,6 +7,7 @@ use tgs_protocol::{
     code::Code,
     column::{ColumnKind, ColumnSpec, ValueFormat},
     engine::EngineError,
+    limits::SHARED_ROWS_MIN,
 };
 
 use crate::{
@@ -25,7 +26,8 @@ use crate::{
     table::{Cells, Column},
 };
 
-/// Numbers with at most so many distinct values are categories.
+/// Numbers with at most so many distinct values are categories, if enough rows share each of them:
+/// a level is kept as it stands, and an amount among zeros may be one person's own.
 pub const FEW_NUMBERS: usize = 10;
 /// So many distinct texts are categories in a table of any size, if they repeat.
 const FEW_TEXTS: usize = 200;
@@ -138,18 +140,21 @@ impl Settling<'_> {
             return Ok(nothing(self.rows, tokens));
         }
         let few = numbers.distinct(FEW_NUMBERS);
+        let all_shared =
+            |values: &[(f64, u64)]| values.iter().all(|(_, rows)| *rows >= SHARED_ROWS_MIN);
         let decide = |kind, reason, format, cells| {
             let notices = Vec::new();
             Ok(Decision { kind, reason, format, cells, tokens: tokens.clone(), notices })
         };
         if let Some(values) = &few
-            && (values.len() == 1 && missing == 0 || 2 * values.len() <= count)
+            && (values.len() == 1 && missing == 0 || all_shared(values))
         {
-            let texts = texts_of(values, &gathered, &numbers);
+            let values: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
+            let texts = texts_of(&values, &gathered, &numbers);
             let shown = texts.iter().take(3).map(|text| shown(text.as_bytes()));
             let mut shown = shown.collect::<Vec<_>>().join(", ");
             shown.push_str(if texts.len() > 3 { " …" } else { "" });
-            let cells = numbers_as_levels(&numbers, values, &texts);
+            let cells = numbers_as_levels(&numbers, &values, &texts);
             if values.len() == 1 && missing == 0 {
                 let reason = format!("the same number {shown} in every row");
                 return decide(ColumnKind::Constant, reason, ValueFormat::Verbatim, cells);

@@ -516,6 +516,30 @@ fn a_second_table_is_read_like_the_first() {
     assert_eq!(shown(&third)[1][0], "~");
 }
 
+/// A level is kept as it stands, so a number that few rows hold must be none.
+#[test]
+fn few_numbers_are_levels_where_enough_rows_share_each() {
+    for (cells, kind) in [
+        ([("0", 25), ("1", 15), ("", 0)], ColumnKind::Category),
+        ([("0", 30), ("1", 5), ("", 5)], ColumnKind::Category),
+        ([("0", 36), ("1", 4), ("", 0)], ColumnKind::Integer),
+        ([("0", 30), ("1", 7), ("2", 3)], ColumnKind::Integer),
+        ([("0.00", 38), ("123456.78", 1), ("98765.43", 1)], ColumnKind::Real),
+        ([("7", 40), ("", 0), ("", 0)], ColumnKind::Constant),
+        ([("7", 4), ("", 36), ("", 0)], ColumnKind::Integer),
+        ([("yes", 39), ("no", 1), ("", 0)], ColumnKind::Boolean),
+    ] {
+        let cells = cells.iter().flat_map(|(text, rows)| std::iter::repeat_n(*text, *rows));
+        let text: String = cells.map(|cell| format!("x,{cell}\n")).collect();
+        let (table, _) = read("t.csv", format!("a,b\n{text}").as_bytes()).unwrap();
+        assert_eq!(table.columns()[1].spec.kind, kind, "{text}");
+    }
+    let amounts = format!("a,b\n{}x,123456.78\n", "x,0.00\n".repeat(39));
+    let asked: Metadata = serde_json::from_str(r#"{"columns":{"b":"category"}}"#).unwrap();
+    let (table, _) = read_with("t.csv", amounts.as_bytes(), Some(&asked)).unwrap();
+    assert_eq!(kinds(&table)[1], ColumnKind::Category, "whoever asks for levels has them");
+}
+
 #[test]
 fn moments_keep_their_clock_and_parquet_its_zones() {
     use arrow::array::{ArrayRef, TimestampMicrosecondArray, TimestampMillisecondArray};
