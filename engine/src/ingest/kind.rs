@@ -7,7 +7,7 @@ use tgs_protocol::{
     code::Code,
     column::{ColumnKind, ColumnSpec, ValueFormat},
     engine::EngineError,
-    limits::SHARED_ROWS_MIN,
+    limits::{SHARED_ROWS_MIN, TRAIN_ROWS_MIN},
 };
 
 use crate::{
@@ -75,10 +75,13 @@ impl Settling<'_> {
     /// # Errors
     /// `DATA-0008` when a cell does not fit the wish, `DEV-0002` for more than 2 GiB of text.
     pub fn settle(&self, parts: Vec<Part>, wish: Option<&Wish>) -> Result<Settled, EngineError> {
-        let decision = match wish {
+        let mut decision = match wish {
             Some(wish) => wish::fulfil(self, parts, wish)?,
             None => self.infer(parts)?,
         };
+        if wish.is_none_or(|wish| wish.like.is_none()) {
+            decision.notices.extend(self.too_few(&decision));
+        }
         let missing_token = self.missing_token(&decision);
         let spec = ColumnSpec {
             name: self.name.to_owned(),
@@ -90,6 +93,18 @@ impl Settling<'_> {
         let column = Column { spec: Arc::new(spec), cells: decision.cells };
         let named = |notice| format!("column \"{}\": {notice}", self.name);
         Ok(Settled { column, notices: decision.notices.into_iter().map(named).collect() })
+    }
+
+    /// Models learn such a column as empty; a table of fewer rows is not learned at all.
+    fn too_few(&self, decision: &Decision) -> Option<String> {
+        let held = self.rows.saturating_sub(decision.cells.missing()) as u64;
+        let few = decision.kind.is_numeric() && (1..SHARED_ROWS_MIN).contains(&held);
+        (few && self.rows as u64 >= TRAIN_ROWS_MIN).then(|| {
+            format!(
+                "only {held} of its cells hold a value: fewer than {SHARED_ROWS_MIN} would tell \
+                 whose they are, so synthetic cells stay empty"
+            )
+        })
     }
 
     fn missing_token(&self, decision: &Decision) -> Option<String> {

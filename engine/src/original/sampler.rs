@@ -74,7 +74,7 @@ impl OriginalSampler {
         let config = file.record.config.clone();
         constants::check(&config, BOUNDS).map_err(|why| file.refuse(why))?;
         let record = file.record.tokenizer.clone();
-        let tokenizer = record.open(&mut file, (&config.cells()).into())?;
+        let tokenizer = record.open(&mut file, config.cells().normalisation)?;
         let heads = tokenizer.heads.iter().map(|head| head.meanings.len()).collect();
         let nets = Nets::new(tokenizer.scales.len(), heads, &config);
         let mut weights = Vec::with_capacity(nets.layout.len());

@@ -271,7 +271,6 @@ fn odd_tables_train_and_draw() {
     let line = |rows: u32| (0..rows).map(|row| Some(f64::from(row))).collect();
     for (name, columns) in [
         ("eight rows", mixed(8, 1).columns().to_vec()),
-        ("one row", mixed(1, 1).columns().to_vec()),
         ("only levels", vec![level("a", 3, many(90, 3)), level("b", 9, many(90, 9))]),
         ("only numbers", vec![number("a", 0, line(90)), number("b", 0, line(90))]),
         ("constant", vec![level("a", 1, many(50, 1)), number("b", 0, vec![Some(4.0); 50])]),
@@ -297,6 +296,9 @@ fn odd_tables_train_and_draw() {
         assert_eq!(made.rows(), 100, "{name}");
         assert_eq!(missing(&made), missing(&table), "{name}");
     }
+    let lone = drawn(&trained(&mixed(1, 1), json!({})), 0, 100);
+    assert_eq!(lone.columns()[3].cells.missing(), 100, "the numbers of one row are its own");
+    assert_eq!(lone.columns()[4].cells.missing(), 0);
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Tokenizer {
                         None => vec![Meaning::ByRank; rows],
                     };
                     let tokens = &numbers[*token];
-                    self.scales[*token].decode(tokens, &mut meanings, rank_offset, draws);
+                    self.scales[*token].decode(tokens, &mut meanings, rank_offset);
                     meanings
                 }
             };
