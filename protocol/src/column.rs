@@ -95,6 +95,11 @@ pub enum ValueFormat {
         /// Every value of the source carries exactly `digits` digits.
         fixed: bool,
     },
+    /// Whole numbers too large for a double: a cell holds the number less the offset.
+    Whole {
+        /// What is added to a cell before it is written.
+        offset: i64,
+    },
     /// Numbers with more than 15 digits or an exponent: shortest text that reads back the same.
     Shortest,
     /// Dates, times: a strftime pattern (`%Y-%m-%d`, `%d.%m.%Y %H:%M`).
@@ -102,4 +107,14 @@ pub enum ValueFormat {
         /// The pattern that parsed every value of the source.
         pattern: String,
     },
+}
+
+impl ValueFormat {
+    /// What is added to a cell before it is written or shown.
+    pub fn offset(&self) -> i64 {
+        match self {
+            Self::Whole { offset } => *offset,
+            Self::Verbatim | Self::Decimal { .. } | Self::Shortest | Self::Moment { .. } => 0,
+        }
+    }
 }

@@ -33,7 +33,7 @@ use super::{
     numeric::{self, Numbers},
     sink::{Sink, cannot_write},
 };
-use crate::table::{Cells, Column, Table};
+use crate::table::{Cells, Column, Table, cell::whole_of};
 
 /// Rows of a row group: bounds memory.
 const GROUP_ROWS: usize = 100_000;
@@ -170,7 +170,8 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
         }
         (Cells::Number(values), DataType::Float64) => Arc::new(values.clone()),
         (Cells::Number(values), DataType::Int64) => {
-            whole::<Int64Type>(values, |value| value as i64)
+            let offset = column.spec.format.offset();
+            whole::<Int64Type>(values, |value| whole_of(value, offset))
         }
         (Cells::Number(values), DataType::Date32) => {
             whole::<Date32Type>(values, |value| (value / DAY_S).floor() as i32)

@@ -15,6 +15,7 @@ use crate::{
         calendar::Moments,
         few_numbers::{numbers_as_levels, texts_of},
         gather::{Gathered, Levels, Texts},
+        long_numbers::LongNumbers,
         name_hint::{is_calendar, names_rows},
         numbers::{Comma, Numbers},
         odd_cells::is_grouped,
@@ -129,14 +130,29 @@ impl Settling<'_> {
     fn infer(&self, parts: Vec<Part>) -> Result<Decision, EngineError> {
         let distinct_max = (self.rows / 3).clamp(FEW_TEXTS, CATEGORIES_MAX);
         let gathered = Gathered::join(parts, false, distinct_max)?;
-        let gathered = match Numbers::read(&gathered, self.comma) {
-            Ok(numbers) => return self.of_numbers(gathered, numbers),
-            Err(_) => match gathered {
-                // Whole numbers too large for a double are names.
-                Gathered::Numbers(parts) => Gathered::join(parts, true, distinct_max)?,
-                other => other,
-            },
-        };
+        if let Ok(numbers) = Numbers::read(&gathered, self.comma) {
+            return self.of_numbers(gathered, numbers);
+        }
+        let long = LongNumbers::read(&gathered);
+        let offset = long.as_ref().map(LongNumbers::offset);
+        if let (Some(long), Some(Some(offset))) = (&long, offset)
+            && let Some(decision) = long.decide(self, offset)
+        {
+            return Ok(decision);
+        }
+        let mut decision = self.infer_texts(match gathered {
+            Gathered::Numbers(parts) => Gathered::join(parts, true, distinct_max)?,
+            other => other,
+        })?;
+        if offset == Some(None) && decision.kind == ColumnKind::Text {
+            let notice = "its whole numbers are too large and too far apart to be held exactly: \
+                          read as texts, which are made anew by their look, not learned";
+            decision.notices.push(notice.to_owned());
+        }
+        Ok(decision)
+    }
+
+    fn infer_texts(&self, gathered: Gathered) -> Result<Decision, EngineError> {
         if let Ok(moments) = Moments::read(&gathered, None)
             && !is_single(&gathered)
         {

@@ -541,6 +541,62 @@ fn few_numbers_are_levels_where_enough_rows_share_each() {
 }
 
 #[test]
+fn long_whole_numbers_stay_numbers_to_the_last_digit() {
+    let stamp = |row: u64| 1_700_000_000_000_000_000 + row * row * 1_234_567_891;
+    let stamps: Vec<String> = (0..600).map(|row| stamp(row).to_string()).collect();
+    let file = |name: &str, cells: &[String]| {
+        let rows = cells.iter().map(|cell| format!("x,{cell}\n"));
+        format!("a,{name}\n{}", rows.collect::<String>())
+    };
+    let (table, notices) = read("t.csv", file("ns", &stamps).as_bytes()).unwrap();
+    assert!(notices.is_empty(), "{notices:?}");
+    let spec = &table.columns()[1].spec;
+    assert_eq!(spec.kind, ColumnKind::Integer);
+    let ValueFormat::Whole { offset } = spec.format else { panic!("{:?}", spec.format) };
+    assert_eq!(offset % 1_000_000_000_000_000, 0, "an offset that is nobody's number");
+    assert_eq!(shown(&table)[1], stamps);
+    assert!(spec.reason.contains("between 1700000000000000000 and"), "{}", spec.reason);
+    // The holdout and the synthetic table are held less the same offset.
+    let folder = tempfile::tempdir().unwrap();
+    let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    for cells in [["1700000000000000123", "", "42"], ["1.7e18", "3", ""]] {
+        let path = folder.path().join("s.csv");
+        std::fs::write(&path, file("ns", &cells.map(str::to_owned))).unwrap();
+        let (second, _) = read_like(&path, &specs, &[], &Unwatched).unwrap();
+        assert_eq!(second.columns()[1].spec.format, spec.format);
+        let first = if cells[0] == "1.7e18" { "1700000000000000000" } else { cells[0] };
+        assert_eq!(shown(&second)[1][0], first);
+    }
+    for (name, cells, kind) in [
+        ("id", &|row| stamp(row).to_string(), ColumnKind::Id),
+        ("ns", &|row| (i64::MIN + row as i64 * 7 / 3).to_string(), ColumnKind::Integer),
+        (
+            "ns",
+            &|row| if row % 9 == 0 { "NA".into() } else { stamp(row).to_string() },
+            ColumnKind::Integer,
+        ),
+        ("branch", &|row| stamp(row % 9).to_string(), ColumnKind::Category),
+        ("run", &|row| (stamp(0) + row).to_string(), ColumnKind::Id),
+        ("wide", &|row| "9".repeat(row as usize % 20 + 1), ColumnKind::Category),
+        ("wide", &|row| format!("{}{}", row + 1, "7".repeat(row as usize % 20)), ColumnKind::Text),
+    ] as [(&str, &dyn Fn(u64) -> String, ColumnKind); 7]
+    {
+        let cells: Vec<String> = (0..600).map(cells).collect();
+        let (table, notices) = read("t.csv", file(name, &cells).as_bytes()).unwrap();
+        assert_eq!(table.columns()[1].spec.kind, kind, "{name}: {}", cells[1]);
+        let told = notices.iter().filter(|notice| notice.contains("too far apart")).count();
+        assert_eq!(told, usize::from(kind == ColumnKind::Text), "{name}: {notices:?}");
+        if kind == ColumnKind::Integer {
+            let cells = cells.iter().map(|cell| cell.replace("NA", "~"));
+            assert_eq!(shown(&table)[1], cells.collect::<Vec<_>>());
+        }
+    }
+    let asked: Metadata = serde_json::from_str(r#"{"columns":{"id":"integer"}}"#).unwrap();
+    let (table, _) = read_with("t.csv", file("id", &stamps).as_bytes(), Some(&asked)).unwrap();
+    assert_eq!(shown(&table)[1], stamps);
+}
+
+#[test]
 fn moments_keep_their_clock_and_parquet_its_zones() {
     use arrow::array::{ArrayRef, TimestampMicrosecondArray, TimestampMillisecondArray};
     let text = |zones: [&str; 2]| {

@@ -1,5 +1,7 @@
 //! From a file to rows: no number that is one person's own comes back, nor stands in a model file.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use tgs_protocol::{
     chunk::ChunkNo,
@@ -15,7 +17,7 @@ use crate::{
     port::generator,
     random::{Purpose, Stream},
     seqtree, tabgraph,
-    table::{Cells, Table},
+    table::{Cells, Table, cell::NumberWriter},
 };
 
 const MODELS: [ModelName; 3] = [ModelName::Tabgraph, ModelName::Seqtree, ModelName::Original];
@@ -158,5 +160,34 @@ fn more_rows_do_not_tell_a_number_better() {
         if model != ModelName::Seqtree {
             assert!(few.to_bits() == many.to_bits(), "{model:?}: {few} and {many}");
         }
+    }
+}
+
+/// Stamps in nanoseconds are numbers like others: within their range, nobody's own.
+#[test]
+fn long_whole_numbers_are_learned_as_numbers() {
+    let stamp = |_: usize, dice: &mut Stream| {
+        (1_700_000_000_000_000_000 + dice.below(1_000_000_000_000_000)).to_string()
+    };
+    let csv = people(600, "ns", stamp);
+    let (table, _) = read(&csv);
+    let known: BTreeSet<&str> = csv.lines().filter_map(|line| line.split(',').nth(2)).collect();
+    let spec = &table.columns()[2].spec;
+    for model in MODELS {
+        let made = drawn(&trained(model, &table), 0);
+        let Cells::Number(cells) = &made.columns()[2].cells else { panic!("{model:?}: numbers") };
+        assert_eq!(made.columns()[2].spec.format, spec.format, "{model:?}");
+        let mut distinct = BTreeSet::new();
+        for cell in cells.iter().flatten() {
+            let mut text = Vec::new();
+            NumberWriter::new(spec).write(cell, &mut text);
+            let text = String::from_utf8(text).expect("digits");
+            let stamp: i64 = text.parse().expect("a number");
+            let range = 1_700_000_000_000_000_000..1_701_000_000_000_000_000;
+            assert!(range.contains(&stamp), "{model:?}: {stamp}");
+            assert!(!known.contains(&*text), "{model:?} gives {stamp} back");
+            distinct.insert(stamp);
+        }
+        assert!(distinct.len() > 400, "{model:?}: {} stamps", distinct.len());
     }
 }

@@ -26,12 +26,16 @@ impl Grid {
     pub(crate) fn of(format: &ValueFormat, values: &[f64]) -> Self {
         let all = |step: &f64| values.iter().all(|value| (value / step).round() * step == *value);
         match format {
-            ValueFormat::Decimal { digits, .. } => {
+            ValueFormat::Decimal { .. } | ValueFormat::Whole { .. } => {
+                let digits = match format {
+                    ValueFormat::Decimal { digits, .. } => *digits,
+                    _ => 0,
+                };
                 let mut tens = (0..=TENS_MAX).rev().map(|tens| 10_f64.powi(tens));
                 match (tens.find(all), digits) {
                     (Some(step), _) => Self::Step(step),
                     (None, 0) => Self::Step(1.0),
-                    (None, digits) => Self::Decimals(*digits),
+                    (None, digits) => Self::Decimals(digits),
                 }
             }
             ValueFormat::Moment { .. } => {
