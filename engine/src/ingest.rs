@@ -41,6 +41,7 @@ pub mod holdout;
 pub mod json_lines;
 pub mod kind;
 pub mod levels;
+pub mod long_numbers;
 pub mod missing;
 pub mod name_hint;
 pub mod number;

@@ -113,6 +113,11 @@ pub enum ValueFormat {
         /// Digits after the point.
         digits: u8,
     },
+    /// Whole numbers too large for a double: a cell holds the number less the offset.
+    Whole {
+        /// What is added to a cell before it is written.
+        offset: i64,
+    },
     /// Numbers with more than 15 digits or an exponent: shortest text that reads back the same.
     Shortest,
     /// Dates, times: a strftime pattern (`%Y-%m-%d`, `%d.%m.%Y %H:%M`).
@@ -145,7 +150,16 @@ impl ValueFormat {
                 Some((*digits, *least))
             }
             Self::Exact { digits, .. } => Some((*digits, *digits)),
+            Self::Whole { .. } => Some((0, 0)),
             Self::Verbatim | Self::Shortest | Self::Moment { .. } => None,
+        }
+    }
+
+    /// What is added to a cell before it is written or shown.
+    pub fn offset(&self) -> i64 {
+        match self {
+            Self::Whole { offset } => *offset,
+            _ => 0,
         }
     }
 }

@@ -34,7 +34,7 @@ use super::{
     numeric::{self, Numbers},
     sink::{Sink, cannot_write},
 };
-use crate::table::{Cells, Column, Table};
+use crate::table::{Cells, Column, Table, cell::whole_of};
 
 /// Rows of a row group: bounds memory.
 const GROUP_ROWS: usize = 100_000;
@@ -205,7 +205,8 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
         }
         (Cells::Number(values), DataType::Float64) => Arc::new(values.clone()),
         (Cells::Number(values), DataType::Int64) => {
-            whole::<Int64Type>(values, |value| value as i64)
+            let offset = column.spec.format.offset();
+            whole::<Int64Type>(values, |value| whole_of(value, offset))
         }
         (Cells::Number(values), DataType::Decimal128(precision, scale)) => {
             decimals(values, *precision, *scale)?

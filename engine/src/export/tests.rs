@@ -5,8 +5,8 @@ use std::{fs, io::Read, path::Path, sync::Arc};
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::{
     array::{
-        Array, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
-        Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array,
+        Array, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch,
+        StringArray, Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array,
     },
     datatypes::UInt32Type,
 };
@@ -181,9 +181,9 @@ fn amounts_are_numbers_in_typed_formats() {
     assert_eq!(String::from_utf8(bytes).expect("text"), "{\"eur\":1033.50}\n{\"eur\":null}\n");
 }
 
-#[test]
-fn parquet_is_typed() {
-    let (bytes, _) = written("t.parquet", &table(), 2);
+/// A table, written as Parquet and read back.
+fn batch_of(table: &Table) -> RecordBatch {
+    let (bytes, _) = written("t.parquet", table, 2);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("t.parquet");
     fs::write(&path, bytes).expect("writes");
@@ -191,7 +191,12 @@ fn parquet_is_typed() {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|reader| reader.build());
     let batches: Vec<_> =
         reader.expect("a Parquet file").map(|batch| batch.expect("rows")).collect();
-    let batch = arrow::compute::concat_batches(&batches[0].schema(), &batches).expect("joins");
+    arrow::compute::concat_batches(&batches[0].schema(), &batches).expect("joins")
+}
+
+#[test]
+fn parquet_is_typed() {
+    let batch = batch_of(&table());
     let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, expected_csv()[0]);
     let same = |at: usize, expected: &dyn Array| {
@@ -263,4 +268,22 @@ fn a_full_disk_is_told_apart() {
         });
         assert_eq!(full.err().and_then(|error| error.code()), Some(Code::DiskFull), "{format:?}");
     }
+}
+
+#[test]
+fn long_whole_numbers_leave_to_the_last_digit() {
+    let offset = 1_700_000_000_000_000_000;
+    let cells = Cells::Number(vec![Some(-1.0), Some(9_007_199_254_740_991.0), None].into());
+    let stamps = column("ns", ColumnKind::Integer, ValueFormat::Whole { offset }, cells);
+    let table = Table::new(vec![stamps]);
+    let (csv, _) = written("t.csv", &table, 2);
+    let told = ["1699999999999999999", "1709007199254740991"];
+    assert_eq!(csv, format!("ns\n{}\n{}\n\"\"\n", told[0], told[1]).as_bytes());
+    let (json, _) = written("t.jsonl", &table, 2);
+    let line = |number: &str| format!("{{\"ns\":{number}}}\n");
+    assert_eq!(json, [line(told[0]), line(told[1]), line("null")].concat().as_bytes());
+    let batch = batch_of(&table);
+    let found: &Int64Array = batch.column(0).as_primitive();
+    let told: Vec<Option<i64>> = told.iter().map(|text| text.parse().ok()).chain([None]).collect();
+    assert_eq!(found.iter().collect::<Vec<_>>(), told);
 }

@@ -261,22 +261,27 @@ impl Numbers {
         self.tokens.iter().enumerate().map(|(number, count)| (token_text(number), *count))
     }
 
-    /// The distinct values in ascending order; none if there are more than `most`.
-    pub fn distinct(&self, most: usize) -> Option<Vec<f64>> {
-        let mut found: Vec<f64> = Vec::with_capacity(most + 1);
-        let mut last = f64::NAN;
+    /// The distinct values in ascending order, each with its rows; none if there are more than
+    /// `most`.
+    pub fn distinct(&self, most: usize) -> Option<Vec<(f64, u64)>> {
+        let mut found: Vec<(f64, u64)> = Vec::with_capacity(most + 1);
+        let mut last = 0;
         for (row, &value) in self.values.iter().enumerate() {
-            if value != last && self.is_present(row) {
-                last = value;
-                if !found.contains(&value) {
-                    if found.len() == most {
-                        return None;
-                    }
-                    found.push(value);
+            if !self.is_present(row) {
+                continue;
+            }
+            if found.get(last).is_none_or(|(known, _)| *known != value) {
+                last = found.iter().position(|(known, _)| *known == value).unwrap_or(found.len());
+                if last == most {
+                    return None;
+                }
+                if last == found.len() {
+                    found.push((value, 0));
                 }
             }
+            found[last].1 += 1;
         }
-        found.sort_by(f64::total_cmp);
+        found.sort_by(|one, other| one.0.total_cmp(&other.0));
         Some(found)
     }
 

@@ -1,5 +1,26 @@
 //! Texts of one fixed pattern, such as `AB-1234`, UUIDs and hashes: what machines give as names.
 
+use crate::ingest::{
+    name_hint::{is_calendar, names_rows},
+    odd_cells::is_grouped,
+};
+
+/// Why distinct texts name the rows, if they do.
+pub fn text_names_rows<'a, I: Iterator<Item = &'a [u8]>>(
+    name: &str,
+    texts: impl Fn() -> I,
+) -> Option<String> {
+    let is_amount = texts().take(100).any(is_grouped);
+    // A quarter such as `2015Q3` has a fixed pattern, too, and is no name.
+    let is_moment = is_calendar(name) && !names_rows(name);
+    if let Some(pattern) = fixed_pattern(texts()).filter(|_| !is_amount && !is_moment) {
+        return Some(format!("a text of its own in every row, all of the pattern {pattern}"));
+    }
+    let blank_free = |text: &[u8]| !text.iter().any(u8::is_ascii_whitespace);
+    (names_rows(name) && texts().all(blank_free))
+        .then(|| "a text of its own in every row, and the name of an id".to_owned())
+}
+
 /// The pattern that all texts follow, letter by letter, if they are equally long and hold digits
 /// that vary: `9` a digit, `A` an upper-case letter, `a` a lower-case one, `x` a letter or digit,
 /// anything else itself.

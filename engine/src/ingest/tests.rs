@@ -572,6 +572,86 @@ fn a_second_table_is_read_like_the_first() {
     assert_eq!(shown(&third)[1][0], "~");
 }
 
+/// A level is kept as it stands, so a number that few rows hold must be none.
+#[test]
+fn few_numbers_are_levels_where_enough_rows_share_each() {
+    for (cells, kind) in [
+        ([("0", 25), ("1", 15), ("", 0)], ColumnKind::Category),
+        ([("0", 30), ("1", 5), ("", 5)], ColumnKind::Category),
+        ([("0", 36), ("1", 4), ("", 0)], ColumnKind::Integer),
+        ([("0", 30), ("1", 7), ("2", 3)], ColumnKind::Integer),
+        ([("0.00", 38), ("123456.78", 1), ("98765.43", 1)], ColumnKind::Real),
+        ([("7", 40), ("", 0), ("", 0)], ColumnKind::Constant),
+        ([("7", 4), ("", 36), ("", 0)], ColumnKind::Integer),
+        ([("yes", 39), ("no", 1), ("", 0)], ColumnKind::Boolean),
+    ] {
+        let cells = cells.iter().flat_map(|(text, rows)| std::iter::repeat_n(*text, *rows));
+        let text: String = cells.map(|cell| format!("x,{cell}\n")).collect();
+        let (table, _) = read("t.csv", format!("a,b\n{text}").as_bytes()).unwrap();
+        assert_eq!(table.columns()[1].spec.kind, kind, "{text}");
+    }
+    let amounts = format!("a,b\n{}x,123456.78\n", "x,0.00\n".repeat(39));
+    let asked: Metadata = serde_json::from_str(r#"{"columns":{"b":"category"}}"#).unwrap();
+    let (table, _) = read_with("t.csv", amounts.as_bytes(), Some(&asked)).unwrap();
+    assert_eq!(kinds(&table)[1], ColumnKind::Category, "whoever asks for levels has them");
+}
+
+#[test]
+fn long_whole_numbers_stay_numbers_to_the_last_digit() {
+    let stamp = |row: u64| 1_700_000_000_000_000_000 + row * row * 1_234_567_891;
+    let stamps: Vec<String> = (0..600).map(|row| stamp(row).to_string()).collect();
+    let file = |name: &str, cells: &[String]| {
+        let rows = cells.iter().map(|cell| format!("x,{cell}\n"));
+        format!("a,{name}\n{}", rows.collect::<String>())
+    };
+    let (table, notices) = read("t.csv", file("ns", &stamps).as_bytes()).unwrap();
+    assert!(notices.is_empty(), "{notices:?}");
+    let spec = &table.columns()[1].spec;
+    assert_eq!(spec.kind, ColumnKind::Integer);
+    let ValueFormat::Whole { offset } = spec.format else { panic!("{:?}", spec.format) };
+    assert_eq!(offset % 1_000_000_000_000_000, 0, "an offset that is nobody's number");
+    assert_eq!(shown(&table)[1], stamps);
+    assert!(spec.reason.contains("between 1700000000000000000 and"), "{}", spec.reason);
+    // The holdout and the synthetic table are held less the same offset.
+    let folder = tempfile::tempdir().unwrap();
+    let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    for cells in [["1700000000000000123", "", "42"], ["1.7e18", "3", ""]] {
+        let path = folder.path().join("s.csv");
+        std::fs::write(&path, file("ns", &cells.map(str::to_owned))).unwrap();
+        let (second, _) = read_like(&path, &specs, &[], &Unwatched).unwrap();
+        assert_eq!(second.columns()[1].spec.format, spec.format);
+        let first = if cells[0] == "1.7e18" { "1700000000000000000" } else { cells[0] };
+        assert_eq!(shown(&second)[1][0], first);
+    }
+    for (name, cells, kind) in [
+        ("id", &|row| stamp(row).to_string(), ColumnKind::Id),
+        ("ns", &|row| (i64::MIN + row as i64 * 7 / 3).to_string(), ColumnKind::Integer),
+        (
+            "ns",
+            &|row| if row % 9 == 0 { "NA".into() } else { stamp(row).to_string() },
+            ColumnKind::Integer,
+        ),
+        ("branch", &|row| stamp(row % 9).to_string(), ColumnKind::Category),
+        ("run", &|row| (stamp(0) + row).to_string(), ColumnKind::Id),
+        ("wide", &|row| "9".repeat(row as usize % 20 + 1), ColumnKind::Category),
+        ("wide", &|row| format!("{}{}", row + 1, "7".repeat(row as usize % 20)), ColumnKind::Text),
+    ] as [(&str, &dyn Fn(u64) -> String, ColumnKind); 7]
+    {
+        let cells: Vec<String> = (0..600).map(cells).collect();
+        let (table, notices) = read("t.csv", file(name, &cells).as_bytes()).unwrap();
+        assert_eq!(table.columns()[1].spec.kind, kind, "{name}: {}", cells[1]);
+        let told = notices.iter().filter(|notice| notice.contains("too far apart")).count();
+        assert_eq!(told, usize::from(kind == ColumnKind::Text), "{name}: {notices:?}");
+        if kind == ColumnKind::Integer {
+            let cells = cells.iter().map(|cell| cell.replace("NA", "~"));
+            assert_eq!(shown(&table)[1], cells.collect::<Vec<_>>());
+        }
+    }
+    let asked: Metadata = serde_json::from_str(r#"{"columns":{"id":"integer"}}"#).unwrap();
+    let (table, _) = read_with("t.csv", file("id", &stamps).as_bytes(), Some(&asked)).unwrap();
+    assert_eq!(shown(&table)[1], stamps);
+}
+
 #[test]
 fn moments_keep_their_clock_and_parquet_its_zones() {
     use arrow::array::{ArrayRef, TimestampMicrosecondArray, TimestampMillisecondArray};

@@ -14,6 +14,7 @@ use crate::{
         calendar::{Moments, Named},
         gather::Gathered,
         kind::{Decision, Settling, bad_cell, nothing, of_moments},
+        long_numbers::LongNumbers,
         missing::token,
         name_hint::nearest,
         numbers::{Comma, Numbers},
@@ -124,10 +125,21 @@ fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decisio
         }
         _ => None,
     };
+    let like = wish.like.as_ref().map(|spec| spec.format.clone());
+    let wanted = match &like {
+        Some(ValueFormat::Whole { offset }) => Some(*offset),
+        _ => None,
+    };
     // Another program may have written the same numbers in another form.
-    let numbers = worn
-        .map_or_else(|| Numbers::read(&gathered, comma, settling.mark), Ok)
-        .map_err(|wrong| bad_cell(settling, wrong.row, &wrong.text, "numbers"))?;
+    let read = worn.map_or_else(|| Numbers::read(&gathered, comma, settling.mark), Ok);
+    if (read.is_err() || wanted.is_some())
+        && let Some(long) = LongNumbers::read(&gathered)
+        && let Some(offset) = wanted.or_else(|| long.offset().filter(|_| like.is_none()))
+    {
+        let format = ValueFormat::Whole { offset };
+        return Ok(decided(wish, format, long.less(offset), long.tokens()));
+    }
+    let numbers = read.map_err(|wrong| bad_cell(settling, wrong.row, &wrong.text, "numbers"))?;
     let integer = wish.kind == ColumnKind::Integer && wish.like.is_none();
     if integer && !numbers.whole {
         let broken = |row: &usize| {
@@ -139,7 +151,12 @@ fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decisio
     }
     let (tokens, format) = (numbers.tokens().collect(), numbers.format(settling.exact));
     let notices = numbers.notices();
-    let cells = Cells::Number(numbers.into_array());
+    let mut values = numbers.into_array();
+    if let Some(offset) = wanted {
+        // Another program may have written long numbers with an exponent.
+        values = values.unary(|value| value - offset as f64);
+    }
+    let cells = Cells::Number(values);
     Ok(Decision { notices, ..decided(wish, format, cells, tokens) })
 }
 

@@ -97,7 +97,10 @@ impl Measured {
         let crew = crew.enter(8, "copies and new rows")?;
         let new = |side| new_rows::new_row_share(&frame.fields, &frame.train, side, seed, crew);
         let (new_rows, holdout_new_rows) = (new(&frame.synthetic)?, new(&frame.holdout)?);
-        let numeric = || columns.iter().filter(|column| column.report.kind.is_numeric());
+        let numeric = || {
+            let told = columns.iter().enumerate().filter(|(at, _)| frame.is_told(*at));
+            told.map(|(_, column)| column).filter(|column| column.report.kind.is_numeric())
+        };
         Ok(Self {
             // A column that lost all its numbers is as far away as can be, not left out.
             ks_mean: mean(numeric().map(|column| {

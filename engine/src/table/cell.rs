@@ -14,6 +14,7 @@ pub struct NumberWriter {
 enum Style {
     Decimal { digits: u8, least: u8 },
     Dressed { digits: u8, least: u8, dress: Dress },
+    Whole { offset: i64 },
     Shortest,
     Moment(Pattern),
 }
@@ -37,6 +38,7 @@ impl NumberWriter {
             (ValueFormat::Dressed { digits, least, dress }, false) => {
                 Style::Dressed { digits: *digits, least: *least, dress: dress.clone() }
             }
+            (ValueFormat::Whole { offset }, false) => Style::Whole { offset: *offset },
             (format, false) => format
                 .decimals()
                 .map_or(Style::Shortest, |(digits, least)| Style::Decimal { digits, least }),
@@ -65,10 +67,19 @@ impl NumberWriter {
                 write_decimal(value, *digits, *least, &mut bare);
                 write_dressed(&bare, dress, out);
             }
+            Style::Whole { offset } => {
+                write_scaled(whole_of(value, *offset), 0, out);
+            }
             Style::Shortest => write_shortest(value, out),
             Style::Moment(pattern) => pattern.write(value, out),
         }
     }
+}
+
+/// The whole number that a cell held less an offset stands for.
+#[expect(clippy::cast_possible_truncation, reason = "a cell is within 2⁵³, or its end")]
+pub(crate) fn whole_of(value: f64, offset: i64) -> i64 {
+    (value.round() as i64).saturating_add(offset)
 }
 
 /// Largest size at which `value · 10^digits` is still within half a unit of the right integer.
@@ -200,6 +211,18 @@ mod tests {
         ] {
             let format = ValueFormat::Dressed { digits: 2, least: 2, dress };
             assert_eq!(written(value, ColumnKind::Real, format), text);
+        }
+    }
+
+    #[test]
+    fn long_whole_numbers_are_written_to_the_last_digit() {
+        for (value, offset, text) in [
+            (1.0, 1_700_000_000_000_000_000, "1700000000000000001"),
+            (-9_007_199_254_740_991.0, -9_000_000_000_000_000_000, "-9009007199254740991"),
+            (5e15, i64::MAX, "9223372036854775807"),
+        ] {
+            let format = ValueFormat::Whole { offset };
+            assert_eq!(written(value, ColumnKind::Integer, format), text);
         }
     }
 
