@@ -135,7 +135,7 @@ fn read(paths: &[&String]) -> Fallible<Vec<Table>> {
             kind: if numeric { ColumnKind::Real } else { ColumnKind::Category },
             reason: String::new(),
             format: if numeric {
-                ValueFormat::Decimal { digits, fixed: false }
+                ValueFormat::Decimal { digits, least: 0 }
             } else {
                 ValueFormat::Verbatim
             },

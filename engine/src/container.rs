@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tgs_protocol::{code::Code, digest::Digest, engine::EngineError, model::ModelName};
 
 /// Shape of these files; grows when a reader of the old shape would misread the new one.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 
 const KEY: &str = "tgs";
 const HOLE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -392,7 +392,7 @@ mod tests {
             (with_record(None), "it was not written by tgs"),
             (with_record(Some(r#"{"version":1,"digest":"","body":""}"#)), "`kind`"),
             (
-                with_record(Some(r#"{"digest":"","version":2,"kind":"forest model","record":1}"#)),
+                with_record(Some(r#"{"digest":"","version":3,"kind":"forest model","record":1}"#)),
                 "it is a `forest model`, which is not known",
             ),
         ];
@@ -426,6 +426,6 @@ mod tests {
         let error = read::<()>(MODEL, &bytes).expect_err("must be refused");
         assert_eq!(error.code(), Some(Code::ModelUnreadable));
         let said = error.to_string();
-        assert!(said.contains("its format is 1, where format 2 is understood"), "{said}");
+        assert!(said.contains("its format is 1, where format 3 is understood"), "{said}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A model must not hold what names a person. So nothing of the source is kept here but its look:
 //! character classes, lengths, punctuation and the prefix that *all* values share, and of counting
-//! ids the largest number. Looks that fewer than [`SHARED_BY_MIN`] rows share are not kept either.
+//! ids the largest number. Looks that fewer than `SHARED_ROWS_MIN` rows share are not kept either.
 //!
 //! Ids are unique over the whole endless table of a seed by construction, because each is a
 //! one-to-one function of its global row number.
@@ -25,9 +25,6 @@ mod word;
 
 use identifier::Identifier;
 use prose::Prose;
-
-/// A look is kept only when at least so many rows share it.
-const SHARED_BY_MIN: u64 = 5;
 
 /// How to write new values of one id or text column. Part of the model file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -16,17 +16,22 @@
 //!   repeating
 //! * what is an id? unique and never missing, and a name that says so, or a run of whole
 //!   numbers without a gap, or one fixed pattern
-//! * what is no number? `007`, whole numbers beyond 2⁵³, `1,234`; a decimal comma is read where
-//!   the cells are not parted by commas and not every comma may part thousands
+//! * what is no number? `007`, whole numbers beyond 2⁵³; `1,234` alone, where no column of the file
+//!   tells whether its comma parts thousands
+//! * what may a number wear? one sign of money or percent, parted thousands, a decimal comma: the
+//!   same in every cell, and written back
+//! * when are whole numbers none? days as `20150113`, and postal codes that repeat
 //! * who is kept aside? a fifth of the rows, at least one of two rows or more; the only row of
 //!   a table trains
 
 pub mod block;
 pub mod blocks;
 pub mod calendar;
+pub mod coded_numbers;
 pub mod csv;
 pub mod dialect;
 pub mod dictionary;
+pub mod dress;
 pub mod encoding;
 pub mod excel;
 pub mod few_numbers;
@@ -36,6 +41,7 @@ pub mod holdout;
 pub mod json_lines;
 pub mod kind;
 pub mod levels;
+pub mod long_numbers;
 pub mod missing;
 pub mod name_hint;
 pub mod number;
@@ -69,6 +75,7 @@ use tgs_protocol::{
 use crate::{
     dataset::write_dataset,
     ingest::{
+        dress::mark_of_file,
         guard::guarded,
         kind::{Settled, Settling},
         levels::unify_levels,
@@ -204,6 +211,7 @@ fn settle(
     watch: &dyn Watch,
 ) -> Result<(Table, Vec<String>), EngineError> {
     let columns = std::mem::take(&mut raw.columns);
+    let mark = mark_of_file(&columns, raw.comma);
     let waiting: Vec<Mutex<Option<Vec<Part>>>> =
         columns.into_iter().map(|parts| Mutex::new(Some(parts))).collect();
     let settled: Vec<Mutex<Option<Result<Settled, EngineError>>>> =
@@ -217,7 +225,7 @@ fn settle(
             let outcome = if watch.stopped() {
                 Err(EngineError::Stopped)
             } else {
-                settling(&raw, at, called_missing)
+                settling(&raw, at, mark, called_missing)
                     .settle(parts.unwrap_or_default(), wishes.get(at).and_then(Option::as_ref))
             };
             *into.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
@@ -239,7 +247,12 @@ fn settle(
     Ok((Table::new(columns), notices))
 }
 
-fn settling<'a>(raw: &'a Raw, at: usize, called_missing: &[String]) -> Settling<'a> {
+fn settling<'a>(
+    raw: &'a Raw,
+    at: usize,
+    mark: Option<char>,
+    called_missing: &[String],
+) -> Settling<'a> {
     let counts = raw.called_missing.get(at).map(Vec::as_slice).unwrap_or_default();
     let most = counts.iter().zip(called_missing).filter(|(count, _)| **count > 0);
     let most = most.max_by_key(|(count, _)| **count);
@@ -248,6 +261,8 @@ fn settling<'a>(raw: &'a Raw, at: usize, called_missing: &[String]) -> Settling<
         rows: raw.rows,
         places: &raw.places,
         comma: raw.comma,
+        mark,
+        exact: raw.exact.get(at).copied().flatten(),
         called_missing: most.map(|(count, text)| (text.clone(), *count)),
     }
 }

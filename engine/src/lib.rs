@@ -29,6 +29,7 @@ pub mod learn;
 pub mod measure;
 pub mod model;
 pub mod original;
+mod own_numbers;
 pub mod page;
 pub mod port;
 pub mod profile;

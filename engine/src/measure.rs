@@ -27,6 +27,7 @@ mod keys;
 mod measured;
 mod membership;
 mod metrics;
+mod missing_pattern;
 mod new_rows;
 mod pair;
 mod pairs;

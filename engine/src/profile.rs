@@ -73,7 +73,8 @@ fn profile_column(column: &Column) -> ColumnProfile {
         Cells::Number(values) => {
             let runs = numbers::runs(values);
             let top = numbers::top(&runs, &column.spec, TOP_VALUES);
-            (runs.len() as u64, numbers::summary(&runs), top)
+            let offset = column.spec.format.offset() as f64;
+            (runs.len() as u64, numbers::summary(&runs, offset), top)
         }
         Cells::Level { codes, levels } => {
             let (distinct, top) = levels::of_levels(codes, levels, TOP_VALUES);

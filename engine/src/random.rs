@@ -39,6 +39,8 @@ pub enum Purpose {
     Subsample = 13,
     /// Dropout masks; index: step and shard.
     Dropout = 15,
+    /// Where a number that is one person's own goes; index: column and place.
+    OwnNumber = 16,
     /// Anything a test draws.
     Test = 99,
 }

@@ -61,7 +61,12 @@ pub async fn to_its_end(
     screen.interrupted();
     Err(match suspended {
         Some(failure) => {
-            let remedy = format!("then go on with `tgs resume {job}`");
+            let remedy = match failure.code {
+                Code::StoreCorrupt => format!(
+                    "`tgs resume {job}` goes on then, `tgs resume --cancel {job}` ends the job"
+                ),
+                _ => format!("then go on with `tgs resume {job}`"),
+            };
             Failure::new(failure.code, format!("{}; {remedy}", failure.message))
         }
         None => after_a_stop(node, job).await,

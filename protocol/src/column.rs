@@ -88,12 +88,35 @@ pub struct ColumnSpec {
 pub enum ValueFormat {
     /// As the level or text itself.
     Verbatim,
-    /// Numbers with at most this many digits after the point; `fixed`: always so many.
+    /// Numbers with at most `digits` and at least `least` digits after the point: `67.0` beside
+    /// `2.25`.
     Decimal {
         /// Largest number of digits after the point in the source.
         digits: u8,
-        /// Every value of the source carries exactly `digits` digits.
-        fixed: bool,
+        /// Smallest number of digits after the point in the source.
+        #[serde(default)]
+        least: u8,
+    },
+    /// Decimals with something around or between their digits: `$1,033.39`, `51.0%`, `2,5`.
+    Dressed {
+        /// As in [`ValueFormat::Decimal`].
+        digits: u8,
+        /// As in [`ValueFormat::Decimal`].
+        least: u8,
+        /// What stands around and between the digits.
+        dress: Dress,
+    },
+    /// Decimals of a typed source: always `digits` digits after the point.
+    Exact {
+        /// Digits before and after the point together, as the type of the source allows.
+        precision: u8,
+        /// Digits after the point.
+        digits: u8,
+    },
+    /// Whole numbers too large for a double: a cell holds the number less the offset.
+    Whole {
+        /// What is added to a cell before it is written.
+        offset: i64,
     },
     /// Numbers with more than 15 digits or an exponent: shortest text that reads back the same.
     Shortest,
@@ -102,4 +125,41 @@ pub enum ValueFormat {
         /// The pattern that parsed every value of the source.
         pattern: String,
     },
+}
+
+/// What stands around and between the digits of every number of a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dress {
+    /// Before the first digit, blanks included: `$`, `EUR `.
+    pub prefix: String,
+    /// After the last digit, blanks included: `%`, ` €`.
+    pub suffix: String,
+    /// The fraction stands behind a comma.
+    pub comma: bool,
+    /// Parts thousands.
+    pub group: Option<char>,
+    /// A minus stands behind the prefix: `$-5`, not `-$5`.
+    pub sign_inside: bool,
+}
+
+impl ValueFormat {
+    /// Largest and smallest number of digits after the point, of numbers written as decimals.
+    pub fn decimals(&self) -> Option<(u8, u8)> {
+        match self {
+            Self::Decimal { digits, least } | Self::Dressed { digits, least, .. } => {
+                Some((*digits, *least))
+            }
+            Self::Exact { digits, .. } => Some((*digits, *digits)),
+            Self::Whole { .. } => Some((0, 0)),
+            Self::Verbatim | Self::Shortest | Self::Moment { .. } => None,
+        }
+    }
+
+    /// What is added to a cell before it is written or shown.
+    pub fn offset(&self) -> i64 {
+        match self {
+            Self::Whole { offset } => *offset,
+            _ => 0,
+        }
+    }
 }

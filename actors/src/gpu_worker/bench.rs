@@ -121,7 +121,7 @@ impl Bench {
     pub(super) fn folder(&self, order: &WorkOrder, name: ArtifactName) -> Result<PathBuf, Halt> {
         let opened = self.ports.artifacts.open(&order.lease.job, name);
         self.carry("open folder", opened)?.ok_or_else(|| {
-            let remedy = "it was sealed, but it is not there; run the job again from its source";
+            let remedy = "it is not there as it was sealed; bring it back from a copy";
             let said = format!("open {}: {remedy}", name.as_str());
             Fault::new(Code::StoreCorrupt, said).into()
         })

@@ -111,7 +111,7 @@ async fn ends_without<M: Message>() {
         .expect("a replacement");
     }
     let limit = Some(Duration::from_secs(10));
-    end.wait(limit.map(Into::into)).await.expect("the node ends");
+    end.wait(limit).await.expect("the node ends");
     pause.release();
     let next = world.node("next").await;
     next.desk().resume(&job).await.expect("an interrupted job");

@@ -176,7 +176,7 @@ fn census(rows: usize, seed: u64) -> Table {
 
 fn column(name: &str, kind: ColumnKind, cells: Cells) -> Column {
     let format = match kind {
-        ColumnKind::Integer => ValueFormat::Decimal { digits: 0, fixed: true },
+        ColumnKind::Integer => ValueFormat::Decimal { digits: 0, least: 0 },
         _ => ValueFormat::Verbatim,
     };
     let (name, reason) = (name.to_owned(), "made".to_owned());

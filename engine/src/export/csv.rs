@@ -60,6 +60,7 @@ impl CsvRows {
                 writer: NumberWriter::new(spec),
                 quoted: match &spec.format {
                     ValueFormat::Moment { pattern } => special(pattern.as_bytes()),
+                    ValueFormat::Dressed { dress, .. } => dress.comma || dress.group == Some(','),
                     _ => false,
                 },
                 missing,

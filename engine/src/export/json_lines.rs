@@ -45,7 +45,7 @@ impl JsonRows {
             key.push(b':');
             Fixed {
                 key,
-                writer: NumberWriter::new(spec),
+                writer: NumberWriter::bare(spec),
                 moment: !matches!(spec.kind, ColumnKind::Integer | ColumnKind::Real),
                 kind: spec.kind,
                 levels: None,

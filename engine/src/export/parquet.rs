@@ -1,4 +1,5 @@
-//! Apache Parquet with typed columns: whole numbers, doubles, booleans, days, times, strings.
+//! Apache Parquet with typed columns: whole numbers, doubles, decimals, booleans, days, times,
+//! strings.
 
 use std::{
     mem,
@@ -8,8 +9,8 @@ use std::{
 
 use arrow::{
     array::{
-        ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, Float64Array, Int64Array,
-        PrimitiveArray, RecordBatch, StringArray, UInt32Array,
+        ArrayRef, ArrowPrimitiveType, BooleanArray, Decimal128Array, DictionaryArray, Float64Array,
+        Int64Array, PrimitiveArray, RecordBatch, StringArray, UInt32Array,
     },
     datatypes::{
         DataType, Date32Type, Field, Int64Type, Schema, SchemaRef, Time64MicrosecondType, TimeUnit,
@@ -23,7 +24,7 @@ use parquet::{
 };
 use tgs_protocol::{
     code::Code,
-    column::{ColumnKind, ColumnSpec},
+    column::{ColumnKind, ColumnSpec, ValueFormat},
     digest::Digest,
     engine::EngineError,
 };
@@ -33,7 +34,7 @@ use super::{
     numeric::{self, Numbers},
     sink::{Sink, cannot_write},
 };
-use crate::table::{Cells, Column, Table};
+use crate::table::{Cells, Column, Table, cell::whole_of};
 
 /// Rows of a row group: bounds memory.
 const GROUP_ROWS: usize = 100_000;
@@ -133,20 +134,47 @@ fn type_of(spec: &ColumnSpec, cells: Option<&Cells>) -> DataType {
             if boolean::meanings(levels).is_some() { DataType::Boolean } else { texts() }
         }
         (_, Some(Cells::Level { levels, .. })) => match numeric::numbers(levels) {
+            Some(_) if matches!(spec.format, ValueFormat::Exact { .. }) => type_of_numbers(spec),
             Some(Numbers::Whole(_)) => DataType::Int64,
             Some(Numbers::Real(_)) => DataType::Float64,
             None => texts(),
         },
-        (ColumnKind::Integer, _) => DataType::Int64,
-        (ColumnKind::Real, _) => DataType::Float64,
+        (ColumnKind::Integer | ColumnKind::Real, _) => type_of_numbers(spec),
         (ColumnKind::Date, _) => DataType::Date32,
         (ColumnKind::Time, _) => DataType::Time64(TimeUnit::Microsecond),
-        (ColumnKind::Datetime, _) => DataType::Timestamp(TimeUnit::Microsecond, None),
+        (ColumnKind::Datetime, _) => {
+            let zone = offset_s(&spec.format).map(|_| Arc::from("UTC"));
+            DataType::Timestamp(TimeUnit::Microsecond, zone)
+        }
         (_, Some(Cells::Number(_))) => DataType::Float64,
         (ColumnKind::Boolean, None) => DataType::Boolean,
         (ColumnKind::Category | ColumnKind::Constant, None) => texts(),
         (ColumnKind::Id | ColumnKind::Text, None) => DataType::Utf8,
     }
+}
+
+/// Whole numbers that were written with a point, or an exponent, came from a type with a fraction.
+fn type_of_numbers(spec: &ColumnSpec) -> DataType {
+    match (&spec.format, spec.format.decimals()) {
+        (ValueFormat::Exact { precision, digits }, _) => i8::try_from(*digits)
+            .map_or(DataType::Float64, |scale| DataType::Decimal128(*precision, scale)),
+        (_, Some((0, _))) if spec.kind == ColumnKind::Integer => DataType::Int64,
+        _ => DataType::Float64,
+    }
+}
+
+/// How far the clock of the moments is ahead of UTC, in seconds; none where they name no zone.
+fn offset_s(format: &ValueFormat) -> Option<f64> {
+    let ValueFormat::Moment { pattern } = format else { return None };
+    if pattern.ends_with('Z') || pattern.ends_with("%z") || pattern.ends_with("%:z") {
+        return Some(0.0);
+    }
+    // A zone that all moments share stands in the pattern as it is: `+02:00`, `-0930`.
+    let (_, zone) = pattern.rsplit_once(['S', 'M', 'f'])?;
+    let sign = if zone.starts_with('-') { -1.0 } else { 1.0 };
+    let digits = zone.strip_prefix(['+', '-'])?.replace(':', "");
+    let number: u32 = digits.parse().ok().filter(|_| digits.len() == 4)?;
+    Some(sign * f64::from(number / 100 * 3_600 + number % 100 * 60))
 }
 
 /// The cells as an array of the type; none when they cannot be.
@@ -157,6 +185,13 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
             let meanings = boolean::meanings(levels)?;
             let meaning = |code: Option<u32>| meanings.get(code? as usize).copied();
             Arc::new(codes.iter().map(meaning).collect::<BooleanArray>())
+        }
+        (Cells::Level { codes, levels }, DataType::Decimal128(precision, scale)) => {
+            let values: Vec<f64> = match numeric::numbers(levels)? {
+                Numbers::Whole(values) => values.iter().map(|value| *value as f64).collect(),
+                Numbers::Real(values) => values,
+            };
+            decimals(&looked_up::<_, Float64Array>(codes, &values), *precision, *scale)?
         }
         (Cells::Level { codes, levels }, DataType::Int64 | DataType::Float64) => {
             match numeric::numbers(levels)? {
@@ -170,7 +205,11 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
         }
         (Cells::Number(values), DataType::Float64) => Arc::new(values.clone()),
         (Cells::Number(values), DataType::Int64) => {
-            whole::<Int64Type>(values, |value| value as i64)
+            let offset = column.spec.format.offset();
+            whole::<Int64Type>(values, |value| whole_of(value, offset))
+        }
+        (Cells::Number(values), DataType::Decimal128(precision, scale)) => {
+            decimals(values, *precision, *scale)?
         }
         (Cells::Number(values), DataType::Date32) => {
             whole::<Date32Type>(values, |value| (value / DAY_S).floor() as i32)
@@ -178,11 +217,22 @@ fn array(column: &Column, of: &DataType) -> Option<ArrayRef> {
         (Cells::Number(values), DataType::Time64(_)) => {
             whole::<Time64MicrosecondType>(values, |value| (value * MICROS_PER_S).round() as i64)
         }
-        (Cells::Number(values), DataType::Timestamp(..)) => {
-            whole::<TimestampMicrosecondType>(values, |value| (value * MICROS_PER_S).round() as i64)
+        (Cells::Number(values), DataType::Timestamp(_, zone)) => {
+            let ahead = offset_s(&column.spec.format).unwrap_or(0.0);
+            let of = |value: f64| ((value - ahead) * MICROS_PER_S).round() as i64;
+            let moments: PrimitiveArray<TimestampMicrosecondType> = values.unary(of);
+            Arc::new(moments.with_timezone_opt(zone.clone()))
         }
         _ => return None,
     })
+}
+
+fn decimals(values: &Float64Array, precision: u8, scale: i8) -> Option<ArrayRef> {
+    let most = 10_f64.powi(i32::from(precision)) - 1.0;
+    let power = 10_f64.powi(i32::from(scale));
+    let of = |value: f64| (value * power).round().clamp(-most, most) as i128;
+    let exact: Decimal128Array = values.unary(of);
+    Some(Arc::new(exact.with_precision_and_scale(precision, scale).ok()?))
 }
 
 fn whole<T: ArrowPrimitiveType>(values: &Float64Array, of: impl Fn(f64) -> T::Native) -> ArrayRef {
@@ -197,4 +247,24 @@ fn looked_up<N: Copy, A: FromIterator<Option<N>>>(codes: &UInt32Array, values: &
 fn broken(path: &Path) -> EngineError {
     let message = format!("write {}: an earlier write failed", path.display());
     EngineError::new(Code::CannotWrite, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_of_a_pattern_is_known() {
+        for (pattern, ahead) in [
+            ("%Y-%m-%dT%H:%M:%SZ", Some(0.0)),
+            ("%Y-%m-%d %H:%M%:z", Some(0.0)),
+            ("%Y-%m-%dT%H:%M:%S+02:00", Some(7_200.0)),
+            ("%Y-%m-%dT%H:%M:%S%.3f-0930", Some(-34_200.0)),
+            ("%d.%m.%Y %H:%M", None),
+            ("%Y-%m-%d", None),
+        ] {
+            let format = ValueFormat::Moment { pattern: pattern.to_owned() };
+            assert_eq!(offset_s(&format), ahead, "{pattern}");
+        }
+    }
 }

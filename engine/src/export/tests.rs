@@ -5,15 +5,15 @@ use std::{fs, io::Read, path::Path, sync::Arc};
 use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::{
     array::{
-        Array, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray,
-        Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array,
+        Array, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch,
+        StringArray, Time64MicrosecondArray, TimestampMicrosecondArray, UInt32Array,
     },
     datatypes::UInt32Type,
 };
 use serde_json::{Value, json};
 use tgs_protocol::{
     code::Code,
-    column::{ColumnKind, ColumnSpec, ValueFormat},
+    column::{ColumnKind, ColumnSpec, Dress, ValueFormat},
     digest::Digest,
     engine::{AssembleOrder, OutputFacts, OutputFormat},
     progress::Unwatched,
@@ -35,8 +35,8 @@ fn moment(pattern: &str) -> ValueFormat {
     ValueFormat::Moment { pattern: pattern.to_owned() }
 }
 
-fn decimal(digits: u8, fixed: bool) -> ValueFormat {
-    ValueFormat::Decimal { digits, fixed }
+fn decimal(digits: u8, least: u8) -> ValueFormat {
+    ValueFormat::Decimal { digits, least }
 }
 
 fn levels(texts: &[&str], codes: Vec<Option<u32>>) -> Cells {
@@ -51,8 +51,8 @@ fn table() -> Table {
     };
     let texts = vec![Some("=1+1, \"so\"\nnext"), Some(""), None];
     Table::new(vec![
-        column("whole", ColumnKind::Integer, decimal(0, true), numbers(-7.0, 12_345.0)),
-        column("price", ColumnKind::Real, decimal(2, true), numbers(0.5, -1_000.25)),
+        column("whole", ColumnKind::Integer, decimal(0, 0), numbers(-7.0, 12_345.0)),
+        column("price", ColumnKind::Real, decimal(2, 2), numbers(0.5, -1_000.25)),
         column("free", ColumnKind::Real, ValueFormat::Shortest, numbers(1e-7, 0.1 + 0.2)),
         column("day", ColumnKind::Date, moment("%d.%m.%Y"), numbers(-DAY_S, 19_000.0 * DAY_S)),
         column("at", ColumnKind::Datetime, moment("%Y-%m-%d %H:%M:%S"), numbers(-1.0, 3_661.0)),
@@ -170,8 +170,20 @@ fn json_lines_are_typed() {
 }
 
 #[test]
-fn parquet_is_typed() {
-    let (bytes, _) = written("t.parquet", &table(), 2);
+fn amounts_are_numbers_in_typed_formats() {
+    let dress =
+        Dress { suffix: " €".to_owned(), comma: true, group: Some('.'), ..Dress::default() };
+    let format = ValueFormat::Dressed { digits: 2, least: 2, dress };
+    let cells = Cells::Number(Float64Array::from(vec![Some(1_033.5), None]));
+    let table = Table::new(vec![column("eur", ColumnKind::Real, format, cells)]);
+    assert_eq!(csv_cells(&written("t.csv", &table, 9).0)[1..], [["1.033,50 €"], [""]]);
+    let (bytes, _) = written("t.jsonl", &table, 9);
+    assert_eq!(String::from_utf8(bytes).expect("text"), "{\"eur\":1033.50}\n{\"eur\":null}\n");
+}
+
+/// A table, written as Parquet and read back.
+fn batch_of(table: &Table) -> RecordBatch {
+    let (bytes, _) = written("t.parquet", table, 2);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("t.parquet");
     fs::write(&path, bytes).expect("writes");
@@ -179,7 +191,12 @@ fn parquet_is_typed() {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|reader| reader.build());
     let batches: Vec<_> =
         reader.expect("a Parquet file").map(|batch| batch.expect("rows")).collect();
-    let batch = arrow::compute::concat_batches(&batches[0].schema(), &batches).expect("joins");
+    arrow::compute::concat_batches(&batches[0].schema(), &batches).expect("joins")
+}
+
+#[test]
+fn parquet_is_typed() {
+    let batch = batch_of(&table());
     let names: Vec<_> = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, expected_csv()[0]);
     let same = |at: usize, expected: &dyn Array| {
@@ -251,4 +268,22 @@ fn a_full_disk_is_told_apart() {
         });
         assert_eq!(full.err().and_then(|error| error.code()), Some(Code::DiskFull), "{format:?}");
     }
+}
+
+#[test]
+fn long_whole_numbers_leave_to_the_last_digit() {
+    let offset = 1_700_000_000_000_000_000;
+    let cells = Cells::Number(vec![Some(-1.0), Some(9_007_199_254_740_991.0), None].into());
+    let stamps = column("ns", ColumnKind::Integer, ValueFormat::Whole { offset }, cells);
+    let table = Table::new(vec![stamps]);
+    let (csv, _) = written("t.csv", &table, 2);
+    let told = ["1699999999999999999", "1709007199254740991"];
+    assert_eq!(csv, format!("ns\n{}\n{}\n\"\"\n", told[0], told[1]).as_bytes());
+    let (json, _) = written("t.jsonl", &table, 2);
+    let line = |number: &str| format!("{{\"ns\":{number}}}\n");
+    assert_eq!(json, [line(told[0]), line(told[1]), line("null")].concat().as_bytes());
+    let batch = batch_of(&table);
+    let found: &Int64Array = batch.column(0).as_primitive();
+    let told: Vec<Option<i64>> = told.iter().map(|text| text.parse().ok()).chain([None]).collect();
+    assert_eq!(found.iter().collect::<Vec<_>>(), told);
 }

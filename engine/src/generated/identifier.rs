@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use serde::{Deserialize, Serialize};
+use tgs_protocol::limits::SHARED_ROWS_MIN;
 
-use super::{SHARED_BY_MIN, Writer, mixer::Mixer, prose::Weighted};
+use super::{Writer, mixer::Mixer, prose::Weighted};
 use crate::random::Stream;
 
 /// Numbers spread wider than this times their count are not counted on but scattered.
@@ -140,7 +141,8 @@ fn pattern(values: &[&str]) -> Identifier {
         by_length.into_values().map(|(seen, rows)| (shape(&seen), rows)).collect();
     // The commonest first; of equally common ones the longest.
     shapes.sort_by_key(|(shape, rows)| std::cmp::Reverse((*rows, shape.len())));
-    let roomy = |(shape, rows): &&(Shape, u64)| *rows >= SHARED_BY_MIN && numbered(shape) >= ROOMY;
+    let roomy =
+        |(shape, rows): &&(Shape, u64)| *rows >= SHARED_ROWS_MIN && numbered(shape) >= ROOMY;
     let enough: Vec<(Shape, u64)> = shapes.iter().filter(roomy).cloned().collect();
     // A narrow shape is widened by digits; only one may be, else two could meet at one length.
     let shapes = if enough.is_empty() { shapes.into_iter().take(1).collect() } else { enough };
@@ -221,7 +223,7 @@ impl Place {
 /// The prefix of all values, back to before its last digits, which belong to the number. Without
 /// enough values nothing is shared but by chance.
 fn shared_prefix<'a>(values: &[&'a str]) -> &'a str {
-    let Some(first) = values.first().filter(|_| values.len() as u64 >= SHARED_BY_MIN) else {
+    let Some(first) = values.first().filter(|_| values.len() as u64 >= SHARED_ROWS_MIN) else {
         return "";
     };
     let shared = values.iter().fold(first.len(), |shared, value| {

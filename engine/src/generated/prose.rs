@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tgs_protocol::limits::SHARED_ROWS_MIN;
 
-use super::{SHARED_BY_MIN, Writer, word};
+use super::{Writer, word};
 use crate::random::Stream;
 
 /// Longest text whose template is kept as a whole.
@@ -53,7 +54,7 @@ impl Prose {
         let (mut word_counts, mut words, mut others) = (Tally::new(), Tally::new(), 0);
         let shared = |value: &str| {
             is_short(value)
-                && whole.get(&word::template(value)).is_some_and(|n| *n >= SHARED_BY_MIN)
+                && whole.get(&word::template(value)).is_some_and(|n| *n >= SHARED_ROWS_MIN)
         };
         for value in values.iter().filter(|value| mailbox(value).is_none() && !shared(value)) {
             others += 1;
@@ -151,7 +152,8 @@ fn count<K: Ord>(tally: &mut Tally<K>, key: K) {
 /// What enough rows share, most frequent first; if nothing, the stand-in.
 fn kept<K: Ord>(tally: Tally<K>, instead: Option<K>) -> Vec<(K, u64)> {
     let met = !tally.is_empty();
-    let mut kept: Vec<(K, u64)> = tally.into_iter().filter(|(_, n)| *n >= SHARED_BY_MIN).collect();
+    let mut kept: Vec<(K, u64)> =
+        tally.into_iter().filter(|(_, n)| *n >= SHARED_ROWS_MIN).collect();
     kept.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| one.0.cmp(&other.0)));
     kept.truncate(TEMPLATES_KEPT_MAX);
     match instead {

@@ -68,6 +68,9 @@ const DATES: [&str; 28] = [
     "%B %-d, %Y",
     "%Y-%-m-%-d",
 ];
+/// Months and ISO weeks of a year; no time follows them.
+const MONTHS: [&str; 10] =
+    ["%Y-%m", "%Y/%m", "%m/%Y", "%m.%Y", "%m-%Y", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%G-W%V"];
 const TIMES: [&str; 16] = [
     "%H:%M",
     "%H:%M:%S",
@@ -218,7 +221,7 @@ impl Named {
                 found.push(pattern);
             }
         };
-        DATES.iter().for_each(|date| offer((*date).to_owned()));
+        DATES.iter().chain(&MONTHS).for_each(|date| offer((*date).to_owned()));
         if text.contains(&b':') {
             TIMES.iter().for_each(|time| offer((*time).to_owned()));
             for date in DATES {

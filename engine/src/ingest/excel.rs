@@ -1,6 +1,6 @@
 //! Reads the first sheet of an xlsx workbook: its first row is the header.
 
-use std::{fs::File, io::BufReader};
+use std::{collections::BTreeMap, fs::File, io::BufReader};
 
 use calamine::{DataRef, Reader, Xlsx, XlsxError};
 use tgs_protocol::{code::Code, engine::EngineError, limits::COLUMNS_MAX, progress::Watch};
@@ -49,16 +49,51 @@ pub fn read_excel(
     let first_day = if book.has_1904_epoch() { DAYS_TO_1904 } else { 0.0 };
     let mut cells = book.worksheet_cells_reader(&first).map_err(|cause| refused(source, cause))?;
     let mut rows = Rows::new(source, raw, called_missing, first_day);
-    let mut seen = 0_usize;
+    let (mut seen, mut hollow) = (0_usize, false);
     while let Some(cell) = cells.next_cell().map_err(|cause| refused(source, cause))? {
         seen += 1;
         if seen.is_multiple_of(WATCH_CELLS) {
             watch.go_on()?;
         }
         let (row, column) = cell.get_position();
+        hollow |= matches!(cell.get_value(), DataRef::Empty);
         rows.cell(row, column, cell.get_value())?;
     }
+    drop(cells);
+    if hollow {
+        let without = formulas_without_value(&mut book, &first, watch)?;
+        rows.tell_of_formulas(&without.map_err(|cause| refused(source, cause))?);
+    }
     rows.finish()
+}
+
+/// How many formulas of each column have no value stored: programs that write workbooks without
+/// reckoning leave them so.
+fn formulas_without_value(
+    book: &mut Xlsx<BufReader<File>>,
+    sheet: &str,
+    watch: &dyn Watch,
+) -> Result<Result<BTreeMap<u32, u64>, XlsxError>, EngineError> {
+    let mut counts = BTreeMap::new();
+    let mut cells = match book.worksheet_cells_reader(sheet) {
+        Ok(cells) => cells,
+        Err(cause) => return Ok(Err(cause)),
+    };
+    let mut seen = 0_usize;
+    loop {
+        seen += 1;
+        if seen.is_multiple_of(WATCH_CELLS) {
+            watch.go_on()?;
+        }
+        match cells.next_cell_with_formula_metadata() {
+            Ok(Some(cell)) if matches!(cell.value, DataRef::Empty) && cell.formula.is_some() => {
+                *counts.entry(cell.pos.1).or_insert(0) += 1;
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Ok(counts)),
+            Err(cause) => return Ok(Err(cause)),
+        }
+    }
 }
 
 fn refused(source: &Source, cause: XlsxError) -> EngineError {
@@ -206,6 +241,18 @@ impl<'a> Rows<'a> {
         self.parts = (0..width).map(|_| Part::new(Style::Whole)).collect();
         self.seen = vec![Seen::default(); width];
         Ok(())
+    }
+
+    fn tell_of_formulas(&mut self, without_value: &BTreeMap<u32, u64>) {
+        for (column, count) in without_value {
+            let at = column.checked_sub(self.first_column).map(|at| at as usize);
+            let Some(name) = at.and_then(|at| self.raw.names.get(at)) else { continue };
+            let formulas = if *count == 1 { "formula has" } else { "formulas have" };
+            self.raw.notices.push(format!(
+                "column \"{name}\": {count} {formulas} no value stored and were read as empty; \
+                 open the workbook in Excel, save it, and read it again"
+            ));
+        }
     }
 
     fn finish(mut self) -> Result<Raw, EngineError> {

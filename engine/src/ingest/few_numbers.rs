@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{StringArray, UInt32Array};
 
 use crate::{
-    ingest::{gather::Gathered, number::numeral, numbers::Numbers},
+    ingest::{gather::Gathered, numbers::Numbers},
     table::Cells,
 };
 
@@ -22,8 +22,7 @@ pub fn texts_of(values: &[f64], gathered: &Gathered, numbers: &Numbers) -> Vec<S
     };
     if let Gathered::Levels(levels) = gathered {
         for text in levels.dictionary.iter() {
-            let number = numeral(text, false).or_else(|| numeral(text, true));
-            if let Some(number) = number {
+            if let Some(number) = numbers.numeral(text) {
                 take(number.value, text.trim_ascii());
             }
         }

@@ -7,6 +7,7 @@ use tgs_protocol::{
     code::Code,
     column::{ColumnKind, ColumnSpec, ValueFormat},
     engine::EngineError,
+    limits::{SHARED_ROWS_MIN, TRAIN_ROWS_MIN},
 };
 
 use crate::{
@@ -14,18 +15,21 @@ use crate::{
         calendar::Moments,
         few_numbers::{numbers_as_levels, texts_of},
         gather::{Gathered, Levels, Texts},
+        long_numbers::LongNumbers,
+        missing::is_infinite,
         name_hint::{is_calendar, names_rows},
         numbers::{Comma, Numbers},
-        odd_cells::is_grouped,
+        odd_cells::mostly_digits,
         part::Part,
-        pattern_id::fixed_pattern,
+        pattern_id::text_names_rows,
         raw::{Places, shown},
         wish::{self, Wish},
     },
     table::{Cells, Column},
 };
 
-/// Numbers with at most so many distinct values are categories.
+/// Numbers with at most so many distinct values are categories, if enough rows share each of them:
+/// a level is kept as it stands, and an amount among zeros may be one person's own.
 pub const FEW_NUMBERS: usize = 10;
 /// So many distinct texts are categories in a table of any size, if they repeat.
 const FEW_TEXTS: usize = 200;
@@ -44,6 +48,10 @@ pub struct Settling<'a> {
     pub places: &'a Places,
     /// What a comma in a cell may be.
     pub comma: Comma,
+    /// What stands before a fraction in the clear columns of the file.
+    pub mark: Option<char>,
+    /// Precision and scale of decimals in a typed source.
+    pub exact: Option<(u8, u8)>,
     /// The text that metadata calls missing and that stood most often, with its count.
     pub called_missing: Option<(String, u64)>,
 }
@@ -73,10 +81,16 @@ impl Settling<'_> {
     /// # Errors
     /// `DATA-0008` when a cell does not fit the wish, `DEV-0002` for more than 2 GiB of text.
     pub fn settle(&self, parts: Vec<Part>, wish: Option<&Wish>) -> Result<Settled, EngineError> {
-        let decision = match wish {
+        let mut decision = match wish {
             Some(wish) => wish::fulfil(self, parts, wish)?,
             None => self.infer(parts)?,
         };
+        if wish.is_none() {
+            decision.notices.extend(mostly_digits(&decision));
+        }
+        if wish.is_none_or(|wish| wish.like.is_none()) {
+            decision.notices.extend(self.too_few(&decision));
+        }
         let missing_token = self.missing_token(&decision);
         let spec = ColumnSpec {
             name: self.name.to_owned(),
@@ -90,6 +104,18 @@ impl Settling<'_> {
         Ok(Settled { column, notices: decision.notices.into_iter().map(named).collect() })
     }
 
+    /// Models learn such a column as empty; a table of fewer rows is not learned at all.
+    fn too_few(&self, decision: &Decision) -> Option<String> {
+        let held = self.rows.saturating_sub(decision.cells.missing()) as u64;
+        let few = decision.kind.is_numeric() && (1..SHARED_ROWS_MIN).contains(&held);
+        (few && self.rows as u64 >= TRAIN_ROWS_MIN).then(|| {
+            format!(
+                "only {held} of its cells hold a value: fewer than {SHARED_ROWS_MIN} would tell \
+                 whose they are, so synthetic cells stay empty"
+            )
+        })
+    }
+
     fn missing_token(&self, decision: &Decision) -> Option<String> {
         let missing = decision.cells.missing() as u64;
         if missing == 0 {
@@ -97,7 +123,8 @@ impl Settling<'_> {
         }
         let told: u64 = decision.tokens.iter().map(|(_, count)| count).sum();
         let mut best = (String::new(), 0);
-        let tokens = decision.tokens.iter().map(|(text, count)| ((*text).to_owned(), *count));
+        let tokens = decision.tokens.iter().filter(|(text, _)| !is_infinite(text));
+        let tokens = tokens.map(|(text, count)| ((*text).to_owned(), *count));
         let called = self.called_missing.iter().cloned();
         let called_count: u64 = called.clone().map(|(_, count)| count).sum();
         let empty = (String::new(), missing.saturating_sub(told + called_count));
@@ -112,14 +139,37 @@ impl Settling<'_> {
     fn infer(&self, parts: Vec<Part>) -> Result<Decision, EngineError> {
         let distinct_max = (self.rows / 3).clamp(FEW_TEXTS, CATEGORIES_MAX);
         let gathered = Gathered::join(parts, false, distinct_max)?;
-        let gathered = match Numbers::read(&gathered, self.comma) {
-            Ok(numbers) => return self.of_numbers(gathered, numbers),
-            Err(_) => match gathered {
-                // Whole numbers too large for a double are names.
-                Gathered::Numbers(parts) => Gathered::join(parts, true, distinct_max)?,
-                other => other,
-            },
-        };
+        let numbers = Numbers::read(&gathered, self.comma, self.mark);
+        let are_codes = numbers.is_ok();
+        if let Ok(numbers) = numbers {
+            if let Some(days) = self.compact_days(&gathered, &numbers) {
+                return Ok(days);
+            }
+            if !self.are_postal_codes(&numbers, distinct_max) {
+                return self.of_numbers(gathered, numbers);
+            }
+        }
+        let long = if are_codes { None } else { LongNumbers::read(&gathered) };
+        let offset = long.as_ref().map(LongNumbers::offset);
+        if let (Some(long), Some(Some(offset))) = (&long, offset)
+            && let Some(decision) = long.decide(self, offset)
+        {
+            return Ok(decision);
+        }
+        let mut decision = self.infer_texts(match gathered {
+            // Postal codes, and whole numbers too large for a double, are names.
+            Gathered::Numbers(parts) => Gathered::join(parts, true, distinct_max)?,
+            other => other,
+        })?;
+        if offset == Some(None) && decision.kind == ColumnKind::Text {
+            let notice = "its whole numbers are too large and too far apart to be held exactly: \
+                          read as texts, which are made anew by their look, not learned";
+            decision.notices.push(notice.to_owned());
+        }
+        Ok(decision)
+    }
+
+    fn infer_texts(&self, gathered: Gathered) -> Result<Decision, EngineError> {
         if let Ok(moments) = Moments::read(&gathered, None)
             && !is_single(&gathered)
         {
@@ -133,36 +183,43 @@ impl Settling<'_> {
 
     fn of_numbers(&self, gathered: Gathered, numbers: Numbers) -> Result<Decision, EngineError> {
         let tokens: Vec<_> = numbers.tokens().collect();
-        let (count, missing) = (numbers.count, numbers.missing());
+        let (count, missing, notices) = (numbers.count, numbers.missing(), numbers.notices());
         if count == 0 {
             return Ok(nothing(self.rows, tokens));
         }
         let few = numbers.distinct(FEW_NUMBERS);
+        let all_shared =
+            |values: &[(f64, u64)]| values.iter().all(|(_, rows)| *rows >= SHARED_ROWS_MIN);
         let decide = |kind, reason, format, cells| {
-            let notices = Vec::new();
-            Ok(Decision { kind, reason, format, cells, tokens: tokens.clone(), notices })
+            let (tokens, notices) = (tokens.clone(), notices.clone());
+            Ok(Decision { kind, reason, format, cells, tokens, notices })
         };
         if let Some(values) = &few
-            && (values.len() == 1 && missing == 0 || 2 * values.len() <= count)
+            && (values.len() == 1 && missing == 0 || all_shared(values))
         {
-            let texts = texts_of(values, &gathered, &numbers);
+            let values: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
+            let texts = texts_of(&values, &gathered, &numbers);
             let shown = texts.iter().take(3).map(|text| shown(text.as_bytes()));
             let mut shown = shown.collect::<Vec<_>>().join(", ");
             shown.push_str(if texts.len() > 3 { " …" } else { "" });
-            let cells = numbers_as_levels(&numbers, values, &texts);
+            let cells = numbers_as_levels(&numbers, &values, &texts);
             if values.len() == 1 && missing == 0 {
                 let reason = format!("the same number {shown} in every row");
                 return decide(ColumnKind::Constant, reason, ValueFormat::Verbatim, cells);
             }
             let reason = format!("only {} distinct numbers: {shown}", values.len());
-            return decide(ColumnKind::Category, reason, ValueFormat::Verbatim, cells);
+            let format = match numbers.format(self.exact) {
+                exact @ ValueFormat::Exact { .. } => exact,
+                _ => ValueFormat::Verbatim,
+            };
+            return decide(ColumnKind::Category, reason, format, cells);
         }
         if let Some(reason) = self.number_names_rows(&numbers) {
             let cells = gathered.into_texts()?.into_cells(|_| false);
             return decide(ColumnKind::Id, reason, ValueFormat::Verbatim, cells);
         }
         let (least, most) = numbers.range;
-        let format = numbers.format();
+        let format = numbers.format(self.exact);
         let (kind, what) = if numbers.whole {
             (ColumnKind::Integer, "whole numbers")
         } else {
@@ -173,7 +230,8 @@ impl Settling<'_> {
     }
 
     fn number_names_rows(&self, numbers: &Numbers) -> Option<String> {
-        if numbers.missing() > 0 || !numbers.whole || numbers.digits_max > 0 || self.rows < 2 {
+        let plain = numbers.whole && numbers.digits_max == 0 && numbers.dress.is_none();
+        if numbers.missing() > 0 || !plain || self.rows < 2 {
             return None;
         }
         if names_rows(self.name) && numbers.are_unique() {
@@ -307,20 +365,6 @@ fn yes_and_no(levels: &Levels) -> Option<String> {
     let found = PAIRS.iter().any(|(yes, no)| holds(yes, no) || holds(no, yes));
     let [one, other] = [0, 1].map(|code| shown(levels.dictionary.get(code)));
     found.then(|| format!("{one} and {other}"))
-}
-
-/// Why distinct texts name the rows, if they do.
-fn text_names_rows<'a, I: Iterator<Item = &'a [u8]>>(
-    name: &str,
-    texts: impl Fn() -> I,
-) -> Option<String> {
-    let is_amount = texts().take(100).any(is_grouped);
-    if let Some(pattern) = fixed_pattern(texts()).filter(|_| !is_amount) {
-        return Some(format!("a text of its own in every row, all of the pattern {pattern}"));
-    }
-    let blank_free = |text: &[u8]| !text.iter().any(u8::is_ascii_whitespace);
-    (names_rows(name) && texts().all(blank_free))
-        .then(|| "a text of its own in every row, and the name of an id".to_owned())
 }
 
 fn are_distinct(texts: &Texts) -> bool {

@@ -14,6 +14,15 @@ const NO_IDS: [&str; 18] = [
 /// Words of the calendar, whose numbers run on without naming rows.
 const CALENDAR: [&str; 8] = ["year", "month", "day", "week", "date", "hour", "quarter", "time"];
 
+/// Words that say "a postal code".
+const PLACES: [&str; 8] =
+    ["zip", "zipcode", "zipcodes", "postal", "postcode", "postalcode", "plz", "postleitzahl"];
+
+/// True if the name promises postal codes.
+pub fn names_places(name: &str) -> bool {
+    words(name).iter().any(|word| PLACES.contains(&word.as_str()))
+}
+
 /// True if the name says that values name rows: `id`, `customer_id`, `OrderNo`, `pidnum`.
 pub fn names_rows(name: &str) -> bool {
     let words = words(name);
@@ -99,6 +108,7 @@ mod tests {
         ] {
             assert!(!names_rows(name), "{name}");
         }
+        assert!(names_places("ZipCode") && names_places("home_zip") && !names_places("zipper"));
         assert!(is_calendar("yr_year") && is_calendar("Year") && !is_calendar("income"));
     }
 

@@ -4,13 +4,13 @@ use arrow::{
     array::{BooleanBufferBuilder, Float64Array},
     buffer::NullBuffer,
 };
-use tgs_protocol::column::ValueFormat;
+use tgs_protocol::column::{Dress, ValueFormat};
 
 use crate::ingest::{
+    dress::{dress_of, undressed},
     gather::Gathered,
-    missing::{TOKEN_COUNT, token, token_text},
+    missing::{TOKEN_COUNT, is_infinite, token, token_text},
     number::{EXACT_WHOLE_MAX, Numeral, numeral, value_of},
-    odd_cells::is_grouped,
     part::{EMPTY, LAST_TOKEN, Part},
 };
 
@@ -31,6 +31,8 @@ pub struct Numbers {
     tokens: [u64; TOKEN_COUNT],
     /// Smallest and largest value.
     pub range: (f64, f64),
+    /// What the numbers wear.
+    pub dress: Option<Dress>,
 }
 
 /// The first cell that is no number.
@@ -51,58 +53,90 @@ pub enum Comma {
     /// The mark before a fraction, unless every such cell of the column may as well be a number
     /// with separators of thousands.
     IfClear,
-    /// The mark before a fraction: the user says that these are numbers.
+    /// The mark before a fraction, where it may be either: the user says that these are numbers.
     Always,
+    /// Between thousands, where it may be either: the user says so of a file parted by commas.
+    Thousands,
 }
 
 impl Numbers {
-    /// Reads a column as numbers; tokens for missing are missing. All fractions stand behind a
-    /// point, or all behind a comma.
+    /// Reads a column as numbers; tokens for missing are missing. All are written alike: plainly,
+    /// or in one dress. `by_file`: see [`dress_of`].
     ///
     /// # Errors
     /// The first cell that is no number.
-    pub fn read(gathered: &Gathered, comma: Comma) -> Result<Self, NoNumber> {
-        let wrong = match Self::read_marked(gathered, false) {
-            Err(wrong) if comma != Comma::Never && numeral(&wrong.text, true).is_some() => wrong,
-            read => return read,
-        };
-        if comma == Comma::IfClear && may_be_thousands(gathered) {
-            return Err(wrong);
+    pub fn read(
+        gathered: &Gathered,
+        comma: Comma,
+        by_file: Option<char>,
+    ) -> Result<Self, NoNumber> {
+        let plain = Self::read_in(gathered, None);
+        // In a file of decimal commas `1.234` is one thousand.
+        let parted = |numbers: &Self| by_file == Some(',') && numbers.digits_max == 3;
+        if plain.as_ref().is_ok_and(|numbers| !parted(numbers)) {
+            return plain;
         }
-        Self::read_marked(gathered, true)
+        match dress_of(gathered, comma, by_file) {
+            Some(dress) if dress != Dress::default() => {
+                Self::read_in(gathered, Some(dress)).or(plain)
+            }
+            _ => plain,
+        }
     }
 
-    fn read_marked(gathered: &Gathered, comma: bool) -> Result<Self, NoNumber> {
+    /// Reads a column as numbers that all wear this, or nothing.
+    ///
+    /// # Errors
+    /// The first cell that is no such number.
+    pub fn read_in(gathered: &Gathered, dress: Option<Dress>) -> Result<Self, NoNumber> {
+        let mut numbers = Self { dress, ..Self::with_capacity(0) };
         match gathered {
-            Gathered::Numbers(parts) => Self::of_parts(parts),
+            Gathered::Numbers(parts) if numbers.dress.is_none() => return Self::of_parts(parts),
             Gathered::Levels(levels) => {
                 let meanings: Vec<Option<Meaning>> =
-                    levels.dictionary.iter().map(|text| Meaning::of(text, comma)).collect();
+                    levels.dictionary.iter().map(|text| numbers.meaning(text)).collect();
                 if let Some(bad) = meanings.iter().position(Option::is_none) {
                     let code = bad as u32;
                     let text = levels.dictionary.get(code).to_vec();
                     return Err(NoNumber { row: levels.first_row(code), text });
                 }
-                let mut numbers = Self::with_capacity(levels.codes.len());
+                numbers.values.reserve_exact(levels.codes.len());
                 for &code in &levels.codes {
                     let meaning = meanings.get(code as usize).copied().flatten();
                     numbers.push(meaning.unwrap_or(Meaning::Empty));
                 }
-                Ok(numbers)
             }
-            Gathered::Texts(texts) => {
-                let mut numbers = Self::with_capacity(0);
-                for (row, text) in texts.iter().enumerate() {
-                    let meaning = if text.is_empty() {
-                        Meaning::Empty
-                    } else {
-                        let wrong = || NoNumber { row, text: text.to_vec() };
-                        Meaning::of(text, comma).ok_or_else(wrong)?
-                    };
-                    numbers.push(meaning);
+            Gathered::Numbers(_) | Gathered::Texts(_) => {
+                let (mut row, mut wrong) = (0, None);
+                gathered.each_text(|text| {
+                    match numbers.meaning(text) {
+                        Some(meaning) => numbers.push(meaning),
+                        None => wrong = Some(NoNumber { row, text: text.to_vec() }),
+                    }
+                    row += 1;
+                    wrong.is_none()
+                });
+                if let Some(wrong) = wrong {
+                    return Err(wrong);
                 }
-                Ok(numbers)
             }
+        }
+        Ok(numbers)
+    }
+
+    fn meaning(&self, text: &[u8]) -> Option<Meaning> {
+        if text.is_empty() {
+            return Some(Meaning::Empty);
+        }
+        let number = self.numeral(text).map(Meaning::Number);
+        number.or_else(|| token(text).map(Meaning::Token))
+    }
+
+    /// A text as one of these numbers.
+    pub fn numeral(&self, text: &[u8]) -> Option<Numeral> {
+        match &self.dress {
+            None => numeral(text, false),
+            Some(dress) => numeral(&undressed(text, dress)?, false),
         }
     }
 
@@ -117,6 +151,7 @@ impl Numbers {
             whole: true,
             tokens: [0; TOKEN_COUNT],
             range: (f64::INFINITY, f64::NEG_INFINITY),
+            dress: None,
         }
     }
 
@@ -185,13 +220,30 @@ impl Numbers {
         self.range = (self.range.0.min(value), self.range.1.max(value));
     }
 
-    /// How values are written.
-    pub fn format(&self) -> ValueFormat {
-        if self.needs_shortest {
-            return ValueFormat::Shortest;
+    /// How values are written; `exact` are precision and scale in a typed source.
+    pub fn format(&self, exact: Option<(u8, u8)>) -> ValueFormat {
+        let least = if self.count == 0 { self.digits_max } else { self.digits_min };
+        match (exact, &self.dress) {
+            _ if self.needs_shortest => ValueFormat::Shortest,
+            (Some((precision, digits)), _) if digits >= self.digits_max => {
+                ValueFormat::Exact { precision, digits }
+            }
+            (_, Some(dress)) => {
+                ValueFormat::Dressed { digits: self.digits_max, least, dress: dress.clone() }
+            }
+            (_, None) => ValueFormat::Decimal { digits: self.digits_max, least },
         }
-        let fixed = self.digits_min == self.digits_max || self.count == 0;
-        ValueFormat::Decimal { digits: self.digits_max, fixed }
+    }
+
+    /// What a user should know of its cells.
+    pub fn notices(&self) -> Vec<String> {
+        let infinite = self.tokens().filter(|(text, _)| is_infinite(text));
+        let count: u64 = infinite.map(|(_, count)| count).sum();
+        let notice = || {
+            let cells = if count == 1 { "1 cell holds" } else { &format!("{count} cells hold") };
+            format!("{cells} an infinite number: read as missing")
+        };
+        (count > 0).then(notice).into_iter().collect()
     }
 
     /// True where a number stands.
@@ -209,23 +261,37 @@ impl Numbers {
         self.tokens.iter().enumerate().map(|(number, count)| (token_text(number), *count))
     }
 
-    /// The distinct values in ascending order; none if there are more than `most`.
-    pub fn distinct(&self, most: usize) -> Option<Vec<f64>> {
-        let mut found: Vec<f64> = Vec::with_capacity(most + 1);
-        let mut last = f64::NAN;
+    /// The distinct values in ascending order, each with its rows; none if there are more than
+    /// `most`.
+    pub fn distinct(&self, most: usize) -> Option<Vec<(f64, u64)>> {
+        let mut found: Vec<(f64, u64)> = Vec::with_capacity(most + 1);
+        let mut last = 0;
         for (row, &value) in self.values.iter().enumerate() {
-            if value != last && self.is_present(row) {
-                last = value;
-                if !found.contains(&value) {
-                    if found.len() == most {
-                        return None;
-                    }
-                    found.push(value);
+            if !self.is_present(row) {
+                continue;
+            }
+            if found.get(last).is_none_or(|(known, _)| *known != value) {
+                last = found.iter().position(|(known, _)| *known == value).unwrap_or(found.len());
+                if last == most {
+                    return None;
+                }
+                if last == found.len() {
+                    found.push((value, 0));
                 }
             }
+            found[last].1 += 1;
         }
-        found.sort_by(f64::total_cmp);
+        found.sort_by(|one, other| one.0.total_cmp(&other.0));
         Some(found)
+    }
+
+    /// The number of distinct values.
+    pub fn distinct_count(&self) -> usize {
+        let present = self.values.iter().enumerate().filter(|(row, _)| self.is_present(*row));
+        let mut sorted: Vec<f64> = present.map(|(_, value)| *value).collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        sorted.dedup();
+        sorted.len()
     }
 
     /// True if every row holds another whole number.
@@ -259,27 +325,6 @@ enum Meaning {
     Empty,
 }
 
-impl Meaning {
-    fn of(text: &[u8], comma: bool) -> Option<Self> {
-        numeral(text, comma).map(Self::Number).or_else(|| token(text).map(Self::Token))
-    }
-}
-
-/// True if every cell with a comma looks like `1,234`, none like `0,234` or `1,5`.
-fn may_be_thousands(gathered: &Gathered) -> bool {
-    let mut clear = false;
-    gathered.each_text(|text| {
-        clear = text.contains(&b',') && (!is_grouped(text) || is_below_one(text));
-        !clear
-    });
-    !clear
-}
-
-fn is_below_one(text: &[u8]) -> bool {
-    let text = text.trim_ascii();
-    text.strip_prefix(b"-").unwrap_or(text).starts_with(b"0")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,7 +334,7 @@ mod tests {
         let mut part = Part::new(Style::Whole);
         cells.iter().for_each(|cell| part.push(cell.as_bytes()));
         let gathered = Gathered::join(vec![part], false, 1_000).expect("fits");
-        Numbers::read(&gathered, comma).ok().map(|numbers| numbers.values)
+        Numbers::read(&gathered, comma, None).ok().map(|numbers| numbers.values)
     }
 
     #[test]
@@ -304,8 +349,9 @@ mod tests {
             (&["1,234", "12,500", "999"], IfClear, None),
             (&["1,234", "12,500", "999"], Always, Some(vec![1.234, 12.5, 999.0])),
             (&["1,234,567", "2,5"], Always, None),
-            (&["999,50", "1.234", "2.500"], IfClear, None),
-            (&["999,50", "1.234", "2.500"], Always, None),
+            (&["999,50", "1.234", "2.500"], IfClear, Some(vec![999.5, 1_234.0, 2_500.0])),
+            (&["999,50", "1.234", "2.5"], Always, None),
+            (&["5,25 €", "1.000,00 €"], Never, Some(vec![5.25, 1_000.0])),
             (&["1,5", "2"], Never, None),
         ] {
             assert_eq!(read(cells, comma), values, "{cells:?} {comma:?}");

@@ -1,11 +1,16 @@
 //! Notices of cells that keep a column from being numbers.
 
-use crate::ingest::{
-    gather::{Levels, Texts},
-    kind::Settling,
-    number::numeral,
-    numbers::Comma,
-    raw::shown,
+use tgs_protocol::column::ColumnKind;
+
+use crate::{
+    ingest::{
+        gather::{Levels, Texts},
+        kind::{Decision, Settling},
+        number::numeral,
+        numbers::Comma,
+        raw::shown,
+    },
+    table::Cells,
 };
 
 impl Settling<'_> {
@@ -54,7 +59,7 @@ impl Settling<'_> {
             return (first().all(is_amount) || grouped * 2 >= first().count()).then(|| {
                 let example = shown(example);
                 let by_metadata = match self.comma {
-                    Comma::Never => "",
+                    Comma::Never => ", or say \"real\" in the metadata",
                     _ => {
                         ", or, if the comma stands before a fraction, say \"real\" in the metadata"
                     }
@@ -95,6 +100,29 @@ impl Settling<'_> {
             )
         })
     }
+}
+
+/// A notice where texts are mostly digits and nothing else was told of them: they are made anew
+/// from their pattern, so whatever they count is lost.
+pub(crate) fn mostly_digits(decision: &Decision) -> Option<String> {
+    let Cells::Text(texts) = &decision.cells else { return None };
+    if decision.kind != ColumnKind::Text || !decision.notices.is_empty() {
+        return None;
+    }
+    let first = || texts.iter().flatten().take(200);
+    let of_digits = |text: &&str| {
+        let digits = text.bytes().filter(u8::is_ascii_digit).count();
+        2 * digits >= text.chars().filter(|letter| !letter.is_whitespace()).count()
+    };
+    let example = first().find(of_digits)?;
+    (2 * first().filter(of_digits).count() > first().count()).then(|| {
+        format!(
+            "{} and the like are mostly digits, but neither numbers nor dates: read as text and \
+             made anew, without meaning; to have them learned, write plain numbers or ISO dates, \
+             or give the kind in the metadata",
+            shown(example.as_bytes())
+        )
+    })
 }
 
 /// A number whose thousands are parted by commas.

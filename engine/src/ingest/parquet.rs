@@ -50,6 +50,12 @@ pub fn read_parquet(
     for field in schema.fields() {
         check_type(source, field.name(), field.data_type())?;
         raw.names.push(field.name().clone());
+        raw.exact.push(match field.data_type() {
+            DataType::Decimal128(precision, scale) => {
+                u8::try_from(*scale).ok().map(|scale| (*precision, scale))
+            }
+            _ => None,
+        });
         if let DataType::Timestamp(_, Some(zone)) = field.data_type()
             && !matches!(&**zone, "UTC" | "Z" | UTC)
         {

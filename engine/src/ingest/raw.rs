@@ -21,6 +21,8 @@ pub struct Raw {
     pub notices: Vec<String>,
     /// What a comma in a cell may be.
     pub comma: Comma,
+    /// Per column of a typed source that holds decimals: their precision and scale.
+    pub exact: Vec<Option<(u8, u8)>>,
 }
 
 /// Where rows stand in the source.
@@ -84,6 +86,7 @@ impl Raw {
         }
         self.names = specs.iter().map(|spec| spec.name.clone()).collect();
         self.columns = columns;
+        self.exact.clear();
         self.called_missing = called_missing;
     }
 }

@@ -61,7 +61,7 @@ fn a_small_table() {
     assert_eq!(kinds, [Id, Integer, Category, Date]);
     assert_eq!(shown(&table)[3], ["2001-02-03", "~", "1999-12-31", "2000-01-01"]);
     assert_eq!(table.columns()[1].spec.missing_token.as_deref(), Some(""));
-    assert_eq!(table.columns()[1].spec.format, ValueFormat::Decimal { digits: 0, fixed: true });
+    assert_eq!(table.columns()[1].spec.format, ValueFormat::Decimal { digits: 0, least: 0 });
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -301,23 +301,23 @@ fn kinds_of_tricky_columns() {
     let many = |cell: &dyn Fn(usize) -> String| -> String {
         (0..300).map(|row| cell(row * 7_919 % 300) + "\n").collect()
     };
-    let decimal = |digits, fixed| ValueFormat::Decimal { digits, fixed };
+    let decimal = |digits, least| ValueFormat::Decimal { digits, least };
     let moment = |pattern: &str| ValueFormat::Moment { pattern: pattern.into() };
     let verbatim = ValueFormat::Verbatim;
     let cases: Vec<(&str, String, ColumnKind, ValueFormat)> = vec![
-        ("age", many(&|row| (row % 90).to_string()), Integer, decimal(0, true)),
-        ("dose", many(&|row| format!("{}.0", row % 90)), Integer, decimal(1, true)),
-        ("x", many(&|row| format!("{}.5", row % 90)), Real, decimal(1, true)),
+        ("age", many(&|row| (row % 90).to_string()), Integer, decimal(0, 0)),
+        ("dose", many(&|row| format!("{}.0", row % 90)), Integer, decimal(1, 1)),
+        ("x", many(&|row| format!("{}.5", row % 90)), Real, decimal(1, 1)),
         (
             "x",
             many(&|row| if row % 2 == 0 { "1.25".into() } else { row.to_string() }),
             Real,
-            decimal(2, false),
+            decimal(2, 0),
         ),
         ("x", many(&|row| format!("{row}.{}e-3", row % 10)), Real, ValueFormat::Shortest),
         ("x", many(&|row| format!("0.1234567890123{row:03}")), Real, ValueFormat::Shortest),
-        ("x", many(&|row| format!(" {} ", row % 90)), Integer, decimal(0, true)),
-        ("x", many(&|row| format!("+{}", row % 90)), Integer, decimal(0, true)),
+        ("x", many(&|row| format!(" {} ", row % 90)), Integer, decimal(0, 0)),
+        ("x", many(&|row| format!("+{}", row % 90)), Integer, decimal(0, 0)),
         ("flag", many(&|row| (row % 2).to_string()), Category, verbatim.clone()),
         ("flag", many(&|row| ["yes", "no"][row % 2].into()), Boolean, verbatim.clone()),
         ("flag", many(&|row| ["True", "False"][row % 2].into()), Boolean, verbatim.clone()),
@@ -326,11 +326,67 @@ fn kinds_of_tricky_columns() {
         ("zip", many(&|row| format!("{:05}", row % 40 * 700)), Category, verbatim.clone()),
         ("agent", many(&|row| format!("00{}", row % 5)), Category, verbatim.clone()),
         ("n", many(&|row| row.to_string()), Id, verbatim.clone()),
-        ("year", many(&|row| (1_700 + row).to_string()), Integer, decimal(0, true)),
+        ("year", many(&|row| (1_700 + row).to_string()), Integer, decimal(0, 0)),
         ("order_no", many(&|row| (row * 13 + 5).to_string()), Id, verbatim.clone()),
-        ("income", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, true)),
-        ("paid", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, true)),
-        ("score", many(&|row| format!("{}.{row:03}", row % 7)), Real, decimal(3, true)),
+        ("income", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, 0)),
+        ("paid", many(&|row| (row * 13 + 5).to_string()), Integer, decimal(0, 0)),
+        (
+            "sqft",
+            many(&|row| if row % 2 == 0 { format!("{row}.0") } else { "2.25".into() }),
+            Real,
+            decimal(2, 1),
+        ),
+        (
+            "month",
+            many(&|row| format!("{}-{:02}", 1990 + row / 12, row % 12 + 1)),
+            Date,
+            moment("%Y-%m"),
+        ),
+        (
+            "month",
+            many(&|row| format!("{:02}/{}", row % 12 + 1, 1990 + row / 12)),
+            Date,
+            moment("%m/%Y"),
+        ),
+        (
+            "m",
+            many(&|row| format!("{} 19{:02}", ["Jan", "Mar", "May"][row % 3], row / 3)),
+            Date,
+            moment("%b %Y"),
+        ),
+        (
+            "week",
+            many(&|row| format!("{}-W{:02}", 1990 + row / 50, row % 50 + 1)),
+            Date,
+            moment("%G-W%V"),
+        ),
+        (
+            "quarter",
+            many(&|row| format!("{}Q{}", 1800 + row / 4, row % 4 + 1)),
+            Text,
+            verbatim.clone(),
+        ),
+        (
+            "at",
+            many(&|row| format!("19{:02}{:02}{:02}", row % 90, row % 12 + 1, row % 28 + 1)),
+            Date,
+            moment("%Y%m%d"),
+        ),
+        (
+            "at",
+            many(&|row| format!("19{:02}{:02}{:02}", row % 90, row % 12 + 1, row % 32 + 1)),
+            Integer,
+            decimal(0, 0),
+        ),
+        (
+            "visit_id",
+            many(&|row| format!("19{:02}{:02}01", row / 12, row % 12 + 1)),
+            Id,
+            verbatim.clone(),
+        ),
+        ("zipcode", many(&|row| (98_000 + row % 70).to_string()), Category, verbatim.clone()),
+        ("zipcode", many(&|row| (98_000 + row * 3 % 280).to_string()), Integer, decimal(0, 0)),
+        ("score", many(&|row| format!("{}.{row:03}", row % 7)), Real, decimal(3, 3)),
         ("code", many(&|row| format!("AB-{row:04}")), Id, verbatim.clone()),
         (
             "token",
@@ -516,6 +572,86 @@ fn a_second_table_is_read_like_the_first() {
     assert_eq!(shown(&third)[1][0], "~");
 }
 
+/// A level is kept as it stands, so a number that few rows hold must be none.
+#[test]
+fn few_numbers_are_levels_where_enough_rows_share_each() {
+    for (cells, kind) in [
+        ([("0", 25), ("1", 15), ("", 0)], ColumnKind::Category),
+        ([("0", 30), ("1", 5), ("", 5)], ColumnKind::Category),
+        ([("0", 36), ("1", 4), ("", 0)], ColumnKind::Integer),
+        ([("0", 30), ("1", 7), ("2", 3)], ColumnKind::Integer),
+        ([("0.00", 38), ("123456.78", 1), ("98765.43", 1)], ColumnKind::Real),
+        ([("7", 40), ("", 0), ("", 0)], ColumnKind::Constant),
+        ([("7", 4), ("", 36), ("", 0)], ColumnKind::Integer),
+        ([("yes", 39), ("no", 1), ("", 0)], ColumnKind::Boolean),
+    ] {
+        let cells = cells.iter().flat_map(|(text, rows)| std::iter::repeat_n(*text, *rows));
+        let text: String = cells.map(|cell| format!("x,{cell}\n")).collect();
+        let (table, _) = read("t.csv", format!("a,b\n{text}").as_bytes()).unwrap();
+        assert_eq!(table.columns()[1].spec.kind, kind, "{text}");
+    }
+    let amounts = format!("a,b\n{}x,123456.78\n", "x,0.00\n".repeat(39));
+    let asked: Metadata = serde_json::from_str(r#"{"columns":{"b":"category"}}"#).unwrap();
+    let (table, _) = read_with("t.csv", amounts.as_bytes(), Some(&asked)).unwrap();
+    assert_eq!(kinds(&table)[1], ColumnKind::Category, "whoever asks for levels has them");
+}
+
+#[test]
+fn long_whole_numbers_stay_numbers_to_the_last_digit() {
+    let stamp = |row: u64| 1_700_000_000_000_000_000 + row * row * 1_234_567_891;
+    let stamps: Vec<String> = (0..600).map(|row| stamp(row).to_string()).collect();
+    let file = |name: &str, cells: &[String]| {
+        let rows = cells.iter().map(|cell| format!("x,{cell}\n"));
+        format!("a,{name}\n{}", rows.collect::<String>())
+    };
+    let (table, notices) = read("t.csv", file("ns", &stamps).as_bytes()).unwrap();
+    assert!(notices.is_empty(), "{notices:?}");
+    let spec = &table.columns()[1].spec;
+    assert_eq!(spec.kind, ColumnKind::Integer);
+    let ValueFormat::Whole { offset } = spec.format else { panic!("{:?}", spec.format) };
+    assert_eq!(offset % 1_000_000_000_000_000, 0, "an offset that is nobody's number");
+    assert_eq!(shown(&table)[1], stamps);
+    assert!(spec.reason.contains("between 1700000000000000000 and"), "{}", spec.reason);
+    // The holdout and the synthetic table are held less the same offset.
+    let folder = tempfile::tempdir().unwrap();
+    let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    for cells in [["1700000000000000123", "", "42"], ["1.7e18", "3", ""]] {
+        let path = folder.path().join("s.csv");
+        std::fs::write(&path, file("ns", &cells.map(str::to_owned))).unwrap();
+        let (second, _) = read_like(&path, &specs, &[], &Unwatched).unwrap();
+        assert_eq!(second.columns()[1].spec.format, spec.format);
+        let first = if cells[0] == "1.7e18" { "1700000000000000000" } else { cells[0] };
+        assert_eq!(shown(&second)[1][0], first);
+    }
+    for (name, cells, kind) in [
+        ("id", &|row| stamp(row).to_string(), ColumnKind::Id),
+        ("ns", &|row| (i64::MIN + row as i64 * 7 / 3).to_string(), ColumnKind::Integer),
+        (
+            "ns",
+            &|row| if row % 9 == 0 { "NA".into() } else { stamp(row).to_string() },
+            ColumnKind::Integer,
+        ),
+        ("branch", &|row| stamp(row % 9).to_string(), ColumnKind::Category),
+        ("run", &|row| (stamp(0) + row).to_string(), ColumnKind::Id),
+        ("wide", &|row| "9".repeat(row as usize % 20 + 1), ColumnKind::Category),
+        ("wide", &|row| format!("{}{}", row + 1, "7".repeat(row as usize % 20)), ColumnKind::Text),
+    ] as [(&str, &dyn Fn(u64) -> String, ColumnKind); 7]
+    {
+        let cells: Vec<String> = (0..600).map(cells).collect();
+        let (table, notices) = read("t.csv", file(name, &cells).as_bytes()).unwrap();
+        assert_eq!(table.columns()[1].spec.kind, kind, "{name}: {}", cells[1]);
+        let told = notices.iter().filter(|notice| notice.contains("too far apart")).count();
+        assert_eq!(told, usize::from(kind == ColumnKind::Text), "{name}: {notices:?}");
+        if kind == ColumnKind::Integer {
+            let cells = cells.iter().map(|cell| cell.replace("NA", "~"));
+            assert_eq!(shown(&table)[1], cells.collect::<Vec<_>>());
+        }
+    }
+    let asked: Metadata = serde_json::from_str(r#"{"columns":{"id":"integer"}}"#).unwrap();
+    let (table, _) = read_with("t.csv", file("id", &stamps).as_bytes(), Some(&asked)).unwrap();
+    assert_eq!(shown(&table)[1], stamps);
+}
+
 #[test]
 fn moments_keep_their_clock_and_parquet_its_zones() {
     use arrow::array::{ArrayRef, TimestampMicrosecondArray, TimestampMillisecondArray};
@@ -605,6 +741,231 @@ fn thousands_separators_are_told() {
     let cells: String = (0..50).map(|row| format!("\"{},{:03}\"\n", row % 9 + 1, row)).collect();
     let (_, notices) = read("t.csv", format!("amount\n{cells}").as_bytes()).unwrap();
     assert!(notices[0].contains("1,000") && notices[0].contains("separators"), "{notices:?}");
+}
+
+#[test]
+fn amounts_are_numbers_and_are_written_as_they_were() {
+    let row = |row: usize| {
+        let (euros, cents) = (row * 37 % 3_000, row % 100);
+        let german = if euros < 1_000 {
+            format!("{euros},{cents:02}")
+        } else {
+            format!("{}.{:03},{cents:02}", euros / 1_000, euros % 1_000)
+        };
+        let cells = [
+            german,
+            format!("{},0%", row * 7 % 100),
+            format!(
+                "{}{},{cents:02}",
+                if row.is_multiple_of(9) { "-$" } else { "$" },
+                row % 70 + 1
+            ),
+            format!("{row},{cents:02} €"),
+            format!("{}.{:03}", row % 7 + 1, row * 13 % 1_000),
+            (row % 50).to_string(),
+        ];
+        cells.join(";") + "\n"
+    };
+    let text = (0..200).map(row).collect::<String>();
+    let header = "preis;anteil;usd;eur;einwohner;n\n";
+    let (table, notices) = read("g.csv", format!("{header}{text}").as_bytes()).unwrap();
+    use ColumnKind::{Integer, Real};
+    assert_eq!(kinds(&table), [Real, Integer, Real, Real, Integer, Integer], "{notices:?}");
+    let expected: Vec<Vec<&str>> = text.lines().map(|line| line.split(';').collect()).collect();
+    for (column, cells) in shown(&table).iter().enumerate() {
+        let expected: Vec<&str> = expected.iter().map(|row| row[column]).collect();
+        assert_eq!(cells, &expected);
+    }
+    let json = r#"{"columns":{"preis":"real","usd":"real","eur":"real"}}"#;
+    let metadata: Metadata = serde_json::from_str(json).unwrap();
+    let with = read_with("g.csv", format!("{header}{text}").as_bytes(), Some(&metadata)).unwrap();
+    assert_eq!(shown(&with.0), shown(&table));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.csv");
+    let plain = "preis,anteil,usd,eur,einwohner,n\n1033.39,5,$1000,\"1.000,5 €\",1000,1\n";
+    std::fs::write(&path, plain).unwrap();
+    let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    let (second, _) = read_like(&path, &specs, &[], &Unwatched).unwrap();
+    assert_eq!(
+        shown(&second).concat(),
+        ["1.033,39", "5,0%", "$1000,00", "1000,50 €", "1.000", "1"]
+    );
+}
+
+#[test]
+fn texts_of_digits_and_infinite_numbers_are_told() {
+    let cells = |cell: &dyn Fn(usize) -> String| (0..100).map(cell).collect::<String>();
+    let text = cells(&|row| format!("{row} kg\n"));
+    let (table, notices) = read("t.csv", format!("weight\n{text}").as_bytes()).unwrap();
+    assert_eq!(kinds(&table), [ColumnKind::Text]);
+    assert!(notices[0].contains(" kg\"") && notices[0].contains("digits"), "{notices:?}");
+    let text = cells(&|row| if row == 7 { "-inf\n".into() } else { format!("{row}.5\n") });
+    let (table, notices) = read("t.csv", format!("x\n{text}").as_bytes()).unwrap();
+    assert_eq!(kinds(&table), [ColumnKind::Real]);
+    assert_eq!(table.columns()[0].spec.missing_token.as_deref(), Some(""));
+    assert!(notices[0].contains("1 cell holds an infinite number"), "{notices:?}");
+    let text = cells(&|row| format!("201501{:02}\n", row % 28 + 1));
+    let (_, notices) = read("t.csv", format!("day\n{text}").as_bytes()).unwrap();
+    assert!(notices[0].contains("%Y%m%d") && notices[0].contains("integer"), "{notices:?}");
+}
+
+#[test]
+fn parquet_keeps_its_types() {
+    use arrow::{
+        array::*,
+        datatypes::{DataType, TimeUnit},
+    };
+    let rows = || 0..60_i64;
+    let moments = TimestampMicrosecondArray::from_iter(rows().map(|row| Some(row * 3_600_000_000)));
+    let cents = Decimal128Array::from_iter(rows().map(|row| Some(i128::from(row) * 725)));
+    let rates = Decimal128Array::from_iter(rows().map(|row| Some([700, 1_900][row as usize % 2])));
+    let micros =
+        |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Arc::from));
+    let texts = DataType::Dictionary(Box::new(DataType::UInt32), Box::new(DataType::Utf8));
+    let columns: Vec<(&str, ArrayRef, DataType)> = vec![
+        ("i", Arc::new(Int64Array::from_iter(rows().map(|n| Some(n * n)))), DataType::Int64),
+        (
+            "whole",
+            Arc::new(Float64Array::from_iter(rows().map(|n| (n != 4).then_some((n * 3) as f64)))),
+            DataType::Float64,
+        ),
+        (
+            "x",
+            Arc::new(Float32Array::from_iter(rows().map(|n| Some(n as f32 / 8.0)))),
+            DataType::Float64,
+        ),
+        (
+            "exact",
+            Arc::new(cents.with_precision_and_scale(10, 2).unwrap()),
+            DataType::Decimal128(10, 2),
+        ),
+        (
+            "rate",
+            Arc::new(rates.with_precision_and_scale(5, 2).unwrap()),
+            DataType::Decimal128(5, 2),
+        ),
+        ("zoned", Arc::new(moments.clone().with_timezone("+02:00")), micros(Some("UTC"))),
+        ("naive", Arc::new(moments), micros(None)),
+        ("day", Arc::new(Date32Array::from_iter(rows().map(|n| Some(n as i32)))), DataType::Date32),
+        (
+            "time",
+            Arc::new(Time32SecondArray::from_iter(rows().map(|n| Some(n as i32 * 61)))),
+            DataType::Time64(TimeUnit::Microsecond),
+        ),
+        (
+            "b",
+            Arc::new(BooleanArray::from_iter(rows().map(|n| Some(n % 3 == 0)))),
+            DataType::Boolean,
+        ),
+        (
+            "c",
+            Arc::new(StringArray::from_iter_values(rows().map(|n| format!("c{}", n % 4)))),
+            texts,
+        ),
+    ];
+    let arrays = columns.iter().map(|(name, array, _)| (*name, Arc::clone(array))).collect();
+    let (table, _) = read("t.parquet", &parquet_of(arrays)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("o.parquet");
+    let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    let format = tgs_protocol::engine::OutputFormat::of_name("o.parquet").unwrap();
+    let mut writer = crate::export::Writer::create(&path, format, &specs).unwrap();
+    writer.append(&table).unwrap();
+    writer.finish().unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let reader = ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file);
+    let batch = reader.unwrap().build().unwrap().next().unwrap().unwrap();
+    for (at, (name, array, of)) in columns.iter().enumerate() {
+        assert_eq!(batch.schema().field(at).data_type(), of, "{name}");
+        let before = arrow::compute::cast(array, of).unwrap();
+        assert_eq!(batch.column(at).as_ref(), before.as_ref(), "{name}");
+    }
+}
+
+#[test]
+fn formulas_without_a_value_are_told() {
+    let row = |row: usize| {
+        let at = row + 2;
+        let value = if row > 5 { "<v/>".to_owned() } else { format!("<v>{}</v>", 2 * row) };
+        format!(
+            "<row r=\"{at}\"><c r=\"A{at}\"><v>{row}</v></c>\
+             <c r=\"B{at}\"><f>A{at}*2</f>{value}</c>\
+             <c r=\"C{at}\" t=\"str\"><f>IF(A{at}&gt;3,\"\",\"x\")</f><v></v></c></row>"
+        )
+    };
+    let text =
+        |at: &str, text: &str| format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{text}</t></is></c>");
+    let head = [text("A1", "n"), text("B1", "double"), text("C1", "blank")].concat();
+    let rows: String = (0..20).map(row).collect();
+    let main = "xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"";
+    let links = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
+    let book = stored_zip(&[
+        (
+            "_rels/.rels",
+            &format!(
+                "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/\
+                 relationships\"><Relationship Id=\"r1\" Type=\"{links}/officeDocument\" \
+                 Target=\"xl/workbook.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            &format!(
+                "<workbook {main} xmlns:r=\"{links}\"><sheets><sheet name=\"S\" sheetId=\"1\" \
+                 r:id=\"r1\"/></sheets></workbook>"
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            &format!(
+                "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/\
+                 relationships\"><Relationship Id=\"r1\" Type=\"{links}/worksheet\" \
+                 Target=\"worksheets/sheet1.xml\"/></Relationships>"
+            ),
+        ),
+        (
+            "xl/worksheets/sheet1.xml",
+            &format!(
+                "<worksheet {main}><sheetData><row r=\"1\">{head}</row>{rows}</sheetData>\
+                 </worksheet>"
+            ),
+        ),
+    ]);
+    let (_, notices) = read("f.xlsx", &book).unwrap();
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    for word in ["\"double\"", "14 formulas", "save it"] {
+        assert!(notices[0].contains(word), "{notices:?}");
+    }
+}
+
+/// An archive of these files, not compressed.
+fn stored_zip(files: &[(&str, &str)]) -> Vec<u8> {
+    let (mut zip, mut directory) = (Vec::new(), Vec::new());
+    for (name, text) in files {
+        let mut crc = flate2::Crc::new();
+        crc.update(text.as_bytes());
+        let offset = zip.len() as u32;
+        let mut facts = b"\x14\0\0\0\0\0\0\0\0\0".to_vec();
+        for number in [crc.sum(), text.len() as u32, text.len() as u32, name.len() as u32] {
+            facts.extend_from_slice(&number.to_le_bytes());
+        }
+        zip.extend_from_slice(b"PK\x03\x04");
+        zip.extend_from_slice(&facts);
+        zip.extend_from_slice(name.as_bytes());
+        zip.extend_from_slice(text.as_bytes());
+        directory.extend_from_slice(b"PK\x01\x02\x14\0");
+        directory.extend_from_slice(&facts);
+        directory.extend_from_slice(&[0; 10]);
+        directory.extend_from_slice(&offset.to_le_bytes());
+        directory.extend_from_slice(name.as_bytes());
+    }
+    let (begin, length, count) = (zip.len() as u32, directory.len() as u32, files.len() as u16);
+    zip.extend_from_slice(&directory);
+    zip.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+    zip.extend_from_slice(&[count.to_le_bytes(), count.to_le_bytes()].concat());
+    zip.extend_from_slice(&[length.to_le_bytes(), begin.to_le_bytes()].concat());
+    zip.extend_from_slice(&[0; 2]);
+    zip
 }
 
 mod against_the_csv_crate {

@@ -14,6 +14,7 @@ use crate::{
         calendar::{Moments, Named},
         gather::Gathered,
         kind::{Decision, Settling, bad_cell, nothing, of_moments},
+        long_numbers::LongNumbers,
         missing::token,
         name_hint::nearest,
         numbers::{Comma, Numbers},
@@ -117,9 +118,28 @@ pub(crate) fn fulfil(
 
 fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {
     let gathered = Gathered::join(parts, false, usize::MAX)?;
-    let comma = if settling.comma == Comma::Never { Comma::Never } else { Comma::Always };
-    let numbers = Numbers::read(&gathered, comma)
-        .map_err(|wrong| bad_cell(settling, wrong.row, &wrong.text, "numbers"))?;
+    let comma = if settling.comma == Comma::Never { Comma::Thousands } else { Comma::Always };
+    let worn = match wish.like.as_deref().map(|spec| &spec.format) {
+        Some(ValueFormat::Dressed { dress, .. }) => {
+            Numbers::read_in(&gathered, Some(dress.clone())).ok()
+        }
+        _ => None,
+    };
+    let like = wish.like.as_ref().map(|spec| spec.format.clone());
+    let wanted = match &like {
+        Some(ValueFormat::Whole { offset }) => Some(*offset),
+        _ => None,
+    };
+    // Another program may have written the same numbers in another form.
+    let read = worn.map_or_else(|| Numbers::read(&gathered, comma, settling.mark), Ok);
+    if (read.is_err() || wanted.is_some())
+        && let Some(long) = LongNumbers::read(&gathered)
+        && let Some(offset) = wanted.or_else(|| long.offset().filter(|_| like.is_none()))
+    {
+        let format = ValueFormat::Whole { offset };
+        return Ok(decided(wish, format, long.less(offset), long.tokens()));
+    }
+    let numbers = read.map_err(|wrong| bad_cell(settling, wrong.row, &wrong.text, "numbers"))?;
     let integer = wish.kind == ColumnKind::Integer && wish.like.is_none();
     if integer && !numbers.whole {
         let broken = |row: &usize| {
@@ -129,9 +149,15 @@ fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decisio
         let text = numbers.values[row].to_string();
         return Err(bad_cell(settling, row, text.as_bytes(), "whole numbers"));
     }
-    let (tokens, format) = (numbers.tokens().collect(), numbers.format());
-    let cells = Cells::Number(numbers.into_array());
-    Ok(decided(wish, format, cells, tokens))
+    let (tokens, format) = (numbers.tokens().collect(), numbers.format(settling.exact));
+    let notices = numbers.notices();
+    let mut values = numbers.into_array();
+    if let Some(offset) = wanted {
+        // Another program may have written long numbers with an exponent.
+        values = values.unary(|value| value - offset as f64);
+    }
+    let cells = Cells::Number(values);
+    Ok(Decision { notices, ..decided(wish, format, cells, tokens) })
 }
 
 fn moments(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {

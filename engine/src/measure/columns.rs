@@ -53,12 +53,13 @@ pub fn measure(frame: &Frame, crew: Crew) -> Result<Vec<ColumnMeasures>, EngineE
 fn numeric(field: &Field, cells: [&[f64]; 3], missing: (f64, f64)) -> ColumnMeasures {
     let [real, aside, made] = cells.map(shape::sorted);
     let nullable = missing.0 > 0.0;
+    let kind = (field.spec.kind, field.spec.format.offset());
     let report = ColumnReport {
         shape: shape::ks_complement(&real, &made),
         adherence: shape::boundary_adherence(&real, &made, cells[2].len(), nullable),
         coverage: shape::range_coverage(&real, &made),
         wasserstein: shape::wasserstein(&real, &made),
-        ..blank(field, missing, picture::numbers(field.spec.kind, &real, &made))
+        ..blank(field, missing, picture::numbers(kind, &real, &made))
     };
     ColumnMeasures {
         holdout_shape: shape::ks_complement(&real, &aside),

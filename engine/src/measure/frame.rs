@@ -11,6 +11,7 @@ use tgs_protocol::{
     code::Code,
     column::{ColumnKind, ColumnSpec},
     engine::EngineError,
+    limits::SHARED_ROWS_MIN,
 };
 
 pub use crate::association::MISSING;
@@ -101,6 +102,15 @@ impl Frame {
     /// True when rows were kept aside.
     pub fn has_holdout(&self) -> bool {
         self.holdout.rows > 0
+    }
+
+    /// Whether enough real rows hold a value of this column to compare anything with. A column of
+    /// numbers that a handful of rows fill is no distribution, and models leave it empty.
+    pub fn is_told(&self, column: usize) -> bool {
+        let real = &self.train.columns[column];
+        let missing = real.missing();
+        let held = self.train.rows.saturating_sub(missing) as u64;
+        real.numbers().is_none() || missing == 0 || held >= SHARED_ROWS_MIN
     }
 
     /// Index of the column of that name.

@@ -13,7 +13,7 @@ use crate::measure::{
     frame::Frame,
     keys,
     membership::{self, Membership},
-    new_rows,
+    missing_pattern, new_rows,
     pairs::{self, PairMeasures},
     support::{self, Support},
     utility::{self, Utility},
@@ -38,6 +38,10 @@ pub struct Measured {
     pub new_rows: Option<f64>,
     /// The same of holdout rows.
     pub holdout_new_rows: Option<f64>,
+    /// How alike the joint patterns of missing cells are.
+    pub missing_pattern: Option<f64>,
+    /// The same of holdout rows.
+    pub holdout_missing_pattern: Option<f64>,
     /// Share of synthetic ids that are present and new within the table.
     pub key_uniqueness: Option<f64>,
     /// Can trees tell the tables apart?
@@ -93,7 +97,10 @@ impl Measured {
         let crew = crew.enter(8, "copies and new rows")?;
         let new = |side| new_rows::new_row_share(&frame.fields, &frame.train, side, seed, crew);
         let (new_rows, holdout_new_rows) = (new(&frame.synthetic)?, new(&frame.holdout)?);
-        let numeric = || columns.iter().filter(|column| column.report.kind.is_numeric());
+        let numeric = || {
+            let told = columns.iter().enumerate().filter(|(at, _)| frame.is_told(*at));
+            told.map(|(_, column)| column).filter(|column| column.report.kind.is_numeric())
+        };
         Ok(Self {
             // A column that lost all its numbers is as far away as can be, not left out.
             ks_mean: mean(numeric().map(|column| {
@@ -107,6 +114,8 @@ impl Measured {
                 .holdout_correlations
                 .as_ref()
                 .and_then(|aside| association::difference(aside, None)),
+            missing_pattern: missing_pattern::similarity(&frame.train, &frame.synthetic),
+            holdout_missing_pattern: missing_pattern::similarity(&frame.train, &frame.holdout),
             key_uniqueness: keys::uniqueness(tables.synthetic),
             copies: copies::measure(frame),
             columns,

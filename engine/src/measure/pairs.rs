@@ -42,7 +42,10 @@ pub fn measure(frame: &Frame, crew: Crew) -> Result<PairMeasures, EngineError> {
         let (a, b) = pairs[index];
         let mine = [&real[a], &real[b]];
         let fields = [&frame.fields[a], &frame.fields[b]];
-        let of = |side: &Side| association(fields, [&side.columns[a], &side.columns[b]]);
+        let told = frame.is_told(a) && frame.is_told(b);
+        let of = |side: &Side| {
+            told.then(|| association(fields, [&side.columns[a], &side.columns[b]])).flatten()
+        };
         Ok(OnePair {
             report: PairReport {
                 a: frame.fields[a].spec.name.clone(),

@@ -9,14 +9,19 @@ const LEVELS_SHOWN: usize = 20;
 /// A range this many times wider than its inner 99 % is cut to the latter.
 const HEAVY_TAIL: f64 = 3.0;
 
-/// Histograms of two ascending samples. Values beyond the edges stand in the outermost bins.
-pub fn numbers(kind: ColumnKind, real: &[f64], synthetic: &[f64]) -> ColumnPicture {
+/// Histograms of two ascending samples, held less an offset. Values beyond the edges stand in the
+/// outermost bins.
+pub fn numbers(
+    (kind, offset): (ColumnKind, i64),
+    real: &[f64],
+    synthetic: &[f64],
+) -> ColumnPicture {
     let sample = if real.is_empty() { synthetic } else { real };
     let edges = edges(kind, sample);
     ColumnPicture::Numbers {
         real: shares(&histogram(real, &edges)),
         synthetic: shares(&histogram(synthetic, &edges)),
-        edges,
+        edges: edges.into_iter().map(|edge| edge + offset as f64).collect(),
     }
 }
 
@@ -92,7 +97,8 @@ mod tests {
 
     #[test]
     fn integers_get_a_bin_each_and_strays_the_outermost() {
-        let picture = numbers(ColumnKind::Integer, &[1.0, 2.0, 2.0, 3.0], &[0.0, 2.0, 3.0, 9.0]);
+        let picture =
+            numbers((ColumnKind::Integer, 0), &[1.0, 2.0, 2.0, 3.0], &[0.0, 2.0, 3.0, 9.0]);
         let expected = ColumnPicture::Numbers {
             edges: vec![0.5, 1.5, 2.5, 3.5],
             real: vec![0.25, 0.5, 0.25],

@@ -3,15 +3,18 @@
 
 use tgs_protocol::engine::EngineError;
 
-use crate::measure::{
-    boost::{
-        BoostConfig, Forest, Target,
-        bins::{Binning, Feature},
+use crate::{
+    ingest::name_hint::words,
+    measure::{
+        boost::{
+            BoostConfig, Forest, Target,
+            bins::{Binning, Feature},
+        },
+        crew::Crew,
+        frame::{Field, Frame, MISSING, Side, Values},
+        sample::Draw,
+        score::{Z_95, auc, auc_interval, regression},
     },
-    crew::Crew,
-    frame::{Field, Frame, MISSING, Side, Values},
-    sample::Draw,
-    score::{auc, auc_interval, regression},
 };
 
 /// Rows one model learns from.
@@ -27,6 +30,8 @@ const AUC_OF_CHANCE: f64 = 0.5;
 const AUC_LIFT_MIN: f64 = 0.05;
 /// Most levels of a column that is taken for the target unasked.
 const CLASSES_MAX: usize = 20;
+/// Amounts that people predict; last words of a name, so that `sales_id` is none.
+const AMOUNT_NAMES: [&str; 7] = ["price", "charges", "cost", "amount", "salary", "sales", "income"];
 /// Column names that people give to what they want to predict.
 const TARGET_NAMES: [&str; 12] = [
     "target",
@@ -58,7 +63,7 @@ pub struct Utility {
     pub real: f64,
     /// Root mean square errors, synthetic and real, of a numeric target.
     pub rmse: Option<(f64, f64)>,
-    /// Synthetic score over real score; none where real rows predict nothing.
+    /// Synthetic score over real score; none where real rows predict nothing beyond doubt.
     pub ratio: Option<f64>,
 }
 
@@ -72,27 +77,43 @@ pub fn measure(
     seed: u64,
     crew: Crew,
 ) -> Result<Result<Utility, String>, EngineError> {
-    let column = match choose(frame, target) {
-        Ok(column) => column,
+    let columns = match candidates(frame, target) {
+        Ok(columns) => columns,
         Err(why) => return Ok(Err(why)),
     };
-    let task = match Task::new(frame, column) {
-        Ok(task) => task,
-        Err(why) => return Ok(Err(why)),
-    };
+    let (mut tasks, mut refused) = (Vec::new(), String::new());
+    for column in columns {
+        match Task::new(frame, column) {
+            Ok(task) => tasks.push(task),
+            Err(why) => refused = why,
+        }
+    }
+    if tasks.is_empty() {
+        return Ok(Err(refused));
+    }
     let sides = [&frame.synthetic, &frame.train];
-    let outcomes = crew.map(sides.len(), |which| {
+    let train = |task: &Task, which: usize| {
         task.train_and_test(frame, sides[which], which as u64, seed, crew)
-    })?;
-    Ok(task.judge(frame, &outcomes))
+    };
+    // Which is predicted best is asked of real rows alone, so that no copy chooses its judge.
+    let [task] = &tasks[..] else {
+        let real = crew.map(tasks.len(), |at| train(&tasks[at], 1))?;
+        let skill = |at: &usize| tasks[*at].skill(&real[*at]);
+        let best = (0..tasks.len()).max_by(|a, b| skill(a).total_cmp(&skill(b))).unwrap_or(0);
+        let made = train(&tasks[best], 0)?;
+        return Ok(tasks[best].judge(frame, [&made, &real[best]]));
+    };
+    let outcomes = crew.map(sides.len(), |which| train(task, which))?;
+    let [made, real] = &outcomes[..] else { return Ok(Err("no model was trained".to_owned())) };
+    Ok(task.judge(frame, [made, real]))
 }
 
-/// The column to predict: the one asked for; else the last one with a usual name and few levels;
-/// else the last category with 2 … 20 levels.
-pub fn choose(frame: &Frame, target: Option<&str>) -> Result<usize, String> {
+/// The columns that may be predicted: the one asked for; else the last one with a usual name; else
+/// the last category with 2 … 20 levels and the last number.
+pub fn candidates(frame: &Frame, target: Option<&str>) -> Result<Vec<usize>, String> {
     if let Some(name) = target {
-        return frame
-            .field(name)
+        let asked = frame.field(name).map(|column| vec![column]);
+        return asked
             .ok_or_else(|| format!("the target column {name} is not among the compared columns"));
     }
     let classes = |field: &Field| (2..=CLASSES_MAX).contains(&field.levels.len());
@@ -100,10 +121,21 @@ pub fn choose(frame: &Frame, target: Option<&str>) -> Result<usize, String> {
         let name = field.spec.name.to_lowercase();
         TARGET_NAMES.iter().any(|usual| name == *usual) && (classes(field) || field.is_number())
     };
+    let amount = |field: &Field| {
+        let words = words(&field.spec.name);
+        let last = words.last().map(String::as_str);
+        last.is_some_and(|last| AMOUNT_NAMES.contains(&last)) && field.is_number()
+    };
+    let number = |field: &Field| field.is_number() && !field.spec.kind.is_moment();
     let last = |wanted: &dyn Fn(&Field) -> bool| frame.fields.iter().rposition(wanted);
-    last(&named)
-        .or_else(|| last(&classes))
-        .ok_or_else(|| "no column looks like a target; name one to measure utility".to_owned())
+    if let Some(column) = last(&named).or_else(|| last(&amount)) {
+        return Ok(vec![column]);
+    }
+    let unnamed: Vec<usize> = last(&classes).into_iter().chain(last(&number)).collect();
+    if unnamed.is_empty() {
+        return Err("no column looks like a target; name one to measure utility".to_owned());
+    }
+    Ok(unnamed)
 }
 
 /// A column to predict and the rows to test on.
@@ -209,9 +241,21 @@ impl Task {
             .unzip()
     }
 
-    fn judge(&self, frame: &Frame, outcomes: &[Outcome]) -> Result<Utility, String> {
+    /// How much better than guessing a model is on the test rows: 0 is a guess, 1 is perfect.
+    fn skill(&self, outcome: &Outcome) -> f64 {
+        let found = match self.target(&self.test) {
+            Target::Numbers(truth) => {
+                regression(&outcome.predictions[0], &truth).and_then(|(_, r2)| r2)
+            }
+            Target::Classes { of, .. } => {
+                mean_auc(&outcome.predictions, &of).map(|area| 2.0 * (area.mean - AUC_OF_CHANCE))
+            }
+        };
+        found.unwrap_or(f64::NEG_INFINITY)
+    }
+
+    fn judge(&self, frame: &Frame, [made, real]: [&Outcome; 2]) -> Result<Utility, String> {
         let target = frame.fields[self.column].spec.name.clone();
-        let [made, real] = outcomes else { return Err("no model was trained".to_owned()) };
         if let Values::Number(truth) = &self.test.columns[self.column] {
             let score = |outcome: &Outcome| regression(&outcome.predictions[0], truth);
             let (Some((made_rmse, Some(made))), Some((real_rmse, Some(real)))) =
@@ -219,7 +263,8 @@ impl Task {
             else {
                 return Err(format!("the target {target} does not vary in the holdout rows"));
             };
-            let ratio = (real >= R2_MIN).then(|| made.max(0.0) / real);
+            let least = R2_MIN.max(r2_interval(real, truth.len()));
+            let ratio = (real >= least).then(|| made.max(0.0) / real);
             let rmse = Some((made_rmse, real_rmse));
             return Ok(Utility {
                 target,
@@ -234,20 +279,32 @@ impl Task {
         let Target::Classes { of, .. } = self.target(&self.test) else {
             return Err("the target is of no known kind".to_owned());
         };
-        let (Some((made, interval)), Some((real, _))) =
+        let (Some(made), Some(real)) =
             (mean_auc(&made.predictions, &of), mean_auc(&real.predictions, &of))
         else {
             return Err(format!("the holdout rows hold a single class of {target}"));
         };
-        let [made_lift, real_lift] = [made, real].map(|area| (area - AUC_OF_CHANCE).max(0.0));
-        let ratio = (real_lift >= AUC_LIFT_MIN).then(|| made_lift / real_lift);
-        Ok(Utility { target, score: "AUC", synthetic: made, interval, real, rmse: None, ratio })
+        let [made_lift, real_lift] =
+            [made.mean, real.mean].map(|area| (area - AUC_OF_CHANCE).max(0.0));
+        let least = AUC_LIFT_MIN.max(real.error);
+        let ratio = (real_lift >= least).then(|| made_lift / real_lift);
+        let (synthetic, real, interval) = (made.mean, real.mean, made.interval);
+        Ok(Utility { target, score: "AUC", synthetic, interval, real, rmse: None, ratio })
     }
+}
+
+/// AUC over the classes.
+struct Areas {
+    mean: f64,
+    /// Half-width of the 95 % interval of two classes.
+    interval: Option<f64>,
+    /// The same, taken as the mean over the classes where there are more: no class errs alone.
+    error: f64,
 }
 
 /// AUC of two classes; of more, the mean over classes of each against the rest, over the classes
 /// that the test rows hold.
-fn mean_auc(predictions: &[Vec<f64>], truth: &[u32]) -> Option<(f64, Option<f64>)> {
+fn mean_auc(predictions: &[Vec<f64>], truth: &[u32]) -> Option<Areas> {
     let of_class = |class: usize| {
         let is: Vec<bool> = truth.iter().map(|of| *of as usize == class).collect();
         let yes = is.iter().filter(|is| **is).count();
@@ -255,9 +312,21 @@ fn mean_auc(predictions: &[Vec<f64>], truth: &[u32]) -> Option<(f64, Option<f64>
         Some((area, auc_interval(area, yes, is.len() - yes)))
     };
     if predictions.len() == 2 {
-        return of_class(1);
+        let (mean, interval) = of_class(1)?;
+        return Some(Areas { mean, interval, error: interval.unwrap_or(0.0) });
     }
-    let areas: Vec<f64> =
-        (0..predictions.len()).filter_map(of_class).map(|(area, _)| area).collect();
-    (!areas.is_empty()).then(|| (areas.iter().sum::<f64>() / areas.len() as f64, None))
+    let areas: Vec<(f64, Option<f64>)> = (0..predictions.len()).filter_map(of_class).collect();
+    let over =
+        |of: fn(&(f64, Option<f64>)) -> f64| areas.iter().map(of).sum::<f64>() / areas.len() as f64;
+    let error = over(|(_, half)| half.unwrap_or(0.0));
+    (!areas.is_empty()).then(|| Areas { mean: over(|(area, _)| *area), interval: None, error })
 }
+
+/// Half-width of the 95 % interval of R² in large samples.
+fn r2_interval(r2: f64, rows: usize) -> f64 {
+    let share = r2.clamp(0.0, 1.0);
+    Z_95 * 2.0 * share.sqrt() * (1.0 - share) / (rows.max(1) as f64).sqrt()
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,11 +8,12 @@
 use tgs_protocol::{
     gate::{Gate, GateLevel, Gates},
     report::{GateOutcome, Verdict},
+    unit::counted,
 };
 
 use crate::measure::{
     measured::Measured,
-    words::{number, percent},
+    words::{equal, number, percent},
 };
 
 /// Judges every gate that is not off; worst first.
@@ -76,8 +77,9 @@ fn utility_ratio(measured: &Measured, gate: Gate) -> GateOutcome {
             None => (
                 None,
                 format!(
-                    "Not measured: real rows themselves do not predict {} (R² {}).",
+                    "Not measured: real rows themselves do not predict {} beyond doubt ({} {}).",
                     utility.target,
+                    utility.score,
                     number(utility.real)
                 ),
             ),
@@ -109,9 +111,10 @@ fn rare_copies(measured: &Measured, gate: Gate) -> GateOutcome {
     let copies = &measured.copies;
     let value = copies.beyond_chance();
     let meaning = format!(
-        "{} synthetic rows equal a training row that stands there once; chance explains up to {}; \
-         {} stand beyond that.",
-        copies.of_rare,
+        "{} {} a training row that stands there once; chance explains up to {}; {} beyond \
+         that.",
+        counted(copies.of_rare, "synthetic row"),
+        equal(copies.of_rare),
         copies.allowance.floor(),
         value
     );

@@ -12,6 +12,11 @@ pub fn number(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
+/// The verb after so many rows: one equals, two equal.
+pub fn equal(rows: u64) -> &'static str {
+    if rows == 1 { "equals" } else { "equal" }
+}
+
 /// `97.3 %`.
 pub fn percent(share: f64) -> String {
     let digits = if share.abs() < 0.001 && share != 0.0 { 3 } else { 1 };

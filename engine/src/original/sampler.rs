@@ -18,7 +18,7 @@ use crate::{
     model::Generator,
     random::{Purpose, Stream},
     tabgraph::{
-        sampler::calibrated,
+        sampler::told,
         tokenizer::{Tokenizer, record::TokenizerRecord},
     },
     table::Table,
@@ -74,7 +74,7 @@ impl OriginalSampler {
         let config = file.record.config.clone();
         constants::check(&config, BOUNDS).map_err(|why| file.refuse(why))?;
         let record = file.record.tokenizer.clone();
-        let tokenizer = record.open(&mut file, (&config.cells()).into())?;
+        let tokenizer = record.open(&mut file, config.cells().normalisation)?;
         let heads = tokenizer.heads.iter().map(|head| head.meanings.len()).collect();
         let nets = Nets::new(tokenizer.scales.len(), heads, &config);
         let mut weights = Vec::with_capacity(nets.layout.len());
@@ -141,7 +141,7 @@ impl Generator for OriginalSampler {
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
         let heads = logits.into_iter().zip(&self.tokenizer.heads);
         let levels: Vec<Vec<u32>> =
-            heads.map(|(logits, head)| calibrated(logits, &head.shares(), &mut draws)).collect();
+            heads.map(|(logits, head)| told(logits, &head.shares(), &mut draws)).collect();
         let mut members = Stream::new(seed, Purpose::SampleNumber, index);
         let tokens = (&*numbers, &*levels);
         Ok(self.tokenizer.decode(rows, tokens, true, &mut members, (seed, chunk)))

@@ -140,6 +140,34 @@ fn groups_keep_their_values() {
         let mean = rows.iter().sum::<f64>() / rows.len() as f64;
         assert!((mean - 6.0 * f64::from(code)).abs() < 1.2, "group {code}: mean {mean}");
     }
+    // Rows that are asked for one by one are rows of the model too, not its medians.
+    let opened = generator(&model).expect("opens");
+    let alone = (0..300).map(|no| opened.chunk(3, ChunkNo(no), 1).expect("samples"));
+    let alone: Vec<(u32, Option<f64>)> = alone.map(|row| (group(&row), value(&row))).collect();
+    for code in [0, 1] {
+        let of_code = alone.iter().filter(|(group, _)| *group == code);
+        let values: Vec<f64> = of_code.filter_map(|(_, value)| *value).collect();
+        assert!((80..220).contains(&values.len()), "group {code}: {} of 300", values.len());
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        assert!((mean - 6.0 * f64::from(code)).abs() < 1.5, "group {code} alone: mean {mean}");
+        let distinct: std::collections::BTreeSet<u64> =
+            values.iter().map(|value| value.to_bits()).collect();
+        assert!(distinct.len() > values.len() / 2, "group {code}: {distinct:?}");
+    }
+}
+
+fn group(row: &Table) -> u32 {
+    match &row.columns()[0].cells {
+        Cells::Level { codes, .. } => codes.value(0),
+        other => panic!("a category, not {other:?}"),
+    }
+}
+
+fn value(row: &Table) -> Option<f64> {
+    match &row.columns()[1].cells {
+        Cells::Number(values) => values.is_valid(0).then(|| values.value(0)),
+        other => panic!("a number, not {other:?}"),
+    }
 }
 
 #[test]

@@ -89,6 +89,9 @@ fn with_step(low: f64, high: f64, step: f64) -> Vec<Tick> {
         _ => format!("{}{suffix}", number::fixed(at / unit, digits)),
     };
     let first = libm::ceil(low / step - 1e-9);
+    // Between the years 1000 and 3000 a separator makes an amount of a year.
+    let years = first * step >= 1_000.0 && high < 3_000.0 && step.fract() == 0.0;
+    let text = |at: f64| if years { format!("{at:.0}") } else { text(at) };
     (0..32)
         .map(|index| (first + f64::from(index)) * step)
         .take_while(|at| *at <= high + step * 1e-9)
@@ -104,6 +107,8 @@ mod tests {
     fn ticks_are_round_and_inside() {
         for (domain, labels) in [
             ((17.0, 90.0), vec!["20", "40", "60", "80"]),
+            ((1_895.0, 2_005.0), vec!["1900", "1950", "2000"]),
+            ((500.0, 2_600.0), vec!["500", "1,000", "1,500", "2,000", "2,500"]),
             ((0.0, 99_999.0), vec!["0", "20k", "40k", "60k", "80k"]),
             ((12_285.0, 1_490_400.0), vec!["0.5 M", "1.0 M"]),
             ((-0.3, 0.3), vec!["−0.2", "0", "0.2"]),

@@ -1,6 +1,6 @@
 //! What was compared, what was left out, and what the reader should know.
 
-use tgs_protocol::report::Report;
+use tgs_protocol::{report::Report, unit::noun_for};
 
 use super::{
     markup::{Element, el},
@@ -11,14 +11,15 @@ use super::{
 pub fn strip(report: &Report) -> Element {
     let tables = &report.tables;
     let facts = [
-        (tables.synthetic_rows, "synthetic rows", "judged here"),
-        (tables.train_rows, "real rows", "the model learned from them"),
-        (tables.holdout_rows, "real rows kept aside", "the yardstick: never shown to the model"),
-        (tables.columns, "columns", "compared one by one and in pairs"),
+        (tables.synthetic_rows, "synthetic row", "", "judged here"),
+        (tables.train_rows, "real row", "", "the model learned from them"),
+        (tables.holdout_rows, "real row", " kept aside", "the yardstick: never shown to the model"),
+        (tables.columns, "column", "", "compared one by one and in pairs"),
     ];
-    let fact = |(value, name, meaning): (u64, &str, &str)| {
-        let value =
-            if value == 0 && name.contains("aside") { "none".into() } else { number::count(value) };
+    let fact = |(value, noun, aside, meaning): (u64, &str, &str, &str)| {
+        let name = format!("{}{aside}", noun_for(value, noun));
+        let none = value == 0 && !aside.is_empty();
+        let value = if none { "none".into() } else { number::count(value) };
         el("div").add(el("dt").text(name).add(el("small").text(meaning))).add(el("dd").text(value))
     };
     el("dl").class("facts").add_all(facts.map(fact))

@@ -1,6 +1,6 @@
 //! Numbers as people write them: 32,561 · 1.2k · 3.4 M · 0.993 · 12.3 %.
 
-use tgs_protocol::unit::separated;
+use tgs_protocol::unit::{self, separated};
 
 /// A whole number with separators: `32,561`.
 pub fn count(value: u64) -> String {
@@ -78,8 +78,7 @@ pub fn suffix_of(size: f64) -> (f64, &'static str) {
 
 /// `1 gate`, `3 gates`.
 pub fn counted(number: usize, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", count(number as u64))
+    unit::counted(number as u64, noun)
 }
 
 /// True if the value has no more than so many digits after the point.

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -61,12 +62,15 @@ pub fn report_files(
     into: &Path,
     watch: &dyn Watch,
 ) -> Result<ReportFacts, EngineError> {
-    let (real, _) = ingest::read_table(&compared.real, compared.metadata.as_ref(), watch)?;
+    let (real, mut notices) =
+        ingest::read_table(&compared.real, compared.metadata.as_ref(), watch)?;
     let specs: Vec<Arc<ColumnSpec>> =
         real.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
     let called_missing = compared.metadata.as_ref().map_or(&[][..], |known| &known.missing);
     let like_real = |file: &Path| ingest::read_like(file, &specs, called_missing, watch);
-    let (synthetic, _) = like_real(&compared.synthetic)?;
+    let (synthetic, of_synthetic) = like_real(&compared.synthetic)?;
+    let told = |notice: String| format!("synthetic table: {notice}");
+    notices.extend(of_synthetic.into_iter().map(told));
     let holdout = match &compared.holdout {
         Some(file) => like_real(file)?.0,
         None => real.slice(0, 0),
@@ -82,7 +86,7 @@ pub fn report_files(
         curves: Vec::new(),
     };
     let tables = measure::Tables { train: &real, holdout: &holdout, synthetic: &synthetic };
-    write_report(&measure::measure(&tables, &settings, watch)?, into)
+    write_report(with_notices(measure::measure(&tables, &settings, watch)?, &notices), into)
 }
 
 /// Profiles the training rows of a dataset into `profile.json`.
@@ -113,7 +117,8 @@ pub(super) fn evaluate(
         curves,
     };
     let tables = measure::Tables { train: &train, holdout: &holdout, synthetic: &synthetic };
-    write_report(&measure::measure(&tables, &settings, watch)?, &order.into)
+    let report = measure::measure(&tables, &settings, watch)?;
+    write_report(with_notices(report, &dataset.facts().notices), &order.into)
 }
 
 /// Chunks of one model, one below the other; one chunk is in memory beside the whole.
@@ -143,9 +148,20 @@ fn about_model(file: &Path) -> Result<(Option<String>, Vec<Curve>), EngineError>
     Ok((Some(name.to_string()), curves))
 }
 
-fn write_report(report: &Report, into: &Path) -> Result<ReportFacts, EngineError> {
-    write(&into.join("report.json"), &as_json(report)?)?;
-    write(&into.join("report.html"), page::render(report).as_bytes())?;
+/// What was told when the tables were read, before what the measures tell.
+fn with_notices(mut report: Report, of_reading: &[String]) -> Report {
+    let sentence = |notice: &String| {
+        let mut letters = notice.chars();
+        let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+        format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+    };
+    report.notices.splice(0..0, of_reading.iter().map(sentence));
+    report
+}
+
+fn write_report(report: Report, into: &Path) -> Result<ReportFacts, EngineError> {
+    write(&into.join("report.json"), &as_json(&report)?)?;
+    write(&into.join("report.html"), page::render(&report).as_bytes())?;
     let failed = report.gates.iter().filter(|gate| !gate.passes);
     Ok(ReportFacts {
         verdict: report.verdict,
@@ -160,12 +176,86 @@ fn as_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, EngineError> {
     Ok(bytes)
 }
 
+/// Writes a whole file or none: a torn one never stands at its name.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
-    fs::write(path, bytes).map_err(|error| {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let written = fs::File::create(&beside)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&beside, path));
+    written.map_err(|error| {
+        // What is left of it is of no use; the first error is the one to tell.
+        drop(fs::remove_file(&beside));
         let is_full = error.kind() == std::io::ErrorKind::StorageFull;
         let code = if is_full { Code::DiskFull } else { Code::CannotWrite };
         let message =
             format!("write {}: {error}; make room or name another folder", path.display());
         EngineError::because(code, message, error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_told_at_reading_stands_in_the_report() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let rows = |from: usize| (from..from + 60).map(|n| format!("{n} kg,{}\n", n % 7 * 3 + n));
+        let table = |name: &str, from: usize| {
+            let path = folder.path().join(name);
+            let text: String = rows(from).collect();
+            fs::write(&path, format!("weight,n\n{text}")).expect("writes");
+            path
+        };
+        let compared = Compared {
+            real: table("r.csv", 5),
+            synthetic: table("s.csv", 40),
+            holdout: None,
+            metadata: None,
+            target: None,
+            gates: Gates::default(),
+            seed: 1,
+            threads: 1,
+        };
+        let watch = tgs_protocol::progress::Unwatched;
+        report_files(&compared, folder.path(), &watch).expect("reports");
+        let json = fs::read(folder.path().join("report.json")).expect("reads");
+        let report: Report = serde_json::from_slice(&json).expect("a report");
+        let first = &report.notices[0];
+        assert!(first.starts_with("Column \"weight\":") && first.ends_with('.'), "{first}");
+    }
+
+    #[test]
+    fn a_file_is_whole_or_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("report.json");
+        write(&path, b"old").expect("writes");
+        write(&path, b"new").expect("writes again");
+        assert_eq!(fs::read(&path).expect("reads"), b"new");
+        assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1);
+        // A folder in the way stands for whatever stops a rename.
+        let taken = folder.path().join("taken");
+        fs::create_dir_all(taken.join("inside")).expect("makes a folder");
+        let error = write(&taken, b"new").expect_err("cannot be replaced");
+        assert_eq!(error.code(), Some(Code::CannotWrite));
+        assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 2);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_leaves_the_earlier_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("report.json");
+        write(&path, b"old").expect("writes");
+        std::os::unix::fs::symlink("/dev/full", folder.path().join("report.json.part"))
+            .expect("links");
+        let error = write(&path, b"new").expect_err("the disk is full");
+        assert_eq!(error.code(), Some(Code::DiskFull));
+        assert_eq!(fs::read(&path).expect("reads"), b"old");
+        assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1);
+    }
 }

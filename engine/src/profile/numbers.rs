@@ -51,8 +51,9 @@ fn sort(present: &[f64]) -> Vec<(f64, u64)> {
     keys.chunk_by(|a, b| a == b).map(|run| (value(run[0]), run.len() as u64)).collect()
 }
 
-/// Moments, quantiles and histogram; none for a column without values.
-pub fn summary(runs: &[(f64, u64)]) -> Option<NumberProfile> {
+/// Moments, quantiles and histogram of numbers held less an offset; none for a column without
+/// values.
+pub fn summary(runs: &[(f64, u64)], offset: f64) -> Option<NumberProfile> {
     let (least, most) = (runs.first()?.0, runs.last()?.0);
     let count: u64 = runs.iter().map(|run| run.1).sum();
     let total = count as f64;
@@ -61,9 +62,9 @@ pub fn summary(runs: &[(f64, u64)]) -> Option<NumberProfile> {
         runs.iter().map(|run| (run.0 - mean) * (run.0 - mean) * run.1 as f64).sum::<f64>();
     let standard_deviation = if count > 1 { (squares / (total - 1.0)).sqrt() } else { 0.0 };
     Some(NumberProfile {
-        mean,
+        mean: mean + offset,
         standard_deviation,
-        quantiles: quantiles(runs, count),
+        quantiles: quantiles(runs, count).map(|value| value + offset),
         histogram: histogram(runs, least, most),
     })
 }

@@ -5,7 +5,7 @@ use tgs_protocol::column::ColumnKind;
 
 use crate::{
     ingest::name_hint::words,
-    table::{Cells, Column},
+    table::{Cells, Column, cell::whole_of},
 };
 
 /// Cells looked at.
@@ -61,7 +61,7 @@ const NAMES: [(&str, &str); 30] = [
 
 /// What looks like personal data in a column, in one sentence.
 pub fn hint(column: &Column) -> Option<String> {
-    let texts = sample(&column.cells);
+    let texts = sample(column);
     if !texts.is_empty() {
         for (looks, what) in LOOKS {
             let share = texts.iter().filter(|text| looks(text)).count() as f64 / texts.len() as f64;
@@ -104,12 +104,12 @@ fn is_name_of_texts(kind: ColumnKind) -> bool {
 }
 
 /// Up to so many texts of a column, evenly spread; whole numbers of a length that matters as texts.
-fn sample(cells: &Cells) -> Vec<String> {
+fn sample(column: &Column) -> Vec<String> {
     let spread = |count: usize| {
         let taken = count.min(LOOKED_AT);
         (0..taken).map(move |at| at * count / taken.max(1))
     };
-    match cells {
+    match &column.cells {
         Cells::Level { levels, .. } => {
             spread(levels.len()).map(|at| levels.value(at).to_owned()).collect()
         }
@@ -118,13 +118,19 @@ fn sample(cells: &Cells) -> Vec<String> {
             .map(|row| texts.value(row).to_owned())
             .collect(),
         Cells::Number(values) => {
-            let large = |row: &usize| values.is_valid(*row) && values.value(*row) >= 1e12;
+            let offset = column.spec.format.offset();
+            let large =
+                |row: &usize| values.is_valid(*row) && values.value(*row) + offset as f64 >= 1e12;
             let rows: Vec<usize> = spread(values.len()).collect();
             let found: Vec<usize> = rows.iter().copied().filter(large).collect();
             if found.len() * 2 < rows.len() {
                 return Vec::new();
             }
-            found.into_iter().map(|row| format!("{:.0}", values.value(row))).collect()
+            let shown = |row| match offset {
+                0 => format!("{:.0}", values.value(row)),
+                offset => whole_of(values.value(row), offset).to_string(),
+            };
+            found.into_iter().map(shown).collect()
         }
     }
 }

@@ -8,7 +8,7 @@ use arrow::array::{Array, Float64Array, UInt32Array};
 use tgs_protocol::column::ColumnSpec;
 
 use super::config::Config;
-use crate::table::grid::Grid;
+use crate::{own_numbers::OwnNumbers, table::grid::Grid};
 
 /// One column of the training rows.
 pub(super) struct Coded {
@@ -35,17 +35,14 @@ pub(super) enum DrawnAs {
     Atom,
     /// Exactly where a leaf holds it twice, else moved: several rows share it.
     Shared,
-    /// Never as it stands: it is somebody's own.
+    /// Always moved: it is somebody's own (and what is kept of it has moved already).
     Own,
 }
-
-/// A number that fewer rows hold is somebody's own.
-const SHARED_ROWS_MIN: u64 = 5;
 
 /// What a model keeps of a number column.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Numbers {
-    /// Distinct values, ascending.
+    /// Distinct values, ascending, as they may be kept.
     pub distinct: Vec<f64>,
     /// Upper ends of bins 1, 2, …; the last bin has none.
     pub edges: Vec<f64>,
@@ -61,10 +58,16 @@ impl Numbers {
 }
 
 /// Codes a column of numbers.
-pub(super) fn numbers(spec: &ColumnSpec, values: &Float64Array, config: &Config) -> Coded {
+pub(super) fn numbers(
+    spec: &ColumnSpec,
+    values: &Float64Array,
+    own: OwnNumbers,
+    config: &Config,
+) -> Coded {
     let rows = values.len();
+    let empty = own.are_too_few(rows - values.null_count());
     let mut order: Vec<(f64, u32)> = (0..rows)
-        .filter(|row| values.is_valid(*row))
+        .filter(|row| values.is_valid(*row) && !empty)
         .map(|row| (values.value(row), row as u32))
         .collect();
     order.sort_unstable_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
@@ -83,21 +86,22 @@ pub(super) fn numbers(spec: &ColumnSpec, values: &Float64Array, config: &Config)
     codes.iter_mut().filter(|code| **code == u32::MAX).for_each(|code| *code = missing);
     let frequent = |count: u64| count as f64 > config.atom_share * rows as f64;
     let drawn = |count: &u64| match *count {
-        count if count < SHARED_ROWS_MIN => DrawnAs::Own,
+        count if !own.is_shared(count) => DrawnAs::Own,
         count if frequent(count) => DrawnAs::Atom,
         _ => DrawnAs::Shared,
     };
     let drawn: Vec<DrawnAs> = counts.iter().map(drawn).collect();
     let atoms: Vec<bool> = drawn.iter().map(|drawn| *drawn == DrawnAs::Atom).collect();
     let begins = bin_begins(&counts, &atoms, config.bins as usize - 1);
-    let edges = begins.iter().skip(1).map(|at| midpoint(distinct[at - 1], distinct[*at])).collect();
     let grid = Grid::of(&spec.format, &distinct);
+    let distinct = own.moved(&distinct, &counts, grid);
+    let edges = begins.iter().skip(1).map(|at| midpoint(distinct[at - 1], distinct[*at])).collect();
     let numbers = Numbers { distinct, edges, grid };
     let mut bin_of_code: Vec<u8> =
         numbers.distinct.iter().map(|value| numbers.bin(*value)).collect();
     bin_of_code.push(0);
     let bins = codes.iter().map(|code| bin_of_code[*code as usize]).collect();
-    let cardinality = numbers.distinct.len() + usize::from(values.null_count() > 0);
+    let cardinality = numbers.distinct.len() + usize::from(empty || values.null_count() > 0);
     Coded { codes, bins, missing, numbers: Some(numbers), bin_of_code, drawn, cardinality }
 }
 
@@ -162,6 +166,6 @@ fn bin_begins(counts: &[u64], atoms: &[bool], bins: usize) -> Vec<usize> {
 }
 
 fn midpoint(below: f64, above: f64) -> f64 {
-    let middle = below + (above - below) / 2.0;
-    if middle < above { middle } else { below }
+    let middle = below / 2.0 + above / 2.0;
+    if below < middle && middle < above { middle } else { below }
 }

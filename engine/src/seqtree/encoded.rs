@@ -6,7 +6,9 @@ use arrow::{
     array::{StringArray, UInt32Array},
     compute::take,
 };
-use tgs_protocol::{code::Code, column::ColumnSpec, engine::EngineError, progress::Watch};
+use tgs_protocol::{
+    code::Code, column::ColumnSpec, engine::EngineError, limits::SHARED_ROWS_MIN, progress::Watch,
+};
 
 use super::{
     chain::{Content, Part},
@@ -15,6 +17,7 @@ use super::{
 };
 use crate::{
     generated::Generated,
+    own_numbers::OwnNumbers,
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
 };
@@ -48,17 +51,18 @@ impl Encoded {
     ) -> Result<Self, EngineError> {
         let sampled = sample(table, config.rows_max as usize, seed, 0)?;
         let columns = sampled.columns();
+        let own = OwnNumbers::of(&sampled, SHARED_ROWS_MIN);
         let mut found: Vec<Option<(Kept, Option<Coded>)>> = Vec::new();
         found.resize_with(columns.len(), || None);
         let share = columns.len().div_ceil(threads.max(1) as usize).max(1);
         thread::scope(|scope| {
-            for (columns, found) in columns.chunks(share).zip(found.chunks_mut(share)) {
+            for (part, found) in found.chunks_mut(share).enumerate() {
                 scope.spawn(move || {
-                    for (column, found) in columns.iter().zip(found) {
+                    for (at, found) in (part * share..).zip(found) {
                         if watch.stopped() {
                             return;
                         }
-                        *found = Some(code(column, config));
+                        *found = Some(code(&columns[at], own.in_column(at), config));
                     }
                 });
             }
@@ -132,7 +136,7 @@ fn taken<A: arrow::array::Array + Clone + 'static>(
     Ok(same.expect("taking keeps the type of an array"))
 }
 
-fn code(column: &Column, config: &Config) -> (Kept, Option<Coded>) {
+fn code(column: &Column, own: OwnNumbers, config: &Config) -> (Kept, Option<Coded>) {
     match &column.cells {
         Cells::Text(_) => (Kept::Generated(Generated::fit(column)), None),
         Cells::Level { codes, levels } => {
@@ -140,7 +144,7 @@ fn code(column: &Column, config: &Config) -> (Kept, Option<Coded>) {
             (Kept::Levels(Arc::clone(levels)), Some(coded))
         }
         Cells::Number(values) => {
-            (Kept::Numbers, Some(encode::numbers(&column.spec, values, config)))
+            (Kept::Numbers, Some(encode::numbers(&column.spec, values, own, config)))
         }
     }
 }

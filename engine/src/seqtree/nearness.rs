@@ -94,11 +94,26 @@ impl Side {
 /// Per number column of the training table.
 struct Ranges(Vec<Option<Range>>);
 
-/// Least value, inverse width, and whether cells are missing.
+/// Least value, half of the width, and whether cells are missing.
 struct Range {
     least: f64,
-    scale: f64,
+    half_width: f64,
     gaps: bool,
+}
+
+/// Farther outside the range all places are alike, so that no distance is infinite.
+const OUTSIDE_MAX: f64 = 1e9;
+
+impl Range {
+    /// Where on the range a number lies. Halves, and no inverse of the width: neither very large
+    /// nor very small numbers may blind the comparison.
+    fn place(&self, value: f64) -> f64 {
+        if self.half_width <= 0.0 {
+            return 0.0;
+        }
+        let place = (value / 2.0 - self.least / 2.0) / self.half_width;
+        place.clamp(-OUTSIDE_MAX, OUTSIDE_MAX)
+    }
 }
 
 impl Ranges {
@@ -111,9 +126,8 @@ impl Ranges {
                     .fold((f64::INFINITY, f64::NEG_INFINITY), |(least, most), value| {
                         (least.min(value), most.max(value))
                     });
-                let width = ends.1 - ends.0;
-                let scale = if width > 0.0 { 1.0 / width } else { 0.0 };
-                Some(Range { least: ends.0, scale, gaps: values.null_count() > 0 })
+                let half_width = ends.1 / 2.0 - ends.0 / 2.0;
+                Some(Range { least: ends.0, half_width, gaps: values.null_count() > 0 })
             }
             Cells::Level { .. } | Cells::Text(_) => None,
         });
@@ -124,12 +138,11 @@ impl Ranges {
         let mut side = Side { numbers: Vec::new(), codes: Vec::new(), rows: table.rows() };
         for (column, range) in table.columns().iter().zip(&self.0) {
             match (&column.cells, range) {
-                (Cells::Number(values), Some(Range { least, scale, gaps })) => {
-                    let scaled = |value: Option<f64>| {
-                        value.map_or(0.5, |value| (value - least) * scale) as f32
-                    };
+                (Cells::Number(values), Some(range)) => {
+                    let scaled =
+                        |value: Option<f64>| value.map_or(0.5, |value| range.place(value)) as f32;
                     side.numbers.push(values.iter().map(scaled).collect());
-                    if *gaps {
+                    if range.gaps {
                         // A missing number is one mismatch away from any present one.
                         side.codes.push(values.iter().map(|v| u32::from(v.is_none())).collect());
                     }
@@ -142,5 +155,42 @@ impl Ranges {
             }
         }
         side
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::Float64Array;
+    use tgs_protocol::column::{ColumnKind, ColumnSpec, ValueFormat};
+
+    use super::*;
+    use crate::{
+        random::{Purpose, Stream},
+        table::Column,
+    };
+
+    fn table(index: u64, size: f64) -> Table {
+        let mut dice = Stream::new(2, Purpose::Test, index);
+        let columns = ["plain", "odd"].map(|name| {
+            let size = if name == "odd" { size } else { 1.0 };
+            let cells: Float64Array = (0..300).map(|_| Some(dice.normal() * size)).collect();
+            let (name, reason) = (name.to_owned(), String::new());
+            let (kind, format) = (ColumnKind::Real, ValueFormat::Shortest);
+            let spec = ColumnSpec { name, kind, reason, format, missing_token: None };
+            Column { spec: Arc::new(spec), cells: Cells::Number(cells) }
+        });
+        Table::new(columns.to_vec())
+    }
+
+    #[test]
+    fn copies_are_seen_in_columns_of_any_size() {
+        for size in [1.0, 1e-310, 4e307] {
+            let (train, aside) = (table(0, size), table(1, size));
+            let share = |synthetic| train_share(&train, &aside, synthetic, 1, 1).expect("measures");
+            assert_eq!(share(&train), Some(1.0), "copies of training rows, numbers of {size}");
+            assert_eq!(share(&aside), Some(0.0), "copies of rows kept aside, numbers of {size}");
+        }
     }
 }

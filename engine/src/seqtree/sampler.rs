@@ -242,8 +242,10 @@ impl Mover<'_> {
         let Some(neighbour) = neighbour else {
             return (Some(value), self.bin_of_code[code as usize]);
         };
-        let way = distinct[neighbour as usize] - value;
-        let moved = self.numbers.grid.round(value + shift.abs() * self.jitter * way);
+        // Twice half the way: the whole of it may be longer than any number.
+        let half_way = distinct[neighbour as usize] / 2.0 - value / 2.0;
+        let half_step = shift.abs() * self.jitter * half_way;
+        let moved = self.numbers.grid.round(value + half_step + half_step);
         (Some(moved), self.numbers.bin(moved))
     }
 }

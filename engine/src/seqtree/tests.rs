@@ -27,7 +27,7 @@ fn spec(name: &str, kind: ColumnKind, format: ValueFormat) -> Arc<ColumnSpec> {
 }
 
 fn number(name: &str, digits: u8, values: Vec<Option<f64>>) -> Column {
-    let format = ValueFormat::Decimal { digits, fixed: false };
+    let format = ValueFormat::Decimal { digits, least: 0 };
     let spec = spec(name, ColumnKind::Real, format);
     Column { spec, cells: Cells::Number(Float64Array::from(values)) }
 }
@@ -229,6 +229,25 @@ fn numbers_of_few_rows_do_not_come_back_as_they_stood() {
     }
 }
 
+/// The way from −1e308 to 1.7e308 is longer than any double.
+#[test]
+fn numbers_of_all_sizes_stay_numbers() {
+    let mut dice = Stream::new(9, Purpose::Test, 0);
+    let mut size = |size: f64| {
+        let sign = if dice.uniform() < 0.5 { -1.0 } else { 1.0 };
+        Some(sign * (1.0 + 0.7 * dice.uniform()) * size)
+    };
+    let table = Table::new(vec![
+        number("huge", 0, (0..600).map(|_| size(1e308)).collect()),
+        number("tiny", 255, (0..600).map(|_| size(1e-310)).collect()),
+    ]);
+    let made = drawn(&trained(&table, json!({})), 0, 10_000);
+    for column in [0, 1] {
+        let found = share(&numbers(&made, column), |cell| cell.is_some_and(f64::is_finite));
+        assert_eq!(found, 1.0, "column {column}");
+    }
+}
+
 #[test]
 fn columns_stay_tied_to_each_other() {
     let source = mixed(4_000, 6);
@@ -252,7 +271,6 @@ fn odd_tables_train_and_draw() {
     let line = |rows: u32| (0..rows).map(|row| Some(f64::from(row))).collect();
     for (name, columns) in [
         ("eight rows", mixed(8, 1).columns().to_vec()),
-        ("one row", mixed(1, 1).columns().to_vec()),
         ("only levels", vec![level("a", 3, many(90, 3)), level("b", 9, many(90, 9))]),
         ("only numbers", vec![number("a", 0, line(90)), number("b", 0, line(90))]),
         ("constant", vec![level("a", 1, many(50, 1)), number("b", 0, vec![Some(4.0); 50])]),
@@ -278,6 +296,9 @@ fn odd_tables_train_and_draw() {
         assert_eq!(made.rows(), 100, "{name}");
         assert_eq!(missing(&made), missing(&table), "{name}");
     }
+    let lone = drawn(&trained(&mixed(1, 1), json!({})), 0, 100);
+    assert_eq!(lone.columns()[3].cells.missing(), 100, "the numbers of one row are its own");
+    assert_eq!(lone.columns()[4].cells.missing(), 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Every constant of the flagship, with its default and the values it may take.
 
 use serde::{Deserialize, Serialize};
+use tgs_protocol::limits::SHARED_ROWS_MIN;
 
 use crate::constants::{Bound, bound};
 
@@ -44,9 +45,9 @@ pub(crate) struct TabgraphConfig {
     /// Distinct numbers that are kept as they are; beyond, runs of neighbours are kept as
     /// intervals.
     pub knots_max: usize,
-    /// A number that fewer training rows hold is somebody's own: it is drawn near it, within the
-    /// gaps to its neighbours.
-    pub shared_rows_min: usize,
+    /// A number that fewer training rows hold is somebody's own: it is moved before it is learned,
+    /// within the gaps to its neighbours.
+    pub shared_rows_min: u64,
     /// Rows of a training step; fewer for small tables.
     pub batch: usize,
     /// Peak learning rate of AdamW.
@@ -143,7 +144,7 @@ impl Default for TabgraphConfig {
             category_values_max: 10,
             levels_max: 2_000,
             knots_max: 65_536,
-            shared_rows_min: 5,
+            shared_rows_min: SHARED_ROWS_MIN,
             batch: 1_024,
             learning_rate: 2e-3,
             learning_rate_floor: 0.02,

@@ -40,7 +40,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<TabgraphSampler, EngineError> {
     let config = file.record.config.clone();
     constants::check(&config, BOUNDS).map_err(|why| file.refuse(why))?;
     let record = file.record.tokenizer.clone();
-    let tokenizer = record.open(&mut file, (&config).into())?;
+    let tokenizer = record.open(&mut file, config.normalisation)?;
     let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(Head::shares).collect();
     let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
     let mut weights = Vec::with_capacity(denoiser.layout.len());

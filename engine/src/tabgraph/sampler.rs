@@ -11,8 +11,8 @@ mod levels;
 use tch::{Kind, Tensor};
 use tgs_protocol::{chunk::ChunkNo, engine::EngineError};
 
-pub(crate) use self::levels::calibrated;
 pub(super) use self::levels::mean_probabilities;
+pub(crate) use self::levels::told;
 use self::levels::{as_told, is_calibrated};
 use super::{
     config::TabgraphConfig,
@@ -31,8 +31,6 @@ use crate::{
 
 /// Rows that go through the net together: activations of a block stay in the second-level cache.
 const SUB_BATCH_ROWS: usize = 500;
-/// Fewer rows than these are not brought to the ranks and shares of the training table.
-const RANKED_ROWS_MIN: usize = 100;
 
 /// A trained model in memory.
 #[derive(Debug, Clone)]
@@ -78,15 +76,12 @@ impl Generator for TabgraphSampler {
         let shares = self.tokenizer.heads.iter().map(|head| head.shares());
         let level = |(answer, shares): (HeadAnswer, Vec<f64>)| match answer {
             HeadAnswer::Drawn(levels) => levels,
-            HeadAnswer::Logits(logits) if rows < RANKED_ROWS_MIN => {
-                as_told(logits, shares.len(), &mut draws)
-            }
-            HeadAnswer::Logits(logits) => calibrated(logits, &shares, &mut draws),
+            HeadAnswer::Logits(logits) => told(logits, &shares, &mut draws),
         };
         let levels: Vec<Vec<u32>> = answer.heads.into_iter().zip(shares).map(level).collect();
         let mut members = Stream::new(seed, Purpose::SampleNumber, index);
-        let rank_map = self.config.rank_map && rows >= RANKED_ROWS_MIN;
         let tokens = (&*answer.numbers, &*levels);
+        let rank_map = self.config.rank_map;
         Ok(self.tokenizer.decode(rows, tokens, rank_map, &mut members, (seed, chunk)))
     }
 }

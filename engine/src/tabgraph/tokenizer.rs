@@ -65,6 +65,9 @@ pub(crate) struct Encoded {
     pub levels: Vec<u32>,
 }
 
+/// Fewer rows than these are not brought to the ranks and shares of the training table: they would
+/// be its averages, not rows of it.
+pub(crate) const RANKED_ROWS_MIN: usize = 100;
 /// Group of a cell that holds no number.
 pub(crate) const NO_GROUP: u32 = u32::MAX;
 
@@ -112,7 +115,8 @@ impl Tokenizer {
         draws: &mut Stream,
         (seed, chunk): (u64, ChunkNo),
     ) -> Table {
-        let rank_offset = rank_map.then(|| rank_offset(chunk));
+        let ranked = rank_map && rows >= RANKED_ROWS_MIN;
+        let rank_offset = ranked.then(|| rank_offset(chunk));
         let mut columns = Vec::with_capacity(self.codes.len());
         for (at, code) in self.codes.iter().enumerate() {
             let meanings: Vec<Meaning> = match code {
@@ -129,7 +133,7 @@ impl Tokenizer {
                         None => vec![Meaning::ByRank; rows],
                     };
                     let tokens = &numbers[*token];
-                    self.scales[*token].decode(tokens, &mut meanings, rank_offset, draws);
+                    self.scales[*token].decode(tokens, &mut meanings, rank_offset);
                     meanings
                 }
             };

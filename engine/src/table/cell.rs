@@ -1,6 +1,6 @@
 //! How one number is written: digits, exponents and dates as in the source.
 
-use tgs_protocol::column::{ColumnKind, ColumnSpec, ValueFormat};
+use tgs_protocol::column::{ColumnKind, ColumnSpec, Dress, ValueFormat};
 
 use crate::table::moment::Pattern;
 
@@ -12,7 +12,9 @@ pub struct NumberWriter {
 
 #[derive(Debug, Clone)]
 enum Style {
-    Decimal { digits: u8, fixed: bool },
+    Decimal { digits: u8, least: u8 },
+    Dressed { digits: u8, least: u8, dress: Dress },
+    Whole { offset: i64 },
     Shortest,
     Moment(Pattern),
 }
@@ -33,10 +35,22 @@ impl NumberWriter {
         let style = match (&spec.format, spec.kind.is_moment()) {
             (ValueFormat::Moment { pattern }, _) => moment(pattern),
             (_, true) => moment(iso),
-            (ValueFormat::Decimal { digits, fixed }, false) => {
-                Style::Decimal { digits: *digits, fixed: *fixed }
+            (ValueFormat::Dressed { digits, least, dress }, false) => {
+                Style::Dressed { digits: *digits, least: *least, dress: dress.clone() }
             }
-            (ValueFormat::Shortest | ValueFormat::Verbatim, false) => Style::Shortest,
+            (ValueFormat::Whole { offset }, false) => Style::Whole { offset: *offset },
+            (format, false) => format
+                .decimals()
+                .map_or(Style::Shortest, |(digits, least)| Style::Decimal { digits, least }),
+        };
+        Self { style }
+    }
+
+    /// The writer for formats that have a type for numbers: no currency, no thousands parted.
+    pub fn bare(spec: &ColumnSpec) -> Self {
+        let style = match Self::new(spec).style {
+            Style::Dressed { digits, least, .. } => Style::Decimal { digits, least },
+            other => other,
         };
         Self { style }
     }
@@ -47,17 +61,31 @@ impl NumberWriter {
             return;
         }
         match &self.style {
-            Style::Decimal { digits, fixed } => write_decimal(value, *digits, *fixed, out),
+            Style::Decimal { digits, least } => write_decimal(value, *digits, *least, out),
+            Style::Dressed { digits, least, dress } => {
+                let mut bare = Vec::new();
+                write_decimal(value, *digits, *least, &mut bare);
+                write_dressed(&bare, dress, out);
+            }
+            Style::Whole { offset } => {
+                write_scaled(whole_of(value, *offset), 0, out);
+            }
             Style::Shortest => write_shortest(value, out),
             Style::Moment(pattern) => pattern.write(value, out),
         }
     }
 }
 
+/// The whole number that a cell held less an offset stands for.
+#[expect(clippy::cast_possible_truncation, reason = "a cell is within 2⁵³, or its end")]
+pub(crate) fn whole_of(value: f64, offset: i64) -> i64 {
+    (value.round() as i64).saturating_add(offset)
+}
+
 /// Largest size at which `value · 10^digits` is still within half a unit of the right integer.
 const EXACT_BELOW: f64 = 2_251_799_813_685_248.0;
 
-fn write_decimal(value: f64, digits: u8, fixed: bool, out: &mut Vec<u8>) {
+fn write_decimal(value: f64, digits: u8, least: u8, out: &mut Vec<u8>) {
     let scale = POWERS_OF_TEN.get(usize::from(digits)).copied().unwrap_or(f64::INFINITY);
     let scaled = (value * scale).round();
     let start = out.len();
@@ -67,13 +95,39 @@ fn write_decimal(value: f64, digits: u8, fixed: bool, out: &mut Vec<u8>) {
     } else {
         out.extend_from_slice(format!("{value:.*}", usize::from(digits)).as_bytes());
     }
-    if !fixed && digits > 0 {
-        let zeros = out[start..].iter().rev().take_while(|&&byte| byte == b'0').count();
-        out.truncate(out.len() - zeros);
-        if out.last() == Some(&b'.') {
-            out.pop();
-        }
+    let spare = usize::from(digits.saturating_sub(least));
+    let zeros = out[start..].iter().rev().take_while(|&&byte| byte == b'0').count();
+    out.truncate(out.len() - zeros.min(spare));
+    if out.last() == Some(&b'.') {
+        out.pop();
     }
+}
+
+/// Appends a number in its dress.
+fn write_dressed(bare: &[u8], dress: &Dress, out: &mut Vec<u8>) {
+    let (sign, digits) = match bare.strip_prefix(b"-") {
+        Some(digits) => (&b"-"[..], digits),
+        None => (&b""[..], bare),
+    };
+    let (before, after) = if dress.sign_inside { (&b""[..], sign) } else { (sign, &b""[..]) };
+    out.extend_from_slice(before);
+    out.extend_from_slice(dress.prefix.as_bytes());
+    out.extend_from_slice(after);
+    let whole = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    for (at, digit) in digits[..whole].iter().enumerate() {
+        if at > 0
+            && (whole - at).is_multiple_of(3)
+            && let Some(group) = dress.group
+        {
+            out.extend_from_slice(group.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        out.push(*digit);
+    }
+    if let Some((_, fraction)) = digits[whole..].split_first() {
+        out.push(if dress.comma { b',' } else { b'.' });
+        out.extend_from_slice(fraction);
+    }
+    out.extend_from_slice(dress.suffix.as_bytes());
 }
 
 /// Appends `mantissa / 10^digits` in full.
@@ -120,22 +174,55 @@ mod tests {
 
     #[test]
     fn decimals_are_written_with_their_digits() {
-        for (value, digits, fixed, text) in [
-            (17.0, 0, true, "17"),
-            (-3.6, 0, true, "-4"),
-            (-0.04, 1, true, "0.0"),
-            (0.5, 2, true, "0.50"),
-            (0.5, 2, false, "0.5"),
-            (150.0, 1, true, "150.0"),
-            (150.0, 1, false, "150"),
-            (-0.05, 2, true, "-0.05"),
-            (1e18, 2, true, "1000000000000000000.00"),
-            (1e22, 0, false, "10000000000000000000000"),
-            (2.675, 2, true, "2.68"),
-            (f64::NAN, 2, true, ""),
+        for (value, digits, least, text) in [
+            (17.0, 0, 0, "17"),
+            (-3.6, 0, 0, "-4"),
+            (-0.04, 1, 1, "0.0"),
+            (0.5, 2, 2, "0.50"),
+            (0.5, 2, 0, "0.5"),
+            (150.0, 1, 1, "150.0"),
+            (150.0, 1, 0, "150"),
+            (67.0, 2, 1, "67.0"),
+            (2.25, 2, 1, "2.25"),
+            (-0.05, 2, 2, "-0.05"),
+            (1e18, 2, 2, "1000000000000000000.00"),
+            (1e22, 0, 0, "10000000000000000000000"),
+            (2.675, 2, 2, "2.68"),
+            (f64::NAN, 2, 2, ""),
         ] {
-            let format = ValueFormat::Decimal { digits, fixed };
+            let format = ValueFormat::Decimal { digits, least };
             assert_eq!(written(value, ColumnKind::Real, format), text);
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_their_dress() {
+        let dress = |prefix: &str, suffix: &str, comma, group, sign_inside| {
+            let (prefix, suffix) = (prefix.to_owned(), suffix.to_owned());
+            Dress { prefix, suffix, comma, group, sign_inside }
+        };
+        for (value, dress, text) in [
+            (1_033.39, dress("", "", true, Some('.'), false), "1.033,39"),
+            (-1_234_567.5, dress("$", "", false, Some(','), false), "-$1,234,567.50"),
+            (-5.0, dress("$", "", false, None, true), "$-5.00"),
+            (999.0, dress("", " €", true, Some('\u{a0}'), false), "999,00 €"),
+            (100_000.0, dress("", " €", true, Some('\u{a0}'), false), "100\u{a0}000,00 €"),
+            (51.0, dress("", "%", false, None, false), "51.00%"),
+        ] {
+            let format = ValueFormat::Dressed { digits: 2, least: 2, dress };
+            assert_eq!(written(value, ColumnKind::Real, format), text);
+        }
+    }
+
+    #[test]
+    fn long_whole_numbers_are_written_to_the_last_digit() {
+        for (value, offset, text) in [
+            (1.0, 1_700_000_000_000_000_000, "1700000000000000001"),
+            (-9_007_199_254_740_991.0, -9_000_000_000_000_000_000, "-9009007199254740991"),
+            (5e15, i64::MAX, "9223372036854775807"),
+        ] {
+            let format = ValueFormat::Whole { offset };
+            assert_eq!(written(value, ColumnKind::Integer, format), text);
         }
     }
 

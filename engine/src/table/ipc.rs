@@ -145,7 +145,11 @@ fn from_buffer(bytes: Buffer) -> Result<(Table, Digest), EngineError> {
     let mut rest = bytes.slice(HEAD_BYTES);
     let batch = decoder
         .decode(&mut rest)
-        .map_err(|cause| corrupt_because("a table's cells cannot be decoded", cause))?
+        .map_err(|cause| {
+            // What a reader says in further lines are the insides of its format.
+            let cause = cause.to_string().lines().next().unwrap_or_default().to_owned();
+            corrupt_because("a table's cells cannot be decoded", cause)
+        })?
         .ok_or_else(|| corrupt("a table holds no batch of rows"))?;
     let schema = batch.schema();
     let columns = schema.fields().iter().zip(batch.columns()).map(from_array);
@@ -160,7 +164,7 @@ fn check_seal(bytes: &[u8]) -> Result<Digest, EngineError> {
     let footer_bytes = read_footer_length(*tail).map_err(|_| cut())?;
     let footer_from = rest.len().checked_sub(footer_bytes).ok_or_else(cut)?;
     let footer = root_as_footer(&rest[footer_from..])
-        .map_err(|cause| corrupt_because("the footer of a table is damaged", cause.to_string()))?;
+        .map_err(|_| corrupt("the footer of a table is damaged"))?;
     let seal = footer.custom_metadata().and_then(|pairs| {
         pairs.iter().find(|pair| pair.key() == Some(SEAL_KEY)).and_then(|pair| pair.value())
     });

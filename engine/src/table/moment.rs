@@ -1,13 +1,20 @@
 //! Dates and times as texts: one strftime pattern reads and writes every cell of a column.
 //!
-//! Understood: `%Y %y %m %-m %d %-d %b %B %H %-H %I %-I %p %M %S %.f %.1f` … `%.9f` `%:z %z %%` and
-//! literal text. Civil dates are those of Hinnant, "chrono-compatible low-level date algorithms"
-//! (2013).
+//! Understood: `%Y %y %m %-m %d %-d %b %B %G %V %H %-H %I %-I %p %M %S %.f %.1f` … `%.9f` `%:z %z`
+//! `%%` and literal text. A month stands for its first day, a week for its Monday.
+
+mod civil;
+mod shown;
+
+use civil::first_monday;
+pub use civil::{civil_from_days, days_from_civil};
+use shown::Shown;
 
 /// A compiled pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     items: Vec<Item>,
+    unit: Unit,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +30,9 @@ enum Item {
     },
     MonthShort,
     MonthLong,
+    /// The year that an ISO week belongs to.
+    WeekYear,
+    Week,
     Hour {
         padded: bool,
     },
@@ -37,6 +47,17 @@ enum Item {
     Offset {
         colon: bool,
     },
+}
+
+/// What the dates of a pattern can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Months.
+    Month,
+    /// ISO weeks.
+    Week,
+    /// Days, or what is less.
+    Day,
 }
 
 const MONTHS: [&str; 12] = [
@@ -69,12 +90,18 @@ impl Pattern {
             }
         }
         let names_something = items.iter().any(|item| !matches!(item, Item::Literal(_)));
-        names_something.then_some(Self { items })
+        let unit = unit_of(&items);
+        names_something.then_some(Self { items, unit })
     }
 
-    /// True if the pattern names a day.
+    /// True if the pattern names a day, or a month or week of a year.
     pub fn has_date(&self) -> bool {
-        self.items.iter().any(|item| matches!(item, Item::Day { .. }))
+        self.items.iter().any(|item| matches!(item, Item::Day { .. })) || self.unit != Unit::Day
+    }
+
+    /// What its dates can tell apart.
+    pub fn unit(&self) -> Unit {
+        self.unit
     }
 
     /// True if the pattern names a time of day.
@@ -85,12 +112,17 @@ impl Pattern {
     /// Seconds since 1970-01-01 (UTC where an offset stands), or since midnight for a time alone;
     /// none if the text does not follow the pattern to its last byte.
     pub fn parse(&self, text: &[u8]) -> Option<f64> {
-        let mut found = Parts::default();
+        let day = i64::from(self.unit == Unit::Month);
+        let mut found = Parts { day, ..Parts::default() };
         let mut rest = text;
         for item in &self.items {
             found.take(*item, &mut rest)?;
         }
-        if rest.is_empty() { found.seconds(self.has_date()) } else { None }
+        match self.unit {
+            _ if !rest.is_empty() => None,
+            Unit::Week => found.monday(),
+            _ => found.seconds(self.has_date()),
+        }
     }
 
     /// Appends the moment. Rounds to what the pattern can show.
@@ -106,26 +138,20 @@ impl Pattern {
     }
 }
 
-/// Days since 1970-01-01 of a date of the proleptic Gregorian calendar.
-pub fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Year, month and day of a number of days since 1970-01-01.
-pub fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
+fn unit_of(items: &[Item]) -> Unit {
+    let has = |wanted: fn(&Item) -> bool| items.iter().any(wanted);
+    let time = has(|item| matches!(item, Item::Hour { .. } | Item::HourOfHalf { .. }));
+    let month = has(|item| matches!(item, Item::Month { .. } | Item::MonthShort | Item::MonthLong));
+    let year = has(|item| matches!(item, Item::Year | Item::YearOfCentury));
+    if time || has(|item| matches!(item, Item::Day { .. })) {
+        Unit::Day
+    } else if has(|item| *item == Item::Week) && has(|item| *item == Item::WeekYear) {
+        Unit::Week
+    } else if month && year {
+        Unit::Month
+    } else {
+        Unit::Day
+    }
 }
 
 fn item(rest: &mut &[u8]) -> Option<Item> {
@@ -138,6 +164,8 @@ fn item(rest: &mut &[u8]) -> Option<Item> {
         b'd' => Item::Day { padded: true },
         b'b' | b'h' => Item::MonthShort,
         b'B' => Item::MonthLong,
+        b'G' => Item::WeekYear,
+        b'V' => Item::Week,
         b'H' => Item::Hour { padded: true },
         b'I' => Item::HourOfHalf { padded: true },
         b'p' => Item::HalfOfDay,
@@ -177,6 +205,7 @@ struct Parts {
     year: i64,
     month: i64,
     day: i64,
+    week: i64,
     hour: i64,
     minute: i64,
     second: i64,
@@ -193,7 +222,8 @@ impl Parts {
                 *rest = after;
                 return (first == byte).then_some(());
             }
-            Item::Year => self.year = number(rest, 4, 4)?,
+            Item::Year | Item::WeekYear => self.year = number(rest, 4, 4)?,
+            Item::Week => self.week = number(rest, 2, 2)?,
             Item::YearOfCentury => {
                 // POSIX: 69 to 99 are of the twentieth century.
                 let year = number(rest, 2, 2)?;
@@ -242,6 +272,12 @@ impl Parts {
             whole += days_from_civil(self.year, self.month, self.day) * 86_400;
         }
         Some((whole - self.offset_minutes * 60) as f64 + self.fraction)
+    }
+
+    fn monday(&self) -> Option<f64> {
+        let monday = first_monday(self.year) + 7 * (self.week - 1);
+        let exists = self.week >= 1 && monday < first_monday(self.year + 1);
+        exists.then_some((monday * 86_400) as f64)
     }
 
     fn days(&self) -> i64 {
@@ -311,89 +347,6 @@ fn offset(rest: &mut &[u8], colon: bool) -> Option<i64> {
     }
 }
 
-/// A moment in parts, to be written.
-struct Shown {
-    year: i64,
-    month: i64,
-    day: i64,
-    of_day: i64,
-    fraction: i64,
-    digits: u8,
-}
-
-/// Beyond these years a date cannot be written with four digits.
-const FIRST_SECOND: f64 = -62_167_219_200.0;
-const LAST_SECOND: f64 = 253_402_300_799.0;
-
-impl Shown {
-    fn of(seconds: f64, digits: u8) -> Self {
-        let scale = 10_i64.pow(u32::from(digits));
-        let seconds = seconds.clamp(FIRST_SECOND, LAST_SECOND);
-        let (mut whole, mut fraction) = (seconds.floor(), 0.0);
-        if digits == 0 {
-            whole = seconds.round();
-        } else {
-            fraction = ((seconds - whole) * scale as f64).round();
-            if fraction >= scale as f64 {
-                (whole, fraction) = (whole + 1.0, 0.0);
-            }
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "clamped above")]
-        let (whole, fraction) = (whole as i64, fraction as i64);
-        let (year, month, day) = civil_from_days(whole.div_euclid(86_400));
-        Self { year, month, day, of_day: whole.rem_euclid(86_400), fraction, digits }
-    }
-
-    fn write(&self, item: Item, out: &mut Vec<u8>) {
-        let hour = self.of_day / 3_600;
-        match item {
-            Item::Literal(byte) => out.push(byte),
-            Item::Year => padded(self.year, 4, out),
-            Item::YearOfCentury => padded(self.year.rem_euclid(100), 2, out),
-            Item::Month { padded: pad } => padded(self.month, 1 + usize::from(pad), out),
-            Item::Day { padded: pad } => padded(self.day, 1 + usize::from(pad), out),
-            Item::MonthShort => out.extend_from_slice(&self.month_name().as_bytes()[..3]),
-            Item::MonthLong => out.extend_from_slice(self.month_name().as_bytes()),
-            Item::Hour { padded: pad } => padded(hour, 1 + usize::from(pad), out),
-            Item::HourOfHalf { padded: pad } => {
-                padded((hour + 11) % 12 + 1, 1 + usize::from(pad), out);
-            }
-            Item::HalfOfDay => out.extend_from_slice(if hour < 12 { b"AM" } else { b"PM" }),
-            Item::Minute => padded(self.of_day / 60 % 60, 2, out),
-            Item::Second => padded(self.of_day % 60, 2, out),
-            Item::Fraction(Some(digits)) => {
-                out.push(b'.');
-                padded(self.fraction, usize::from(digits), out);
-            }
-            Item::Fraction(None) => self.write_open_fraction(out),
-            Item::Offset { colon } => {
-                out.extend_from_slice(if colon { b"+00:00" } else { b"+0000" });
-            }
-        }
-    }
-
-    fn write_open_fraction(&self, out: &mut Vec<u8>) {
-        if self.fraction > 0 {
-            out.push(b'.');
-            padded(self.fraction, usize::from(self.digits), out);
-            while out.last() == Some(&b'0') {
-                out.pop();
-            }
-        }
-    }
-
-    fn month_name(&self) -> &'static str {
-        usize::try_from(self.month - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or("???")
-    }
-}
-
-fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
-    let mut buffer = itoa::Buffer::new();
-    let text = buffer.format(value);
-    out.extend(std::iter::repeat_n(b'0', width.saturating_sub(text.len())));
-    out.extend_from_slice(text.as_bytes());
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,6 +358,13 @@ mod tests {
             ("%Y-%m-%d", "1969-12-31", -86_400.0),
             ("%Y-%m-%d", "1600-01-01", -11_676_096_000.0),
             ("%d.%m.%Y %H:%M", "29.02.2000 01:02", 951_786_120.0),
+            ("%Y-%m", "1970-02", 31.0 * 86_400.0),
+            ("%m/%Y", "01/1971", 365.0 * 86_400.0),
+            ("%b %Y", "Dec 1969", -31.0 * 86_400.0),
+            ("%G-W%V", "1970-W02", 4.0 * 86_400.0),
+            ("%G-W%V", "1970-W01", -3.0 * 86_400.0),
+            ("%G-W%V", "2015-W53", 1_451_260_800.0),
+            ("%G-W%V", "2016-W01", 1_451_865_600.0),
             ("%-m/%-d/%y", "2/9/70", 39.0 * 86_400.0),
             ("%-d/%-m/%Y", "31/12/1970", 364.0 * 86_400.0),
             ("%H:%M:%S", "23:59:59", 86_399.0),
@@ -435,6 +395,10 @@ mod tests {
             ("%Y-%m-%d", "2001-1-01"),
             ("%Y-%m-%d", "2001-01-01 "),
             ("%d.%m.%Y", "00.01.2001"),
+            ("%Y-%m", "1990-13"),
+            ("%Y-%m", "1990-00"),
+            ("%G-W%V", "2016-W53"),
+            ("%G-W%V", "2016-W00"),
             ("%H:%M", "24:00"),
             ("%H:%M", "12:60"),
             ("%I:%M %p", "13:00 PM"),
@@ -446,14 +410,6 @@ mod tests {
         }
         for pattern in ["", "%", "%Q", "abc", "%-", "%.", "%.0f", "%:"] {
             assert_eq!(Pattern::new(pattern), None, "{pattern}");
-        }
-    }
-
-    #[test]
-    fn civil_dates_go_round() {
-        for days in (-800_000..800_000).step_by(97) {
-            let (year, month, day) = civil_from_days(days);
-            assert_eq!(days_from_civil(year, month, day), days);
         }
     }
 

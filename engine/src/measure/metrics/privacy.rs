@@ -1,13 +1,16 @@
 //! Does the synthetic table give anybody away?
 
-use tgs_protocol::report::{Aspect::Privacy, Metric};
+use tgs_protocol::{
+    report::{Aspect::Privacy, Metric},
+    unit::counted,
+};
 
 use super::{Named, with_interval};
 use crate::measure::{
     attacks::Risk,
     measured::Measured,
     score::Estimate,
-    words::{number, percent, times_of_hundred},
+    words::{equal, number, percent, times_of_hundred},
 };
 
 const NO_HOLDOUT: &str = "no holdout rows were kept aside";
@@ -89,9 +92,10 @@ fn copies(measured: &Measured) -> Vec<Metric> {
                     format!("; of real rows kept aside {} do", percent(share))
                 });
                 format!(
-                    "{} synthetic rows ({}) equal a training row in every cell{strangers}.",
-                    copies.count,
-                    percent(value)
+                    "{} ({}) {} a training row in every cell{strangers}.",
+                    counted(copies.count, "synthetic row"),
+                    percent(value),
+                    equal(copies.count)
                 )
             },
             "",
@@ -101,9 +105,10 @@ fn copies(measured: &Measured) -> Vec<Metric> {
             None,
             |value| {
                 format!(
-                    "{} synthetic rows equal a training row that stands there only once; chance \
-                     explains up to {}; {value} stand beyond that.",
-                    copies.of_rare,
+                    "{} {} a training row that stands there only once; chance explains up \
+                     to {}; {value} beyond that.",
+                    counted(copies.of_rare, "synthetic row"),
+                    equal(copies.of_rare),
                     copies.allowance.floor()
                 )
             },

@@ -51,6 +51,14 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
             |value| format!("Shares of missing cells agree to {}.", percent(value)),
             "there is no column to compare",
         ),
+        Named::up("missing_pattern_similarity", "Missing pattern similarity", Validity).says(
+            measured.missing_pattern,
+            measured.holdout_missing_pattern,
+            |value| {
+                format!("Which cells of a row are missing together agrees to {}.", percent(value))
+            },
+            "no column has missing cells",
+        ),
         Named::up("key_uniqueness", "Key uniqueness", Validity).says(
             measured.key_uniqueness,
             None,

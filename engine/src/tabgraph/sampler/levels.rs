@@ -3,7 +3,7 @@
 //! Small errors of the net add up over a chunk: a level of share 2 % comes at 3 %. Adding one
 //! number per level to the logits mends that, and changes first the rows that are least sure.
 
-use crate::random::Stream;
+use crate::{random::Stream, tabgraph::tokenizer::RANKED_ROWS_MIN};
 
 /// Heads with more levels are drawn as they are: each level has too few rows to calibrate on.
 const LEVELS_CALIBRATED_MAX: usize = 512;
@@ -28,8 +28,16 @@ pub(super) fn is_calibrated(levels: usize) -> bool {
     levels <= LEVELS_CALIBRATED_MAX
 }
 
-/// One level per row. `logits`: rows × levels of one head; `shares`: of its levels, in training.
-pub(crate) fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -> Vec<u32> {
+/// One level per row: brought to the shares in training, or, of a handful of rows, by the net
+/// alone. `logits`: rows × levels of one head; `shares`: of its levels, in training.
+pub(crate) fn told(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -> Vec<u32> {
+    if logits.len() < RANKED_ROWS_MIN * shares.len() {
+        return as_told(logits, shares.len(), draws);
+    }
+    calibrated(logits, shares, draws)
+}
+
+fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -> Vec<u32> {
     let levels = shares.len();
     let mut odds = exponentials(logits, levels);
     let weights = match is_calibrated(levels) {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     generated::Generated,
+    own_numbers::OwnNumbers,
     tabgraph::config::TabgraphConfig,
     table::{Cells, Column, Table},
 };
@@ -29,10 +30,12 @@ impl Tokenizer {
     ) -> Result<Self, EngineError> {
         let mut out =
             Self { specs: vec![], levels: vec![], codes: vec![], scales: vec![], heads: vec![] };
-        for column in train.columns() {
+        let own = OwnNumbers::of(train, config.shared_rows_min);
+        for (at, column) in train.columns().iter().enumerate() {
             watch.go_on()?;
+            let own = own.in_column(at);
             let code = match &column.cells {
-                Cells::Number(values) => out.fit_numbers(column, values, config),
+                Cells::Number(values) => out.fit_numbers(column, values, own, config),
                 Cells::Level { codes, levels } => out.fit_levels(codes, levels.len(), config),
                 Cells::Text(_) => ColumnCode::Generated(Generated::fit(column)),
             };
@@ -50,9 +53,13 @@ impl Tokenizer {
         &mut self,
         column: &Column,
         values: &Float64Array,
+        own: OwnNumbers,
         config: &TabgraphConfig,
     ) -> ColumnCode {
         let mut sorted = present(values);
+        if own.are_too_few(sorted.len()) {
+            return ColumnCode::Constant(Meaning::Missing);
+        }
         sorted.sort_unstable_by(f64::total_cmp);
         let runs: Vec<(f64, u64)> =
             sorted.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64)).collect();
@@ -62,14 +69,15 @@ impl Tokenizer {
             ([(value, _)], 0) => return ColumnCode::Constant(Meaning::Number(*value)),
             _ => {}
         }
-        let shared = |(_, rows): &(f64, u64)| *rows >= config.shared_rows_min as u64;
+        let shared = |(_, rows): &(f64, u64)| own.is_shared(*rows);
         if runs.len() <= config.category_values_max.max(1) && runs.iter().all(shared) {
             let levels = runs.iter().map(|(value, rows)| (Meaning::Number(*value), *rows));
             return ColumnCode::Head(self.add_head(levels.collect(), missing, vec![]));
         }
         let frequent = |rows: u64| rows as f64 > config.atom_share * values.len() as f64;
-        let mut atoms: Vec<(f64, u64)> =
-            runs.iter().filter(|(_, rows)| frequent(*rows)).copied().collect();
+        // Levels are kept as they are: of a small table, one row may be frequent.
+        let atoms = runs.iter().filter(|run| shared(run) && frequent(run.1));
+        let mut atoms: Vec<(f64, u64)> = atoms.copied().collect();
         if atoms.len() > config.atoms_max {
             atoms.clear();
         }
@@ -82,7 +90,7 @@ impl Tokenizer {
             self.add_head(levels, missing, vec![])
         });
         let atoms: Vec<f64> = atoms.into_iter().map(|(value, _)| value).collect();
-        self.scales.push(NumberScale::fit(sorted, &atoms, &column.spec.format, config));
+        self.scales.push(NumberScale::fit(sorted, &atoms, &column.spec.format, own, config));
         ColumnCode::Number { token: self.scales.len() - 1, head }
     }
 

@@ -9,9 +9,13 @@ use tgs_protocol::{column::ColumnSpec, engine::EngineError};
 use super::{
     ColumnCode, Tokenizer,
     head::{Head, Meaning},
-    scale::{NumberScale, ScaleConstants},
+    scale::NumberScale,
 };
-use crate::container::{Array, Container};
+use crate::{
+    container::{Array, Container},
+    tabgraph::config::Normalisation,
+    table::grid::Grid,
+};
 
 const LISTS: [&str; 4] = ["low", "high", "count", "by_rank"];
 
@@ -20,8 +24,8 @@ const LISTS: [&str; 4] = ["low", "high", "count", "by_rank"];
 pub(crate) struct TokenizerRecord {
     columns: Vec<ColumnRecord>,
     heads: Vec<Head>,
-    /// Column of each number token.
-    tokens: Vec<usize>,
+    /// Of each number token.
+    grids: Vec<Grid>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,14 +39,10 @@ impl Tokenizer {
     /// The record, and the arrays that belong to it. Nothing is kept of rows that did not train:
     /// neither levels that only they hold, nor the reason of a kind, which tells a column's ends.
     pub(crate) fn record(&self) -> (TokenizerRecord, Vec<(String, Array)>) {
-        let mut tokens = vec![0; self.scales.len()];
         let mut columns = Vec::with_capacity(self.specs.len());
         let mut heads = self.heads.clone();
         for (at, (spec, code)) in self.specs.iter().zip(&self.codes).enumerate() {
             let mut code = code.clone();
-            if let ColumnCode::Number { token, .. } = code {
-                tokens[token] = at;
-            }
             let levels = self.levels[at].as_ref().map(|levels| {
                 let trained = trained_codes(&mut code, &mut heads);
                 trained.into_iter().map(|code| levels.value(code as usize).to_owned()).collect()
@@ -57,7 +57,8 @@ impl Tokenizer {
                 arrays.push((format!("scale.{at}.{name}"), Array::list(list)));
             }
         }
-        (TokenizerRecord { columns, heads, tokens }, arrays)
+        let grids = self.scales.iter().map(|scale| scale.grid).collect();
+        (TokenizerRecord { columns, heads, grids }, arrays)
     }
 
     /// Whether what came from a file can be used: decoding must not panic.
@@ -129,18 +130,16 @@ impl TokenizerRecord {
     pub(crate) fn open<R>(
         &self,
         file: &mut Container<R>,
-        constants: ScaleConstants,
+        normalisation: Normalisation,
     ) -> Result<Tokenizer, EngineError> {
         let mut scales = Vec::new();
-        for (at, column) in self.tokens.iter().enumerate() {
+        for (at, grid) in self.grids.iter().enumerate() {
             let mut list = |name: &str| file.take::<f64>(&format!("scale.{at}.{name}"));
             let lists = [list(LISTS[0])?, list(LISTS[1])?, list(LISTS[2])?, list(LISTS[3])?];
             if lists.iter().any(|list| list.len() != lists[0].len()) {
                 return Err(file.refuse("the runs of a column are ragged"));
             }
-            let record = self.columns.get(*column);
-            let record = record.ok_or_else(|| file.refuse("a column is missing"))?;
-            scales.push(NumberScale::from_runs(lists, &record.spec.format, constants));
+            scales.push(NumberScale::from_runs(lists, *grid, normalisation));
         }
         let (mut specs, mut levels, mut codes) = (vec![], vec![], vec![]);
         for column in self.columns.clone() {

@@ -24,7 +24,7 @@ fn table() -> Table {
         levels: Arc::new(StringArray::from(Vec::<&str>::new())),
     };
     let text = Cells::Text(StringArray::from(vec![Some("a"), Some(""), None, Some("π")]));
-    let decimal = ValueFormat::Decimal { digits: 1, fixed: false };
+    let decimal = ValueFormat::Decimal { digits: 1, least: 0 };
     Table::new(vec![
         Column { spec: spec("n", ColumnKind::Real, decimal), cells: number },
         Column { spec: spec("l", ColumnKind::Category, ValueFormat::Verbatim), cells: level },
@@ -89,7 +89,14 @@ fn every_cut_and_every_flipped_byte_before_the_footer_is_told() {
         // The footer repeats what stands before it; where that copy is damaged, the table is right.
         match from_ipc(&damaged) {
             Ok(found) => assert_same(&table(), &found),
-            Err(error) => assert_eq!(error.code(), Some(Code::StoreCorrupt)),
+            Err(error) => {
+                assert_eq!(error.code(), Some(Code::StoreCorrupt));
+                let mut cause: Option<&dyn std::error::Error> = Some(&error);
+                while let Some(told) = cause {
+                    assert!(!told.to_string().contains('\n'), "byte {at}: {told}");
+                    cause = told.source();
+                }
+            }
         }
     }
 }
