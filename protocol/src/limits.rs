@@ -8,8 +8,8 @@ pub const ROWS_PER_REQUEST_MAX: u64 = 100_000_000;
 pub const COLUMNS_MAX: usize = 4_096;
 /// Rows below which nothing is learned but memorised.
 pub const TRAIN_ROWS_MIN: u64 = 8;
-/// What fewer rows share, be it a number or the look of a text, is somebody's own: no model keeps it
-/// as it stands.
+/// What fewer rows share, be it a number or the look of a text, is somebody's own: no model keeps
+/// it as it stands.
 pub const SHARED_ROWS_MIN: u64 = 5;
 /// Compute threads of one job.
 pub const THREADS_MAX: u32 = 64;
