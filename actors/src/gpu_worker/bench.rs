@@ -82,7 +82,8 @@ impl Bench {
         }));
         if !matches!(cleared, Ok(Ok(()))) {
             // The next attempt and the next opening of the store remove it as well.
-            tracing::warn!(job = %order.lease.job, name = name.as_str(), "a half-done folder stays");
+            let (job, name) = (&order.lease.job, name.as_str());
+            tracing::warn!(%job, name, "a half-done folder stays");
         }
     }
 

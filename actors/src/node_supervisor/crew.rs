@@ -92,8 +92,9 @@ impl CrewKeeper {
         singles.into_iter().chain(samplers).find(|(id, _)| *id == who).map(|(_, member)| member)
     }
 
-    /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail for
-    /// good; without the others no job can be kept, so the node ends and its jobs are interrupted.
+    /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail
+    /// for good; without the others no job can be kept, so the node ends and its jobs are
+    /// interrupted.
     ///
     /// # Errors
     /// When the node cannot go on, with the reason.

@@ -172,7 +172,8 @@ proptest! {
                     let is_waiting = queue.seat(other).is_none();
                     let is_equal = need.class == demand.class && need.memory <= demand.memory;
                     let was_before = theirs >= &points && since < &at;
-                    prop_assert!(!(is_waiting && is_equal && was_before), "{} passed {other}", start.job);
+                    let is_passed = is_waiting && is_equal && was_before;
+                    prop_assert!(!is_passed, "{} passed {other}", start.job);
                 }
             }
             let seats: Vec<Seat> = known.keys().filter_map(|job| queue.seat(job)).collect();
