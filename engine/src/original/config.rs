@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     constants::{Bound, bound},
+    learn::validation::Validation,
     tabgraph::config::{Normalisation, TabgraphConfig},
 };
 
@@ -45,10 +46,16 @@ pub(super) struct OriginalConfig {
     pub rho: f64,
     /// Steps of Heun's method, of two evaluations each but the last.
     pub solver_steps: usize,
-    /// Looks at the held-out loss in a whole run.
-    pub held_out_looks: u64,
+    /// Share of the training rows that choose the parameters to keep and do not learn; 0: none.
+    pub validation_share: f64,
+    /// At least so many of them, as far as a quarter of the rows allows.
+    pub validation_rows_min: usize,
+    /// At most so many of them.
+    pub validation_rows_max: usize,
+    /// Looks at the validation loss in a whole run.
+    pub validation_looks: u64,
     /// Held-out rows that are looked at.
-    pub held_out_rows: usize,
+    pub validation_rows: usize,
     /// Steps of a default run.
     pub default_steps: u64,
 }
@@ -73,14 +80,25 @@ impl Default for OriginalConfig {
             sigma_min: 0.002,
             rho: 7.0,
             solver_steps: 11,
-            held_out_looks: 40,
-            held_out_rows: 4_096,
+            validation_share: 0.1,
+            validation_rows_min: 100,
+            validation_rows_max: 4_000,
+            validation_looks: 40,
             default_steps: 5_000,
         }
     }
 }
 
 impl OriginalConfig {
+    /// Which training rows choose.
+    pub(super) fn validation(&self) -> Validation {
+        Validation {
+            share: self.validation_share,
+            rows_min: self.validation_rows_min,
+            rows_max: self.validation_rows_max,
+        }
+    }
+
     /// How cells become numbers: quantile-normal, no frequent values apart.
     pub(super) fn cells(&self) -> TabgraphConfig {
         TabgraphConfig {
@@ -110,8 +128,10 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("sigma_min", 1e-4, 0.99),
     bound("rho", 1.0, 20.0),
     bound("solver_steps", 2.0, 1_000.0),
-    bound("held_out_looks", 1.0, 10_000.0),
-    bound("held_out_rows", 1.0, 1e6),
+    bound("validation_share", 0.0, 0.5),
+    bound("validation_rows_min", 0.0, 1e6),
+    bound("validation_rows_max", 0.0, 1e6),
+    bound("validation_looks", 1.0, 10_000.0),
     bound("default_steps", 2.0, 1e9),
 ];
 

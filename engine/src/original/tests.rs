@@ -47,17 +47,16 @@ fn pair(rows: usize) -> Table {
 fn planned(table: &Table, steps: u64, overrides: &Value) -> TrainPlan {
     let overrides = overrides.as_object().expect("a record");
     let length = TrainingLength::Steps(steps);
-    plan(table, table, length, overrides, 1, 1, &Unwatched).expect("plans")
+    plan(table, length, overrides, 1, 1, &Unwatched).expect("plans")
 }
 
 #[test]
 fn interrupted_in_either_phase_the_model_is_the_same() {
-    let table = pair(200);
-    let (train, holdout) = (table.slice(0, 150), table.slice(150, 50));
-    let overrides = json!({"width": 16, "batch": 64, "held_out_looks": 5, "feed_forward": 8});
+    let train = pair(200);
+    let overrides = json!({"width": 16, "batch": 64, "validation_looks": 5, "feed_forward": 8});
     let plan = planned(&train, 20, &overrides);
     let straight = {
-        let mut run = trainer(&train, &holdout, &plan, (1, 1), None, &Unwatched).expect("begins");
+        let mut run = trainer(&train, &plan, (1, 1), None, &Unwatched).expect("begins");
         run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         run.finish(&Unwatched).expect("finishes")
     };
@@ -66,13 +65,11 @@ fn interrupted_in_either_phase_the_model_is_the_same() {
     for segment in [3, 5, 1, 10] {
         let threads = 1 + u32::from(segment == 5);
         let resume = snapshot.as_deref();
-        let mut run =
-            trainer(&train, &holdout, &plan, (1, threads), resume, &Unwatched).expect("goes on");
+        let mut run = trainer(&train, &plan, (1, threads), resume, &Unwatched).expect("goes on");
         run.segment(Steps(segment), &Unwatched).expect("trains");
         snapshot = Some(run.snapshot().expect("saves"));
     }
-    let mut run =
-        trainer(&train, &holdout, &plan, (1, 2), snapshot.as_deref(), &Unwatched).expect("goes on");
+    let mut run = trainer(&train, &plan, (1, 2), snapshot.as_deref(), &Unwatched).expect("goes on");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     assert!(run.finish(&Unwatched).expect("finishes") == straight, "other bytes");
     let opened = generator(&straight).expect("opens");
@@ -101,10 +98,10 @@ impl Watch for StopAtNote {
 #[test]
 fn a_stop_between_the_phases_is_obeyed_and_changes_no_byte() {
     let table = pair(1_200);
-    let overrides = json!({"width": 16, "batch": 64, "held_out_looks": 5, "feed_forward": 8});
+    let overrides = json!({"width": 16, "batch": 64, "validation_looks": 5, "feed_forward": 8});
     let plan = planned(&table, 20, &overrides);
     let run = |stop: bool| {
-        let mut run = trainer(&table, &table, &plan, (1, 1), None, &Unwatched).expect("begins");
+        let mut run = trainer(&table, &plan, (1, 1), None, &Unwatched).expect("begins");
         if stop {
             let watch = StopAtNote::default();
             let facts = run.segment(Steps(u64::MAX), &watch).expect("stops");
@@ -123,7 +120,7 @@ fn groups_keep_their_values() {
     let table = pair(1_000);
     let overrides = json!({"width": 64, "batch": 250, "learning_rate": 3e-3, "encoder_share": 0.5});
     let plan = planned(&table, 600, &overrides);
-    let mut run = trainer(&table, &table, &plan, (1, 2), None, &Unwatched).expect("begins");
+    let mut run = trainer(&table, &plan, (1, 2), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     let model = run.finish(&Unwatched).expect("finishes");
     let copy = generator(&model).expect("opens").chunk(3, ChunkNo(0), 2_000).expect("samples");
@@ -148,7 +145,7 @@ fn wrong_constants_are_refused() {
     let overrides = json!({"tokens": 4});
     let overrides = overrides.as_object().expect("a record");
     let length = TrainingLength::Steps(10);
-    let error = plan(&table, &table, length, overrides, 1, 1, &Unwatched).expect_err("refused");
+    let error = plan(&table, length, overrides, 1, 1, &Unwatched).expect_err("refused");
     assert_eq!(error.code(), Some(Code::UnknownConstant));
     assert!(error.to_string().contains("did you mean `token`?"), "{error}");
 }

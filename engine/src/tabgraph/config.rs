@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::{Bound, bound};
+use crate::{
+    constants::{Bound, bound},
+    learn::validation::Validation,
+};
 
 /// Constants of the flagship. Resolved once, by the plan; the model file keeps them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -75,13 +78,18 @@ pub(crate) struct TabgraphConfig {
     pub noise_min: f64,
     /// Largest σ in training.
     pub noise_max: f64,
-    /// Looks at the held-out loss in a whole run; more for small tables.
-    pub held_out_looks: u64,
-    /// Held-out rows that are looked at.
-    pub held_out_rows: usize,
+    /// Share of the training rows that choose (the end of training, the parameters to keep) and do
+    /// not learn; 0: none, and the last parameters are kept.
+    pub validation_share: f64,
+    /// At least so many of them, as far as a quarter of the rows allows.
+    pub validation_rows_min: usize,
+    /// At most so many of them.
+    pub validation_rows_max: usize,
+    /// Looks at the validation loss in a whole run; more for small tables.
+    pub validation_looks: u64,
     /// Looks without improvement before training ends; 0: never.
     pub patience: u32,
-    /// Training comes to its end once held-out rows gain less than this share of what training
+    /// Training comes to its end once validation rows gain less than this share of what training
     /// rows gain: the rest is learned by heart. More for small tables.
     pub shared_gain_min: f64,
     /// Steps over which it then ends, as a share of those made.
@@ -124,6 +132,17 @@ pub(crate) enum Normalisation {
     Cdf,
 }
 
+impl TabgraphConfig {
+    /// Which training rows choose.
+    pub(crate) fn validation(&self) -> Validation {
+        Validation {
+            share: self.validation_share,
+            rows_min: self.validation_rows_min,
+            rows_max: self.validation_rows_max,
+        }
+    }
+}
+
 impl Default for TabgraphConfig {
     fn default() -> Self {
         Self {
@@ -158,8 +177,10 @@ impl Default for TabgraphConfig {
             noise_deviation: 1.4,
             noise_min: 2e-3,
             noise_max: 80.0,
-            held_out_looks: 40,
-            held_out_rows: 4_096,
+            validation_share: 0.1,
+            validation_rows_min: 100,
+            validation_rows_max: 4_000,
+            validation_looks: 40,
             patience: 10,
             shared_gain_min: 0.5,
             ending_share: 0.2,
@@ -203,8 +224,10 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("noise_deviation", 1e-3, 5.0),
     bound("noise_min", 1e-6, 1.0),
     bound("noise_max", 1.0, 1e4),
-    bound("held_out_looks", 1.0, 10_000.0),
-    bound("held_out_rows", 1.0, 1e6),
+    bound("validation_share", 0.0, 0.5),
+    bound("validation_rows_min", 0.0, 1e6),
+    bound("validation_rows_max", 0.0, 1e6),
+    bound("validation_looks", 1.0, 10_000.0),
     bound("patience", 0.0, 10_000.0),
     bound("shared_gain_min", -1e9, 1.0),
     bound("ending_share", 0.0, 1.0),

@@ -41,21 +41,23 @@ const BATCHES_PER_EPOCH: usize = 8;
 /// See [`super::plan`].
 pub(super) fn plan(
     train: &Table,
-    holdout: &Table,
     length: TrainingLength,
     overrides: &Map<String, Value>,
     (seed, threads): (u64, u32),
     watch: &dyn Watch,
 ) -> Result<TrainPlan, EngineError> {
     let mut defaults = TabgraphConfig::default();
-    defaults.batch = fitting_batch(train.rows(), defaults.batch);
-    defaults.width = fitting_width(train.rows(), defaults.width);
-    if train.rows() < CAREFUL_ROWS {
-        take_care(train.rows(), &mut defaults);
+    let asked: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
+    // Rows that choose cannot be learned by heart: the others are the table that a net sees.
+    let learned = train.rows() - asked.validation().rows(train.rows());
+    defaults.batch = fitting_batch(learned, defaults.batch);
+    defaults.width = fitting_width(learned, defaults.width);
+    if learned < CAREFUL_ROWS {
+        take_care(learned, &mut defaults);
     }
     let mut config: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
-    config.batch = config.batch.clamp(1, train.rows().max(1));
-    let per_epoch = (train.rows() / config.batch).max(1) as u64;
+    config.batch = config.batch.clamp(1, learned.max(1));
+    let per_epoch = (learned / config.batch).max(1) as u64;
     let cap = config.epochs_max.saturating_mul(per_epoch);
     let (steps, how) = match length {
         TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
@@ -65,7 +67,7 @@ pub(super) fn plan(
         TrainingLength::Default if config.default_steps > cap => (cap, capped(&config)),
         TrainingLength::Default => (config.default_steps, "the default of the model".to_owned()),
         TrainingLength::BudgetSeconds(seconds) => {
-            let speed = measure(train, holdout, &config, (seed, threads), watch)?;
+            let speed = measure(train, &config, (seed, threads), watch)?;
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
             let steps = (speed * seconds as f64 * BUDGET_SHARE) as u64;
             let how = format!("{seconds} s at {speed:.1} steps/s");
@@ -115,14 +117,12 @@ fn take_care(rows: usize, config: &mut TabgraphConfig) {
 
 fn measure(
     train: &Table,
-    holdout: &Table,
     config: &TabgraphConfig,
     (seed, threads): (u64, u32),
     watch: &dyn Watch,
 ) -> Result<f64, EngineError> {
     let many = Steps(1_000_000);
-    let nothing = holdout.slice(0, 0);
-    let learner = TabgraphLearner::new(train, &nothing, config.clone(), (many, seed), watch)?;
+    let learner = TabgraphLearner::new(train, config.clone(), (many, seed), watch)?;
     if !learner.has_tokens() {
         return Ok(1.0);
     }

@@ -81,17 +81,17 @@ fn mixed(rows: usize) -> Table {
 }
 
 fn small() -> Map<String, Value> {
-    let overrides = json!({"width": 32, "blocks": 2, "batch": 64, "held_out_looks": 5,
+    let overrides = json!({"width": 32, "blocks": 2, "batch": 64, "validation_looks": 5,
         "evaluations": 4, "calibration_rounds": 1, "warmup_steps": 5});
     overrides.as_object().expect("a record").clone()
 }
 
 fn planned(train: &Table, length: TrainingLength, overrides: &Map<String, Value>) -> TrainPlan {
-    plan(train, &train.slice(0, 0), length, overrides, SEED, 1, &Unwatched).expect("plans")
+    plan(train, length, overrides, SEED, 1, &Unwatched).expect("plans")
 }
 
-fn trained(train: &Table, holdout: &Table, plan: &TrainPlan) -> Vec<u8> {
-    let mut run = trainer(train, holdout, plan, (SEED, 1), None, &Unwatched).expect("begins");
+fn trained(train: &Table, plan: &TrainPlan) -> Vec<u8> {
+    let mut run = trainer(train, plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     assert!(run.is_done());
     run.finish(&Unwatched).expect("finishes")
@@ -100,8 +100,7 @@ fn trained(train: &Table, holdout: &Table, plan: &TrainPlan) -> Vec<u8> {
 /// Trains 40 steps on the table and samples `rows` rows of chunk 0.
 fn copied(train: &Table, rows: usize, overrides: &Map<String, Value>) -> Table {
     let plan = planned(train, TrainingLength::Steps(40), overrides);
-    let holdout = train.slice(0, train.rows() / 4);
-    let model = trained(train, &holdout, &plan);
+    let model = trained(train, &plan);
     assert!(curves(&model).is_ok());
     generator(&model).expect("opens").chunk(5, ChunkNo(0), rows).expect("samples")
 }
@@ -125,28 +124,25 @@ fn share(table: &Table, column: usize, is: impl Fn(Option<f64>) -> bool) -> f64 
 
 #[test]
 fn interrupted_anywhere_the_model_is_the_same() {
-    let table = mixed(300);
-    let (train, holdout) = (table.slice(0, 240), table.slice(240, 60));
+    let train = mixed(300);
     for (shape, extra) in [("mlp", "dropout"), ("unet", "self_conditioning")] {
         let mut overrides = small();
         overrides.insert("denoiser".to_owned(), json!(shape));
         let on = if extra == "dropout" { json!(0.1) } else { json!(true) };
         overrides.insert(extra.to_owned(), on);
         let plan = planned(&train, TrainingLength::Steps(37), &overrides);
-        let straight = trained(&train, &holdout, &plan);
+        let straight = trained(&train, &plan);
         // Before the first step, inside an epoch of 3 batches, at a look (8), just after it, at
         // the end.
         let mut snapshot = None;
         for segment in [0, 1, 4, 3, 1, 13, 14, 1] {
             let resume = snapshot.as_deref();
-            let mut run =
-                trainer(&train, &holdout, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
+            let mut run = trainer(&train, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
             run.segment(Steps(segment), &Unwatched).expect("trains");
             snapshot = Some(run.snapshot().expect("saves"));
         }
         let resume = snapshot.as_deref();
-        let mut run =
-            trainer(&train, &holdout, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
+        let mut run = trainer(&train, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
         assert!(run.is_done() && run.at() == Steps(37), "{shape}");
         assert!(run.finish(&Unwatched).expect("finishes") == straight, "{shape}: other bytes");
     }
@@ -156,10 +152,10 @@ fn interrupted_anywhere_the_model_is_the_same() {
 fn a_watch_stops_between_two_steps() {
     let table = mixed(100);
     let plan = planned(&table, TrainingLength::Epochs(3), &small());
-    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
+    let mut run = trainer(&table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     let facts = run.segment(Steps(10), &Stop).expect("stops");
     assert!(facts.stopped && !facts.done && facts.at == Steps(0));
-    let begun = trainer(&table, &table, &plan, (SEED, 1), None, &Stop);
+    let begun = trainer(&table, &plan, (SEED, 1), None, &Stop);
     assert!(matches!(begun, Err(EngineError::Stopped)), "rows are not coded to the end");
 }
 
@@ -188,8 +184,8 @@ fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
     let mut overrides = small();
     overrides.insert("calibration_rounds".to_owned(), json!(3));
     let plan = planned(&table, TrainingLength::Steps(12), &overrides);
-    let straight = trained(&table, &table, &plan);
-    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
+    let straight = trained(&table, &plan);
+    let mut run = trainer(&table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     let watch = StopAt {
         note: "calibrating shares, round 2 of 3",
@@ -203,7 +199,7 @@ fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
     let snapshot = run.snapshot().expect("saves");
     assert!(run.finish(&Unwatched).expect("finishes") == straight, "asked again: other bytes");
     let mut resumed =
-        trainer(&table, &table, &plan, (SEED, 1), Some(&snapshot), &Unwatched).expect("goes on");
+        trainer(&table, &plan, (SEED, 1), Some(&snapshot), &Unwatched).expect("goes on");
     assert!(resumed.is_done());
     assert!(resumed.finish(&Unwatched).expect("finishes") == straight, "resumed: other bytes");
 }
@@ -212,7 +208,7 @@ fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
 fn chunks_do_not_depend_on_each_other_or_on_threads() {
     let table = mixed(200);
     let plan = planned(&table, TrainingLength::Steps(10), &small());
-    let model = trained(&table, &table.slice(0, 20), &plan);
+    let model = trained(&table, &plan);
     let opened = generator(&model).expect("opens");
     let alone = text(&opened.chunk(5, ChunkNo(3), 10_000).expect("samples"));
     let others: Vec<String> = std::thread::scope(|scope| {
@@ -222,8 +218,7 @@ fn chunks_do_not_depend_on_each_other_or_on_threads() {
         };
         let threads: Vec<_> = [0, 1, 3, 3].map(work).into_iter().collect();
         // Training with two threads beside them must not change what they compute.
-        let mut beside =
-            trainer(&table, &table, &plan, (SEED, 2), None, &Unwatched).expect("begins");
+        let mut beside = trainer(&table, &plan, (SEED, 2), None, &Unwatched).expect("begins");
         beside.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         threads.into_iter().map(|thread| thread.join().expect("ends")).collect()
     });
@@ -239,8 +234,7 @@ fn training_beside_training_gives_the_same_bytes() {
     let table = mixed(300);
     let plan = planned(&table, TrainingLength::Steps(12), &small());
     let run = |threads: u32| {
-        let mut run =
-            trainer(&table, &table, &plan, (SEED, threads), None, &Unwatched).expect("begins");
+        let mut run = trainer(&table, &plan, (SEED, threads), None, &Unwatched).expect("begins");
         run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         run.finish(&Unwatched).expect("finishes")
     };
@@ -357,7 +351,7 @@ fn what_depends_on_each_other_is_learned_together() {
     let mut overrides = small();
     overrides.insert("evaluations".to_owned(), json!(10));
     let plan = planned(&table, TrainingLength::Steps(300), &overrides);
-    let model = trained(&table, &table.slice(0, 200), &plan);
+    let model = trained(&table, &plan);
     let copy = generator(&model).expect("opens").chunk(5, ChunkNo(0), 2_000).expect("samples");
     for code in [0.0, 1.0, 2.0] {
         let rows = || (0..2_000).filter(|row| number(&copy, 0, *row) == Some(code));
@@ -382,7 +376,7 @@ fn what_depends_on_each_other_is_learned_together() {
     }
     let curves = curves(&model).expect("reads");
     let names: Vec<_> = curves.iter().map(|curve| &*curve.name).collect();
-    assert_eq!(names, ["training loss", "held-out loss", "loss on training rows"]);
+    assert_eq!(names, ["training loss", "validation loss", "loss on training rows"]);
     for curve in &curves {
         let (first, last) = (curve.points[0], curve.points[curve.points.len() - 1]);
         assert!(last.1 < 0.95 * first.1 && last.0 == 300, "{curve:?}");
@@ -402,12 +396,12 @@ fn a_table_that_can_only_be_copied_is_not_trained_to_the_end() {
         overrides.insert("patience".to_owned(), json!(0));
         overrides.insert("shared_gain_min".to_owned(), json!(share));
         let plan = planned(&train, TrainingLength::Steps(400), &overrides);
-        let curves = curves(&trained(&train, &holdout, &plan)).expect("reads");
+        let curves = curves(&trained(&train, &plan)).expect("reads");
         let points = |name: &str| {
             let curve = curves.iter().find(|curve| curve.name == name).expect("is there");
             curve.points.clone()
         };
-        (points("held-out loss"), points("loss on training rows"))
+        (points("validation loss"), points("loss on training rows"))
     };
     let last = |points: &[(u64, f64)]| points[points.len() - 1];
     let (unseen, seen) = copying(-1e9);
@@ -426,8 +420,7 @@ fn a_budget_is_the_steps_it_resolves_to() {
     let steps = planned(&table, TrainingLength::Steps(budget.steps.get()), &overrides);
     assert_eq!((&budget.config, budget.steps), (&steps.config, steps.steps));
     assert!(budget.steps.get() > 0 && budget.steps.get() <= 20 * 3, "{}", budget.because);
-    let holdout = table.slice(0, 30);
-    assert!(trained(&table, &holdout, &budget) == trained(&table, &holdout, &steps));
+    assert!(trained(&table, &budget) == trained(&table, &steps));
 }
 
 #[test]
@@ -435,8 +428,8 @@ fn wrong_constants_and_tables_are_refused() {
     let table = mixed(40);
     let refuse = |table: &Table, overrides: &Value, length| {
         let overrides = overrides.as_object().expect("a record");
-        let plan = plan(table, &table.slice(0, 0), length, overrides, SEED, 1, &Unwatched);
-        plan.and_then(|plan| trainer(table, table, &plan, (SEED, 1), None, &Unwatched).map(|_| ()))
+        let plan = plan(table, length, overrides, SEED, 1, &Unwatched);
+        plan.and_then(|plan| trainer(table, &plan, (SEED, 1), None, &Unwatched).map(|_| ()))
             .expect_err("must be refused")
     };
     let ten = TrainingLength::Steps(10);
@@ -456,22 +449,21 @@ fn wrong_constants_and_tables_are_refused() {
 fn damaged_snapshots_are_refused() {
     let table = mixed(100);
     let plan = planned(&table, TrainingLength::Steps(10), &small());
-    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
+    let mut run = trainer(&table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(5), &Unwatched).expect("trains");
     let bytes = run.snapshot().expect("saves");
     let corrupt = |result: Result<(), EngineError>| {
         result.expect_err("must be refused").code() == Some(Code::CheckpointCorrupt)
     };
-    let resume = |bytes: &[u8]| {
-        trainer(&table, &table, &plan, (SEED, 1), Some(bytes), &Unwatched).map(|_| ())
-    };
+    let resume =
+        |bytes: &[u8]| trainer(&table, &plan, (SEED, 1), Some(bytes), &Unwatched).map(|_| ());
     for at in (0..bytes.len()).step_by(bytes.len() / 50) {
         let mut torn = bytes.clone();
         torn[at] ^= 1;
         assert!(corrupt(resume(&torn)), "byte {at}");
         assert!(corrupt(resume(&bytes[..at])), "cut at {at}");
     }
-    let other = trainer(&table, &table, &plan, (SEED + 1, 1), Some(&bytes), &Unwatched).map(|_| ());
+    let other = trainer(&table, &plan, (SEED + 1, 1), Some(&bytes), &Unwatched).map(|_| ());
     assert!(corrupt(other), "another seed");
     let opened = generator(&bytes).err().and_then(|error| error.code());
     assert_eq!(opened, Some(Code::ModelUnreadable), "a snapshot is not a model");
