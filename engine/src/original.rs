@@ -79,6 +79,10 @@ pub fn plan(
         let message = "plan the training: its two phases need at least two steps; ask for more";
         return Err(EngineError::new(Code::BadRequest, message));
     }
+    if config.eval_every <= 0.0 {
+        let every = steps.div_ceil(config.validation_looks);
+        config.eval_every = every as f64 / per_epoch as f64;
+    }
     let because = format!("{steps} steps of {} rows: {how}", config.batch);
     let config = serde_json::to_value(&config)
         .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
@@ -97,9 +101,8 @@ pub fn trainer(
     watch: &dyn Watch,
 ) -> Result<Box<dyn Trainer>, EngineError> {
     let config: OriginalConfig = constants::read(&plan.config, config::BOUNDS)?;
-    let every = plan.steps.get().div_ceil(config.validation_looks).max(1);
     let learner = OriginalLearner::new(train, config, (plan.steps, seed), watch)?;
-    let stopping = Stopping { every, ..Stopping::NEVER };
+    let stopping = learner.stopping();
     Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
 }
 

@@ -40,6 +40,8 @@ pub enum Purpose {
     Subsample = 13,
     /// Dropout masks; index: step and shard.
     Dropout = 15,
+    /// Latents that shares are calibrated on; index: batch.
+    Calibration = 16,
     /// Anything a test draws.
     Test = 99,
 }

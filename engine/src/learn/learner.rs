@@ -5,6 +5,7 @@ use tgs_protocol::{engine::EngineError, model::ModelName, report::Curve};
 
 use super::{
     adamw::Rule,
+    crew::Crew,
     flat::{Layout, Leaves},
     torch::Torch,
 };
@@ -52,7 +53,7 @@ pub(crate) trait Learner: Send + Sync + 'static {
     fn seen_shards(&self, _step: u64) -> usize {
         0
     }
-    /// The model file, from the best parameters.
+    /// The model file, from the best parameters; what is left to compute is shared by the crew.
     ///
     /// # Errors
     /// `Stopped` when `pause` says so; the learner stands as before.
@@ -60,6 +61,7 @@ pub(crate) trait Learner: Send + Sync + 'static {
         &mut self,
         best: &[f32],
         curves: Vec<Curve>,
+        crew: &Crew,
         pause: Pause<'_>,
     ) -> Result<Vec<u8>, EngineError>;
 }

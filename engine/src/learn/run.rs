@@ -349,6 +349,6 @@ impl<L: Learner> Trainer for Run<L> {
         let curves = self.state.looks.curves();
         let average = Tensor::f_from_slice(&best).map_err(failed("finish training"))?;
         self.write().enter(self.state.step, &average, &pause)?;
-        self.write().model(&best, curves, &pause)
+        self.write().model(&best, curves, &self.crew, &pause)
     }
 }

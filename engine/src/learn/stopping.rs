@@ -8,31 +8,47 @@
 use serde::{Deserialize, Serialize};
 use tgs_protocol::report::Curve;
 
-/// A look is compared with the last one before this share of its steps.
-const COMPARED_SHARE: f64 = 0.6;
-/// Looks that are made before one is judged: at first every row gains.
-const LOOKS_MIN: usize = 8;
-/// Looks in a row that must agree: one alone, or two, may err.
-const AGREEING_LOOKS: u32 = 3;
-
 /// The constants of stopping.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopping {
     /// Steps between two looks.
     pub every: u64,
+    /// The step before which nothing is judged: that of the phase that validation rows speak of.
+    pub from: u64,
     /// Looks without improvement before the run ends at once; none: never.
     pub patience: Option<u32>,
     /// The ending begins when validation rows gain less than this share of what training rows gain;
     /// none: never.
     pub shared_gain_min: Option<f64>,
+    /// A look is compared with the last one before this share of its steps.
+    pub compared_share: f64,
+    /// Looks that are made before one is judged: at first every row gains.
+    pub looks_min: usize,
+    /// Looks in a row that must agree before the ending begins: one alone, or two, may err.
+    pub agreeing_looks: u32,
     /// Steps of the ending, as a share of those made before it.
     pub ending_share: f64,
 }
 
 impl Stopping {
     /// Never looks and never ends before its steps are made.
-    pub(crate) const NEVER: Self =
-        Self { every: u64::MAX, patience: None, shared_gain_min: None, ending_share: 0.0 };
+    pub(crate) const NEVER: Self = Self {
+        every: u64::MAX,
+        from: 0,
+        patience: None,
+        shared_gain_min: None,
+        compared_share: 0.0,
+        looks_min: 0,
+        agreeing_looks: 1,
+        ending_share: 0.0,
+    };
+}
+
+/// Steps between two looks that stand so many passes over the rows apart.
+pub(crate) fn steps_apart(epochs: f64, batches_per_epoch: u64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
+    let steps = (epochs * batches_per_epoch as f64).round() as u64;
+    steps.max(1)
 }
 
 /// What was seen so far, and what follows from it.
@@ -71,11 +87,11 @@ impl Looks {
         let Some(validation) = losses.validation else { return true };
         self.validation.push((step, validation));
         if let (None, Some(least)) = (self.ending, stopping.shared_gain_min) {
-            let copies = self.shared_gain().is_some_and(|share| share < least);
+            let copies = self.shared_gain(stopping).is_some_and(|share| share < least);
             self.agreeing = if copies { self.agreeing + 1 } else { 0 };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
-            let more = (step as f64 * stopping.ending_share) as u64;
-            self.ending = (self.agreeing >= AGREEING_LOOKS)
+            let more = (step.saturating_sub(stopping.from) as f64 * stopping.ending_share) as u64;
+            self.ending = (self.agreeing >= stopping.agreeing_looks)
                 .then(|| Ending { from: step, to: step.saturating_add(more) });
         }
         let better = self.best.is_none_or(|best| validation < best);
@@ -122,13 +138,14 @@ impl Looks {
 
     /// What validation rows gained since an earlier look, over what training rows gained; none where
     /// training rows gained nothing.
-    fn shared_gain(&self) -> Option<f64> {
+    fn shared_gain(&self, stopping: &Stopping) -> Option<f64> {
         let (step, validation) = *self.validation.last()?;
         let (_, seen) = *self.seen.last()?;
-        if self.validation.len() <= LOOKS_MIN || self.seen.len() != self.validation.len() {
+        if self.validation.len() <= stopping.looks_min || self.seen.len() != self.validation.len() {
             return None;
         }
-        let before = step as f64 * COMPARED_SHARE;
+        let made = step.saturating_sub(stopping.from) as f64;
+        let before = stopping.from as f64 + made * stopping.compared_share;
         let at = self.validation.partition_point(|(step, _)| *step as f64 <= before);
         let at = at.checked_sub(1)?;
         let gained = self.seen[at].1 - seen;
@@ -140,8 +157,15 @@ impl Looks {
 mod tests {
     use super::*;
 
-    const STOPPING: Stopping =
-        Stopping { every: 10, patience: None, shared_gain_min: Some(0.5), ending_share: 0.25 };
+    const STOPPING: Stopping = Stopping {
+        every: 10,
+        shared_gain_min: Some(0.5),
+        compared_share: 0.6,
+        looks_min: 8,
+        agreeing_looks: 3,
+        ending_share: 0.25,
+        ..Stopping::NEVER
+    };
 
     /// Training rows gain all the way; validation rows a share that falls from one to nothing.
     fn looked(until: u64, stopping: &Stopping) -> (Looks, Vec<u64>) {

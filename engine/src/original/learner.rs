@@ -10,9 +10,11 @@ use super::{config::OriginalConfig, sampler::OriginalSampler, vae::Nets};
 use crate::{
     learn::{
         adamw::Rule,
+        crew::Crew,
         flat::{Layout, Leaves},
         learner::{Learner, Pause},
         schedule::average_decay,
+        stopping::{Stopping, steps_apart},
         torch::{Torch, failed, matrix, values},
         validation::Parts,
     },
@@ -34,6 +36,8 @@ pub(super) struct OriginalLearner {
     train: Encoded,
     /// Those of them that learn, and those that choose.
     parts: Parts,
+    /// As many of those that learn, looked at beside the validation rows.
+    seen: Vec<usize>,
     latents: Option<Latents>,
     encoder_steps: u64,
     seed: u64,
@@ -83,9 +87,13 @@ impl OriginalLearner {
         } else {
             0
         };
+        let parts = config.validation().parts(train.rows(), seed);
+        let mut stream = Stream::new(seed, Purpose::Validation, 1);
+        let seen = stream.subsample(parts.learned.len(), parts.validation.len());
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
-            parts: config.validation().parts(train.rows(), seed),
+            seen: seen.into_iter().map(|at| parts.learned[at]).collect(),
+            parts,
             latents: None,
             encoder_steps,
             config,
@@ -94,6 +102,21 @@ impl OriginalLearner {
             seed,
             order: None,
         })
+    }
+
+    /// When to look, and what ends the second phase: the first is judged by nothing.
+    pub(super) fn stopping(&self) -> Stopping {
+        let config = &self.config;
+        Stopping {
+            every: steps_apart(config.eval_every, self.batches_per_epoch()),
+            from: self.encoder_steps,
+            patience: (config.patience > 0).then_some(config.patience),
+            shared_gain_min: Some(config.shared_gain_min),
+            compared_share: config.compared_share,
+            looks_min: config.looks_min,
+            agreeing_looks: config.agreeing_looks,
+            ending_share: config.ending_share,
+        }
     }
 
     fn batch_rows(&self) -> usize {
@@ -241,6 +264,7 @@ impl Learner for OriginalLearner {
     }
 
     fn rule(&self, step: u64) -> Rule {
+        let c = &self.config;
         let first = step < self.encoder_steps;
         let age = if first { step } else { step - self.encoder_steps };
         Rule {
@@ -249,13 +273,13 @@ impl Learner for OriginalLearner {
             } else {
                 self.nets.denoiser_from..self.nets.layout.len()
             },
-            rate: self.config.learning_rate,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            clip_norm: 1e6,
-            average_decay: average_decay(age, self.config.average_decay),
+            rate: c.learning_rate,
+            beta1: c.beta1,
+            beta2: c.beta2,
+            epsilon: c.epsilon,
+            weight_decay: c.weight_decay,
+            clip_norm: c.clip_norm,
+            average_decay: average_decay(age, c.average_decay),
             age,
         }
     }
@@ -320,29 +344,37 @@ impl Learner for OriginalLearner {
 
     fn validation_shards(&self, step: u64) -> usize {
         // The auto-encoder is judged by nothing; a look after its last step still belongs to it.
-        if step <= self.encoder_steps {
-            0
-        } else {
-            self.parts.validation.len().div_ceil(SHARD_ROWS)
-        }
+        let unseen = self.parts.validation.len().div_ceil(SHARD_ROWS);
+        if step <= self.encoder_steps { 0 } else { unseen + self.seen_shards(step) }
+    }
+
+    fn seen_shards(&self, step: u64) -> usize {
+        if step <= self.encoder_steps { 0 } else { self.seen.len().div_ceil(SHARD_ROWS) }
     }
 
     fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let picked = self.parts.validation.chunks(SHARD_ROWS).nth(shard).unwrap_or(&[]);
+        let unseen = self.parts.validation.len().div_ceil(SHARD_ROWS);
+        let (rows, at) = match shard.checked_sub(unseen) {
+            None => (&self.parts.validation, shard),
+            Some(shard) => (&self.seen, shard),
+        };
+        let picked = rows.chunks(SHARD_ROWS).nth(at).unwrap_or(&[]);
         let latents = self.latents.as_ref();
         let clean = latents.map_or_else(Vec::new, |it| it.rows(picked, self.nets.tokens()));
         let place = |at: usize| inverse_normal((at as f64 + 0.5) / picked.len() as f64);
         let mut normals: Vec<f64> = (0..picked.len()).map(place).collect();
-        let mut stream = Stream::new(self.seed, Purpose::Validation, 2 + shard as u64);
+        // The same noise for both kinds of rows: their difference is then that of the rows.
+        let mut stream = Stream::new(self.seed, Purpose::Validation, 2 + at as u64);
         stream.shuffle(&mut normals);
         let loss = self.denoiser_loss(leaves, &clean, &normals, &mut stream)?;
-        Ok(loss.f_double_value(&[])? * picked.len() as f64 / self.parts.validation.len() as f64)
+        Ok(loss.f_double_value(&[])? * picked.len() as f64 / rows.len() as f64)
     }
 
     fn model(
         &mut self,
         best: &[f32],
         curves: Vec<Curve>,
+        _crew: &Crew,
         _pause: Pause<'_>,
     ) -> Result<Vec<u8>, EngineError> {
         let centre = self.latents.as_ref().map_or_else(Vec::new, |l| l.centre.clone());

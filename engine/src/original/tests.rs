@@ -77,7 +77,7 @@ fn interrupted_in_either_phase_the_model_is_the_same() {
     let chunk = |no| opened.chunk(3, ChunkNo(no), 50).expect("samples");
     assert_eq!(text(&chunk(1)), text(&chunk(1)));
     assert_ne!(text(&chunk(0)), text(&chunk(1)));
-    assert_eq!(curves(&straight).expect("reads").len(), 2);
+    assert_eq!(curves(&straight).expect("reads").len(), 3);
 }
 
 /// Says stop from the first note on; tells which.

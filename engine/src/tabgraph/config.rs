@@ -87,11 +87,20 @@ pub(crate) struct TabgraphConfig {
     pub validation_rows_max: usize,
     /// Looks at the validation loss in a whole run; more for small tables.
     pub validation_looks: u64,
+    /// Passes over the rows between two looks, a fraction if you like; 0: as `validation_looks`
+    /// says. A plan holds what it came to.
+    pub eval_every: f64,
     /// Looks without improvement before training ends; 0: never.
     pub patience: u32,
     /// Training comes to its end once validation rows gain less than this share of what training
     /// rows gain: the rest is learned by heart. More for small tables.
     pub shared_gain_min: f64,
+    /// What is gained is counted from the last look before this share of the steps.
+    pub compared_share: f64,
+    /// Looks before the first that is judged so: at first every row gains.
+    pub looks_min: usize,
+    /// Looks in a row that must agree before the end begins.
+    pub agreeing_looks: u32,
     /// Steps over which it then ends, as a share of those made.
     pub ending_share: f64,
     /// Passes over the data that no budget exceeds (explicit steps and epochs may).
@@ -181,8 +190,12 @@ impl Default for TabgraphConfig {
             validation_rows_min: 100,
             validation_rows_max: 4_000,
             validation_looks: 40,
+            eval_every: 0.0,
             patience: 10,
             shared_gain_min: 0.5,
+            compared_share: 0.6,
+            looks_min: 8,
+            agreeing_looks: 3,
             ending_share: 0.2,
             epochs_max: 1_000,
             default_steps: 10_000,
@@ -228,8 +241,12 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("validation_rows_min", 0.0, 1e6),
     bound("validation_rows_max", 0.0, 1e6),
     bound("validation_looks", 1.0, 10_000.0),
+    bound("eval_every", 0.0, 1e9),
     bound("patience", 0.0, 10_000.0),
     bound("shared_gain_min", -1e9, 1.0),
+    bound("compared_share", 0.0, 0.99),
+    bound("looks_min", 1.0, 10_000.0),
+    bound("agreeing_looks", 1.0, 10_000.0),
     bound("ending_share", 0.0, 1.0),
     bound("epochs_max", 1.0, 1e9),
     bound("default_steps", 1.0, 1e9),

@@ -18,10 +18,11 @@ use super::{
 use crate::{
     learn::{
         adamw::Rule,
+        crew::Crew,
         flat::{Layout, Leaves},
         learner::{Learner, Pause},
         schedule::{average_decay, cosine},
-        stopping::Stopping,
+        stopping::{Stopping, steps_apart},
         torch::{Torch, matrix},
         validation::Parts,
     },
@@ -31,8 +32,6 @@ use crate::{
 
 /// Rows that go through the net together in training: activations stay in the second-level cache.
 const SHARD_ROWS: usize = 256;
-/// Passes over the rows between two looks, at most.
-const EPOCHS_PER_LOOK: u64 = 8;
 /// Shards of a step; larger batches have larger shards.
 const SHARDS_MAX: usize = 64;
 
@@ -93,12 +92,14 @@ impl TabgraphLearner {
     /// When to look at the validation loss.
     pub(super) fn stopping(&self) -> Stopping {
         let config = &self.config;
-        // A small table may be learned by heart within a small part of its steps.
-        let often = self.batches_per_epoch().saturating_mul(EPOCHS_PER_LOOK);
         Stopping {
-            every: self.steps.div_ceil(config.validation_looks).min(often).max(1),
+            every: steps_apart(config.eval_every, self.batches_per_epoch()),
+            from: 0,
             patience: (config.patience > 0).then_some(config.patience),
             shared_gain_min: Some(config.shared_gain_min),
+            compared_share: config.compared_share,
+            looks_min: config.looks_min,
+            agreeing_looks: config.agreeing_looks,
             ending_share: config.ending_share,
         }
     }
@@ -283,16 +284,16 @@ impl Learner for TabgraphLearner {
         &mut self,
         best: &[f32],
         curves: Vec<Curve>,
+        crew: &Crew,
         pause: Pause<'_>,
     ) -> Result<Vec<u8>, EngineError> {
-        let mut sampler = TabgraphSampler {
+        let sampler = TabgraphSampler {
             config: self.config.clone(),
             tokenizer: self.tokenizer.clone(),
             denoiser: self.denoiser.clone(),
             weights: best.to_vec(),
             offsets: vec![0.0; self.denoiser.heads.iter().sum()],
         };
-        calibrate::calibrate(&mut sampler, pause)?;
-        model_file::write(&sampler, curves)
+        model_file::write(&calibrate::calibrate(sampler, crew, pause)?, curves)
     }
 }

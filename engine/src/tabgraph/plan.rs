@@ -35,6 +35,9 @@ const FULL_CARE_ROWS: usize = 2_000;
 /// Weight decay is 1 at so many rows and goes with one over their cube.
 const UNIT_DECAY_ROWS: f64 = 700.0;
 const DECAY_MAX: f64 = 5.0;
+/// Passes over the rows between two looks, at most, unless `eval_every` is set: a small table may
+/// be learned by heart within a small part of its steps.
+const EPOCHS_PER_LOOK: u64 = 8;
 /// Batches that a pass over a small table should have.
 const BATCHES_PER_EPOCH: usize = 8;
 
@@ -85,6 +88,11 @@ pub(super) fn plan(
         ));
     }
     let steps = steps.max(1);
+    if config.eval_every <= 0.0 {
+        let often = per_epoch.saturating_mul(EPOCHS_PER_LOOK);
+        let every = steps.div_ceil(config.validation_looks).min(often);
+        config.eval_every = every as f64 / per_epoch as f64;
+    }
     let because = format!("{steps} steps of {} rows: {how}", config.batch);
     let config = serde_json::to_value(&config)
         .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;

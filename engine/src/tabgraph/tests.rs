@@ -204,6 +204,29 @@ fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
     assert!(resumed.finish(&Unwatched).expect("finishes") == straight, "resumed: other bytes");
 }
 
+/// A share that cannot be measured is not worth a round of sampling.
+#[test]
+fn a_table_of_rare_levels_alone_is_not_calibrated() {
+    let names: Vec<String> = (0..700).map(|level| format!("l{level:04}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rare = category("a", &names, (0..1_400).map(|row| Some(row / 2)));
+    let common = category("b", &["x", "y"], (0..1_400).map(|row| Some(row % 2)));
+    for (columns, rounds) in [(vec![rare.clone()], 0), (vec![rare, common], 1)] {
+        let table = Table::new(columns);
+        let plan = planned(&table, TrainingLength::Steps(3), &small());
+        let mut run = trainer(&table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        let watch =
+            StopAt { note: "never", told: Mutex::default(), stopped: AtomicBool::default() };
+        run.finish(&watch).expect("finishes");
+        let told = watch.told.lock().expect("no panic");
+        let notes: std::collections::BTreeSet<_> =
+            told.iter().filter_map(|told| told.note.clone()).collect();
+        let calibrating = notes.iter().filter(|note| note.contains("calibrating")).count();
+        assert_eq!(calibrating, rounds, "{notes:?}");
+    }
+}
+
 #[test]
 fn chunks_do_not_depend_on_each_other_or_on_threads() {
     let table = mixed(200);
@@ -390,7 +413,7 @@ fn a_table_that_can_only_be_copied_is_not_trained_to_the_end() {
     let names = ["a", "b", "c", "d", "e", "f"];
     let columns = names.map(|name| numbers(name, 15, (0..60).map(|_| Some(draw.normal()))));
     let table = Table::new(columns.to_vec());
-    let (train, holdout) = (table.slice(0, 40), table.slice(40, 20));
+    let train = table;
     let copying = |share: f64| {
         let mut overrides = small();
         overrides.insert("patience".to_owned(), json!(0));
