@@ -32,7 +32,7 @@ use tgs_protocol::{
 use self::{config::OriginalConfig, learner::OriginalLearner};
 use crate::{
     constants,
-    learn::{pace::steps_per_second, run::Run, stopping::Stopping},
+    learn::{pace, run::Run, stopping::Stopping},
     model::Generator,
     table::Table,
 };
@@ -62,16 +62,20 @@ pub fn plan(
     let learned = train.rows() - config.validation().rows(train.rows());
     config.batch = config.batch.clamp(1, learned.max(1));
     let per_epoch = (learned / config.batch).max(1) as u64;
+    let speed = || measure(train, &config, (seed, threads), watch);
     let (steps, how) = match length {
-        TrainingLength::Default => (config.default_steps, "the default of the model".to_owned()),
+        TrainingLength::Default => {
+            let wanted = (config.default_steps, "the default of the model".to_owned());
+            let (steps, how) = pace::default_steps(wanted, config.default_seconds_max, speed()?);
+            (steps.max(2), how)
+        }
         TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
         TrainingLength::Epochs(epochs) => {
             (epochs.saturating_mul(per_epoch), format!("{epochs} passes over the rows"))
         }
         TrainingLength::BudgetSeconds(seconds) => {
-            let speed = measure(train, &config, (seed, threads), watch)?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
-            let steps = (speed * seconds as f64 * 0.9) as u64;
+            let speed = speed()?;
+            let steps = pace::steps_within(seconds as f64, speed);
             (steps.max(2), format!("{seconds} s at {speed:.1} steps/s"))
         }
     };
@@ -134,5 +138,5 @@ fn measure(
     let learner = OriginalLearner::new(train, config, (steps, seed), watch)?;
     let plan = TrainPlan { config: Value::Null, steps, because: String::new() };
     let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
-    steps_per_second(&mut run, watch)
+    pace::steps_per_second(&mut run, watch)
 }

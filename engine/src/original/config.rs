@@ -80,6 +80,9 @@ pub(super) struct OriginalConfig {
     pub agreeing_looks: u32,
     /// Steps over which the phase then ends, as a share of those it has made.
     pub ending_share: f64,
+    /// Seconds that a default run takes at most, by measured speed: it has fewer steps on a slow
+    /// machine.
+    pub default_seconds_max: u64,
     /// Steps of a default run.
     pub default_steps: u64,
 }
@@ -120,6 +123,7 @@ impl Default for OriginalConfig {
             looks_min: 8,
             agreeing_looks: 3,
             ending_share: 0.2,
+            default_seconds_max: 600,
             default_steps: 5_000,
         }
     }
@@ -180,6 +184,7 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("looks_min", 1.0, 10_000.0),
     bound("agreeing_looks", 1.0, 10_000.0),
     bound("ending_share", 0.0, 1.0),
+    bound("default_seconds_max", 1.0, 1e9),
     bound("default_steps", 2.0, 1e9),
 ];
 

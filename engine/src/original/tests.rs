@@ -140,6 +140,69 @@ fn groups_keep_their_values() {
 }
 
 #[test]
+fn looks_stand_as_many_epochs_apart_as_asked() {
+    // 300 of the rows learn: four batches of 64 to an epoch.
+    let table = pair(400);
+    for (epochs, steps) in [(1.5, vec![6, 12, 18, 20]), (0.0, vec![4, 8, 12, 16, 20])] {
+        let overrides = json!({"width": 16, "batch": 64, "feed_forward": 8,
+            "validation_looks": 5, "eval_every": epochs});
+        let plan = planned(&table, 20, &overrides);
+        let mut run = trainer(&table, &plan, (1, 1), None, &Unwatched).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        let curves = curves(&run.finish(&Unwatched).expect("finishes")).expect("reads");
+        let of = |at: usize| curves[at].points.iter().map(|(step, _)| *step).collect::<Vec<_>>();
+        assert_eq!(of(0), steps, "every {epochs} epochs");
+        // Nothing judges the first phase, which ends with step 8.
+        let judged: Vec<u64> = steps.into_iter().filter(|step| *step > 8).collect();
+        assert_eq!((of(1), of(2)), (judged.clone(), judged));
+    }
+}
+
+/// Noise can only be learned by heart.
+#[test]
+fn a_table_that_can_only_be_copied_is_not_trained_to_the_end() {
+    let mut draw = Stream::new(1, Purpose::Test, 1);
+    let table = pair(60);
+    let columns = ["a", "b", "c", "d"].map(|name| {
+        let Column { spec, .. } = &table.columns()[1];
+        let spec = Arc::new(ColumnSpec { name: name.to_owned(), ..spec.as_ref().clone() });
+        let cells = (0..60).map(|_| Some(draw.normal())).collect::<Float64Array>();
+        Column { spec, cells: Cells::Number(cells) }
+    });
+    let table = Table::new(columns.to_vec());
+    let ended = |patience: u32, share: f64| {
+        let overrides = json!({"width": 128, "batch": 32, "learning_rate": 3e-3, "feed_forward": 8,
+            "encoder_share": 0.05, "eval_every": 10, "patience": patience,
+            "shared_gain_min": share});
+        let plan = planned(&table, 1_500, &overrides);
+        let mut run = trainer(&table, &plan, (1, 2), None, &Unwatched).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        run.at().get()
+    };
+    assert_eq!(ended(0, -1e9), 1_500, "neither stop is asked for");
+    for (what, step) in [("copying", ended(0, 0.5)), ("patience", ended(10, -1e9))] {
+        assert!((75..1_000).contains(&step), "{what}: ended at {step}");
+    }
+}
+
+/// Width 1,024, batches of 4,096: one step of each phase, and a few rows.
+#[test]
+fn the_published_constants_train_and_draw() {
+    let table = pair(4_600);
+    let plan = planned(&table, 2, &json!({}));
+    assert_eq!((&plan.config["width"], &plan.config["batch"]), (&json!(1_024), &json!(4_096)));
+    let mut run = trainer(&table, &plan, (1, 2), None, &Unwatched).expect("begins");
+    assert_eq!(run.rows_per_step().get(), 4_096);
+    let facts = run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+    assert!(facts.done && facts.at == Steps(2) && facts.loss.is_finite(), "{facts:?}");
+    let model = run.finish(&Unwatched).expect("finishes");
+    // Four layers of the denoiser alone: w² × (2 + 4 + 2), without the time's.
+    assert!(model.len() > 4 * 8 * 1_024 * 1_024, "{} bytes", model.len());
+    let copy = generator(&model).expect("opens").chunk(3, ChunkNo(0), 20).expect("samples");
+    assert_eq!(copy.rows(), 20);
+}
+
+#[test]
 fn wrong_constants_are_refused() {
     let table = pair(20);
     let overrides = json!({"tokens": 4});

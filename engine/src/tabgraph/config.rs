@@ -105,6 +105,9 @@ pub(crate) struct TabgraphConfig {
     pub ending_share: f64,
     /// Passes over the data that no budget exceeds (explicit steps and epochs may).
     pub epochs_max: u64,
+    /// Seconds that a default run takes at most, by measured speed: it has fewer steps on a slow
+    /// machine.
+    pub default_seconds_max: u64,
     /// Steps of a default run on a table that is large enough.
     pub default_steps: u64,
     /// Evaluations of the denoiser per row.
@@ -198,6 +201,7 @@ impl Default for TabgraphConfig {
             agreeing_looks: 3,
             ending_share: 0.2,
             epochs_max: 1_000,
+            default_seconds_max: 600,
             default_steps: 10_000,
             evaluations: 12,
             sigma_max: 20.0,
@@ -249,6 +253,7 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("agreeing_looks", 1.0, 10_000.0),
     bound("ending_share", 0.0, 1.0),
     bound("epochs_max", 1.0, 1e9),
+    bound("default_seconds_max", 1.0, 1e9),
     bound("default_steps", 1.0, 1e9),
     bound("evaluations", 2.0, 1_000.0),
     bound("sigma_max", 1.0, 1e4),

@@ -15,12 +15,10 @@ use super::{
 };
 use crate::{
     constants,
-    learn::{pace::steps_per_second, run::Run, stopping::Stopping},
+    learn::{pace, run::Run, stopping::Stopping},
     table::Table,
 };
 
-/// Share of a budget that steps may take; the rest is for looks, snapshots and calibration.
-const BUDGET_SHARE: f64 = 0.93;
 /// Widths of the trunk for tables of fewer rows than this: what a wide net learns of few rows
 /// beyond a narrow one, it learns by heart.
 const WIDTHS: [(usize, usize); 2] = [(1_000, 32), (12_000, 64)];
@@ -62,17 +60,22 @@ pub(super) fn plan(
     config.batch = config.batch.clamp(1, learned.max(1));
     let per_epoch = (learned / config.batch).max(1) as u64;
     let cap = config.epochs_max.saturating_mul(per_epoch);
+    let speed = || measure(train, &config, (seed, threads), watch);
     let (steps, how) = match length {
         TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
         TrainingLength::Epochs(epochs) => {
             (epochs.saturating_mul(per_epoch), format!("{epochs} passes over the rows"))
         }
-        TrainingLength::Default if config.default_steps > cap => (cap, capped(&config)),
-        TrainingLength::Default => (config.default_steps, "the default of the model".to_owned()),
+        TrainingLength::Default => {
+            let wanted = match config.default_steps > cap {
+                true => (cap, capped(&config)),
+                false => (config.default_steps, "the default of the model".to_owned()),
+            };
+            pace::default_steps(wanted, config.default_seconds_max, speed()?)
+        }
         TrainingLength::BudgetSeconds(seconds) => {
-            let speed = measure(train, &config, (seed, threads), watch)?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
-            let steps = (speed * seconds as f64 * BUDGET_SHARE) as u64;
+            let speed = speed()?;
+            let steps = pace::steps_within(seconds as f64, speed);
             let how = format!("{seconds} s at {speed:.1} steps/s");
             if steps > cap {
                 (cap, format!("{how} would be more; {}", capped(&config)))
@@ -81,7 +84,7 @@ pub(super) fn plan(
             }
         }
     };
-    if steps == 0 && !matches!(length, TrainingLength::BudgetSeconds(_)) {
+    if steps == 0 && matches!(length, TrainingLength::Steps(_) | TrainingLength::Epochs(_)) {
         return Err(EngineError::new(
             Code::BadRequest,
             "plan the training: its length is zero; ask for at least one step",
@@ -136,7 +139,7 @@ fn measure(
     }
     let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
     let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
-    steps_per_second(&mut run, watch)
+    pace::steps_per_second(&mut run, watch)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tgs_protocol::{
     limits::CHUNK_ROWS,
     model::{TrainPlan, TrainingLength},
     progress::{Progress, Unwatched, Watch},
+    report::Curve,
     unit::Steps,
 };
 
@@ -371,33 +372,44 @@ fn what_depends_on_each_other_is_learned_together() {
         category("group", &["a", "b", "c"], codes.iter().map(|code| Some(*code))),
         numbers("value", 15, means.into_iter()),
     ]);
-    let mut overrides = small();
-    overrides.insert("evaluations".to_owned(), json!(10));
-    let plan = planned(&table, TrainingLength::Steps(300), &overrides);
-    let model = trained(&table, &plan);
-    let copy = generator(&model).expect("opens").chunk(5, ChunkNo(0), 2_000).expect("samples");
+    for shape in ["mlp", "unet"] {
+        let mut overrides = small();
+        overrides.insert("evaluations".to_owned(), json!(10));
+        overrides.insert("denoiser".to_owned(), json!(shape));
+        let plan = planned(&table, TrainingLength::Steps(300), &overrides);
+        assert_learned(&trained(&table, &plan), shape);
+    }
+}
+
+/// A group, and a number that is four times its code on average.
+fn assert_learned(model: &[u8], shape: &str) {
+    let copy = generator(model).expect("opens").chunk(5, ChunkNo(0), 2_000).expect("samples");
     for code in [0.0, 1.0, 2.0] {
         let rows = || (0..2_000).filter(|row| number(&copy, 0, *row) == Some(code));
         let mean =
             rows().filter_map(|row| number(&copy, 1, row)).sum::<f64>() / rows().count() as f64;
-        assert!((mean - 4.0 * code).abs() < 0.8, "group {code}: mean {mean}");
+        assert!((mean - 4.0 * code).abs() < 0.8, "{shape}, group {code}: mean {mean}");
     }
     // Rows that are asked for one by one are rows of the model too, not its medians.
-    let opened = generator(&model).expect("opens");
+    let opened = generator(model).expect("opens");
     let alone = |no| opened.chunk(5, ChunkNo(no), 1).expect("samples");
     let alone: Vec<_> =
         (0..300).map(alone).map(|row| (number(&row, 0, 0), number(&row, 1, 0))).collect();
     for code in [0.0, 2.0] {
         let of_code = || alone.iter().filter(|(group, _)| *group == Some(code));
         let values: Vec<f64> = of_code().filter_map(|(_, value)| *value).collect();
-        assert!((60..140).contains(&values.len()), "group {code}: {} of 300", values.len());
+        assert!(
+            (60..140).contains(&values.len()),
+            "{shape}, group {code}: {} of 300",
+            values.len()
+        );
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         assert!((mean - 4.0 * code).abs() < 1.0, "group {code} alone: mean {mean}");
         let distinct: std::collections::BTreeSet<_> =
             values.iter().map(|value| value.to_bits()).collect();
         assert!(distinct.len() > values.len() / 2, "group {code}: {distinct:?}");
     }
-    let curves = curves(&model).expect("reads");
+    let curves = curves(model).expect("reads");
     let names: Vec<_> = curves.iter().map(|curve| &*curve.name).collect();
     assert_eq!(names, ["training loss", "validation loss", "loss on training rows"]);
     for curve in &curves {
@@ -432,6 +444,46 @@ fn a_table_that_can_only_be_copied_is_not_trained_to_the_end() {
     assert!(to_the_end == 400 && unseen > 1.03 * seen, "400 passes copy: {unseen} and {seen}");
     let (early, _) = last(&copying(0.5).0);
     assert!(early < 150, "ended after {early} passes of 400");
+}
+
+/// The steps at which a curve's points stand, and the spacing that the plan holds.
+fn looked_at(table: &Table, steps: u64, eval_every: f64) -> (Vec<u64>, f64) {
+    let mut overrides = small();
+    overrides.insert("eval_every".to_owned(), json!(eval_every));
+    let plan = planned(table, TrainingLength::Steps(steps), &overrides);
+    let curves = curves(&trained(table, &plan)).expect("reads");
+    let of = |curve: &Curve| curve.points.iter().map(|(step, _)| *step).collect::<Vec<_>>();
+    assert!(curves.len() == 3 && curves.iter().all(|curve| of(curve) == of(&curves[0])));
+    (of(&curves[0]), plan.config["eval_every"].as_f64().expect("a number"))
+}
+
+#[test]
+fn looks_stand_as_many_epochs_apart_as_asked() {
+    // 300 of the rows learn: four batches of 64 to an epoch.
+    let table = mixed(400);
+    for (epochs, steps, held) in [
+        (1.5, vec![6, 12, 18, 20], 1.5),
+        (0.5, (1..=10).map(|look| 2 * look).collect(), 0.5),
+        (0.01, (1..=20).collect(), 0.01),
+        (100.0, vec![20], 100.0),
+        // Five looks in a run, as `validation_looks` says.
+        (0.0, vec![4, 8, 12, 16, 20], 1.0),
+    ] {
+        assert_eq!(looked_at(&table, 20, epochs), (steps, held), "every {epochs} epochs");
+    }
+}
+
+#[test]
+fn a_default_run_fits_its_seconds() {
+    let table = mixed(200);
+    let steps = |seconds: u64| {
+        let mut overrides = small();
+        overrides.insert("epochs_max".to_owned(), json!(1e9));
+        overrides.insert("default_seconds_max".to_owned(), json!(seconds));
+        planned(&table, TrainingLength::Default, &overrides).steps.get()
+    };
+    assert!((1..10_000).contains(&steps(1)));
+    assert_eq!(steps(1_000_000), 10_000);
 }
 
 #[test]
