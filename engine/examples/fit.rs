@@ -1,8 +1,7 @@
-//! The models' workbench: trains on one CSV file, keeps another aside, writes as many rows as it
-//! trained on. No kinds are inferred beyond "all cells are numbers": ingest does that in the
+//! The models' workbench: trains on one CSV file, writes as many rows as it trained on. No kinds are inferred beyond "all cells are numbers": ingest does that in the
 //! product.
 //!
-//! `cargo run --release -p tgs-engine --example fit -- TRAIN HOLDOUT OUT LENGTH [--MODEL]
+//! `cargo run --release -p tgs-engine --example fit -- TRAIN OUT LENGTH [--original]
 //! [KEY=VALUE …]` with LENGTH such as `500steps`, `60s`, `20epochs` or `default`.
 
 use std::{collections::BTreeSet, error::Error, sync::Arc, thread, time::Instant};
@@ -29,8 +28,8 @@ const THREADS: u32 = 2;
 
 fn main() -> Fallible<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [train, holdout, out, length, rest @ ..] = &*args else {
-        return Err("usage: fit TRAIN HOLDOUT OUT LENGTH [--original] [KEY=VALUE …]".into());
+    let [train, out, length, rest @ ..] = &*args else {
+        return Err("usage: fit TRAIN OUT LENGTH [--original] [KEY=VALUE …]".into());
     };
     let (published, pairs): (Vec<&String>, Vec<&String>) =
         rest.iter().partition(|arg| *arg == "--original");
@@ -40,14 +39,13 @@ fn main() -> Fallible<()> {
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
         overrides.insert(key.to_owned(), value);
     }
-    let tables = read(&[train, holdout])?;
-    let (train, holdout) = (&tables[0], &tables[1]);
+    let train = &read(train)?;
     let begun = Instant::now();
     let plan = if published.is_empty() { tabgraph::plan } else { original::plan };
-    let plan = plan(train, holdout, parse(length)?, &overrides, SEED, THREADS, &Unwatched)?;
+    let plan = plan(train, parse(length)?, &overrides, SEED, THREADS, &Unwatched)?;
     eprintln!("{}", plan.because);
     let trainer = if published.is_empty() { tabgraph::trainer } else { original::trainer };
-    let mut trainer = trainer(train, holdout, &plan, (SEED, THREADS), None, &Unwatched)?;
+    let mut trainer = trainer(train, &plan, (SEED, THREADS), None, &Unwatched)?;
     while !trainer.is_done() {
         let facts = trainer.segment(Steps(plan.steps.get().div_ceil(10)), &Unwatched)?;
         let seconds = begun.elapsed().as_secs_f64();
@@ -115,18 +113,15 @@ fn parse(text: &str) -> Fallible<TrainingLength> {
     }
 }
 
-/// Tables of files with the same header, with shared levels.
-fn read(paths: &[&String]) -> Fallible<Vec<Table>> {
-    let mut header = Vec::new();
-    let mut files: Vec<Vec<csv::StringRecord>> = Vec::new();
-    for path in paths {
-        let mut reader = csv::Reader::from_path(path)?;
-        header = reader.headers()?.iter().map(str::to_owned).collect();
-        files.push(reader.records().collect::<Result<_, _>>()?);
-    }
-    let mut columns: Vec<Vec<Column>> = vec![vec![]; paths.len()];
+/// The table of a file.
+fn read(path: &str) -> Fallible<Table> {
+    let mut reader = csv::Reader::from_path(path)?;
+    let header: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
+    let records: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>()?;
+    let mut columns = Vec::with_capacity(header.len());
     for (at, name) in header.iter().enumerate() {
-        let cells = || files.iter().flatten().map(|record| &record[at]).filter(|c| !c.is_empty());
+        let all = || records.iter().map(|record| Some(&record[at]).filter(|c| !c.is_empty()));
+        let cells = || all().flatten();
         let numeric = cells().all(|cell| cell.parse::<f64>().is_ok());
         let digits = cells().map(|c| c.split_once('.').map_or(0, |(_, d)| d.len())).max();
         let digits = u8::try_from(digits.unwrap_or(0)).unwrap_or(15);
@@ -143,20 +138,16 @@ fn read(paths: &[&String]) -> Fallible<Vec<Table>> {
         });
         let levels: BTreeSet<&str> = cells().collect();
         let levels: Vec<&str> = levels.into_iter().collect();
-        let shared = Arc::new(StringArray::from(levels.clone()));
-        for (file, columns) in files.iter().zip(&mut columns) {
-            let cells = file.iter().map(|record| Some(&record[at]).filter(|c| !c.is_empty()));
-            let cells = if numeric {
-                Cells::Number(cells.map(|cell| cell?.parse().ok()).collect::<Float64Array>())
-            } else {
-                let code = |cell: Option<&str>| levels.binary_search(&cell?).ok().map(|c| c as u32);
-                let codes = cells.map(code).collect::<UInt32Array>();
-                Cells::Level { codes, levels: Arc::clone(&shared) }
-            };
-            columns.push(Column { spec: Arc::clone(&spec), cells });
-        }
+        let cells = if numeric {
+            Cells::Number(all().map(|cell| cell?.parse().ok()).collect::<Float64Array>())
+        } else {
+            let code = |cell: Option<&str>| levels.binary_search(&cell?).ok().map(|c| c as u32);
+            let codes = all().map(code).collect::<UInt32Array>();
+            Cells::Level { codes, levels: Arc::new(StringArray::from(levels.clone())) }
+        };
+        columns.push(Column { spec, cells });
     }
-    Ok(columns.into_iter().map(Table::new).collect())
+    Ok(Table::new(columns))
 }
 
 fn write(path: &str, parts: &[(chunk::ChunkNo, Table)]) -> Fallible<()> {

@@ -1,7 +1,7 @@
 //! Training state: flat parameters, AdamW, snapshots, numerics class.
 //!
 //! A model that learns by gradients gives a [`learner::Learner`]: its parameters, its loss at a
-//! step, its held-out loss. [`run::Run`] does the rest: steps, moving averages, early stopping,
+//! step, its validation loss. [`run::Run`] does the rest: steps, moving averages, early stopping,
 //! snapshots. Nothing here draws from libtorch's own generator and nothing reads the clock.
 
 pub(crate) mod adamw;
@@ -15,5 +15,6 @@ pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod stopping;
 pub(crate) mod torch;
+pub(crate) mod validation;
 
 pub use numerics::numerics_class;

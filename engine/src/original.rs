@@ -32,7 +32,7 @@ use tgs_protocol::{
 use self::{config::OriginalConfig, learner::OriginalLearner};
 use crate::{
     constants,
-    learn::{pace::steps_per_second, run::Run, stopping::Stopping},
+    learn::{pace, run::Run, stopping::Stopping},
     model::Generator,
     table::Table,
 };
@@ -51,7 +51,6 @@ pub fn check_constants(set: &Map<String, Value>) -> Result<(), EngineError> {
 /// `UnknownConstant` for an override that is not a constant or out of range; `TooFewRows`.
 pub fn plan(
     train: &Table,
-    holdout: &Table,
     length: TrainingLength,
     overrides: &Map<String, Value>,
     seed: u64,
@@ -60,24 +59,33 @@ pub fn plan(
 ) -> Result<TrainPlan, EngineError> {
     let mut config: OriginalConfig =
         constants::resolve(&OriginalConfig::default(), overrides, config::BOUNDS)?;
-    config.batch = config.batch.clamp(1, train.rows().max(1));
-    let per_epoch = (train.rows() / config.batch).max(1) as u64;
+    let learned = train.rows() - config.validation().rows(train.rows());
+    config.batch = config.batch.clamp(1, learned.max(1));
+    let per_epoch = (learned / config.batch).max(1) as u64;
+    let speed = || measure(train, &config, (seed, threads), watch);
     let (steps, how) = match length {
-        TrainingLength::Default => (config.default_steps, "the default of the model".to_owned()),
+        TrainingLength::Default => {
+            let wanted = (config.default_steps, "the default of the model".to_owned());
+            let (steps, how) = pace::default_steps(wanted, config.default_seconds_max, speed()?);
+            (steps.max(2), how)
+        }
         TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
         TrainingLength::Epochs(epochs) => {
             (epochs.saturating_mul(per_epoch), format!("{epochs} passes over the rows"))
         }
         TrainingLength::BudgetSeconds(seconds) => {
-            let speed = measure(train, holdout, &config, (seed, threads), watch)?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
-            let steps = (speed * seconds as f64 * 0.9) as u64;
+            let speed = speed()?;
+            let steps = pace::steps_within(seconds as f64, speed);
             (steps.max(2), format!("{seconds} s at {speed:.1} steps/s"))
         }
     };
     if steps < 2 {
         let message = "plan the training: its two phases need at least two steps; ask for more";
         return Err(EngineError::new(Code::BadRequest, message));
+    }
+    if config.eval_every <= 0.0 {
+        let every = steps.div_ceil(config.validation_looks);
+        config.eval_every = every as f64 / per_epoch as f64;
     }
     let because = format!("{steps} steps of {} rows: {how}", config.batch);
     let config = serde_json::to_value(&config)
@@ -91,16 +99,14 @@ pub fn plan(
 /// `CheckpointCorrupt` when the snapshot is damaged or belongs to another run; `Stopped`.
 pub fn trainer(
     train: &Table,
-    holdout: &Table,
     plan: &TrainPlan,
     (seed, threads): (u64, u32),
     resume: Option<&[u8]>,
     watch: &dyn Watch,
 ) -> Result<Box<dyn Trainer>, EngineError> {
     let config: OriginalConfig = constants::read(&plan.config, config::BOUNDS)?;
-    let every = plan.steps.get().div_ceil(config.held_out_looks).max(1);
-    let learner = OriginalLearner::new(train, holdout, config, (plan.steps, seed), watch)?;
-    let stopping = Stopping { every, ..Stopping::NEVER };
+    let learner = OriginalLearner::new(train, config, (plan.steps, seed), watch)?;
+    let stopping = learner.stopping();
     Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
 }
 
@@ -123,15 +129,14 @@ pub fn curves(model: &[u8]) -> Result<Vec<Curve>, EngineError> {
 /// Speed of the second phase, which takes most steps.
 fn measure(
     train: &Table,
-    holdout: &Table,
     config: &OriginalConfig,
     (seed, threads): (u64, u32),
     watch: &dyn Watch,
 ) -> Result<f64, EngineError> {
     let steps = Steps(1_000_000);
     let config = OriginalConfig { encoder_share: 0.0, ..config.clone() };
-    let learner = OriginalLearner::new(train, holdout, config, (steps, seed), watch)?;
+    let learner = OriginalLearner::new(train, config, (steps, seed), watch)?;
     let plan = TrainPlan { config: Value::Null, steps, because: String::new() };
     let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
-    steps_per_second(&mut run, watch)
+    pace::steps_per_second(&mut run, watch)
 }

@@ -69,8 +69,9 @@ impl Engine for LocalEngine {
             ModelName::Original => original::plan,
             ModelName::Seqtree => seqtree::plan,
         };
-        let (train, holdout) = (dataset.train()?, dataset.holdout()?);
-        plan(&train, &holdout, order.length, &order.overrides, order.seed, order.threads, watch)
+        // Rows kept aside are for the report: no model may choose by them.
+        let train = dataset.train()?;
+        plan(&train, order.length, &order.overrides, order.seed, order.threads, watch)
     }
 
     fn trainer(
@@ -85,9 +86,8 @@ impl Engine for LocalEngine {
             ModelName::Original => original::trainer,
             ModelName::Seqtree => seqtree::trainer,
         };
-        let (train, holdout) = (dataset.train()?, dataset.holdout()?);
         let work = (order.seed, order.threads);
-        trainer(&train, &holdout, &order.plan, work, resume, watch)
+        trainer(&dataset.train()?, &order.plan, work, resume, watch)
     }
 
     fn sampler(&self, model: &[u8]) -> Result<Arc<dyn Sampler>, EngineError> {
@@ -163,8 +163,76 @@ impl Sampler for IpcSampler {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use tgs_protocol::{model::TrainingLength, progress::Unwatched, unit::Steps};
+
     use super::*;
-    use crate::container::Array;
+    use crate::{
+        container::Array,
+        random::{Purpose, Stream},
+    };
+
+    /// A file of rows of one distribution: a group, and a number that follows it.
+    fn table_file(folder: &std::path::Path, name: &str, rows: usize, shift: f64) -> PathBuf {
+        let mut dice = Stream::new(3, Purpose::Test, rows as u64);
+        let line = |_| {
+            let group = dice.below(3);
+            let value = (100.0 * (dice.normal() + shift + group as f64)).round() / 100.0;
+            format!("g{group},{value}\n")
+        };
+        let text = "group,value\n".to_owned() + &(0..rows).map(line).collect::<String>();
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("writes");
+        path
+    }
+
+    /// What the report is measured against must not have had a say in what is measured.
+    #[test]
+    fn rows_kept_aside_for_the_report_change_neither_plan_nor_model() {
+        let engine = LocalEngine::new();
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = table_file(folder.path(), "source.csv", 400, 0.0);
+        let models = [("few", 50, 0.0), ("others", 120, 0.5)].map(|(name, rows, shift)| {
+            let holdout = table_file(folder.path(), &format!("{name}.csv"), rows, shift);
+            let into = folder.path().join(name);
+            std::fs::create_dir(&into).expect("a folder");
+            let order = IngestOrder {
+                source: source.clone(),
+                holdout: Some(holdout),
+                metadata: None,
+                seed: 1,
+                into: into.clone(),
+            };
+            engine.ingest(&order, &Unwatched).expect("reads");
+            ModelName::ALL.map(|model| fitted(&engine, model, into.clone()))
+        });
+        for (name, (one, other)) in ModelName::ALL.iter().zip(models[0].iter().zip(&models[1])) {
+            assert_eq!(one.0, other.0, "{name}: another plan");
+            assert!(one.1 == other.1, "{name}: another model");
+        }
+    }
+
+    /// Plan and model of a dataset.
+    fn fitted(engine: &LocalEngine, model: ModelName, dataset: PathBuf) -> (TrainPlan, Vec<u8>) {
+        let constants = match model {
+            ModelName::Seqtree => serde_json::json!({}),
+            _ => serde_json::json!({"width": 16, "batch": 64}),
+        };
+        let order = PlanOrder {
+            dataset: dataset.clone(),
+            model,
+            length: TrainingLength::Steps(40),
+            overrides: constants.as_object().expect("a record").clone(),
+            seed: 1,
+            threads: 1,
+        };
+        let plan = engine.plan(&order, &Unwatched).expect("plans");
+        let order = TrainOrder { dataset, model, plan: plan.clone(), seed: 1, threads: 1 };
+        let mut run = engine.trainer(&order, None, &Unwatched).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        (plan, run.finish(&Unwatched).expect("finishes"))
+    }
 
     #[test]
     fn a_model_file_names_its_generator_and_other_files_none() {

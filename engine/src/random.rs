@@ -31,8 +31,9 @@ pub enum Purpose {
     SampleNumber = 9,
     /// Ids and texts of a chunk; index: chunk.
     SampleText = 10,
-    /// Held-out loss: which rows are looked at (0, 1), then the same noise at each look.
-    HeldOut = 11,
+    /// Which training rows choose and do not learn (0), which others are looked at beside them (1),
+    /// then the noise of their loss, the same at each look.
+    Validation = 11,
     /// Rows of a tree, trees of a forest; index: tree.
     Tree = 12,
     /// Subsamples of a report; index: which measure.
@@ -41,6 +42,8 @@ pub enum Purpose {
     Dropout = 15,
     /// Where a number that is one person's own goes; index: column and place.
     OwnNumber = 16,
+    /// Latents that shares are calibrated on; index: batch.
+    Calibration = 17,
     /// Anything a test draws.
     Test = 99,
 }

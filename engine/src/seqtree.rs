@@ -30,7 +30,7 @@ use tgs_protocol::{
     unit::Steps,
 };
 
-use crate::{constants, model::Generator, table::Table};
+use crate::{constants, ingest::holdout::rows_of, model::Generator, table::Table};
 
 mod chain;
 mod config;
@@ -57,16 +57,16 @@ const COMPARED_ROWS: usize = 50_000;
 
 /// Resolves the constants. Unless the user set `min_leaf`, the first of a few settings (leaves of
 /// 20 rows; those without weak last questions; of 50; of 100; a small table starts at 50) is taken
-/// whose rows do not lie nearer to training rows than to rows kept aside (at most `dcr_share_max`
-/// of them); the same tables give the same answer. One step is one tree; there are as many as
-/// columns to learn, whatever `length` says.
+/// whose rows do not lie nearer to the rows that trees were grown on than to validation rows (at
+/// most `dcr_share_max` of them); these are training rows that are left out for the comparison and
+/// chosen by the seed. One step is one tree; there are as many as columns to learn, whatever
+/// `length` says.
 ///
 /// # Errors
 /// [`Code::UnknownConstant`] for constants that do not exist or are out of range,
 /// [`Code::TooFewRows`] for a table without rows, [`EngineError::Stopped`].
 pub fn plan(
     train: &Table,
-    holdout: &Table,
     length: TrainingLength,
     overrides: &Map<String, Value>,
     seed: u64,
@@ -83,11 +83,11 @@ pub fn plan(
             Config { min_leaf, gain_min, ..config.clone() }
         });
         let from = if train.rows() < SMALL_TABLE_ROWS { 2 } else { 0 };
-        let (safe, share) = first_safe(train, holdout, &tried[from..], seed, threads, watch)?;
+        let (safe, share) = first_safe(train, &tried[from..], seed, threads, watch)?;
         config = safe;
         let Config { min_leaf, gain_min, .. } = config;
-        let share = share.map_or("no rows kept aside to compare with".to_owned(), |share| {
-            format!("{share:.3} of drawn rows nearer to training than to kept-aside rows")
+        let share = share.map_or("no validation rows to compare with".to_owned(), |share| {
+            format!("{share:.3} of drawn rows nearer to learned than to validation rows")
         });
         why = format!("leaves of {min_leaf} rows, gains over {gain_min} ({share})");
     }
@@ -118,7 +118,6 @@ pub fn check_constants(set: &Map<String, Value>) -> Result<(), EngineError> {
 /// snapshot that is damaged or of another run, [`Code::TooFewRows`]; `Stopped`.
 pub fn trainer(
     train: &Table,
-    _holdout: &Table,
     plan: &TrainPlan,
     (seed, threads): (u64, u32),
     resume: Option<&[u8]>,
@@ -145,13 +144,16 @@ pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
 /// The first setting that does not copy rows, and the share that says so; the last if all do.
 fn first_safe(
     train: &Table,
-    holdout: &Table,
     tried: &[Config],
     seed: u64,
     threads: u32,
     watch: &dyn Watch,
 ) -> Result<(Config, Option<f64>), EngineError> {
-    let train = sample(train, COMPARED_ROWS, seed, 4)?;
+    let Some(config) = tried.first() else { return Ok((Config::default(), None)) };
+    let parts = config.validation().parts(train.rows(), seed);
+    let of = |rows: &[usize]| rows_of(train, &rows.iter().map(|row| *row as u32).collect());
+    let (train, validation) = (of(&parts.learned), of(&parts.validation));
+    let train = sample(&train, COMPARED_ROWS, seed, 4)?;
     let mut last = (Config::default(), None);
     for (at, config) in tried.iter().enumerate() {
         tell(watch, at, tried.len());
@@ -162,7 +164,7 @@ fn first_safe(
             return Err(EngineError::Stopped);
         }
         let drawn = Sampler::new(training.chain()).chunk(seed, ChunkNo(0), JUDGED_ROWS)?;
-        let share = train_share(&train, holdout, &drawn, seed, threads as usize)?;
+        let share = train_share(&train, &validation, &drawn, seed, threads as usize)?;
         last = (config.clone(), share);
         if share.is_some_and(|share| share <= config.dcr_share_max) {
             break;

@@ -57,14 +57,13 @@ pub fn check_constants(set: &Map<String, Value>) -> Result<(), EngineError> {
 /// `UnknownConstant` for an override that is not a constant or out of range; `TooFewRows`.
 pub fn plan(
     train: &Table,
-    holdout: &Table,
     length: TrainingLength,
     overrides: &Map<String, Value>,
     seed: u64,
     threads: u32,
     watch: &dyn Watch,
 ) -> Result<TrainPlan, EngineError> {
-    plan::plan(train, holdout, length, overrides, (seed, threads), watch)
+    plan::plan(train, length, overrides, (seed, threads), watch)
 }
 
 /// Begins a training run, or goes on from a snapshot.
@@ -73,14 +72,13 @@ pub fn plan(
 /// `CheckpointCorrupt` when the snapshot is damaged or belongs to another run; `Stopped`.
 pub fn trainer(
     train: &Table,
-    holdout: &Table,
     plan: &TrainPlan,
     (seed, threads): (u64, u32),
     resume: Option<&[u8]>,
     watch: &dyn Watch,
 ) -> Result<Box<dyn Trainer>, EngineError> {
     let config = constants::read(&plan.config, config::BOUNDS)?;
-    let learner = learner::TabgraphLearner::new(train, holdout, config, (plan.steps, seed), watch)?;
+    let learner = learner::TabgraphLearner::new(train, config, (plan.steps, seed), watch)?;
     let stopping = learner.stopping();
     Ok(Box::new(Run::new(learner, plan, stopping, (seed, threads), resume)?))
 }

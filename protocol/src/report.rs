@@ -62,7 +62,7 @@ pub struct Report {
     pub embedding: Embedding,
     /// Nearest-record distances: synthetic → train, synthetic → holdout, holdout → train.
     pub distances: DistanceCurves,
-    /// Loss and held-out measures by training step; empty without a model.
+    /// Losses by training step; empty without a model.
     pub curves: Vec<Curve>,
     /// Things the reader should know (rows subsampled, measures that could not be taken and why).
     pub notices: Vec<String>,
@@ -247,7 +247,7 @@ pub struct DistanceCurves {
 /// One measure by training step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
-    /// `training loss`, `held-out loss`, …
+    /// `training loss`, `validation loss`, …
     pub name: String,
     /// (step, value), ascending.
     pub points: Vec<(u64, f64)>,

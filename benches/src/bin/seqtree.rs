@@ -41,16 +41,15 @@ const SEED: u64 = 1;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rows = std::env::args().nth(1).map_or(Ok(39_073), |rows| rows.parse())?;
-    let (train, holdout) = (census(rows, 1), census(rows / 4, 2));
+    let train = census(rows, 1);
     let fixed = Map::from_iter([("min_leaf".to_owned(), json!(50))]);
     let plan = |overrides: &Map<_, _>| -> Result<TrainPlan, _> {
         let length = TrainingLength::Default;
-        seqtree::plan(&train, &holdout, length, overrides, SEED, THREADS, &Unwatched)
+        seqtree::plan(&train, length, overrides, SEED, THREADS, &Unwatched)
     };
     let fixed = plan(&fixed)?;
     let fit = |threads| {
-        let mut run =
-            seqtree::trainer(&train, &holdout, &fixed, (SEED, threads), None, &Unwatched)?;
+        let mut run = seqtree::trainer(&train, &fixed, (SEED, threads), None, &Unwatched)?;
         run.segment(Steps(u64::MAX), &Unwatched)?;
         run.finish(&Unwatched)
     };

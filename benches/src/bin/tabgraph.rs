@@ -41,10 +41,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let path = arguments.next().ok_or("name a table: tabgraph TABLE.csv [steps]")?;
     let steps = arguments.next().map_or(Ok(300), |steps| steps.parse())?;
     let (table, _) = read_table(Path::new(&path), None, &Unwatched)?;
-    let (train, holdout) = split(table, SEED);
+    let (train, _) = split(table, SEED);
     let length = TrainingLength::Steps(steps);
-    let plan = tabgraph::plan(&train, &holdout, length, &Map::new(), SEED, THREADS, &Unwatched)?;
-    let mut run = tabgraph::trainer(&train, &holdout, &plan, (SEED, THREADS), None, &Unwatched)?;
+    let plan = tabgraph::plan(&train, length, &Map::new(), SEED, THREADS, &Unwatched)?;
+    let mut run = tabgraph::trainer(&train, &plan, (SEED, THREADS), None, &Unwatched)?;
     let begun = Instant::now();
     run.segment(Steps(u64::MAX), &Unwatched)?;
     // Fewer than asked for where training ends by itself.

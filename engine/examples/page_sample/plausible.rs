@@ -335,5 +335,5 @@ fn curves() -> Vec<Curve> {
             })
             .collect(),
     };
-    vec![curve("training loss", 0.41, 0.012), curve("held-out loss", 0.44, 0.004)]
+    vec![curve("training loss", 0.41, 0.012), curve("validation loss", 0.44, 0.004)]
 }

@@ -166,3 +166,103 @@ impl Update {
         average?.f_lerp_(&params, 1.0 - self.keep_average).map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::{
+        Device,
+        nn::{self, OptimizerConfig},
+    };
+
+    use super::*;
+    use crate::{
+        learn::torch::values,
+        random::{Purpose, Stream},
+    };
+
+    const NUMBERS: usize = 37;
+    const STEPS: u64 = 5;
+    const RULE: Rule = Rule {
+        active: 0..NUMBERS,
+        rate: 0.05,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-8,
+        weight_decay: 0.3,
+        clip_norm: 1e6,
+        average_decay: 0.7,
+        age: 0,
+    };
+
+    fn drawn(index: u64) -> Vec<f32> {
+        let mut numbers = vec![0.0; NUMBERS];
+        Stream::new(5, Purpose::Test, index).fill_normal(&mut numbers);
+        numbers
+    }
+
+    /// Parameters and their average after five steps, each with a gradient in two shards.
+    fn ours(rule: &Rule, threads: u32) -> (Vec<f32>, Vec<f32>) {
+        let crew = Crew::new(threads).expect("starts");
+        let mut moments = Moments::new(&drawn(100)).expect("begins");
+        for age in 0..STEPS {
+            let whole = Tensor::from_slice(&drawn(age));
+            let shards = vec![&whole * 0.25, &whole * 0.75];
+            moments.step(shards, &Rule { age, ..rule.clone() }, &crew).expect("steps");
+        }
+        (values(&moments.params).expect("reads"), values(&moments.average).expect("reads"))
+    }
+
+    /// The same by libtorch's own optimiser; the average by its definition.
+    fn theirs(rule: &Rule) -> (Vec<f32>, Vec<f32>) {
+        let store = nn::VarStore::new(Device::Cpu);
+        let mut params = store.root().zeros("params", &[NUMBERS as i64]);
+        tch::no_grad(|| params.copy_(&Tensor::from_slice(&drawn(100))));
+        let (beta1, beta2, eps) = (rule.beta1, rule.beta2, rule.epsilon);
+        let adamw = nn::AdamW { beta1, beta2, wd: rule.weight_decay, eps, amsgrad: false };
+        let mut optimizer = adamw.build(&store, rule.rate).expect("builds");
+        let mut average = drawn(100);
+        for step in 0..STEPS {
+            let loss = (&params * Tensor::from_slice(&drawn(step))).sum(tch::Kind::Float);
+            optimizer.zero_grad();
+            loss.backward();
+            optimizer.clip_grad_norm(rule.clip_norm);
+            optimizer.step();
+            let moved: Vec<f32> = values(&params.detach()).expect("reads");
+            let keep = rule.average_decay as f32;
+            let both = average.iter_mut().zip(moved);
+            both.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
+        }
+        (values(&params.detach()).expect("reads"), average)
+    }
+
+    #[test]
+    fn five_steps_are_those_of_libtorch() {
+        for rule in [
+            RULE,
+            Rule { clip_norm: 0.5, ..RULE },
+            Rule { weight_decay: 0.0, beta2: 0.999, ..RULE },
+            Rule { epsilon: 0.1, average_decay: 0.0, ..RULE },
+        ] {
+            let (one, expected) = (ours(&rule, 1), theirs(&rule));
+            for (ours, theirs) in [(&one.0, &expected.0), (&one.1, &expected.1)] {
+                let off = ours.iter().zip(theirs).map(|(a, b)| (a - b).abs());
+                let off = off.fold(0.0, f32::max);
+                assert!(off < 2e-6, "{off} apart under {rule:?}");
+            }
+            assert!(one == ours(&rule, 3), "the number of threads changes a bit");
+        }
+    }
+
+    #[test]
+    fn numbers_at_rest_stay_as_they_are() {
+        let (from, to) = (10, 20);
+        let crew = Crew::new(1).expect("starts");
+        let mut moments = Moments::new(&drawn(100)).expect("begins");
+        let gradient = Tensor::from_slice(&drawn(0)[from..to]);
+        moments.step(vec![gradient], &Rule { active: from..to, ..RULE }, &crew).expect("steps");
+        let (before, after) = (drawn(100), values(&moments.params).expect("reads"));
+        for (at, (before, after)) in before.iter().zip(&after).enumerate() {
+            assert_eq!(before != after, (from..to).contains(&at), "number {at}");
+        }
+    }
+}

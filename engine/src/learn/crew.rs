@@ -40,6 +40,11 @@ impl Crew {
         Ok(Self { others: others.collect::<Result<_, _>>()? })
     }
 
+    /// How many they are.
+    pub(crate) fn threads(&self) -> usize {
+        self.others.len() + 1
+    }
+
     /// Runs the jobs, number `i` on thread `i` modulo their count; gives results in job order.
     ///
     /// # Errors
@@ -54,7 +59,7 @@ impl Crew {
         let mut count = 0;
         for (at, job) in jobs.into_iter().enumerate() {
             count += 1;
-            match at % (self.others.len() + 1) {
+            match at % self.threads() {
                 0 => own.push((at, job)),
                 other => {
                     let results = results.clone();

@@ -5,6 +5,7 @@ use tgs_protocol::{engine::EngineError, model::ModelName, report::Curve};
 
 use super::{
     adamw::Rule,
+    crew::Crew,
     flat::{Layout, Leaves},
     torch::Torch,
 };
@@ -43,16 +44,16 @@ pub(crate) trait Learner: Send + Sync + 'static {
     fn shards(&self, step: u64) -> usize;
     /// What a shard adds to the loss of a step, a scalar that depends on the leaves.
     fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor>;
-    /// Shards of the held-out rows; none where they say nothing.
-    fn held_out_shards(&self, step: u64) -> usize;
-    /// What a shard adds to the mean loss over held-out rows, with the same noise each time.
-    fn held_out(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<f64>;
-    /// How many of the held-out shards, the last ones, hold training rows instead: what is lost
-    /// less on them than on held-out rows is copied.
+    /// Shards of the validation rows; none where they say nothing.
+    fn validation_shards(&self, step: u64) -> usize;
+    /// What a shard adds to the mean loss over validation rows, with the same noise each time.
+    fn validation(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<f64>;
+    /// How many of the validation shards, the last ones, hold training rows instead: what is lost
+    /// less on them than on validation rows is copied.
     fn seen_shards(&self, _step: u64) -> usize {
         0
     }
-    /// The model file, from the best parameters.
+    /// The model file, from the best parameters; what is left to compute is shared by the crew.
     ///
     /// # Errors
     /// `Stopped` when `pause` says so; the learner stands as before.
@@ -60,6 +61,7 @@ pub(crate) trait Learner: Send + Sync + 'static {
         &mut self,
         best: &[f32],
         curves: Vec<Curve>,
+        crew: &Crew,
         pause: Pause<'_>,
     ) -> Result<Vec<u8>, EngineError>;
 }

@@ -10,6 +10,27 @@ use tgs_protocol::{
 
 use super::{learner::Learner, run::Run};
 
+/// Share of a time that steps may take; the rest is for looks, snapshots and calibration.
+const STEPS_SHARE: f64 = 0.93;
+
+/// Steps that fit in so many seconds.
+pub(crate) fn steps_within(seconds: f64, speed: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
+    let steps = (speed * seconds * STEPS_SHARE) as u64;
+    steps
+}
+
+/// The steps of a run that nobody gave a length: those of the model, but no more than so many
+/// seconds hold at this speed. And why they are so many.
+pub(crate) fn default_steps(wanted: (u64, String), seconds: u64, speed: f64) -> (u64, String) {
+    let most = steps_within(seconds as f64, speed);
+    if wanted.0 <= most {
+        return wanted;
+    }
+    let why = "a default run takes no longer (`default_seconds_max`)";
+    (most, format!("{seconds} s at {speed:.1} steps/s; {why}"))
+}
+
 /// Speed measured on a throwaway run, in steps per second.
 ///
 /// The first steps are not counted: they touch memory for the first time.
@@ -45,4 +66,18 @@ pub(crate) fn steps_per_second<L: Learner>(
     }
     let seconds = begun.elapsed().as_secs_f64().max(1e-6);
     Ok((counted.max(1) as f64 / seconds).max(1e-3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_run_is_shortened_only_where_the_machine_is_slow() {
+        let of = |speed| default_steps((10_000, "the default of the model".to_owned()), 600, speed);
+        assert_eq!(of(20.0), (10_000, "the default of the model".to_owned()));
+        let (steps, why) = of(2.0);
+        assert_eq!(steps, 1_116);
+        assert!(why.contains("600 s at 2.0 steps/s") && why.contains("default_seconds_max"));
+    }
 }

@@ -1,4 +1,4 @@
-//! A training run: steps, moving average, held-out loss at fixed steps, the best so far, snapshots.
+//! A training run: steps, moving average, validation loss at fixed steps, the best so far, snapshots.
 //!
 //! Whatever happens between two steps (a new segment, a snapshot, a restore on another machine of
 //! the same numerics class) leaves no trace in the result: every number a step needs is either in
@@ -172,7 +172,7 @@ impl<L: Learner> Run<L> {
         }
     }
 
-    /// Losses of all shards, with gradients (training) or without (held-out rows).
+    /// Losses of all shards, with gradients (training) or without (validation rows).
     fn shards(
         &self,
         flat: &Tensor,
@@ -181,7 +181,7 @@ impl<L: Learner> Run<L> {
     ) -> Result<Vec<(f64, Option<Tensor>)>, EngineError> {
         let step = self.state.step;
         let learner = self.read();
-        let count = if training { learner.shards(step) } else { learner.held_out_shards(step) };
+        let count = if training { learner.shards(step) } else { learner.validation_shards(step) };
         drop(learner);
         let jobs = (0..count).map(|shard| {
             let (learner, active) = (Arc::clone(&self.learner), active.clone());
@@ -194,7 +194,7 @@ impl<L: Learner> Run<L> {
                     let _guard = tch::no_grad_guard();
                     let part = flat.f_narrow(0, active.start as i64, active.len() as i64)?;
                     let leaves = learner.layout().split(&part, &active)?;
-                    Ok((learner.held_out(&leaves, step, shard)?, None))
+                    Ok((learner.validation(&leaves, step, shard)?, None))
                 }
             }
         });
@@ -214,9 +214,9 @@ impl<L: Learner> Run<L> {
         let parts = self.shards(&self.moments.average, &rule.active, false)?;
         let unseen = parts.len() - self.read().seen_shards(step);
         let sum = |part: &[(f64, Option<Tensor>)]| part.iter().map(|(loss, _)| loss).sum::<f64>();
-        let held_out = (unseen > 0).then(|| sum(&parts[..unseen]));
+        let validation = (unseen > 0).then(|| sum(&parts[..unseen]));
         let seen = (unseen < parts.len()).then(|| sum(&parts[unseen..]));
-        let losses = Losses { training, held_out, seen };
+        let losses = Losses { training, validation, seen };
         if self.state.looks.note(step, losses, &self.stopping) {
             self.keep()?;
         }
@@ -349,6 +349,6 @@ impl<L: Learner> Trainer for Run<L> {
         let curves = self.state.looks.curves();
         let average = Tensor::f_from_slice(&best).map_err(failed("finish training"))?;
         self.write().enter(self.state.step, &average, &pause)?;
-        self.write().model(&best, curves, &pause)
+        self.write().model(&best, curves, &self.crew, &pause)
     }
 }

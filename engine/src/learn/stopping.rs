@@ -1,45 +1,61 @@
-//! When a run has learned what it can: looks at held-out rows, and the ending that follows.
+//! When a run has learned what it can: looks at validation rows, and the ending that follows.
 //!
 //! A net that goes on after the common part is learned learns rows by heart. It shows as loss that
-//! only training rows lose: of what they gain between two looks, held-out rows gain less and less.
+//! only training rows lose: of what they gain between two looks, validation rows gain less and less.
 //! Below a share the *ending* begins: the learning rate falls to zero over a few more steps, since
 //! parameters from the midst of a run at full rate are worse than their losses say.
 
 use serde::{Deserialize, Serialize};
 use tgs_protocol::report::Curve;
 
-/// A look is compared with the last one before this share of its steps.
-const COMPARED_SHARE: f64 = 0.6;
-/// Looks that are made before one is judged: at first every row gains.
-const LOOKS_MIN: usize = 8;
-/// Looks in a row that must agree: one alone, or two, may err.
-const AGREEING_LOOKS: u32 = 3;
-
 /// The constants of stopping.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopping {
     /// Steps between two looks.
     pub every: u64,
+    /// The step before which nothing is judged: that of the phase that validation rows speak of.
+    pub from: u64,
     /// Looks without improvement before the run ends at once; none: never.
     pub patience: Option<u32>,
-    /// The ending begins when held-out rows gain less than this share of what training rows gain;
+    /// The ending begins when validation rows gain less than this share of what training rows gain;
     /// none: never.
     pub shared_gain_min: Option<f64>,
+    /// A look is compared with the last one before this share of its steps.
+    pub compared_share: f64,
+    /// Looks that are made before one is judged: at first every row gains.
+    pub looks_min: usize,
+    /// Looks in a row that must agree before the ending begins: one alone, or two, may err.
+    pub agreeing_looks: u32,
     /// Steps of the ending, as a share of those made before it.
     pub ending_share: f64,
 }
 
 impl Stopping {
     /// Never looks and never ends before its steps are made.
-    pub(crate) const NEVER: Self =
-        Self { every: u64::MAX, patience: None, shared_gain_min: None, ending_share: 0.0 };
+    pub(crate) const NEVER: Self = Self {
+        every: u64::MAX,
+        from: 0,
+        patience: None,
+        shared_gain_min: None,
+        compared_share: 0.0,
+        looks_min: 0,
+        agreeing_looks: 1,
+        ending_share: 0.0,
+    };
+}
+
+/// Steps between two looks that stand so many passes over the rows apart.
+pub(crate) fn steps_apart(epochs: f64, batches_per_epoch: u64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
+    let steps = (epochs * batches_per_epoch as f64).round() as u64;
+    steps.max(1)
 }
 
 /// What was seen so far, and what follows from it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Looks {
     training: Vec<(u64, f64)>,
-    held_out: Vec<(u64, f64)>,
+    validation: Vec<(u64, f64)>,
     seen: Vec<(u64, f64)>,
     best: Option<f64>,
     since_best: u32,
@@ -54,11 +70,11 @@ struct Ending {
     to: u64,
 }
 
-/// The losses of one look: of the steps since the last, on held-out rows, on training rows.
+/// The losses of one look: of the steps since the last, on validation rows, on training rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Losses {
     pub training: f64,
-    pub held_out: Option<f64>,
+    pub validation: Option<f64>,
     pub seen: Option<f64>,
 }
 
@@ -68,20 +84,20 @@ impl Looks {
     pub(crate) fn note(&mut self, step: u64, losses: Losses, stopping: &Stopping) -> bool {
         self.training.push((step, losses.training));
         self.seen.extend(losses.seen.map(|seen| (step, seen)));
-        let Some(held_out) = losses.held_out else { return true };
-        self.held_out.push((step, held_out));
+        let Some(validation) = losses.validation else { return true };
+        self.validation.push((step, validation));
         if let (None, Some(least)) = (self.ending, stopping.shared_gain_min) {
-            let copies = self.shared_gain().is_some_and(|share| share < least);
+            let copies = self.shared_gain(stopping).is_some_and(|share| share < least);
             self.agreeing = if copies { self.agreeing + 1 } else { 0 };
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
-            let more = (step as f64 * stopping.ending_share) as u64;
-            self.ending = (self.agreeing >= AGREEING_LOOKS)
+            let more = (step.saturating_sub(stopping.from) as f64 * stopping.ending_share) as u64;
+            self.ending = (self.agreeing >= stopping.agreeing_looks)
                 .then(|| Ending { from: step, to: step.saturating_add(more) });
         }
-        let better = self.best.is_none_or(|best| held_out < best);
+        let better = self.best.is_none_or(|best| validation < best);
         self.since_best = if better { 0 } else { self.since_best + 1 };
         if better {
-            self.best = Some(held_out);
+            self.best = Some(validation);
         }
         better
     }
@@ -113,26 +129,27 @@ impl Looks {
     pub(crate) fn curves(&self) -> Vec<Curve> {
         let named = [
             ("training loss", &self.training),
-            ("held-out loss", &self.held_out),
+            ("validation loss", &self.validation),
             ("loss on training rows", &self.seen),
         ];
         let seen = named.into_iter().filter(|(_, points)| !points.is_empty());
         seen.map(|(name, points)| Curve { name: name.to_owned(), points: points.clone() }).collect()
     }
 
-    /// What held-out rows gained since an earlier look, over what training rows gained; none where
+    /// What validation rows gained since an earlier look, over what training rows gained; none where
     /// training rows gained nothing.
-    fn shared_gain(&self) -> Option<f64> {
-        let (step, held_out) = *self.held_out.last()?;
+    fn shared_gain(&self, stopping: &Stopping) -> Option<f64> {
+        let (step, validation) = *self.validation.last()?;
         let (_, seen) = *self.seen.last()?;
-        if self.held_out.len() <= LOOKS_MIN || self.seen.len() != self.held_out.len() {
+        if self.validation.len() <= stopping.looks_min || self.seen.len() != self.validation.len() {
             return None;
         }
-        let before = step as f64 * COMPARED_SHARE;
-        let at = self.held_out.partition_point(|(step, _)| *step as f64 <= before);
+        let made = step.saturating_sub(stopping.from) as f64;
+        let before = stopping.from as f64 + made * stopping.compared_share;
+        let at = self.validation.partition_point(|(step, _)| *step as f64 <= before);
         let at = at.checked_sub(1)?;
         let gained = self.seen[at].1 - seen;
-        (gained > 0.0).then(|| (self.held_out[at].1 - held_out) / gained)
+        (gained > 0.0).then(|| (self.validation[at].1 - validation) / gained)
     }
 }
 
@@ -140,17 +157,24 @@ impl Looks {
 mod tests {
     use super::*;
 
-    const STOPPING: Stopping =
-        Stopping { every: 10, patience: None, shared_gain_min: Some(0.5), ending_share: 0.25 };
+    const STOPPING: Stopping = Stopping {
+        every: 10,
+        shared_gain_min: Some(0.5),
+        compared_share: 0.6,
+        looks_min: 8,
+        agreeing_looks: 3,
+        ending_share: 0.25,
+        ..Stopping::NEVER
+    };
 
-    /// Training rows gain all the way; held-out rows a share that falls from one to nothing.
+    /// Training rows gain all the way; validation rows a share that falls from one to nothing.
     fn looked(until: u64, stopping: &Stopping) -> (Looks, Vec<u64>) {
-        let (mut looks, mut kept, mut held_out, mut seen) = (Looks::default(), vec![], 2.0, 2.0);
+        let (mut looks, mut kept, mut validation, mut seen) = (Looks::default(), vec![], 2.0, 2.0);
         for step in (10..=until).step_by(10) {
             let gain = 1.0 / step as f64;
             seen -= gain;
-            held_out -= gain * (1.0 - step as f64 / 400.0);
-            let losses = Losses { training: seen, held_out: Some(held_out), seen: Some(seen) };
+            validation -= gain * (1.0 - step as f64 / 400.0);
+            let losses = Losses { training: seen, validation: Some(validation), seen: Some(seen) };
             if looks.note(step, losses, stopping) {
                 kept.push(step);
             }
@@ -159,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn ending_begins_where_held_out_rows_no_longer_gain_their_share() {
+    fn ending_begins_where_validation_rows_no_longer_gain_their_share() {
         let (looks, _) = looked(150, &STOPPING);
         assert_eq!((looks.last_step(1_000), looks.rate_left(150)), (1_000, 1.0));
         let (looks, _) = looked(300, &STOPPING);
@@ -171,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_held_out_loss_is_kept_and_patience_counts_from_it() {
+    fn the_lowest_validation_loss_is_kept_and_patience_counts_from_it() {
         let stopping = Stopping { patience: Some(3), shared_gain_min: None, ..STOPPING };
         let (looks, kept) = looked(410, &stopping);
         assert!(kept.last().is_some_and(|last| (390..=400).contains(last)), "{kept:?}");

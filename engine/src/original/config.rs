@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     constants::{Bound, bound},
+    learn::validation::Validation,
     tabgraph::config::{Normalisation, TabgraphConfig},
 };
 
@@ -29,6 +30,16 @@ pub(super) struct OriginalConfig {
     pub batch: usize,
     /// Learning rate of Adam.
     pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Keeps Adam's denominator from zero.
+    pub epsilon: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Largest global norm of the gradient.
+    pub clip_norm: f64,
     /// Decay of the moving average of parameters.
     pub average_decay: f64,
     /// Mean of ln σ in training.
@@ -45,10 +56,33 @@ pub(super) struct OriginalConfig {
     pub rho: f64,
     /// Steps of Heun's method, of two evaluations each but the last.
     pub solver_steps: usize,
-    /// Looks at the held-out loss in a whole run.
-    pub held_out_looks: u64,
-    /// Held-out rows that are looked at.
-    pub held_out_rows: usize,
+    /// Share of the training rows that choose the parameters to keep and do not learn; 0: none.
+    pub validation_share: f64,
+    /// At least so many of them, as far as a quarter of the rows allows.
+    pub validation_rows_min: usize,
+    /// At most so many of them.
+    pub validation_rows_max: usize,
+    /// Looks at the losses in a whole run.
+    pub validation_looks: u64,
+    /// Passes over the rows between two looks, a fraction if you like; 0: as `validation_looks`
+    /// says. A plan holds what it came to.
+    pub eval_every: f64,
+    /// Looks without improvement before the second phase ends; 0: never.
+    pub patience: u32,
+    /// The second phase comes to its end once validation rows gain less than this share of what
+    /// training rows gain: the rest is learned by heart.
+    pub shared_gain_min: f64,
+    /// What is gained is counted from the last look before this share of the phase's steps.
+    pub compared_share: f64,
+    /// Looks before the first that is judged so: at first every row gains.
+    pub looks_min: usize,
+    /// Looks in a row that must agree before the end begins.
+    pub agreeing_looks: u32,
+    /// Steps over which the phase then ends, as a share of those it has made.
+    pub ending_share: f64,
+    /// Seconds that a default run takes at most, by measured speed: it has fewer steps on a slow
+    /// machine.
+    pub default_seconds_max: u64,
     /// Steps of a default run.
     pub default_steps: u64,
 }
@@ -65,6 +99,11 @@ impl Default for OriginalConfig {
             width: 1_024,
             batch: 4_096,
             learning_rate: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            clip_norm: 1e6,
             average_decay: 0.997,
             noise_mean: -1.2,
             noise_deviation: 1.2,
@@ -73,14 +112,33 @@ impl Default for OriginalConfig {
             sigma_min: 0.002,
             rho: 7.0,
             solver_steps: 11,
-            held_out_looks: 40,
-            held_out_rows: 4_096,
+            validation_share: 0.1,
+            validation_rows_min: 100,
+            validation_rows_max: 4_000,
+            validation_looks: 40,
+            eval_every: 0.0,
+            patience: 10,
+            shared_gain_min: 0.5,
+            compared_share: 0.6,
+            looks_min: 8,
+            agreeing_looks: 3,
+            ending_share: 0.2,
+            default_seconds_max: 600,
             default_steps: 5_000,
         }
     }
 }
 
 impl OriginalConfig {
+    /// Which training rows choose.
+    pub(super) fn validation(&self) -> Validation {
+        Validation {
+            share: self.validation_share,
+            rows_min: self.validation_rows_min,
+            rows_max: self.validation_rows_max,
+        }
+    }
+
     /// How cells become numbers: quantile-normal, no frequent values apart.
     pub(super) fn cells(&self) -> TabgraphConfig {
         TabgraphConfig {
@@ -102,6 +160,11 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("width", 8.0, 4_096.0),
     bound("batch", 1.0, 65_536.0),
     bound("learning_rate", 1e-7, 1.0),
+    bound("beta1", 0.0, 0.999_999),
+    bound("beta2", 0.0, 0.999_999),
+    bound("epsilon", 1e-16, 1.0),
+    bound("weight_decay", 0.0, 10.0),
+    bound("clip_norm", 1e-6, 1e6),
     bound("average_decay", 0.0, 0.999_999),
     bound("noise_mean", -5.0, 5.0),
     bound("noise_deviation", 1e-3, 5.0),
@@ -110,8 +173,18 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("sigma_min", 1e-4, 0.99),
     bound("rho", 1.0, 20.0),
     bound("solver_steps", 2.0, 1_000.0),
-    bound("held_out_looks", 1.0, 10_000.0),
-    bound("held_out_rows", 1.0, 1e6),
+    bound("validation_share", 0.0, 0.5),
+    bound("validation_rows_min", 0.0, 1e6),
+    bound("validation_rows_max", 0.0, 1e6),
+    bound("validation_looks", 1.0, 10_000.0),
+    bound("eval_every", 0.0, 1e9),
+    bound("patience", 0.0, 10_000.0),
+    bound("shared_gain_min", -1e9, 1.0),
+    bound("compared_share", 0.0, 0.99),
+    bound("looks_min", 1.0, 10_000.0),
+    bound("agreeing_looks", 1.0, 10_000.0),
+    bound("ending_share", 0.0, 1.0),
+    bound("default_seconds_max", 1.0, 1e9),
     bound("default_steps", 2.0, 1e9),
 ];
 

@@ -10,10 +10,13 @@ use super::{config::OriginalConfig, sampler::OriginalSampler, vae::Nets};
 use crate::{
     learn::{
         adamw::Rule,
+        crew::Crew,
         flat::{Layout, Leaves},
         learner::{Learner, Pause},
         schedule::average_decay,
+        stopping::{Stopping, steps_apart},
         torch::{Torch, failed, matrix, values},
+        validation::Parts,
     },
     random::{Purpose, Stream, inverse_normal},
     tabgraph::tokenizer::{Encoded, Tokenizer},
@@ -29,9 +32,12 @@ pub(super) struct OriginalLearner {
     config: OriginalConfig,
     tokenizer: Tokenizer,
     nets: Nets,
+    /// All training rows.
     train: Encoded,
-    holdout: Encoded,
-    held_out: Vec<usize>,
+    /// Those of them that learn, and those that choose.
+    parts: Parts,
+    /// As many of those that learn, looked at beside the validation rows.
+    seen: Vec<usize>,
     latents: Option<Latents>,
     encoder_steps: u64,
     seed: u64,
@@ -41,8 +47,15 @@ pub(super) struct OriginalLearner {
 /// Tokens of all rows in the second phase, centred and halved as published.
 struct Latents {
     centre: Vec<f32>,
-    train: Vec<f32>,
-    holdout: Vec<f32>,
+    tokens: Vec<f32>,
+}
+
+impl Latents {
+    /// Tokens of these rows, one after the other.
+    fn rows(&self, picked: &[usize], width: usize) -> Vec<f32> {
+        let row = |row: &usize| &self.tokens[row * width..(row + 1) * width];
+        picked.iter().flat_map(row).copied().collect()
+    }
 }
 
 impl OriginalLearner {
@@ -52,7 +65,6 @@ impl OriginalLearner {
     /// `TooFewRows` below [`TRAIN_ROWS_MIN`]; `Stopped` once `watch` says so.
     pub(super) fn new(
         train: &Table,
-        holdout: &Table,
         config: OriginalConfig,
         (steps, seed): (Steps, u64),
         watch: &dyn Watch,
@@ -75,11 +87,13 @@ impl OriginalLearner {
         } else {
             0
         };
+        let parts = config.validation().parts(train.rows(), seed);
+        let mut stream = Stream::new(seed, Purpose::Validation, 1);
+        let seen = stream.subsample(parts.learned.len(), parts.validation.len());
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
-            holdout: tokenizer.encode(holdout, watch)?,
-            held_out: Stream::new(seed, Purpose::HeldOut, 0)
-                .subsample(holdout.rows(), config.held_out_rows),
+            seen: seen.into_iter().map(|at| parts.learned[at]).collect(),
+            parts,
             latents: None,
             encoder_steps,
             config,
@@ -90,12 +104,27 @@ impl OriginalLearner {
         })
     }
 
+    /// When to look, and what ends the second phase: the first is judged by nothing.
+    pub(super) fn stopping(&self) -> Stopping {
+        let config = &self.config;
+        Stopping {
+            every: steps_apart(config.eval_every, self.batches_per_epoch()),
+            from: self.encoder_steps,
+            patience: (config.patience > 0).then_some(config.patience),
+            shared_gain_min: Some(config.shared_gain_min),
+            compared_share: config.compared_share,
+            looks_min: config.looks_min,
+            agreeing_looks: config.agreeing_looks,
+            ending_share: config.ending_share,
+        }
+    }
+
     fn batch_rows(&self) -> usize {
-        self.config.batch.clamp(1, self.train.rows)
+        self.config.batch.clamp(1, self.parts.learned.len())
     }
 
     fn batches_per_epoch(&self) -> u64 {
-        (self.train.rows / self.batch_rows()).max(1) as u64
+        (self.parts.learned.len() / self.batch_rows()).max(1) as u64
     }
 
     fn shard_rows(&self) -> usize {
@@ -118,7 +147,7 @@ impl OriginalLearner {
         index: u64,
     ) -> Torch<Tensor> {
         let mut ranks = Stream::new(self.seed, Purpose::Dequantise, index);
-        let cells = self.cells(&self.train, picked, || ranks.uniform())?;
+        let cells = self.cells(picked, || ranks.uniform())?;
         let (mean, spread) =
             self.nets.encode(leaves, cells.numbers.as_ref(), cells.places.as_ref())?;
         let mut noise = vec![0.0_f32; picked.len() * self.nets.tokens()];
@@ -175,35 +204,26 @@ impl OriginalLearner {
         self.nets.layout.split(&part, &self.nets.encoder_part())
     }
 
-    /// Mean tokens of all rows of a table.
-    fn encode_all(
-        &self,
-        leaves: &Leaves,
-        data: &Encoded,
-        pause: Pause<'_>,
-    ) -> Result<Vec<f32>, EngineError> {
-        let rows: Vec<usize> = (0..data.rows).collect();
-        let mut out = Vec::with_capacity(data.rows * self.nets.tokens());
+    /// Mean tokens of all rows.
+    fn encode_all(&self, leaves: &Leaves, pause: Pause<'_>) -> Result<Vec<f32>, EngineError> {
+        let rows: Vec<usize> = (0..self.train.rows).collect();
+        let mut out = Vec::with_capacity(rows.len() * self.nets.tokens());
         for picked in rows.chunks(SHARD_ROWS) {
             pause("encoding rows")?;
-            let tokens = self.mean_tokens(leaves, data, picked);
+            let tokens = self.mean_tokens(leaves, picked);
             out.extend(tokens.map_err(failed("encode the rows"))?);
         }
         Ok(out)
     }
 
-    fn mean_tokens(&self, leaves: &Leaves, data: &Encoded, picked: &[usize]) -> Torch<Vec<f32>> {
-        let cells = self.cells(data, picked, || 0.5)?;
+    fn mean_tokens(&self, leaves: &Leaves, picked: &[usize]) -> Torch<Vec<f32>> {
+        let cells = self.cells(picked, || 0.5)?;
         let (numbers, places) = (cells.numbers.as_ref(), cells.places.as_ref());
         values(&self.nets.encode(leaves, numbers, places)?.0)
     }
 
-    fn cells(
-        &self,
-        data: &Encoded,
-        picked: &[usize],
-        mut rank: impl FnMut() -> f64,
-    ) -> Torch<CellTensors> {
+    fn cells(&self, picked: &[usize], mut rank: impl FnMut() -> f64) -> Torch<CellTensors> {
+        let data = &self.train;
         let (tokens, heads) = (self.nets.numbers, self.nets.heads.len());
         let mut numbers = Vec::with_capacity(picked.len() * tokens);
         let mut places = Vec::with_capacity(picked.len() * heads);
@@ -244,6 +264,7 @@ impl Learner for OriginalLearner {
     }
 
     fn rule(&self, step: u64) -> Rule {
+        let c = &self.config;
         let first = step < self.encoder_steps;
         let age = if first { step } else { step - self.encoder_steps };
         Rule {
@@ -252,13 +273,13 @@ impl Learner for OriginalLearner {
             } else {
                 self.nets.denoiser_from..self.nets.layout.len()
             },
-            rate: self.config.learning_rate,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            weight_decay: 0.0,
-            clip_norm: 1e6,
-            average_decay: average_decay(age, self.config.average_decay),
+            rate: c.learning_rate,
+            beta1: c.beta1,
+            beta2: c.beta2,
+            epsilon: c.epsilon,
+            weight_decay: c.weight_decay,
+            clip_norm: c.clip_norm,
+            average_decay: average_decay(age, c.average_decay),
             age,
         }
     }
@@ -277,20 +298,17 @@ impl Learner for OriginalLearner {
         }
         let _guard = tch::no_grad_guard();
         let leaves = self.encoder_leaves(average).map_err(failed("encode the rows"))?;
-        let mut train = self.encode_all(&leaves, &self.train, pause)?;
-        let mut holdout = self.encode_all(&leaves, &self.holdout, pause)?;
+        let mut tokens = self.encode_all(&leaves, pause)?;
         let width = self.nets.tokens();
         let mut sums = vec![0.0_f64; width];
-        for row in train.chunks_exact(width) {
+        for row in tokens.chunks_exact(width) {
             row.iter().zip(&mut sums).for_each(|(cell, sum)| *sum += f64::from(*cell));
         }
         let centre: Vec<f32> = sums.iter().map(|s| single(s / self.train.rows as f64)).collect();
-        for cells in [&mut train, &mut holdout] {
-            for row in cells.chunks_exact_mut(width) {
-                row.iter_mut().zip(&centre).for_each(|(cell, c)| *cell = (*cell - c) / 2.0);
-            }
+        for row in tokens.chunks_exact_mut(width) {
+            row.iter_mut().zip(&centre).for_each(|(cell, c)| *cell = (*cell - c) / 2.0);
         }
-        self.latents = Some(Latents { centre, train, holdout });
+        self.latents = Some(Latents { centre, tokens });
         Ok(())
     }
 
@@ -298,7 +316,9 @@ impl Learner for OriginalLearner {
         let epoch = step / self.batches_per_epoch();
         if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
             let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
-            self.order = Some((epoch, stream.permutation(self.train.rows)));
+            let mut order = self.parts.learned.clone();
+            stream.shuffle(&mut order);
+            self.order = Some((epoch, order));
         }
     }
 
@@ -311,9 +331,7 @@ impl Learner for OriginalLearner {
         let index = step * SHARDS_MAX as u64 + shard as u64;
         let loss = match &self.latents {
             Some(latents) if step >= self.encoder_steps => {
-                let width = self.nets.tokens();
-                let row = |row: &usize| &latents.train[row * width..(row + 1) * width];
-                let clean: Vec<f32> = picked.iter().flat_map(row).copied().collect();
+                let clean = latents.rows(picked, self.nets.tokens());
                 let mut level = Stream::new(self.seed, Purpose::TrainLevel, index);
                 let normals: Vec<f64> = picked.iter().map(|_| level.normal()).collect();
                 let mut noise = Stream::new(self.seed, Purpose::TrainNoise, index);
@@ -324,29 +342,39 @@ impl Learner for OriginalLearner {
         loss.f_mul_scalar(picked.len() as f64 / self.batch_rows() as f64)
     }
 
-    fn held_out_shards(&self, step: u64) -> usize {
+    fn validation_shards(&self, step: u64) -> usize {
         // The auto-encoder is judged by nothing; a look after its last step still belongs to it.
-        if step <= self.encoder_steps { 0 } else { self.held_out.len().div_ceil(SHARD_ROWS) }
+        let unseen = self.parts.validation.len().div_ceil(SHARD_ROWS);
+        if step <= self.encoder_steps { 0 } else { unseen + self.seen_shards(step) }
     }
 
-    fn held_out(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let picked = self.held_out.chunks(SHARD_ROWS).nth(shard).unwrap_or(&[]);
-        let cells: &[f32] = self.latents.as_ref().map_or(&[], |latents| &latents.holdout);
-        let width = self.nets.tokens();
-        let row = |row: &usize| &cells[row * width..(row + 1) * width];
-        let clean: Vec<f32> = picked.iter().flat_map(row).copied().collect();
+    fn seen_shards(&self, step: u64) -> usize {
+        if step <= self.encoder_steps { 0 } else { self.seen.len().div_ceil(SHARD_ROWS) }
+    }
+
+    fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
+        let unseen = self.parts.validation.len().div_ceil(SHARD_ROWS);
+        let (rows, at) = match shard.checked_sub(unseen) {
+            None => (&self.parts.validation, shard),
+            Some(shard) => (&self.seen, shard),
+        };
+        let picked = rows.chunks(SHARD_ROWS).nth(at).unwrap_or(&[]);
+        let latents = self.latents.as_ref();
+        let clean = latents.map_or_else(Vec::new, |it| it.rows(picked, self.nets.tokens()));
         let place = |at: usize| inverse_normal((at as f64 + 0.5) / picked.len() as f64);
         let mut normals: Vec<f64> = (0..picked.len()).map(place).collect();
-        let mut stream = Stream::new(self.seed, Purpose::HeldOut, 1 + shard as u64);
+        // The same noise for both kinds of rows: their difference is then that of the rows.
+        let mut stream = Stream::new(self.seed, Purpose::Validation, 2 + at as u64);
         stream.shuffle(&mut normals);
         let loss = self.denoiser_loss(leaves, &clean, &normals, &mut stream)?;
-        Ok(loss.f_double_value(&[])? * picked.len() as f64 / self.held_out.len() as f64)
+        Ok(loss.f_double_value(&[])? * picked.len() as f64 / rows.len() as f64)
     }
 
     fn model(
         &mut self,
         best: &[f32],
         curves: Vec<Curve>,
+        _crew: &Crew,
         _pause: Pause<'_>,
     ) -> Result<Vec<u8>, EngineError> {
         let centre = self.latents.as_ref().map_or_else(Vec::new, |l| l.centre.clone());

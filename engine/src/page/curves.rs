@@ -32,8 +32,9 @@ pub fn section(curves: &[Curve]) -> Element {
     let first = (!losses.is_empty()).then(|| figure(&losses));
     section
         .add(el("p").class("deck").text(
-            "Held-out loss is measured on real rows that did not train. When it rises while the \
-             training loss still falls, the model has begun to learn rows by heart.",
+            "Validation loss is measured on training rows that chose when to end and taught \
+             nothing; the rows kept aside for this report had no part in it. When it rises while \
+             the training loss still falls, the model has begun to learn rows by heart.",
         ))
         .add(el("div").class("plots").add_all(first).add_all(plots))
 }
@@ -88,7 +89,7 @@ fn figure(curves: &[&Held]) -> Element {
             .map(|held| held.points.iter().map(|(step, value)| (*step, drawn(*value))).collect())
             .collect(),
     };
-    let held_out = curves.iter().find(|held| held.name.contains("held-out")).map(|held| {
+    let lowest = curves.iter().find(|held| held.name.contains("validation")).map(|held| {
         let (step, value) = held.best();
         el("p").class("note").text(format!(
             "Lowest {}: {} at step {}.",
@@ -97,7 +98,7 @@ fn figure(curves: &[&Held]) -> Element {
             number::count(step as u64)
         ))
     });
-    el("figure").add(plot::legend(names)).add(plot.draw()).add_all(held_out)
+    el("figure").add(plot::legend(names)).add(plot.draw()).add_all(lowest)
 }
 
 fn bounds(values: impl Iterator<Item = f64>) -> (f64, f64) {

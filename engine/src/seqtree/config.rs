@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::constants::{Bound, bound};
+use crate::{
+    constants::{Bound, bound},
+    learn::validation::Validation,
+};
 
 /// (`min_leaf`, `gain_min`) that are tried in turn when the user set no `min_leaf`. On census, web
 /// shop and weather tables taking back weak questions lowers the nearness to training rows more
 /// than larger leaves do, and costs less likeness.
 ///
-/// A table of fewer rows than [`SMALL_TABLE_ROWS`] starts at the third: too few of its rows are
-/// kept aside to show a small leaf's copies, and many rows drawn from it give the leaves away.
+/// A table of fewer rows than [`SMALL_TABLE_ROWS`] starts at the third: too few of its rows can be
+/// spared to show a small leaf's copies, and many rows drawn from it give the leaves away.
 pub(super) const TRIED: [(u32, f64); 4] = [(20, 0.0), (20, 4.0), (50, 4.0), (100, 4.0)];
 
 /// See [`TRIED`].
@@ -22,8 +25,15 @@ pub(super) struct Config {
     /// Fewest training rows in a leaf; 0 before the plan has chosen.
     pub min_leaf: u32,
     /// A leaf size is small enough to copy rows when a larger share of synthetic rows than this is
-    /// nearer to a training row than to a row kept aside (.5 is ideal).
+    /// nearer to a row that trees were grown on than to a validation row (.5 is ideal).
     pub dcr_share_max: f64,
+    /// Share of the training rows that leaf sizes are compared against, on trees grown without them;
+    /// the final trees are grown on all.
+    pub validation_share: f64,
+    /// At least so many of them, as far as a quarter of the rows allows.
+    pub validation_rows_min: usize,
+    /// At most so many of them.
+    pub validation_rows_max: usize,
     /// A number that more than this share of the rows holds is kept exact.
     pub atom_share: f64,
     /// Bins that a split can tell apart in one column, the one for missing included.
@@ -41,11 +51,25 @@ pub(super) struct Config {
     pub rows_max: u64,
 }
 
+impl Config {
+    /// Which training rows leaf sizes are compared against.
+    pub(super) fn validation(&self) -> Validation {
+        Validation {
+            share: self.validation_share,
+            rows_min: self.validation_rows_min,
+            rows_max: self.validation_rows_max,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
             min_leaf: 0,
             dcr_share_max: 0.535,
+            validation_share: 0.2,
+            validation_rows_min: 100,
+            validation_rows_max: 10_000,
             atom_share: 0.005,
             bins: 256,
             gain_min: 0.0,
@@ -61,6 +85,9 @@ impl Default for Config {
 pub(super) const BOUNDS: &[Bound] = &[
     bound("min_leaf", 0.0, 1e6),
     bound("dcr_share_max", 0.5, 1.0),
+    bound("validation_share", 0.0, 0.5),
+    bound("validation_rows_min", 0.0, 1e6),
+    bound("validation_rows_max", 0.0, 1e6),
     bound("atom_share", 0.0, 1.0),
     bound("bins", 4.0, 256.0),
     bound("gain_min", 0.0, 1e6),

@@ -73,12 +73,12 @@ fn set(overrides: Value) -> Map<String, Value> {
 }
 
 fn planned(table: &Table, overrides: Value) -> Result<TrainPlan, EngineError> {
-    plan(table, table, TrainingLength::Default, &set(overrides), 3, 2, &Unwatched)
+    plan(table, TrainingLength::Default, &set(overrides), 3, 2, &Unwatched)
 }
 
 fn trained(table: &Table, overrides: Value) -> Vec<u8> {
     let plan = planned(table, overrides).expect("plans");
-    let mut run = trainer(table, table, &plan, (3, 2), None, &Unwatched).expect("begins");
+    let mut run = trainer(table, &plan, (3, 2), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("grows");
     run.finish(&Unwatched).expect("finishes")
 }
@@ -119,20 +119,19 @@ fn share<T>(of: &[T], test: impl Fn(&T) -> bool) -> f64 {
 fn an_interrupted_run_ends_with_the_same_bytes() {
     let table = mixed(600, 1);
     let plan = planned(&table, json!({"min_leaf": 10})).expect("plans");
-    let mut whole = trainer(&table, &table, &plan, (3, 2), None, &Unwatched).expect("begins");
+    let mut whole = trainer(&table, &plan, (3, 2), None, &Unwatched).expect("begins");
     whole.segment(Steps(u64::MAX), &Unwatched).expect("grows");
     let whole = whole.finish(&Unwatched).expect("finishes");
     let mut snapshot: Option<Vec<u8>> = None;
     for threads in [1, 3, 2, 1] {
-        let mut run = trainer(&table, &table, &plan, (3, threads), snapshot.as_deref(), &Unwatched)
-            .expect("resumes");
+        let mut run =
+            trainer(&table, &plan, (3, threads), snapshot.as_deref(), &Unwatched).expect("resumes");
         assert!(!run.is_done());
         run.segment(Steps(1), &Unwatched).expect("grows");
         snapshot = Some(run.snapshot().expect("saves"));
         assert_eq!(run.snapshot().ok(), snapshot);
     }
-    let mut run =
-        trainer(&table, &table, &plan, (3, 2), snapshot.as_deref(), &Unwatched).expect("resumes");
+    let mut run = trainer(&table, &plan, (3, 2), snapshot.as_deref(), &Unwatched).expect("resumes");
     assert!(run.is_done());
     assert_eq!(run.finish(&Unwatched).expect("finishes"), whole);
 }
@@ -141,7 +140,7 @@ fn an_interrupted_run_ends_with_the_same_bytes() {
 fn a_stop_is_heard_while_rows_are_coded() {
     let table = mixed(200, 1);
     let plan = planned(&table, json!({"min_leaf": 10})).expect("plans");
-    let begun = trainer(&table, &table, &plan, (3, 2), None, &Stop);
+    let begun = trainer(&table, &plan, (3, 2), None, &Stop);
     assert!(matches!(begun, Err(EngineError::Stopped)));
 }
 
@@ -149,12 +148,12 @@ fn a_stop_is_heard_while_rows_are_coded() {
 fn damaged_files_are_refused() {
     let table = mixed(200, 1);
     let plan = planned(&table, json!({"min_leaf": 10})).expect("plans");
-    let mut run = trainer(&table, &table, &plan, (3, 1), None, &Unwatched).expect("begins");
+    let mut run = trainer(&table, &plan, (3, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(9), &Unwatched).expect("grows");
     let (snapshot, model) =
         (run.snapshot().expect("saves"), run.finish(&Unwatched).expect("finishes"));
     let refused = |bytes: &[u8]| {
-        let resumed = trainer(&table, &table, &plan, (3, 1), Some(bytes), &Unwatched);
+        let resumed = trainer(&table, &plan, (3, 1), Some(bytes), &Unwatched);
         let (resumed, opened) = (resumed.err(), generator(bytes).err());
         let code = |error: Option<EngineError>| error.and_then(|error| error.code());
         code(resumed) == Some(Code::CheckpointCorrupt)
@@ -169,7 +168,7 @@ fn damaged_files_are_refused() {
         }
     }
     let other = planned(&table, json!({"min_leaf": 11})).expect("plans");
-    assert!(trainer(&table, &table, &other, (3, 1), Some(&snapshot), &Unwatched).is_err());
+    assert!(trainer(&table, &other, (3, 1), Some(&snapshot), &Unwatched).is_err());
 }
 
 #[test]
@@ -349,9 +348,8 @@ fn wrong_constants_are_refused_by_name() {
 #[test]
 fn copying_makes_the_plan_take_larger_leaves() {
     let leaf = |rows: usize, share: f64| {
-        let (train, holdout) = (mixed(rows, 1), mixed(rows, 2));
         let overrides = set(json!({ "dcr_share_max": share }));
-        let plan = plan(&train, &holdout, TrainingLength::Default, &overrides, 3, 2, &Unwatched);
+        let plan = plan(&mixed(rows, 1), TrainingLength::Default, &overrides, 3, 2, &Unwatched);
         plan.expect("plans").config["min_leaf"].as_u64()
     };
     assert_eq!(leaf(SMALL_TABLE_ROWS, 1.0), Some(20));

@@ -53,9 +53,9 @@ impl Draws {
     pub(super) fn coin(&mut self) -> bool {
         self.level.uniform() < 0.5
     }
-    /// Those of a part of the held-out rows, the same each time.
-    pub(super) fn held_out(seed: u64, part: u64) -> Self {
-        let stream = |at| Stream::new(seed, Purpose::HeldOut, 2 + 3 * part + at);
+    /// Those of a part of the validation rows, the same each time.
+    pub(super) fn validation(seed: u64, part: u64) -> Self {
+        let stream = |at| Stream::new(seed, Purpose::Validation, 2 + 3 * part + at);
         Self { noise: stream(0), level: stream(1), rank: stream(2) }
     }
 }

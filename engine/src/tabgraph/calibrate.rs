@@ -2,12 +2,21 @@
 //!
 //! Correcting only the last answer moves single cells against the rest of their rows. An offset
 //! that acts at every evaluation lets the other columns of the row follow.
+//!
+//! Memory is that of the batches in work: of each only the sums of its probabilities are kept.
+//! They are added in the order of the batches, so the number of threads changes no bit.
+
+use std::{ops::Range, sync::Arc};
 
 use tgs_protocol::engine::EngineError;
 
-use super::sampler::{HeadAnswer, TabgraphSampler, mean_probabilities};
+use super::sampler::{TabgraphSampler, mean_probabilities};
 use crate::{
-    learn::learner::Pause,
+    learn::{
+        crew::Crew,
+        learner::Pause,
+        torch::{Torch, failed, values},
+    },
     random::{Purpose, Stream},
 };
 
@@ -25,27 +34,24 @@ const ROWS_PER_LEVEL_MIN: f64 = 8.0;
 /// # Errors
 /// `Stopped` when `pause` says so.
 pub(super) fn calibrate(
-    sampler: &mut TabgraphSampler,
+    mut sampler: TabgraphSampler,
+    crew: &Crew,
     pause: Pause<'_>,
-) -> Result<(), EngineError> {
-    if sampler.denoiser.heads.is_empty() {
-        return Ok(());
+) -> Result<TabgraphSampler, EngineError> {
+    let measured: Arc<[Measured]> = measured(&sampler).into();
+    if measured.is_empty() {
+        return Ok(sampler);
     }
     let rounds = sampler.config.calibration_rounds;
     for round in 1..=rounds {
         let note = format!("calibrating shares, round {round} of {rounds}");
-        // Seed 0 of a purpose of its own: no job's chunk is repeated here.
-        let mut latents = Stream::new(0, Purpose::Subsample, u64::from(u32::MAX));
-        let answer = sampler.solve(ROWS, &mut latents, None, &|| pause(&note))?;
-        let mut begins = 0;
-        for (head, answer) in sampler.tokenizer.heads.iter().zip(answer.heads) {
-            let HeadAnswer::Logits(logits) = answer else { continue };
-            let shares = head.shares();
-            let means = mean_probabilities(logits, shares.len());
-            let offsets = &mut sampler.offsets[begins..begins + shares.len()];
-            begins += shares.len();
-            for ((offset, share), mean) in offsets.iter_mut().zip(shares).zip(means) {
-                if share * (ROWS as f64) < ROWS_PER_LEVEL_MIN {
+        let shared = Arc::new(sampler);
+        let means = means(&shared, &measured, crew, &|| pause(&note))?;
+        sampler = Arc::unwrap_or_clone(shared);
+        for (head, means) in measured.iter().zip(means) {
+            let offsets = &mut sampler.offsets[head.levels.clone()];
+            for ((offset, share), mean) in offsets.iter_mut().zip(&head.shares).zip(means) {
+                if !is_measurable(*share) {
                     continue;
                 }
                 let error = libm::log(share / mean.max(1e-4)).clamp(-1.0, 1.0);
@@ -56,5 +62,76 @@ pub(super) fn calibrate(
             }
         }
     }
-    Ok(())
+    Ok(sampler)
+}
+
+/// A head with a level that can be measured.
+struct Measured {
+    /// Its place among the heads.
+    at: usize,
+    /// Its levels among those of all heads.
+    levels: Range<usize>,
+    /// Their shares in training.
+    shares: Vec<f64>,
+}
+
+fn measured(sampler: &TabgraphSampler) -> Vec<Measured> {
+    let mut begins = 0;
+    let heads = sampler.tokenizer.heads.iter().enumerate().map(|(at, head)| {
+        let shares = head.shares();
+        let levels = begins..begins + shares.len();
+        begins = levels.end;
+        Measured { at, levels, shares }
+    });
+    heads.filter(|head| head.shares.iter().any(|share| is_measurable(*share))).collect()
+}
+
+fn is_measurable(share: f64) -> bool {
+    share * ROWS as f64 >= ROWS_PER_LEVEL_MIN
+}
+
+/// Mean probabilities of the levels of each measured head, over [`ROWS`] rows.
+fn means(
+    sampler: &Arc<TabgraphSampler>,
+    heads: &Arc<[Measured]>,
+    crew: &Crew,
+    pause: &dyn Fn() -> Result<(), EngineError>,
+) -> Result<Vec<Vec<f64>>, EngineError> {
+    let mut means: Vec<Vec<f64>> = heads.iter().map(|head| vec![0.0; head.shares.len()]).collect();
+    let size = sampler.rows_together();
+    let batches: Vec<Range<usize>> =
+        (0..ROWS).step_by(size).map(|from| from..ROWS.min(from + size)).collect();
+    for (wave, batches) in batches.chunks(crew.threads()).enumerate() {
+        pause()?;
+        let work = batches.iter().enumerate().map(|(at, rows)| {
+            let (sampler, heads) = (Arc::clone(sampler), Arc::clone(heads));
+            let (number, rows) = (wave * crew.threads() + at, rows.len());
+            move || batch_means(&sampler, &heads, number as u64, rows)
+        });
+        for (rows, answer) in batches.iter().zip(crew.run(work.collect::<Vec<_>>())?) {
+            let answer = answer.map_err(failed("calibrate shares"))?;
+            let weight = rows.len() as f64 / ROWS as f64;
+            for (sums, of_batch) in means.iter_mut().zip(answer) {
+                sums.iter_mut().zip(of_batch).for_each(|(sum, mean)| *sum += weight * mean);
+            }
+        }
+    }
+    Ok(means)
+}
+
+/// The same over one batch.
+fn batch_means(
+    sampler: &TabgraphSampler,
+    heads: &[Measured],
+    number: u64,
+    rows: usize,
+) -> Torch<Vec<Vec<f64>>> {
+    let _guard = tch::no_grad_guard();
+    // Seed 0 of a purpose of its own: no job's chunk is repeated here.
+    let mut latents = Stream::new(0, Purpose::Calibration, number);
+    let pieces = sampler.last_pieces(rows, &mut latents)?;
+    // The first piece holds the numbers.
+    let of =
+        |head: &Measured| Ok(mean_probabilities(values(&pieces[1 + head.at])?, head.shares.len()));
+    heads.iter().map(of).collect()
 }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use tgs_protocol::limits::SHARED_ROWS_MIN;
 
-use crate::constants::{Bound, bound};
+use crate::{
+    constants::{Bound, bound},
+    learn::validation::Validation,
+};
 
 /// Constants of the flagship. Resolved once, by the plan; the model file keeps them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -76,19 +79,36 @@ pub(crate) struct TabgraphConfig {
     pub noise_min: f64,
     /// Largest σ in training.
     pub noise_max: f64,
-    /// Looks at the held-out loss in a whole run; more for small tables.
-    pub held_out_looks: u64,
-    /// Held-out rows that are looked at.
-    pub held_out_rows: usize,
+    /// Share of the training rows that choose (the end of training, the parameters to keep) and do
+    /// not learn; 0: none, and the last parameters are kept.
+    pub validation_share: f64,
+    /// At least so many of them, as far as a quarter of the rows allows.
+    pub validation_rows_min: usize,
+    /// At most so many of them.
+    pub validation_rows_max: usize,
+    /// Looks at the validation loss in a whole run; more for small tables.
+    pub validation_looks: u64,
+    /// Passes over the rows between two looks, a fraction if you like; 0: as `validation_looks`
+    /// says. A plan holds what it came to.
+    pub eval_every: f64,
     /// Looks without improvement before training ends; 0: never.
     pub patience: u32,
-    /// Training comes to its end once held-out rows gain less than this share of what training
+    /// Training comes to its end once validation rows gain less than this share of what training
     /// rows gain: the rest is learned by heart. More for small tables.
     pub shared_gain_min: f64,
+    /// What is gained is counted from the last look before this share of the steps.
+    pub compared_share: f64,
+    /// Looks before the first that is judged so: at first every row gains.
+    pub looks_min: usize,
+    /// Looks in a row that must agree before the end begins.
+    pub agreeing_looks: u32,
     /// Steps over which it then ends, as a share of those made.
     pub ending_share: f64,
     /// Passes over the data that no budget exceeds (explicit steps and epochs may).
     pub epochs_max: u64,
+    /// Seconds that a default run takes at most, by measured speed: it has fewer steps on a slow
+    /// machine.
+    pub default_seconds_max: u64,
     /// Steps of a default run on a table that is large enough.
     pub default_steps: u64,
     /// Evaluations of the denoiser per row.
@@ -125,6 +145,17 @@ pub(crate) enum Normalisation {
     Cdf,
 }
 
+impl TabgraphConfig {
+    /// Which training rows choose.
+    pub(crate) fn validation(&self) -> Validation {
+        Validation {
+            share: self.validation_share,
+            rows_min: self.validation_rows_min,
+            rows_max: self.validation_rows_max,
+        }
+    }
+}
+
 impl Default for TabgraphConfig {
     fn default() -> Self {
         Self {
@@ -159,12 +190,19 @@ impl Default for TabgraphConfig {
             noise_deviation: 1.4,
             noise_min: 2e-3,
             noise_max: 80.0,
-            held_out_looks: 40,
-            held_out_rows: 4_096,
+            validation_share: 0.1,
+            validation_rows_min: 100,
+            validation_rows_max: 4_000,
+            validation_looks: 40,
+            eval_every: 0.0,
             patience: 10,
             shared_gain_min: 0.5,
+            compared_share: 0.6,
+            looks_min: 8,
+            agreeing_looks: 3,
             ending_share: 0.2,
             epochs_max: 1_000,
+            default_seconds_max: 600,
             default_steps: 10_000,
             evaluations: 12,
             sigma_max: 20.0,
@@ -204,12 +242,19 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("noise_deviation", 1e-3, 5.0),
     bound("noise_min", 1e-6, 1.0),
     bound("noise_max", 1.0, 1e4),
-    bound("held_out_looks", 1.0, 10_000.0),
-    bound("held_out_rows", 1.0, 1e6),
+    bound("validation_share", 0.0, 0.5),
+    bound("validation_rows_min", 0.0, 1e6),
+    bound("validation_rows_max", 0.0, 1e6),
+    bound("validation_looks", 1.0, 10_000.0),
+    bound("eval_every", 0.0, 1e9),
     bound("patience", 0.0, 10_000.0),
     bound("shared_gain_min", -1e9, 1.0),
+    bound("compared_share", 0.0, 0.99),
+    bound("looks_min", 1.0, 10_000.0),
+    bound("agreeing_looks", 1.0, 10_000.0),
     bound("ending_share", 0.0, 1.0),
     bound("epochs_max", 1.0, 1e9),
+    bound("default_seconds_max", 1.0, 1e9),
     bound("default_steps", 1.0, 1e9),
     bound("evaluations", 2.0, 1_000.0),
     bound("sigma_max", 1.0, 1e4),

@@ -1,4 +1,4 @@
-//! The flagship as a training run sees it: rows, loss, held-out loss, model file.
+//! The flagship as a training run sees it: rows, loss, validation loss, model file.
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
@@ -18,11 +18,13 @@ use super::{
 use crate::{
     learn::{
         adamw::Rule,
+        crew::Crew,
         flat::{Layout, Leaves},
         learner::{Learner, Pause},
         schedule::{average_decay, cosine},
-        stopping::Stopping,
+        stopping::{Stopping, steps_apart},
         torch::{Torch, matrix},
+        validation::Parts,
     },
     random::{Purpose, Stream},
     table::Table,
@@ -30,8 +32,6 @@ use crate::{
 
 /// Rows that go through the net together in training: activations stay in the second-level cache.
 const SHARD_ROWS: usize = 256;
-/// Passes over the rows between two looks, at most.
-const EPOCHS_PER_LOOK: u64 = 8;
 /// Shards of a step; larger batches have larger shards.
 const SHARDS_MAX: usize = 64;
 
@@ -40,10 +40,11 @@ pub(super) struct TabgraphLearner {
     config: TabgraphConfig,
     tokenizer: Tokenizer,
     denoiser: Denoiser,
+    /// All training rows.
     train: Encoded,
-    holdout: Encoded,
-    held_out: Vec<usize>,
-    /// As many training rows, looked at beside the held-out ones.
+    /// Those of them that learn, and those that choose.
+    parts: Parts,
+    /// As many of those that learn, looked at beside the validation rows.
     seen: Vec<usize>,
     steps: u64,
     seed: u64,
@@ -57,7 +58,6 @@ impl TabgraphLearner {
     /// `TooFewRows` below [`TRAIN_ROWS_MIN`]; `Stopped` once `watch` says so.
     pub(super) fn new(
         train: &Table,
-        holdout: &Table,
         config: TabgraphConfig,
         (steps, seed): (Steps, u64),
         watch: &dyn Watch,
@@ -72,13 +72,13 @@ impl TabgraphLearner {
         let tokenizer = Tokenizer::fit(train, &config, watch)?;
         let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(|head| head.shares()).collect();
         let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
-        let held_out =
-            Stream::new(seed, Purpose::HeldOut, 0).subsample(holdout.rows(), config.held_out_rows);
+        let parts = config.validation().parts(train.rows(), seed);
+        let mut stream = Stream::new(seed, Purpose::Validation, 1);
+        let seen = stream.subsample(parts.learned.len(), parts.validation.len());
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
-            holdout: tokenizer.encode(holdout, watch)?,
-            seen: Stream::new(seed, Purpose::HeldOut, 1).subsample(train.rows(), held_out.len()),
-            held_out,
+            seen: seen.into_iter().map(|at| parts.learned[at]).collect(),
+            parts,
             // A table of constants, ids and texts only has nothing to learn.
             steps: if denoiser.tokens() == 0 { 0 } else { steps.get() },
             config,
@@ -89,15 +89,17 @@ impl TabgraphLearner {
         })
     }
 
-    /// When to look at the held-out loss.
+    /// When to look at the validation loss.
     pub(super) fn stopping(&self) -> Stopping {
         let config = &self.config;
-        // A small table may be learned by heart within a small part of its steps.
-        let often = self.batches_per_epoch().saturating_mul(EPOCHS_PER_LOOK);
         Stopping {
-            every: self.steps.div_ceil(config.held_out_looks).min(often).max(1),
+            every: steps_apart(config.eval_every, self.batches_per_epoch()),
+            from: 0,
             patience: (config.patience > 0).then_some(config.patience),
             shared_gain_min: Some(config.shared_gain_min),
+            compared_share: config.compared_share,
+            looks_min: config.looks_min,
+            agreeing_looks: config.agreeing_looks,
             ending_share: config.ending_share,
         }
     }
@@ -108,11 +110,11 @@ impl TabgraphLearner {
     }
 
     fn batches_per_epoch(&self) -> u64 {
-        (self.train.rows / self.batch_rows()).max(1) as u64
+        (self.parts.learned.len() / self.batch_rows()).max(1) as u64
     }
 
     fn batch_rows(&self) -> usize {
-        self.config.batch.clamp(1, self.train.rows)
+        self.config.batch.clamp(1, self.parts.learned.len())
     }
 
     /// Rows of one shard of a step.
@@ -234,7 +236,9 @@ impl Learner for TabgraphLearner {
         let epoch = step / self.batches_per_epoch();
         if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
             let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
-            self.order = Some((epoch, stream.permutation(self.train.rows)));
+            let mut order = self.parts.learned.clone();
+            stream.shuffle(&mut order);
+            self.order = Some((epoch, order));
         }
     }
 
@@ -254,24 +258,24 @@ impl Learner for TabgraphLearner {
         loss.f_mul_scalar(picked.len() as f64 / self.batch_rows() as f64)
     }
 
-    fn held_out_shards(&self, step: u64) -> usize {
-        self.held_out.len().div_ceil(SHARD_ROWS) + self.seen_shards(step)
+    fn validation_shards(&self, step: u64) -> usize {
+        self.parts.validation.len().div_ceil(SHARD_ROWS) + self.seen_shards(step)
     }
 
     fn seen_shards(&self, _step: u64) -> usize {
         self.seen.len().div_ceil(SHARD_ROWS)
     }
 
-    fn held_out(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let unseen = self.held_out.len().div_ceil(SHARD_ROWS);
-        let (rows, table, shard) = match shard.checked_sub(unseen) {
-            None => (&self.held_out, &self.holdout, shard),
-            Some(shard) => (&self.seen, &self.train, shard),
+    fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
+        let unseen = self.parts.validation.len().div_ceil(SHARD_ROWS);
+        let (rows, shard) = match shard.checked_sub(unseen) {
+            None => (&self.parts.validation, shard),
+            Some(shard) => (&self.seen, shard),
         };
         let picked = rows.chunks(SHARD_ROWS).nth(shard).unwrap_or(&[]);
-        let mut draws = Draws::held_out(self.seed, shard as u64);
+        let mut draws = Draws::validation(self.seed, shard as u64);
         let (tokenizer, config) = (&self.tokenizer, &self.config);
-        let batch = Batch::new(tokenizer, table, picked, config, &mut draws, true)?;
+        let batch = Batch::new(tokenizer, &self.train, picked, config, &mut draws, true)?;
         let loss = self.loss_of(leaves, &batch, &[], false)?.f_double_value(&[])?;
         Ok(loss * picked.len() as f64 / rows.len() as f64)
     }
@@ -280,16 +284,16 @@ impl Learner for TabgraphLearner {
         &mut self,
         best: &[f32],
         curves: Vec<Curve>,
+        crew: &Crew,
         pause: Pause<'_>,
     ) -> Result<Vec<u8>, EngineError> {
-        let mut sampler = TabgraphSampler {
+        let sampler = TabgraphSampler {
             config: self.config.clone(),
             tokenizer: self.tokenizer.clone(),
             denoiser: self.denoiser.clone(),
             weights: best.to_vec(),
             offsets: vec![0.0; self.denoiser.heads.iter().sum()],
         };
-        calibrate::calibrate(&mut sampler, pause)?;
-        model_file::write(&sampler, curves)
+        model_file::write(&calibrate::calibrate(sampler, crew, pause)?, curves)
     }
 }

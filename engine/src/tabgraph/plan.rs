@@ -15,12 +15,10 @@ use super::{
 };
 use crate::{
     constants,
-    learn::{pace::steps_per_second, run::Run, stopping::Stopping},
+    learn::{pace, run::Run, stopping::Stopping},
     table::Table,
 };
 
-/// Share of a budget that steps may take; the rest is for looks, snapshots and calibration.
-const BUDGET_SHARE: f64 = 0.93;
 /// Widths of the trunk for tables of fewer rows than this: what a wide net learns of few rows
 /// beyond a narrow one, it learns by heart.
 const WIDTHS: [(usize, usize); 2] = [(1_000, 32), (12_000, 64)];
@@ -35,39 +33,49 @@ const FULL_CARE_ROWS: usize = 2_000;
 /// Weight decay is 1 at so many rows and goes with one over their cube.
 const UNIT_DECAY_ROWS: f64 = 700.0;
 const DECAY_MAX: f64 = 5.0;
+/// Passes over the rows between two looks, at most, unless `eval_every` is set: a small table may
+/// be learned by heart within a small part of its steps.
+const EPOCHS_PER_LOOK: u64 = 8;
 /// Batches that a pass over a small table should have.
 const BATCHES_PER_EPOCH: usize = 8;
 
 /// See [`super::plan`].
 pub(super) fn plan(
     train: &Table,
-    holdout: &Table,
     length: TrainingLength,
     overrides: &Map<String, Value>,
     (seed, threads): (u64, u32),
     watch: &dyn Watch,
 ) -> Result<TrainPlan, EngineError> {
     let mut defaults = TabgraphConfig::default();
-    defaults.batch = fitting_batch(train.rows(), defaults.batch);
-    defaults.width = fitting_width(train.rows(), defaults.width);
-    if train.rows() < CAREFUL_ROWS {
-        take_care(train.rows(), &mut defaults);
+    let asked: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
+    // Rows that choose cannot be learned by heart: the others are the table that a net sees.
+    let learned = train.rows() - asked.validation().rows(train.rows());
+    defaults.batch = fitting_batch(learned, defaults.batch);
+    defaults.width = fitting_width(learned, defaults.width);
+    if learned < CAREFUL_ROWS {
+        take_care(learned, &mut defaults);
     }
     let mut config: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
-    config.batch = config.batch.clamp(1, train.rows().max(1));
-    let per_epoch = (train.rows() / config.batch).max(1) as u64;
+    config.batch = config.batch.clamp(1, learned.max(1));
+    let per_epoch = (learned / config.batch).max(1) as u64;
     let cap = config.epochs_max.saturating_mul(per_epoch);
+    let speed = || measure(train, &config, (seed, threads), watch);
     let (steps, how) = match length {
         TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
         TrainingLength::Epochs(epochs) => {
             (epochs.saturating_mul(per_epoch), format!("{epochs} passes over the rows"))
         }
-        TrainingLength::Default if config.default_steps > cap => (cap, capped(&config)),
-        TrainingLength::Default => (config.default_steps, "the default of the model".to_owned()),
+        TrainingLength::Default => {
+            let wanted = match config.default_steps > cap {
+                true => (cap, capped(&config)),
+                false => (config.default_steps, "the default of the model".to_owned()),
+            };
+            pace::default_steps(wanted, config.default_seconds_max, speed()?)
+        }
         TrainingLength::BudgetSeconds(seconds) => {
-            let speed = measure(train, holdout, &config, (seed, threads), watch)?;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
-            let steps = (speed * seconds as f64 * BUDGET_SHARE) as u64;
+            let speed = speed()?;
+            let steps = pace::steps_within(seconds as f64, speed);
             let how = format!("{seconds} s at {speed:.1} steps/s");
             if steps > cap {
                 (cap, format!("{how} would be more; {}", capped(&config)))
@@ -76,13 +84,18 @@ pub(super) fn plan(
             }
         }
     };
-    if steps == 0 && !matches!(length, TrainingLength::BudgetSeconds(_)) {
+    if steps == 0 && matches!(length, TrainingLength::Steps(_) | TrainingLength::Epochs(_)) {
         return Err(EngineError::new(
             Code::BadRequest,
             "plan the training: its length is zero; ask for at least one step",
         ));
     }
     let steps = steps.max(1);
+    if config.eval_every <= 0.0 {
+        let often = per_epoch.saturating_mul(EPOCHS_PER_LOOK);
+        let every = steps.div_ceil(config.validation_looks).min(often);
+        config.eval_every = every as f64 / per_epoch as f64;
+    }
     let because = format!("{steps} steps of {} rows: {how}", config.batch);
     let config = serde_json::to_value(&config)
         .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
@@ -115,20 +128,18 @@ fn take_care(rows: usize, config: &mut TabgraphConfig) {
 
 fn measure(
     train: &Table,
-    holdout: &Table,
     config: &TabgraphConfig,
     (seed, threads): (u64, u32),
     watch: &dyn Watch,
 ) -> Result<f64, EngineError> {
     let many = Steps(1_000_000);
-    let nothing = holdout.slice(0, 0);
-    let learner = TabgraphLearner::new(train, &nothing, config.clone(), (many, seed), watch)?;
+    let learner = TabgraphLearner::new(train, config.clone(), (many, seed), watch)?;
     if !learner.has_tokens() {
         return Ok(1.0);
     }
     let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
     let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
-    steps_per_second(&mut run, watch)
+    pace::steps_per_second(&mut run, watch)
 }
 
 #[cfg(test)]

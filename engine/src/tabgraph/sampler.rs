@@ -31,6 +31,8 @@ use crate::{
 
 /// Rows that go through the net together: activations of a block stay in the second-level cache.
 const SUB_BATCH_ROWS: usize = 500;
+/// Numbers in the answers of these rows, at most: a table of very many levels goes in fewer rows.
+const ANSWERS_MAX: usize = 4 << 20;
 
 /// A trained model in memory.
 #[derive(Debug, Clone)]
@@ -49,16 +51,16 @@ pub(super) struct TabgraphSampler {
 
 /// What the net answered at the last noise level.
 #[derive(Debug)]
-pub(super) struct Answer {
+struct Answer {
     /// Per token, one number per row.
-    pub numbers: Vec<Vec<f32>>,
+    numbers: Vec<Vec<f32>>,
     /// One per head.
-    pub heads: Vec<HeadAnswer>,
+    heads: Vec<HeadAnswer>,
 }
 
 /// What it answered for one head.
 #[derive(Debug)]
-pub(super) enum HeadAnswer {
+enum HeadAnswer {
     /// Rows × levels of the head.
     Logits(Vec<f32>),
     /// One level per row. Heads of very many levels are not calibrated, and drawn at once: their
@@ -72,7 +74,7 @@ impl Generator for TabgraphSampler {
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
-        let answer = self.solve(rows, &mut latents, Some(&mut draws), &|| Ok(()))?;
+        let answer = self.solve(rows, &mut latents, &mut draws)?;
         let shares = self.tokenizer.heads.iter().map(|head| head.shares());
         let level = |(answer, shares): (HeadAnswer, Vec<f64>)| match answer {
             HeadAnswer::Drawn(levels) => levels,
@@ -87,22 +89,39 @@ impl Generator for TabgraphSampler {
 }
 
 impl TabgraphSampler {
-    /// Solves `rows` rows from noise of the stream. With `draws`, heads of very many levels are
-    /// drawn on the way.
+    /// Rows that go through the net together: a function of the model.
+    pub(super) fn rows_together(&self) -> usize {
+        let numbers = self.denoiser.numbers + self.denoiser.heads.iter().sum::<usize>();
+        (ANSWERS_MAX / numbers.max(1)).clamp(1, SUB_BATCH_ROWS)
+    }
+
+    /// The last answer for so many rows of noise of the stream: number outputs, then the logits of
+    /// each head.
+    pub(super) fn last_pieces(&self, rows: usize, latents: &mut Stream) -> Torch<Vec<Tensor>> {
+        let (_, last) = Solver::new(self)?.solve(&self.noise(rows, latents)?)?;
+        self.denoiser.pieces(&last)
+    }
+
+    fn noise(&self, rows: usize, latents: &mut Stream) -> Torch<Tensor> {
+        let mut noise = vec![0.0_f32; rows * self.denoiser.tokens()];
+        latents.fill_normal(&mut noise);
+        matrix(&noise, self.denoiser.tokens())
+    }
+
+    /// Solves `rows` rows from noise of the stream. Heads of very many levels are drawn on the way.
     ///
     /// # Errors
-    /// What `pause` gives, which is called before every sub-batch; `DeviceFailed`.
-    pub(super) fn solve(
+    /// `DeviceFailed`.
+    fn solve(
         &self,
         rows: usize,
         latents: &mut Stream,
-        mut draws: Option<&mut Stream>,
-        pause: &dyn Fn() -> Result<(), EngineError>,
+        draws: &mut Stream,
     ) -> Result<Answer, EngineError> {
         let _guard = tch::no_grad_guard();
-        let head = |levels: &usize| match draws.is_some() && !is_calibrated(*levels) {
-            true => HeadAnswer::Drawn(Vec::with_capacity(rows)),
-            false => HeadAnswer::Logits(Vec::with_capacity(rows * levels)),
+        let head = |levels: &usize| match is_calibrated(*levels) {
+            false => HeadAnswer::Drawn(Vec::with_capacity(rows)),
+            true => HeadAnswer::Logits(Vec::with_capacity(rows * levels)),
         };
         let mut answer = Answer {
             numbers: vec![Vec::with_capacity(rows); self.denoiser.numbers],
@@ -115,13 +134,9 @@ impl TabgraphSampler {
         let solver = Solver::new(self).map_err(&failed)?;
         let mut done = 0;
         while done < rows {
-            pause()?;
-            let count = SUB_BATCH_ROWS.min(rows - done);
-            let mut noise = vec![0.0_f32; count * self.denoiser.tokens()];
-            latents.fill_normal(&mut noise);
-            let noise = matrix(&noise, self.denoiser.tokens()).map_err(&failed)?;
+            let count = self.rows_together().min(rows - done);
+            let noise = self.noise(count, latents).map_err(&failed)?;
             let (clean, last) = solver.solve(&noise).map_err(&failed)?;
-            let draws = draws.as_deref_mut();
             self.collect(&clean, &last, draws, &mut answer).map_err(&failed)?;
             done += count;
         }
@@ -132,7 +147,7 @@ impl TabgraphSampler {
         &self,
         clean: &Tensor,
         last: &Tensor,
-        mut draws: Option<&mut Stream>,
+        draws: &mut Stream,
         into: &mut Answer,
     ) -> Torch<()> {
         if self.denoiser.numbers > 0 {
@@ -145,12 +160,9 @@ impl TabgraphSampler {
         let heads = into.heads.iter_mut().zip(&self.denoiser.heads);
         for (piece, (head, levels)) in pieces[1..].iter().zip(heads) {
             let logits: Vec<f32> = values(piece)?;
-            match (head, draws.as_deref_mut()) {
-                (HeadAnswer::Drawn(drawn), Some(draws)) => {
-                    drawn.extend(as_told(logits, *levels, draws));
-                }
-                (HeadAnswer::Logits(all), _) => all.extend(logits),
-                (HeadAnswer::Drawn(_), None) => unreachable!("is drawn only where draws are given"),
+            match head {
+                HeadAnswer::Drawn(drawn) => drawn.extend(as_told(logits, *levels, draws)),
+                HeadAnswer::Logits(all) => all.extend(logits),
             }
         }
         Ok(())

@@ -15,6 +15,7 @@ use tgs_protocol::{
     limits::CHUNK_ROWS,
     model::{TrainPlan, TrainingLength},
     progress::{Progress, Unwatched, Watch},
+    report::Curve,
     unit::Steps,
 };
 
@@ -81,17 +82,17 @@ fn mixed(rows: usize) -> Table {
 }
 
 fn small() -> Map<String, Value> {
-    let overrides = json!({"width": 32, "blocks": 2, "batch": 64, "held_out_looks": 5,
+    let overrides = json!({"width": 32, "blocks": 2, "batch": 64, "validation_looks": 5,
         "evaluations": 4, "calibration_rounds": 1, "warmup_steps": 5});
     overrides.as_object().expect("a record").clone()
 }
 
 fn planned(train: &Table, length: TrainingLength, overrides: &Map<String, Value>) -> TrainPlan {
-    plan(train, &train.slice(0, 0), length, overrides, SEED, 1, &Unwatched).expect("plans")
+    plan(train, length, overrides, SEED, 1, &Unwatched).expect("plans")
 }
 
-fn trained(train: &Table, holdout: &Table, plan: &TrainPlan) -> Vec<u8> {
-    let mut run = trainer(train, holdout, plan, (SEED, 1), None, &Unwatched).expect("begins");
+fn trained(train: &Table, plan: &TrainPlan) -> Vec<u8> {
+    let mut run = trainer(train, plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     assert!(run.is_done());
     run.finish(&Unwatched).expect("finishes")
@@ -100,8 +101,7 @@ fn trained(train: &Table, holdout: &Table, plan: &TrainPlan) -> Vec<u8> {
 /// Trains 40 steps on the table and samples `rows` rows of chunk 0.
 fn copied(train: &Table, rows: usize, overrides: &Map<String, Value>) -> Table {
     let plan = planned(train, TrainingLength::Steps(40), overrides);
-    let holdout = train.slice(0, train.rows() / 4);
-    let model = trained(train, &holdout, &plan);
+    let model = trained(train, &plan);
     assert!(curves(&model).is_ok());
     generator(&model).expect("opens").chunk(5, ChunkNo(0), rows).expect("samples")
 }
@@ -125,28 +125,25 @@ fn share(table: &Table, column: usize, is: impl Fn(Option<f64>) -> bool) -> f64 
 
 #[test]
 fn interrupted_anywhere_the_model_is_the_same() {
-    let table = mixed(300);
-    let (train, holdout) = (table.slice(0, 240), table.slice(240, 60));
+    let train = mixed(300);
     for (shape, extra) in [("mlp", "dropout"), ("unet", "self_conditioning")] {
         let mut overrides = small();
         overrides.insert("denoiser".to_owned(), json!(shape));
         let on = if extra == "dropout" { json!(0.1) } else { json!(true) };
         overrides.insert(extra.to_owned(), on);
         let plan = planned(&train, TrainingLength::Steps(37), &overrides);
-        let straight = trained(&train, &holdout, &plan);
+        let straight = trained(&train, &plan);
         // Before the first step, inside an epoch of 3 batches, at a look (8), just after it, at
         // the end.
         let mut snapshot = None;
         for segment in [0, 1, 4, 3, 1, 13, 14, 1] {
             let resume = snapshot.as_deref();
-            let mut run =
-                trainer(&train, &holdout, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
+            let mut run = trainer(&train, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
             run.segment(Steps(segment), &Unwatched).expect("trains");
             snapshot = Some(run.snapshot().expect("saves"));
         }
         let resume = snapshot.as_deref();
-        let mut run =
-            trainer(&train, &holdout, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
+        let mut run = trainer(&train, &plan, (SEED, 1), resume, &Unwatched).expect("goes on");
         assert!(run.is_done() && run.at() == Steps(37), "{shape}");
         assert!(run.finish(&Unwatched).expect("finishes") == straight, "{shape}: other bytes");
     }
@@ -156,10 +153,10 @@ fn interrupted_anywhere_the_model_is_the_same() {
 fn a_watch_stops_between_two_steps() {
     let table = mixed(100);
     let plan = planned(&table, TrainingLength::Epochs(3), &small());
-    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
+    let mut run = trainer(&table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     let facts = run.segment(Steps(10), &Stop).expect("stops");
     assert!(facts.stopped && !facts.done && facts.at == Steps(0));
-    let begun = trainer(&table, &table, &plan, (SEED, 1), None, &Stop);
+    let begun = trainer(&table, &plan, (SEED, 1), None, &Stop);
     assert!(matches!(begun, Err(EngineError::Stopped)), "rows are not coded to the end");
 }
 
@@ -188,8 +185,8 @@ fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
     let mut overrides = small();
     overrides.insert("calibration_rounds".to_owned(), json!(3));
     let plan = planned(&table, TrainingLength::Steps(12), &overrides);
-    let straight = trained(&table, &table, &plan);
-    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
+    let straight = trained(&table, &plan);
+    let mut run = trainer(&table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     let watch = StopAt {
         note: "calibrating shares, round 2 of 3",
@@ -203,16 +200,39 @@ fn a_stop_while_shares_are_calibrated_is_obeyed_and_changes_no_byte() {
     let snapshot = run.snapshot().expect("saves");
     assert!(run.finish(&Unwatched).expect("finishes") == straight, "asked again: other bytes");
     let mut resumed =
-        trainer(&table, &table, &plan, (SEED, 1), Some(&snapshot), &Unwatched).expect("goes on");
+        trainer(&table, &plan, (SEED, 1), Some(&snapshot), &Unwatched).expect("goes on");
     assert!(resumed.is_done());
     assert!(resumed.finish(&Unwatched).expect("finishes") == straight, "resumed: other bytes");
+}
+
+/// A share that cannot be measured is not worth a round of sampling.
+#[test]
+fn a_table_of_rare_levels_alone_is_not_calibrated() {
+    let names: Vec<String> = (0..700).map(|level| format!("l{level:04}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rare = category("a", &names, (0..1_400).map(|row| Some(row / 2)));
+    let common = category("b", &["x", "y"], (0..1_400).map(|row| Some(row % 2)));
+    for (columns, rounds) in [(vec![rare.clone()], 0), (vec![rare, common], 1)] {
+        let table = Table::new(columns);
+        let plan = planned(&table, TrainingLength::Steps(3), &small());
+        let mut run = trainer(&table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        let watch =
+            StopAt { note: "never", told: Mutex::default(), stopped: AtomicBool::default() };
+        run.finish(&watch).expect("finishes");
+        let told = watch.told.lock().expect("no panic");
+        let notes: std::collections::BTreeSet<_> =
+            told.iter().filter_map(|told| told.note.clone()).collect();
+        let calibrating = notes.iter().filter(|note| note.contains("calibrating")).count();
+        assert_eq!(calibrating, rounds, "{notes:?}");
+    }
 }
 
 #[test]
 fn chunks_do_not_depend_on_each_other_or_on_threads() {
     let table = mixed(200);
     let plan = planned(&table, TrainingLength::Steps(10), &small());
-    let model = trained(&table, &table.slice(0, 20), &plan);
+    let model = trained(&table, &plan);
     let opened = generator(&model).expect("opens");
     let alone = text(&opened.chunk(5, ChunkNo(3), 10_000).expect("samples"));
     let others: Vec<String> = std::thread::scope(|scope| {
@@ -222,8 +242,7 @@ fn chunks_do_not_depend_on_each_other_or_on_threads() {
         };
         let threads: Vec<_> = [0, 1, 3, 3].map(work).into_iter().collect();
         // Training with two threads beside them must not change what they compute.
-        let mut beside =
-            trainer(&table, &table, &plan, (SEED, 2), None, &Unwatched).expect("begins");
+        let mut beside = trainer(&table, &plan, (SEED, 2), None, &Unwatched).expect("begins");
         beside.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         threads.into_iter().map(|thread| thread.join().expect("ends")).collect()
     });
@@ -239,8 +258,7 @@ fn training_beside_training_gives_the_same_bytes() {
     let table = mixed(300);
     let plan = planned(&table, TrainingLength::Steps(12), &small());
     let run = |threads: u32| {
-        let mut run =
-            trainer(&table, &table, &plan, (SEED, threads), None, &Unwatched).expect("begins");
+        let mut run = trainer(&table, &plan, (SEED, threads), None, &Unwatched).expect("begins");
         run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         run.finish(&Unwatched).expect("finishes")
     };
@@ -387,35 +405,46 @@ fn what_depends_on_each_other_is_learned_together() {
         category("group", &["a", "b", "c"], codes.iter().map(|code| Some(*code))),
         numbers("value", 15, means.into_iter()),
     ]);
-    let mut overrides = small();
-    overrides.insert("evaluations".to_owned(), json!(10));
-    let plan = planned(&table, TrainingLength::Steps(300), &overrides);
-    let model = trained(&table, &table.slice(0, 200), &plan);
-    let copy = generator(&model).expect("opens").chunk(5, ChunkNo(0), 2_000).expect("samples");
+    for shape in ["mlp", "unet"] {
+        let mut overrides = small();
+        overrides.insert("evaluations".to_owned(), json!(10));
+        overrides.insert("denoiser".to_owned(), json!(shape));
+        let plan = planned(&table, TrainingLength::Steps(300), &overrides);
+        assert_learned(&trained(&table, &plan), shape);
+    }
+}
+
+/// A group, and a number that is four times its code on average.
+fn assert_learned(model: &[u8], shape: &str) {
+    let copy = generator(model).expect("opens").chunk(5, ChunkNo(0), 2_000).expect("samples");
     for code in [0.0, 1.0, 2.0] {
         let rows = || (0..2_000).filter(|row| number(&copy, 0, *row) == Some(code));
         let mean =
             rows().filter_map(|row| number(&copy, 1, row)).sum::<f64>() / rows().count() as f64;
-        assert!((mean - 4.0 * code).abs() < 0.8, "group {code}: mean {mean}");
+        assert!((mean - 4.0 * code).abs() < 0.8, "{shape}, group {code}: mean {mean}");
     }
     // Rows that are asked for one by one are rows of the model too, not its medians.
-    let opened = generator(&model).expect("opens");
+    let opened = generator(model).expect("opens");
     let alone = |no| opened.chunk(5, ChunkNo(no), 1).expect("samples");
     let alone: Vec<_> =
         (0..300).map(alone).map(|row| (number(&row, 0, 0), number(&row, 1, 0))).collect();
     for code in [0.0, 2.0] {
         let of_code = || alone.iter().filter(|(group, _)| *group == Some(code));
         let values: Vec<f64> = of_code().filter_map(|(_, value)| *value).collect();
-        assert!((60..140).contains(&values.len()), "group {code}: {} of 300", values.len());
+        assert!(
+            (60..140).contains(&values.len()),
+            "{shape}, group {code}: {} of 300",
+            values.len()
+        );
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         assert!((mean - 4.0 * code).abs() < 1.0, "group {code} alone: mean {mean}");
         let distinct: std::collections::BTreeSet<_> =
             values.iter().map(|value| value.to_bits()).collect();
         assert!(distinct.len() > values.len() / 2, "group {code}: {distinct:?}");
     }
-    let curves = curves(&model).expect("reads");
+    let curves = curves(model).expect("reads");
     let names: Vec<_> = curves.iter().map(|curve| &*curve.name).collect();
-    assert_eq!(names, ["training loss", "held-out loss", "loss on training rows"]);
+    assert_eq!(names, ["training loss", "validation loss", "loss on training rows"]);
     for curve in &curves {
         let (first, last) = (curve.points[0], curve.points[curve.points.len() - 1]);
         assert!(last.1 < 0.95 * first.1 && last.0 == 300, "{curve:?}");
@@ -429,18 +458,18 @@ fn a_table_that_can_only_be_copied_is_not_trained_to_the_end() {
     let names = ["a", "b", "c", "d", "e", "f"];
     let columns = names.map(|name| numbers(name, 15, (0..60).map(|_| Some(draw.normal()))));
     let table = Table::new(columns.to_vec());
-    let (train, holdout) = (table.slice(0, 40), table.slice(40, 20));
+    let train = table;
     let copying = |share: f64| {
         let mut overrides = small();
         overrides.insert("patience".to_owned(), json!(0));
         overrides.insert("shared_gain_min".to_owned(), json!(share));
         let plan = planned(&train, TrainingLength::Steps(2_000), &overrides);
-        let curves = curves(&trained(&train, &holdout, &plan)).expect("reads");
+        let curves = curves(&trained(&train, &plan)).expect("reads");
         let points = |name: &str| {
             let curve = curves.iter().find(|curve| curve.name == name).expect("is there");
             curve.points.clone()
         };
-        (points("held-out loss"), points("loss on training rows"))
+        (points("validation loss"), points("loss on training rows"))
     };
     let last = |points: &[(u64, f64)]| points[points.len() - 1];
     let (unseen, seen) = copying(-1e9);
@@ -448,6 +477,46 @@ fn a_table_that_can_only_be_copied_is_not_trained_to_the_end() {
     assert!(to_the_end == 2_000 && unseen > 1.03 * seen, "all passes copy: {unseen} and {seen}");
     let (early, _) = last(&copying(0.5).0);
     assert!(early < 1_000, "ended after {early} passes of 2,000");
+}
+
+/// The steps at which a curve's points stand, and the spacing that the plan holds.
+fn looked_at(table: &Table, steps: u64, eval_every: f64) -> (Vec<u64>, f64) {
+    let mut overrides = small();
+    overrides.insert("eval_every".to_owned(), json!(eval_every));
+    let plan = planned(table, TrainingLength::Steps(steps), &overrides);
+    let curves = curves(&trained(table, &plan)).expect("reads");
+    let of = |curve: &Curve| curve.points.iter().map(|(step, _)| *step).collect::<Vec<_>>();
+    assert!(curves.len() == 3 && curves.iter().all(|curve| of(curve) == of(&curves[0])));
+    (of(&curves[0]), plan.config["eval_every"].as_f64().expect("a number"))
+}
+
+#[test]
+fn looks_stand_as_many_epochs_apart_as_asked() {
+    // 300 of the rows learn: four batches of 64 to an epoch.
+    let table = mixed(400);
+    for (epochs, steps, held) in [
+        (1.5, vec![6, 12, 18, 20], 1.5),
+        (0.5, (1..=10).map(|look| 2 * look).collect(), 0.5),
+        (0.01, (1..=20).collect(), 0.01),
+        (100.0, vec![20], 100.0),
+        // Five looks in a run, as `validation_looks` says.
+        (0.0, vec![4, 8, 12, 16, 20], 1.0),
+    ] {
+        assert_eq!(looked_at(&table, 20, epochs), (steps, held), "every {epochs} epochs");
+    }
+}
+
+#[test]
+fn a_default_run_fits_its_seconds() {
+    let table = mixed(200);
+    let steps = |seconds: u64| {
+        let mut overrides = small();
+        overrides.insert("epochs_max".to_owned(), json!(1e9));
+        overrides.insert("default_seconds_max".to_owned(), json!(seconds));
+        planned(&table, TrainingLength::Default, &overrides).steps.get()
+    };
+    assert!((1..10_000).contains(&steps(1)));
+    assert_eq!(steps(1_000_000), 10_000);
 }
 
 #[test]
@@ -459,8 +528,7 @@ fn a_budget_is_the_steps_it_resolves_to() {
     let steps = planned(&table, TrainingLength::Steps(budget.steps.get()), &overrides);
     assert_eq!((&budget.config, budget.steps), (&steps.config, steps.steps));
     assert!(budget.steps.get() > 0 && budget.steps.get() <= 20 * 3, "{}", budget.because);
-    let holdout = table.slice(0, 30);
-    assert!(trained(&table, &holdout, &budget) == trained(&table, &holdout, &steps));
+    assert!(trained(&table, &budget) == trained(&table, &steps));
 }
 
 #[test]
@@ -468,8 +536,8 @@ fn wrong_constants_and_tables_are_refused() {
     let table = mixed(40);
     let refuse = |table: &Table, overrides: &Value, length| {
         let overrides = overrides.as_object().expect("a record");
-        let plan = plan(table, &table.slice(0, 0), length, overrides, SEED, 1, &Unwatched);
-        plan.and_then(|plan| trainer(table, table, &plan, (SEED, 1), None, &Unwatched).map(|_| ()))
+        let plan = plan(table, length, overrides, SEED, 1, &Unwatched);
+        plan.and_then(|plan| trainer(table, &plan, (SEED, 1), None, &Unwatched).map(|_| ()))
             .expect_err("must be refused")
     };
     let ten = TrainingLength::Steps(10);
@@ -489,22 +557,21 @@ fn wrong_constants_and_tables_are_refused() {
 fn damaged_snapshots_are_refused() {
     let table = mixed(100);
     let plan = planned(&table, TrainingLength::Steps(10), &small());
-    let mut run = trainer(&table, &table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
+    let mut run = trainer(&table, &plan, (SEED, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(5), &Unwatched).expect("trains");
     let bytes = run.snapshot().expect("saves");
     let corrupt = |result: Result<(), EngineError>| {
         result.expect_err("must be refused").code() == Some(Code::CheckpointCorrupt)
     };
-    let resume = |bytes: &[u8]| {
-        trainer(&table, &table, &plan, (SEED, 1), Some(bytes), &Unwatched).map(|_| ())
-    };
+    let resume =
+        |bytes: &[u8]| trainer(&table, &plan, (SEED, 1), Some(bytes), &Unwatched).map(|_| ());
     for at in (0..bytes.len()).step_by(bytes.len() / 50) {
         let mut torn = bytes.clone();
         torn[at] ^= 1;
         assert!(corrupt(resume(&torn)), "byte {at}");
         assert!(corrupt(resume(&bytes[..at])), "cut at {at}");
     }
-    let other = trainer(&table, &table, &plan, (SEED + 1, 1), Some(&bytes), &Unwatched).map(|_| ());
+    let other = trainer(&table, &plan, (SEED + 1, 1), Some(&bytes), &Unwatched).map(|_| ());
     assert!(corrupt(other), "another seed");
     let opened = generator(&bytes).err().and_then(|error| error.code());
     assert_eq!(opened, Some(Code::ModelUnreadable), "a snapshot is not a model");

@@ -157,7 +157,9 @@ impl Job {
                     && made < planned
                 {
                     let said = format!("training ended after {made} of {planned} steps");
-                    told.push(Tidings::Notice(format!("{said}: held-out rows gain nothing more")));
+                    told.push(Tidings::Notice(format!(
+                        "{said}: validation rows gain nothing more"
+                    )));
                 }
             }
             JobEvent::Judged(facts) => done.report = Some(facts),
