@@ -52,9 +52,9 @@ fn trained(model: ModelName, train: &Table) -> Vec<u8> {
         ModelName::Seqtree => seqtree::trainer,
         ModelName::Original => original::trainer,
     };
-    let (aside, set, length) = (train.slice(0, 0), constants(model), TrainingLength::Steps(8));
-    let plan = plan(train, &aside, length, &set, 1, 1, &Unwatched).expect("plans");
-    let mut run = begin(train, &aside, &plan, (1, 1), None, &Unwatched).expect("begins");
+    let (set, length) = (constants(model), TrainingLength::Steps(8));
+    let plan = plan(train, length, &set, 1, 1, &Unwatched).expect("plans");
+    let mut run = begin(train, &plan, (1, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     run.finish(&Unwatched).expect("finishes")
 }
