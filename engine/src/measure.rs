@@ -39,7 +39,6 @@ mod space;
 mod support;
 mod utility;
 mod verdict;
-pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,7 @@
 //! | chunks of rows, exactly once | [`chunk`] |
 //! | checkpoints and which to resume from | [`checkpoint`] |
 //! | thresholds on the report | [`gate`], [`report`] |
+//! | how numbers are written for people | [`figure`] |
 //! | kinds of columns, metadata files | [`column`], [`metadata`] |
 //! | what the engine owes | [`engine`] |
 //! | every error users see | [`code`] |
@@ -33,6 +34,7 @@ pub mod column;
 pub mod desk;
 pub mod digest;
 pub mod engine;
+pub mod figure;
 pub mod gate;
 pub mod id;
 pub mod invariant;

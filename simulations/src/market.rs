@@ -1,10 +1,10 @@
 //! Spot markets: what was up when at which price, and what a policy makes of it.
 //!
 //! The model of time is that of the published simulators (Wu et al., NSDI 2024; SkyNomad, 2026). In
-//! tick `t`: (1) a spot machine is lost if its zone is not up; (2) if the work is done, all is over;
-//! (3) the policy says what runs until `t + 1`; (4) beginning on a machine costs a changeover, and
-//! egress if the checkpoint lies in another region; (5) the whole tick is billed, also the one that
-//! completes the work. A job is late if work is left after the last tick.
+//! tick `t`: (1) a spot machine is lost if its zone is not up; (2) if the work is done, all is
+//! over; (3) the policy says what runs until `t + 1`; (4) beginning on a machine costs a
+//! changeover, and egress if the checkpoint lies in another region; (5) the whole tick is billed,
+//! also the one that completes the work. A job is late if work is left after the last tick.
 
 pub mod optimum;
 pub mod run;

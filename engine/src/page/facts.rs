@@ -1,24 +1,31 @@
 //! What was compared, what was left out, and what the reader should know.
 
-use tgs_protocol::report::Report;
+use tgs_protocol::{figure, report::Report};
 
 use super::{
     markup::{Element, el},
-    number,
+    verdict,
 };
 
 /// The strip of sizes under the verdict.
 pub fn strip(report: &Report) -> Element {
     let tables = &report.tables;
+    // Who made a table that is only compared, and from what, nobody here knows.
+    let (learned, aside) = match verdict::only_compares(report) {
+        true => {
+            ("what the table is compared with", "the yardstick: given as never shown to the maker")
+        }
+        false => ("the model learned from them", "the yardstick: never shown to the model"),
+    };
     let facts = [
         (tables.synthetic_rows, "synthetic rows", "judged here"),
-        (tables.train_rows, "real rows", "the model learned from them"),
-        (tables.holdout_rows, "real rows kept aside", "the yardstick: never shown to the model"),
+        (tables.train_rows, "real rows", learned),
+        (tables.holdout_rows, "real rows kept aside", aside),
         (tables.columns, "columns", "compared one by one and in pairs"),
     ];
     let fact = |(value, name, meaning): (u64, &str, &str)| {
         let value =
-            if value == 0 && name.contains("aside") { "none".into() } else { number::count(value) };
+            if value == 0 && name.contains("aside") { "none".into() } else { figure::count(value) };
         el("div").add(el("dt").text(name).add(el("small").text(meaning))).add(el("dd").text(value))
     };
     el("dl").class("facts").add_all(facts.map(fact))

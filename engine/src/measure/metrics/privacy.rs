@@ -1,14 +1,12 @@
 //! Does the synthetic table give anybody away?
 
-use tgs_protocol::report::{Aspect::Privacy, Metric};
+use tgs_protocol::{
+    figure,
+    report::{Aspect::Privacy, Metric},
+};
 
 use super::{Named, with_interval};
-use crate::measure::{
-    attacks::Risk,
-    measured::Measured,
-    score::Estimate,
-    words::{number, percent, times_of_hundred},
-};
+use crate::measure::{attacks::Risk, measured::Measured, score::Estimate};
 
 const NO_HOLDOUT: &str = "no holdout rows were kept aside";
 const FEW_HOLDOUT: &str = "too few holdout rows were kept aside";
@@ -35,7 +33,7 @@ fn closest(measured: &Measured) -> Vec<Metric> {
                         format!(
                             "{} of synthetic rows lie nearer to a training row than to a stranger; \
                              50 % is fair, more means that rows were memorised.",
-                            percent(value)
+                            figure::share(value)
                         )
                     },
                     NO_HOLDOUT,
@@ -52,7 +50,7 @@ fn closest(measured: &Measured) -> Vec<Metric> {
                 format!(
                     "Half of the synthetic rows lie farther than {} from the nearest training \
                      row; strangers' value stands beside it.",
-                    number(value)
+                    figure::score(value)
                 )
             },
             "there is no row to compare",
@@ -67,7 +65,7 @@ fn closest(measured: &Measured) -> Vec<Metric> {
                 format!(
                     "The nearest training row is typically {} times as far as the second nearest; \
                      near 0 a row is tied to one person.",
-                    number(value)
+                    figure::score(value)
                 )
             },
             "there are fewer than two training rows",
@@ -86,12 +84,12 @@ fn copies(measured: &Measured) -> Vec<Metric> {
             copies.holdout_share,
             |value| {
                 let strangers = copies.holdout_share.map_or_else(String::new, |share| {
-                    format!("; of real rows kept aside {} do", percent(share))
+                    format!("; of real rows kept aside {} do", figure::share(share))
                 });
                 format!(
                     "{} synthetic rows ({}) equal a training row in every cell{strangers}.",
                     copies.count,
-                    percent(value)
+                    figure::share(value)
                 )
             },
             "",
@@ -112,7 +110,9 @@ fn copies(measured: &Measured) -> Vec<Metric> {
         Named::down("repeated_rows", "Repeated synthetic rows", Privacy).says(
             Some(copies.repeated),
             None,
-            |value| format!("{} of synthetic rows repeat another synthetic row.", percent(value)),
+            |value| {
+                format!("{} of synthetic rows repeat another synthetic row.", figure::share(value))
+            },
             "",
         ),
     ]
@@ -125,7 +125,7 @@ fn membership(measured: &Measured) -> Vec<Metric> {
             format!(
                 "An attacker who goes by {how} picks the training row out of a pair with a \
                  stranger {}; 50 is guessing.",
-                times_of_hundred(value)
+                figure::times_of_hundred(value)
             )
         };
         let metric = Named::near(key, name, Privacy, 0.5).says(
@@ -162,7 +162,7 @@ fn membership(measured: &Measured) -> Vec<Metric> {
                 |value| {
                     format!(
                         "The better attack is {} of the way from guessing to certainty.",
-                        percent(value)
+                        figure::share(value)
                     )
                 },
                 FEW_HOLDOUT,
@@ -217,7 +217,7 @@ fn attack(
     let estimate = risk.map(|(_, beyond)| beyond);
     let sentence = |_| {
         risk.map_or_else(String::new, |(risk, _)| {
-            says(&percent(risk.members.value), &percent(risk.strangers.value))
+            says(&figure::share(risk.members.value), &figure::share(risk.strangers.value))
         })
     };
     let value = estimate.map(|beyond| beyond.value);
