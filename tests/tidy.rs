@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+#[path = "tidy/constants.rs"]
+mod constants;
 #[path = "tidy/imports.rs"]
 mod imports;
 #[path = "tidy/lines.rs"]

@@ -4,6 +4,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tgs_protocol::{code::Code, engine::EngineError};
 
+use crate::ingest::name_hint::{distance, nearest};
+
 /// The values a numeric constant may take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bound {
@@ -43,7 +45,14 @@ pub(crate) fn resolve<C: Serialize + DeserializeOwned>(
         trial.insert(key.clone(), value);
         // One key at a time, so that the message names the one that does not fit.
         serde_json::from_value::<C>(Value::Object(trial.clone())).map_err(|error| {
-            let message = format!("set constant `{key}`: {error}; its default is {known}");
+            let takes = match takes(key, known, bounds) {
+                Some(takes) => format!("it takes {takes}"),
+                // Of words, the record itself knows which there are.
+                None => error.to_string(),
+            };
+            let given = overrides.get(key).unwrap_or(&Value::Null);
+            let message =
+                format!("set constant `{key}` to {given}: {takes}; its default is {known}");
             EngineError::because(Code::UnknownConstant, message, error)
         })?;
         merged = trial;
@@ -111,31 +120,28 @@ fn within(key: &str, value: &Value, bounds: &[Bound]) -> Result<(), EngineError>
     Err(EngineError::new(Code::UnknownConstant, message))
 }
 
-fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> EngineError {
-    let mut known: Vec<&String> = known.collect();
-    known.sort_by_key(|name| (edits(key, name), (*name).clone()));
-    let nearest = known.first().map_or("", |name| name.as_str());
-    let all = known.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-    let message = format!(
-        "set constant `{key}`: there is none of this name; did you mean `{nearest}`? ({all})"
-    );
-    EngineError::new(Code::UnknownConstant, message)
+/// What a constant takes, in words; none for one of words.
+fn takes(key: &str, default: &Value, bounds: &[Bound]) -> Option<String> {
+    let what = match default {
+        Value::Bool(_) => return Some("true or false".to_owned()),
+        Value::Number(number) if number.is_f64() => "a number",
+        Value::Number(_) => "a whole number",
+        _ => return None,
+    };
+    let bound = bounds.iter().find(|bound| bound.key == key);
+    let range = bound.map(|bound| format!(" from {} to {}", bound.least, bound.most));
+    Some(format!("{what}{}", range.unwrap_or_default()))
 }
 
-/// Letters to insert, delete or change (Levenshtein, 1966).
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (at, letter) in from.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = at + 1;
-        for (column, other) in to.iter().enumerate() {
-            let kept = corner + usize::from(letter != *other);
-            corner = row[column + 1];
-            row[column + 1] = kept.min(corner + 1).min(row[column] + 1);
-        }
-    }
-    row[to.len()]
+fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> EngineError {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    // Another name is no help when it takes as many letters as were typed.
+    let near = nearest(key, known.iter().copied())
+        .filter(|name| 2 * distance(key, name) <= key.chars().count());
+    let near = near.map_or(String::new(), |name| format!("; did you mean `{name}`?"));
+    let all = known.join(", ");
+    let message = format!("set constant `{key}`: there is none of this name{near} ({all})");
+    EngineError::new(Code::UnknownConstant, message)
 }
 
 /// Every number among the constants has a bound that holds its default, every bound a number.
@@ -183,7 +189,13 @@ mod tests {
             (json!({"widht": 64}), "did you mean `width`?"),
             (json!({"width": 5}), "the nearest valid value is 16"),
             (json!({"width": 99999}), "the nearest valid value is 4096"),
-            (json!({"deep": "yes"}), "set constant `deep`"),
+            (json!({"deep": "yes"}), "set constant `deep` to \"yes\": it takes true or false; its"),
+            (
+                json!({"width": "abc"}),
+                "set constant `width` to \"abc\": it takes a whole number from 16 to 4096; its \
+                 default is 256",
+            ),
+            (json!({"leaves": 7}), "there is none of this name (width, dropout, deep)"),
             (json!({"width": -3.5}), "nearest valid value is 16"),
         ] {
             let refusal = check(&overrides).expect_err("must be refused");

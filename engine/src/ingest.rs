@@ -82,8 +82,9 @@ use crate::{
         part::Part,
         raw::Raw,
         source::{Content, Source},
-        wish::{Wish, like, wishes},
+        wish::{Wish, check_target, like, wishes},
     },
+    profile,
     table::Table,
 };
 
@@ -94,6 +95,7 @@ use crate::{
 /// written.
 pub fn ingest(order: &IngestOrder, watch: &dyn Watch) -> Result<DatasetFacts, EngineError> {
     let (table, mut notices) = read_table(&order.source, order.metadata.as_ref(), watch)?;
+    notices.extend(profile::personal_data(&table));
     let (train, aside) = match &order.holdout {
         None => holdout::split(table, order.seed),
         Some(path) => {
@@ -127,7 +129,10 @@ pub fn read_table(
     let called_missing = metadata.map(|metadata| metadata.missing.as_slice()).unwrap_or_default();
     let raw = read_raw(path, called_missing, watch)?;
     let wishes = wishes(&raw.names, metadata)?;
-    settle(raw, &wishes, called_missing, watch)
+    let (table, notices) = settle(raw, &wishes, called_missing, watch)?;
+    let specs: Vec<&ColumnSpec> = table.columns().iter().map(|column| &*column.spec).collect();
+    check_target(&specs, metadata.and_then(|metadata| metadata.target.as_deref()))?;
+    Ok((table, notices))
 }
 
 /// Reads a file whose columns are those of another table, in any order: same kinds, same formats.

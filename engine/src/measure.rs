@@ -40,7 +40,6 @@ mod space;
 mod support;
 mod utility;
 mod verdict;
-pub mod words;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,6 @@ mod levels;
 mod markup;
 mod metrics;
 mod moment;
-mod number;
 mod pairs;
 mod plot;
 mod policy;

@@ -67,6 +67,19 @@ pub fn profile(table: &Table, watch: &dyn Watch) -> Result<Profile, EngineError>
     })
 }
 
+/// What looks like personal data, one sentence a column that names it.
+pub fn personal_data(table: &Table) -> impl Iterator<Item = String> + '_ {
+    let hinted = |column: &Column| {
+        let (name, hint) = (&column.spec.name, personal::hint(column)?);
+        let fate = match column.spec.kind.is_generated() {
+            true => "its values are made anew",
+            false => "its values are learned; leave it out, or declare it id or text",
+        };
+        Some(format!("column \"{name}\" may be personal data: {hint}; {fate}"))
+    };
+    table.columns().iter().filter_map(hinted)
+}
+
 fn profile_column(column: &Column) -> ColumnProfile {
     let (distinct, numbers, top): (u64, Option<NumberProfile>, Vec<TopValue>) = match &column.cells
     {

@@ -1,6 +1,7 @@
 //! One file per command; here they are told apart.
 
 mod config;
+mod explain;
 mod generate;
 mod job;
 mod learning;
@@ -10,6 +11,7 @@ mod result;
 mod resume;
 mod synth;
 mod train;
+mod verdict;
 
 use std::{future::Future, io::IsTerminal, str::FromStr};
 
@@ -36,6 +38,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Resume(asked) => wait_for(resume::run(asked, home, &settings, voice)),
         Command::Profile(asked) => profile::run(&asked, voice),
         Command::Report(asked) => report::run(&asked, voice),
+        Command::Explain(asked) => explain::run(&asked, voice),
         Command::Config => config::run(home, &settings, voice),
     }
 }

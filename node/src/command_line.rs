@@ -1,9 +1,12 @@
 //! What may be typed. Data goes to stdout, messages to stderr; secrets are never flags.
 
-use std::path::PathBuf;
+use std::{env, ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use tgs_protocol::model::ModelName;
+use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use tgs_protocol::{code::Code, model::ModelName};
+
+use crate::failure::Failure;
+use crate::leaving::ExitCode;
 
 /// Synthetic copies of private tables, with a report that says whether they may be shared.
 #[derive(Debug, Parser)]
@@ -45,6 +48,8 @@ pub enum Command {
     Profile(ProfileArguments),
     /// Judge a synthetic table against a real one.
     Report(ReportArguments),
+    /// Say what an error means, why it comes and what to do.
+    Explain(ExplainArguments),
     /// Show every setting and where its value comes from.
     Config,
 }
@@ -55,12 +60,15 @@ pub struct SynthArguments {
     pub learn: LearnArguments,
     #[command(flatten)]
     pub release: ReleaseArguments,
-    /// Folder for report.html, report.json and manifest.json [default: beside OUT, OUT.report].
+    /// Folder for report.html, report.json and manifest.json [default: beside OUT, with .report for
+    /// its ending: a.v1.csv → a.v1.report].
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// What a failed gate does.
     #[arg(long, value_enum, default_value_t = GatePolicy::Enforce)]
     pub gates: GatePolicy,
+    #[command(flatten)]
+    pub thresholds: GateArguments,
     /// Check the request and the paths, then stop.
     #[arg(long)]
     pub dry_run: bool,
@@ -87,6 +95,15 @@ pub struct GenerateArguments {
     pub seed: u64,
 }
 
+/// Limits that the report is judged by.
+#[derive(Debug, Args)]
+pub struct GateArguments {
+    /// One gate, as NAME=THRESHOLD, NAME=THRESHOLD:LEVEL or NAME=:LEVEL; a level is off, warn or
+    /// block. May be repeated; the report shows it.
+    #[arg(long = "gate", value_name = "NAME=THRESHOLD")]
+    pub each: Vec<String>,
+}
+
 /// What to learn from, and how.
 #[derive(Debug, Args)]
 pub struct LearnArguments {
@@ -110,7 +127,7 @@ pub struct LearnArguments {
     /// Compute threads of training; a part of the job, since bits depend on it.
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub threads: u32,
-    /// Corrections of inferred kinds, as JSON.
+    /// Corrections of inferred kinds, as JSON (docs/guide/metadata.md).
     #[arg(long, value_name = "FILE")]
     pub metadata: Option<PathBuf>,
     /// Rows never trained on, for the report [default: a fifth of the table is kept aside].
@@ -119,7 +136,7 @@ pub struct LearnArguments {
     /// Column to predict in the utility measure [default: chosen from the table].
     #[arg(long, value_name = "COLUMN")]
     pub target: Option<String>,
-    /// A constant of the model, as KEY=VALUE; may be repeated.
+    /// A constant of the model, as KEY=VALUE; may be repeated (docs/guide/constants.md).
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub constants: Vec<String>,
 }
@@ -127,7 +144,7 @@ pub struct LearnArguments {
 /// What to release.
 #[derive(Debug, Args)]
 pub struct ReleaseArguments {
-    /// Rows to make [default: as many as the table has].
+    /// Rows to make [default: as many as the table has, without those of a holdout file].
     #[arg(short = 'n', long = "rows", value_name = "ROWS")]
     pub rows: Option<u64>,
     /// The synthetic table: .csv, .jsonl (also .gz, .zst) or .parquet.
@@ -164,6 +181,12 @@ pub struct ProfileArguments {
 }
 
 #[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// Its code, as DATA-0003 [default: list them all].
+    pub code: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct ReportArguments {
     /// The real table.
     pub real: PathBuf,
@@ -181,6 +204,8 @@ pub struct ReportArguments {
     /// Column to predict in the utility measure.
     #[arg(long, value_name = "COLUMN")]
     pub target: Option<String>,
+    #[command(flatten)]
+    pub thresholds: GateArguments,
     /// Seed of subsamples and folds.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -205,7 +230,7 @@ pub enum ModelChoice {
 pub enum GatePolicy {
     /// A failed blocking gate withholds the table.
     Enforce,
-    /// Failed gates are only said in the report.
+    /// Failed gates are only said in the report; the table is released all the same.
     Warn,
 }
 
@@ -231,6 +256,20 @@ pub enum Voice {
 }
 
 impl Arguments {
+    /// Reads the command line of this process. What is mistyped is told in words, or, for a program
+    /// that asked for JSON, as one object; the exit status is that of clap.
+    ///
+    /// # Errors
+    /// The exit status, when nothing is left to be done.
+    pub fn read() -> Result<Self, ExitCode> {
+        let typed: Vec<OsString> = env::args_os().collect();
+        let wants_json = wants_json(&typed);
+        Self::try_parse_from(typed).map_err(|error| match mistyped(&error, wants_json) {
+            Some(failure) => failure.tell(Voice::Json),
+            None => error.exit(),
+        })
+    }
+
     /// How this run speaks.
     pub fn voice(&self) -> Voice {
         match (self.json, self.quiet) {
@@ -239,6 +278,26 @@ impl Arguments {
             (false, false) => Voice::Words,
         }
     }
+}
+
+/// Whether a program listens, told from words that clap could not read.
+fn wants_json(typed: &[OsString]) -> bool {
+    let words = typed.iter().skip(1).take_while(|word| *word != "--");
+    words.into_iter().any(|word| word == "--json")
+}
+
+/// What a program is told of a command line that cannot be read; none for people, and where help
+/// was asked for.
+fn mistyped(error: &clap::Error, wants_json: bool) -> Option<Failure> {
+    let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if is_help || !wants_json {
+        return None;
+    }
+    let text = error.render().to_string();
+    let told = text.split("\n\n").next().unwrap_or_default();
+    let words: Vec<&str> = told.trim_start_matches("error: ").split_whitespace().collect();
+    let message = format!("read the command line: {}; see `tgs --help`", words.join(" "));
+    Some(Failure::new(Code::BadRequest, message))
 }
 
 #[cfg(test)]
@@ -250,6 +309,27 @@ mod tests {
     #[test]
     fn the_definitions_do_not_contradict_each_other() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_program_is_told_of_a_mistyped_line_in_one_object() {
+        for (typed, told) in [
+            (&["tgs", "synth", "a.csv", "--json", "--ro", "5", "-o", "b.csv"][..], Some("'--ro'")),
+            (&["tgs", "--json", "resum"], Some("'resum'")),
+            (&["tgs", "synth", "--json"], Some("<TABLE>")),
+            (&["tgs", "resum"], None),
+            (&["tgs", "resum", "--", "--json"], None),
+            (&["tgs", "--json", "--help"], None),
+        ] {
+            let words: Vec<OsString> = typed.iter().map(OsString::from).collect();
+            let error = Arguments::try_parse_from(&words).expect_err("it is mistyped");
+            let failure = mistyped(&error, wants_json(&words));
+            let message = failure.as_ref().map(|failure| failure.message.as_str());
+            assert_eq!(message.is_some(), told.is_some(), "{typed:?}: {message:?}");
+            let (message, told) = (message.unwrap_or_default(), told.unwrap_or_default());
+            assert!(message.contains(told) && !message.contains('\n'), "{typed:?}: {message}");
+        }
+        let _: fn() -> Result<Arguments, ExitCode> = Arguments::read;
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, env, path::PathBuf};
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
 use tgs_protocol::code::Code;
+use tracing::level_filters::LevelFilter;
 
 use crate::failure::Failure;
 
@@ -36,7 +37,25 @@ pub enum Origin {
 
 /// Reads defaults, file and environment, in this order.
 pub fn read() -> Result<Settings, Failure> {
-    layered()?.try_deserialize().map_err(|error| refused(&error))
+    let settings: Settings = layered()?.try_deserialize().map_err(|error| refused(&error))?;
+    check_log(&settings.log)?;
+    Ok(settings)
+}
+
+/// A level, or levels of parts as `warn,tgs_engine=debug`. The filter would take any word for the
+/// name of a part.
+fn check_log(log: &str) -> Result<(), Failure> {
+    let level = |part: &str| part.rsplit('=').next().unwrap_or_default().trim().to_owned();
+    // The reader of levels takes no word at all for `error`.
+    let is_none = |level: &String| level.is_empty() || level.parse::<LevelFilter>().is_err();
+    match log.split(',').map(level).find(is_none) {
+        None => Ok(()),
+        Some(level) => {
+            let remedy = "set it to off, error, warn, info, debug or trace";
+            let message = format!("read the setting `log`: `{level}` is no level; {remedy}");
+            Err(Failure::new(Code::BadRequest, message))
+        }
+    }
 }
 
 /// Each key with its effective value and where it came from.
@@ -81,7 +100,8 @@ fn layered() -> Result<Config, Failure> {
         let key = name.strip_prefix("TGS_")?.to_lowercase();
         keys.contains_key(&key).then(|| (name, value.to_string_lossy().into_owned()))
     });
-    let source = Environment::with_prefix("TGS").try_parsing(true).source(Some(known.collect()));
+    // Texts stay texts: a folder may be called 0123. Numbers are read where one is wanted.
+    let source = Environment::with_prefix("TGS").source(Some(known.collect()));
     layers.add_source(source).build().map_err(|error| refused(&error))
 }
 
@@ -107,6 +127,17 @@ fn refused(error: &config::ConfigError) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_has_levels_only() {
+        for log in ["warn", "off", "DEBUG", "warn,tgs_engine=debug", "tgs=trace"] {
+            assert!(check_log(log).is_ok(), "{log}");
+        }
+        for log in ["loud", "", "warn,tgs=loud", "tgs"] {
+            let failure = check_log(log).expect_err(log);
+            assert!(failure.message.contains("is no level"), "{}", failure.message);
+        }
+    }
 
     #[test]
     fn the_defaults_are_complete() {

@@ -38,7 +38,7 @@ impl Failure {
             }
             Voice::Words | Voice::Quiet => {
                 say_aside!("error[{}]: {}", self.code, self.message);
-                say_aside!("  see docs/errors/{}", self.code.page());
+                say_aside!("  `tgs explain {}` says why and what to do", self.code);
             }
         }
         ExitCode::from(self.code.exit_status())

@@ -12,11 +12,14 @@ use crate::{configuration::Settings, failure::Failure};
 
 /// The data folder: the flag or TGS_HOME, the configuration, or the user's own.
 pub fn folder(flag: Option<&Path>, settings: &Settings) -> Result<PathBuf, Failure> {
-    if let Some(named) = flag {
-        return whole(named);
-    }
-    if !settings.home.is_empty() {
-        return whole(Path::new(&settings.home));
+    let named = flag.or(Some(Path::new(&settings.home)).filter(|_| !settings.home.is_empty()));
+    if let Some(named) = named {
+        let folder = whole(named)?;
+        if folder.is_file() {
+            let message = format!("work in the data folder {}: it is a file", named.display());
+            return Err(Failure::new(Code::BadRequest, message + "; name a folder with --home"));
+        }
+        return Ok(folder);
     }
     let of_user = env::var_os("XDG_DATA_HOME")
         .map(PathBuf::from)

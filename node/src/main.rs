@@ -15,12 +15,13 @@ mod terminal;
 mod voice;
 mod wiring;
 
-use clap::Parser;
-
 fn main() {
     memory::give_back_at_once();
-    let arguments = command_line::Arguments::parse();
+    leaving::leave(run().unwrap_or_else(|status| status))
+}
+
+fn run() -> Result<leaving::ExitCode, leaving::ExitCode> {
+    let arguments = command_line::Arguments::read()?;
     let voice = arguments.voice();
-    let status = command::run(arguments).unwrap_or_else(|failure| failure.tell(voice));
-    leaving::leave(status)
+    command::run(arguments).map_err(|failure| failure.tell(voice))
 }

@@ -4,9 +4,13 @@
 mod bar;
 mod json;
 mod lines;
+mod narrow;
+mod shown;
+mod words;
 
 use std::{fmt, io::IsTerminal};
 
+use serde_json::json;
 use tgs_protocol::{
     id::JobId,
     job::{Outcome, action::Tidings},
@@ -14,7 +18,12 @@ use tgs_protocol::{
     unit::Steps,
 };
 
-use crate::command_line::Voice;
+use crate::{
+    command_line::Voice,
+    voice::{say, say_aside},
+};
+
+pub use self::{json::event, shown::Shown};
 
 /// Shows the course of one job.
 pub trait Display: Send {
@@ -32,13 +41,28 @@ pub trait Display: Send {
     fn ended(&mut self, outcome: &Outcome);
 }
 
-/// The display for this voice and this terminal.
+/// The display for this voice and this terminal. A terminal that cannot move its cursor
+/// (TERM=dumb) gets plain lines.
 pub fn display(voice: Voice) -> Box<dyn Display> {
+    let bar = || std::io::stderr().is_terminal().then(bar::BarDisplay::new).flatten();
     match voice {
         Voice::Json => Box::new(json::JsonDisplay),
-        Voice::Words if std::io::stderr().is_terminal() => Box::new(bar::BarDisplay::new()),
-        Voice::Words => Box::new(lines::LineDisplay::new()),
+        Voice::Words => match bar() {
+            Some(bar) => Box::new(bar),
+            None => Box::new(lines::LineDisplay::new()),
+        },
         Voice::Quiet => Box::new(lines::LineDisplay::silent()),
+    }
+}
+
+/// Says what a user should know of files that were read.
+pub fn tell_notices(notices: &[String], voice: Voice) {
+    for notice in notices {
+        match voice {
+            Voice::Json => say!("{}", json!({"event": "notice", "text": notice})),
+            Voice::Words => say_aside!("note: {notice}"),
+            Voice::Quiet => {}
+        }
     }
 }
 

@@ -31,6 +31,20 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
+    /// Every kind, as metadata and pages list them.
+    pub const ALL: [Self; 10] = [
+        Self::Integer,
+        Self::Real,
+        Self::Boolean,
+        Self::Category,
+        Self::Date,
+        Self::Time,
+        Self::Datetime,
+        Self::Id,
+        Self::Text,
+        Self::Constant,
+    ];
+
     /// Held as one `f64` per row (dates as seconds since 1970, times as seconds since midnight).
     pub fn is_numeric(self) -> bool {
         matches!(self, Self::Integer | Self::Real | Self::Date | Self::Time | Self::Datetime)

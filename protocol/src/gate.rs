@@ -1,6 +1,10 @@
 //! Gates: thresholds on the report. A blocking gate that fails keeps the table from being released.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
+
+use crate::{code::Code, refusal::Refusal};
 
 /// What a failed gate does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +26,48 @@ pub struct Gate {
     pub threshold: f64,
     /// What a failure does.
     pub level: GateLevel,
+}
+
+/// On which side of its threshold a measure passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Below; the threshold itself fails.
+    Below,
+    /// Above; the threshold itself fails.
+    Above,
+    /// Below, or just the threshold.
+    AtMost,
+}
+
+impl Side {
+    /// The side of a gate, by its name.
+    pub fn of(gate: &str) -> Self {
+        match gate {
+            "utility_ratio" => Self::Above,
+            "rare_copies" => Self::AtMost,
+            _ => Self::Below,
+        }
+    }
+
+    /// Whether a value passes.
+    pub fn holds(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::Below => value < threshold,
+            Self::Above => value > threshold,
+            Self::AtMost => value <= threshold,
+        }
+    }
+}
+
+/// `below`.
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Below => "below",
+            Self::Above => "above",
+            Self::AtMost => "at most",
+        })
+    }
 }
 
 /// The gates of a job.
@@ -61,6 +107,45 @@ impl Gates {
             gate.level = gate.level.min(GateLevel::Warn);
         }
         self
+    }
+
+    /// Sets one gate as people write it: `ks_mean=0.2`, `rare_copies=5:warn`, `utility_ratio=:off`.
+    /// What is left out stays as it was.
+    ///
+    /// # Errors
+    /// `USE-0001` for a gate, a threshold or a level that is none.
+    pub fn set(&mut self, text: &str) -> Result<(), Refusal> {
+        let names = Self::default().each().map(|(name, _)| name);
+        let refuse = |why: String| {
+            let form = "write it like ks_mean=0.2 or rare_copies=5:warn";
+            let message = format!("cannot set the gate `{text}`: {why}; {form}");
+            Err(Refusal::new(Code::BadRequest, message))
+        };
+        let Some((name, wanted)) = text.split_once('=') else {
+            return refuse("it has no `=`".to_owned());
+        };
+        let Some(at) = names.iter().position(|known| *known == name) else {
+            return refuse(format!("the gates are {}", names.join(", ")));
+        };
+        let (threshold, level) = wanted.split_once(':').unwrap_or((wanted, ""));
+        let gates = self.each_mut();
+        let Some(gate) = gates.into_iter().nth(at) else { return Ok(()) };
+        if !threshold.is_empty() {
+            match threshold.parse() {
+                Ok(threshold) if (0.0..=f64::MAX).contains(&threshold) => {
+                    gate.threshold = threshold
+                }
+                _ => return refuse(format!("`{threshold}` is not a number of 0 or more")),
+            }
+        }
+        gate.level = match level {
+            "" => gate.level,
+            "off" => GateLevel::Off,
+            "warn" => GateLevel::Warn,
+            "block" => GateLevel::Block,
+            other => return refuse(format!("the level `{other}` is not off, warn or block")),
+        };
+        Ok(())
     }
 
     /// Whether a gate guards people rather than usefulness.
@@ -104,6 +189,42 @@ mod tests {
         assert_eq!(each.map(|(name, _)| name).as_slice(), fields.keys().collect::<Vec<_>>());
         for (name, gate) in each {
             assert_eq!(fields[name], serde_json::to_value(gate).expect("a gate is written"));
+        }
+    }
+
+    #[test]
+    fn gates_are_set_as_people_write_them() {
+        let mut gates = Gates::default();
+        for text in ["ks_mean=0.2", "rare_copies=5:warn", "utility_ratio=:block"] {
+            gates.set(text).expect(text);
+        }
+        assert_eq!(gates.ks_mean, Gate { threshold: 0.2, level: GateLevel::Block });
+        assert_eq!(gates.rare_copies, Gate { threshold: 5.0, level: GateLevel::Warn });
+        assert_eq!(gates.utility_ratio, Gate { threshold: 0.8, level: GateLevel::Block });
+        for (text, why) in [
+            ("ks_mean", "no `=`"),
+            ("ks=0.2", "the gates are ks_mean, correlation_difference"),
+            ("ks_mean=low", "`low` is not a number"),
+            ("ks_mean=-1", "`-1` is not a number"),
+            ("ks_mean=NaN", "`NaN` is not a number"),
+            ("ks_mean=0.2:loud", "the level `loud`"),
+        ] {
+            let refusal = gates.set(text).expect_err(text);
+            assert!(refusal.message.contains(why), "{refusal}");
+            assert_eq!(refusal.code, Code::BadRequest);
+        }
+    }
+
+    #[test]
+    fn each_gate_passes_on_its_side() {
+        for (gate, below, at, above) in [
+            ("ks_mean", true, false, false),
+            ("utility_ratio", false, false, true),
+            ("rare_copies", true, true, false),
+        ] {
+            let side = Side::of(gate);
+            let held = [0.5, 1.0, 1.5].map(|value| side.holds(value, 1.0));
+            assert_eq!(held, [below, at, above], "{gate} {side}");
         }
     }
 

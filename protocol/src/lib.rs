@@ -16,6 +16,7 @@
 //! | which waiting job begins next | [`queue`] |
 //! | where a job runs on a spot market | [`spot`] |
 //! | thresholds on the report | [`gate`], [`report`] |
+//! | how numbers are written for people | [`figure`] |
 //! | kinds of columns, metadata files | [`column`], [`metadata`] |
 //! | what the engine owes | [`engine`] |
 //! | every error users see | [`code`] |
@@ -35,6 +36,7 @@ pub mod column;
 pub mod desk;
 pub mod digest;
 pub mod engine;
+pub mod figure;
 pub mod gate;
 pub mod id;
 pub mod invariant;

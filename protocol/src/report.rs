@@ -3,12 +3,16 @@
 //!
 //! A report says nothing of clocks, machines or paths: the same tables give the same bytes.
 
+mod tally;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     column::ColumnKind,
     gate::{GateLevel, Gates},
 };
+
+pub use self::tally::Tally;
 
 /// May the table be shared?
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,13 +28,15 @@ pub enum Verdict {
 
 impl Verdict {
     /// The verdict over all gates: that of the worst one that failed. A gate that could not be
-    /// measured does not fail; but a table whose *privacy* was to be a condition and was not
-    /// measured is not called safe, so it gets a warning.
+    /// measured does not fail; but a table whose *privacy* was not measured is not called safe,
+    /// whatever the level of the gate: it gets a warning.
     pub fn over(gates: &[GateOutcome]) -> Self {
         let said = gates.iter().map(|gate| match (gate.level, gate.passes) {
             (GateLevel::Block, false) => Self::Block,
             (GateLevel::Warn, false) => Self::Warn,
-            (GateLevel::Block, true) if gate.value.is_none() && Gates::is_privacy(&gate.gate) => {
+            (GateLevel::Block | GateLevel::Warn, true)
+                if gate.is_open() && Gates::is_privacy(&gate.gate) =>
+            {
                 Self::Warn
             }
             (GateLevel::Off, _) | (_, true) => Self::Pass,
@@ -83,6 +89,13 @@ pub struct GateOutcome {
     pub passes: bool,
     /// One sentence for people.
     pub meaning: String,
+}
+
+impl GateOutcome {
+    /// Whether it is looked at and could not be measured.
+    pub fn is_open(&self) -> bool {
+        self.level != GateLevel::Off && self.value.is_none()
+    }
 }
 
 /// Sizes of what was compared.
@@ -145,7 +158,7 @@ pub struct Metric {
     pub better: Better,
     /// The best possible value.
     pub ideal: f64,
-    /// What the same measure says of real holdout rows: the best that can be hoped for.
+    /// What the same measure says of real holdout rows: what as many other real rows reach.
     pub real_rows: Option<f64>,
     /// One sentence for people.
     pub meaning: String,
@@ -270,7 +283,7 @@ mod tests {
         let (ks, utility) = ("ks_mean", "utility_ratio");
         let (copies, member) = ("rare_copies", "membership_advantage");
         let one = Some(1.0);
-        let cases: [(&[GateOutcome], Verdict); 11] = [
+        let cases: [(&[GateOutcome], Verdict); 12] = [
             (&[], Verdict::Pass),
             (&[gate(ks, Block, one, true)], Verdict::Pass),
             (&[gate(ks, Block, one, false)], Verdict::Block),
@@ -281,7 +294,8 @@ mod tests {
             (&[gate(ks, Block, None, true)], Verdict::Pass),
             (&[gate(copies, Block, None, true)], Verdict::Warn),
             (&[gate(member, Block, None, true)], Verdict::Warn),
-            (&[gate(member, Warn, None, true)], Verdict::Pass),
+            (&[gate(member, Warn, None, true)], Verdict::Warn),
+            (&[gate(member, Off, None, true)], Verdict::Pass),
         ];
         for (at, (gates, verdict)) in cases.iter().enumerate() {
             assert_eq!(Verdict::over(gates), *verdict, "case {at}");

@@ -15,7 +15,10 @@ use crate::{
     unit::{ByteCount, Rows},
 };
 
-pub use self::{budget::parse_budget, validate::validate};
+pub use self::{
+    budget::parse_budget,
+    validate::{check_threads, validate},
+};
 
 /// One job, as asked for. Everything that decides the bytes of the result is in here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

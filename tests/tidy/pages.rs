@@ -1,4 +1,5 @@
-//! Pages that must agree with the code: errors, the state diagram, changes, decisions, commands.
+//! Pages that must agree with the code: errors, the state diagram, constants, changes, decisions,
+//! commands.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,10 @@ use tgs_protocol::{
     job::state,
 };
 
-use super::tree::{File, Finding, Tree};
+use super::{
+    constants,
+    tree::{File, Finding, Tree},
+};
 
 /// Marks around what a test writes into a page.
 const BEGIN: &str = "<!-- generated: begin -->";
@@ -53,6 +57,7 @@ pub fn generated_parts_are_fresh(tree: &Tree) -> Vec<Finding> {
         ("docs/errors/README.md", index_of_errors()),
         ("docs/semantics.md", exit_statuses()),
         ("docs/architecture.md", format!("```mermaid\n{}```\n", diagram())),
+        ("docs/guide/constants.md", constants::tables(tree)),
     ];
     let stale = parts.into_iter().filter_map(|(path, wanted)| {
         let text = tree.text(path).unwrap_or_default();

@@ -198,7 +198,7 @@ fn error_pages() {
 #[test]
 fn stale_pages() {
     let stale = found(pages::generated_parts_are_fresh, &[]);
-    assert_eq!(stale.len(), 3, "{stale:?}");
+    assert_eq!(stale.len(), 4, "{stale:?}");
 }
 
 #[test]

@@ -43,21 +43,39 @@ pub fn wishes(
     metadata: Option<&Metadata>,
 ) -> Result<Vec<Option<Wish>>, EngineError> {
     let Some(metadata) = metadata else { return Ok(vec![None; names.len()]) };
-    let known = |name: &String| {
+    let known = |what: &str, name: &String| {
         if names.contains(name) {
             return Ok(());
         }
         let near = nearest(name, names.iter().map(String::as_str)).unwrap_or_default();
         let message = format!(
-            "the metadata names column \"{name}\", which the table does not have; the nearest name \
-             is \"{near}\""
+            "{what} \"{name}\", which the table does not have; the nearest name is \"{near}\""
         );
         Err(EngineError::new(Code::BadMetadata, message))
     };
-    metadata.columns.keys().try_for_each(known)?;
-    metadata.target.iter().try_for_each(known)?;
+    metadata.columns.keys().try_for_each(|name| known("the metadata names column", name))?;
+    metadata.target.iter().try_for_each(|name| known("the target is column", name))?;
     let wish = |name: &String| metadata.columns.get(name).map(|hint| of_hint(name, hint));
     names.iter().map(|name| wish(name).transpose()).collect()
+}
+
+/// Refuses a target that cannot be predicted, once kinds are known.
+///
+/// # Errors
+/// `USE-0003` for an id or a text, which are made anew, and for a constant.
+pub fn check_target(specs: &[&ColumnSpec], target: Option<&str>) -> Result<(), EngineError> {
+    let found = specs.iter().find(|spec| Some(spec.name.as_str()) == target);
+    let Some(ColumnSpec { name, kind, reason, .. }) = found else { return Ok(()) };
+    let why = match kind {
+        ColumnKind::Id | ColumnKind::Text => "is made anew and never learned",
+        ColumnKind::Constant => "has one value",
+        _ => return Ok(()),
+    };
+    let message = format!(
+        "the target \"{name}\" is of kind {kind} ({reason}), which {why}, so that nothing can \
+         predict it; name another column, or its kind in the metadata"
+    );
+    Err(EngineError::new(Code::BadMetadata, message))
 }
 
 fn of_hint(name: &str, hint: &ColumnHint) -> Result<Wish, EngineError> {

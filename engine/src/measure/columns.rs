@@ -16,7 +16,7 @@ use crate::measure::{
 pub struct ColumnMeasures {
     /// The entry of the report.
     pub report: ColumnReport,
-    /// Shape of the holdout rows: the best that can be hoped for.
+    /// Shape of the holdout rows: what as many other real rows reach.
     pub holdout_shape: Option<f64>,
     /// Errors of mean and standard deviation, synthetic; over the real standard deviation.
     pub moment_errors: Option<[f64; 2]>,

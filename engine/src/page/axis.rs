@@ -1,10 +1,10 @@
 //! Round ticks for an axis and how they are drawn without running into each other.
 
-use tgs_protocol::column::ColumnKind;
+use tgs_protocol::{column::ColumnKind, figure};
 
 use super::{
     markup::{Element, el},
-    moment, number,
+    moment,
     svg::{self, Anchor, Scale},
 };
 
@@ -47,7 +47,7 @@ pub fn value_text(kind: ColumnKind, value: f64) -> String {
         ColumnKind::Time if (0.0..=86_400.0).contains(&value) => {
             moment::time_of_day(value.round() as i64, false)
         }
-        _ => number::compact(value),
+        _ => figure::compact(value),
     }
 }
 
@@ -80,13 +80,13 @@ pub fn below(ticks: &[Tick], scale: &Scale, y: f64, edges: (f64, f64)) -> Elemen
 
 fn with_step(low: f64, high: f64, step: f64) -> Vec<Tick> {
     let largest = low.abs().max(high.abs());
-    let (unit, suffix) = number::suffix_of(largest);
-    let digits = (0..=9).find(|&digits| number::is_whole(step / unit, digits)).unwrap_or(9);
+    let (unit, suffix) = figure::suffix_of(largest);
+    let digits = (0..=9).find(|&digits| figure::is_whole(step / unit, digits)).unwrap_or(9);
     let tiny = largest < 1e-4;
     let text = |at: f64| match (tiny, at == 0.0) {
         (_, true) => "0".to_owned(),
-        (true, false) => number::compact(at),
-        _ => format!("{}{suffix}", number::fixed(at / unit, digits)),
+        (true, false) => figure::compact(at),
+        _ => format!("{}{suffix}", figure::fixed(at / unit, digits)),
     };
     let first = libm::ceil(low / step - 1e-9);
     // Between the years 1000 and 3000 a separator makes an amount of a year.

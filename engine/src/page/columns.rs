@@ -2,13 +2,13 @@
 
 use tgs_protocol::{
     column::ColumnKind,
+    figure,
     report::{ColumnPicture, ColumnReport, Report},
 };
 
 use super::{
     histogram, levels,
     markup::{Element, el},
-    number,
 };
 
 /// So many columns get a picture; the others, which agree better, stand in a table.
@@ -63,14 +63,14 @@ fn deck(columns: &[ColumnReport]) -> Element {
     let Some(worst) = worst else {
         return deck.text("No shape score could be measured.");
     };
-    let score = number::score(worst.shape.unwrap_or(1.0));
+    let score = figure::score(worst.shape.unwrap_or(1.0));
     deck.text("The grey area and the blue line should be one. Where they agree least, in ")
         .add(el("b").data(&worst.name))
         .text(format!(", the shape score is {score}; 1 is a perfect match."))
 }
 
 fn card((order, column): (usize, &ColumnReport)) -> Element {
-    let score = column.shape.map_or_else(|| "–".into(), number::score);
+    let score = column.shape.map_or_else(|| "–".into(), figure::score);
     let heading = el("header")
         .add(
             el("div")
@@ -102,7 +102,7 @@ fn card((order, column): (usize, &ColumnReport)) -> Element {
 fn footer(column: &ColumnReport) -> Element {
     let (real, synthetic) = column.missing;
     let mut facts =
-        vec![("missing", format!("{} → {}", number::share(real), number::share(synthetic)))];
+        vec![("missing", format!("{} → {}", figure::share(real), figure::share(synthetic)))];
     if real == 0.0 && synthetic == 0.0 {
         facts[0].1 = "none".into();
     }
@@ -114,7 +114,7 @@ fn footer(column: &ColumnReport) -> Element {
         ("Jaccard", column.jaccard),
     ];
     facts
-        .extend(scores.into_iter().filter_map(|(name, value)| Some((name, number::score(value?)))));
+        .extend(scores.into_iter().filter_map(|(name, value)| Some((name, figure::score(value?)))));
     el("dl").add_all(
         facts
             .into_iter()
@@ -141,7 +141,7 @@ fn controls() -> Element {
 }
 
 fn table(columns: &[ColumnReport]) -> Element {
-    let cell = |value: Option<f64>| el("td").text(value.map_or_else(|| "–".into(), number::score));
+    let cell = |value: Option<f64>| el("td").text(value.map_or_else(|| "–".into(), figure::score));
     let rows = columns.iter().map(|column| {
         el("tr")
             .attr("data-name", column.name.to_lowercase())
@@ -152,8 +152,8 @@ fn table(columns: &[ColumnReport]) -> Element {
             .add(cell(column.coverage))
             .add(el("td").text(format!(
                 "{} → {}",
-                number::share(column.missing.0),
-                number::share(column.missing.1)
+                figure::share(column.missing.0),
+                figure::share(column.missing.1)
             )))
     });
     let head = ["Column", "Kind", "Shape", "Adherence", "Coverage", "Missing"]
@@ -163,7 +163,7 @@ fn table(columns: &[ColumnReport]) -> Element {
         .add(
             el("summary").text(format!(
                 "{} that agree better",
-                number::counted(columns.len(), "more column")
+                figure::counted(columns.len(), "more column")
             )),
         )
         .add(

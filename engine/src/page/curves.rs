@@ -1,11 +1,10 @@
 //! How training went: losses together, every other measure by itself.
 
-use tgs_protocol::report::Curve;
+use tgs_protocol::{figure, report::Curve};
 
 use super::{
     axis::{self, Tick},
     markup::{Element, el},
-    number,
     plot::{self, Plot},
 };
 
@@ -94,8 +93,8 @@ fn figure(curves: &[&Held]) -> Element {
         el("p").class("note").text(format!(
             "Lowest {}: {} at step {}.",
             held.name,
-            number::score(value),
-            number::count(step as u64)
+            figure::score(value),
+            figure::count(step as u64)
         ))
     });
     el("figure").add(plot::legend(names)).add(plot.draw()).add_all(lowest)
@@ -113,7 +112,7 @@ fn power_ticks((low, high): (f64, f64)) -> Vec<Tick> {
     let powers = low.floor() as i32..=high.ceil() as i32;
     powers
         .flat_map(|power| parts.iter().map(move |part| part * libm::pow(10.0, f64::from(power))))
-        .map(|value| Tick { at: libm::log10(value), label: number::compact(value) })
+        .map(|value| Tick { at: libm::log10(value), label: figure::compact(value) })
         .filter(|tick| (low..=high).contains(&tick.at))
         .take(16)
         .collect()

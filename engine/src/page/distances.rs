@@ -1,11 +1,10 @@
 //! How near synthetic rows come to real ones, beside how near strangers come.
 
-use tgs_protocol::report::DistanceCurves;
+use tgs_protocol::{figure, report::DistanceCurves};
 
 use super::{
     axis::{self, Tick},
     markup::{Element, el},
-    number,
     plot::{self, Plot},
 };
 
@@ -50,8 +49,8 @@ fn finding(curves: &DistanceCurves) -> String {
     format!(
         "{rule} Half of all synthetic rows have one of these training rows within {}, and a \
          kept-aside row within {}.",
-        number::score(train),
-        number::score(holdout)
+        figure::score(train),
+        figure::score(holdout)
     )
 }
 
@@ -74,7 +73,7 @@ fn drawing(held: &[(&str, &[f64])]) -> Element {
         x: (0.0, reach),
         y: (0.0, 1.0),
         x_ticks: axis::number_ticks((0.0, reach), 6),
-        y_ticks: y_ticks.map(|at| Tick { at, label: number::share(at).replace(".0", "") }).into(),
+        y_ticks: y_ticks.map(|at| Tick { at, label: figure::share(at).replace(".0", "") }).into(),
         lines: held.iter().map(|(_, curve)| points(curve)).collect(),
     }
     .draw()
@@ -85,7 +84,7 @@ fn table(held: &[(&str, &[f64])]) -> Element {
         .map(|name| el("th").attr("scope", "col").text(name));
     let rows = held.iter().map(|(name, curve)| {
         let cells =
-            [0.05, 0.25, 0.5, 0.75].map(|part| el("td").text(number::score(quantile(curve, part))));
+            [0.05, 0.25, 0.5, 0.75].map(|part| el("td").text(figure::score(quantile(curve, part))));
         el("tr").add(el("th").attr("scope", "row").text(*name)).add_all(cells)
     });
     el("table")

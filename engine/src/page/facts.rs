@@ -1,25 +1,32 @@
 //! What was compared, what was left out, and what the reader should know.
 
-use tgs_protocol::{report::Report, unit::noun_for};
+use tgs_protocol::{figure, report::Report, unit::noun_for};
 
 use super::{
     markup::{Element, el},
-    number,
+    verdict,
 };
 
 /// The strip of sizes under the verdict.
 pub fn strip(report: &Report) -> Element {
     let tables = &report.tables;
+    // Who made a table that is only compared, and from what, nobody here knows.
+    let (learned, aside) = match verdict::only_compares(report) {
+        true => {
+            ("what the table is compared with", "the yardstick: given as never shown to the maker")
+        }
+        false => ("the model learned from them", "the yardstick: never shown to the model"),
+    };
     let facts = [
         (tables.synthetic_rows, "synthetic row", "", "judged here"),
-        (tables.train_rows, "real row", "", "the model learned from them"),
-        (tables.holdout_rows, "real row", " kept aside", "the yardstick: never shown to the model"),
+        (tables.train_rows, "real row", "", learned),
+        (tables.holdout_rows, "real row", " kept aside", aside),
         (tables.columns, "column", "", "compared one by one and in pairs"),
     ];
     let fact = |(value, noun, aside, meaning): (u64, &str, &str, &str)| {
         let name = format!("{}{aside}", noun_for(value, noun));
         let none = value == 0 && !aside.is_empty();
-        let value = if none { "none".into() } else { number::count(value) };
+        let value = if none { "none".into() } else { figure::count(value) };
         el("div").add(el("dt").text(name).add(el("small").text(meaning))).add(el("dd").text(value))
     };
     el("dl").class("facts").add_all(facts.map(fact))

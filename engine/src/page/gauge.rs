@@ -1,11 +1,14 @@
 //! A value on its scale: where the best value is, where real rows are, where this table is.
 
-use tgs_protocol::report::{Better, Metric};
+use tgs_protocol::{
+    figure,
+    gate::Side,
+    report::{Better, GateOutcome, Metric},
+};
 
 use super::{
     axis::round_step,
     markup::{Element, el},
-    number,
     svg::{self, Anchor, Scale},
 };
 
@@ -35,20 +38,24 @@ pub fn of_metric(metric: &Metric) -> Option<Element> {
     Some(drawing.add_all(real).add_all(whisker).add(dot))
 }
 
-/// The value of a gate beside its threshold; `above`: it holds at or above it.
-pub fn of_gate(value: f64, threshold: f64, above: bool, holds: bool) -> Element {
+/// The value of a gate beside its threshold.
+pub fn of_gate(value: f64, gate: &GateOutcome) -> Element {
+    let threshold = gate.threshold;
     let (low, high) = gate_domain(value, threshold);
     let scale = Scale::new((low, high), (MARGIN, WIDTH - MARGIN));
     let at = scale.at(threshold);
-    let (from, to) = if above { (at, WIDTH - MARGIN) } else { (MARGIN, at) };
-    let state = if holds { "holds" } else { "fails" };
-    let side = if above { "at least" } else { "at most" };
+    let side = Side::of(&gate.gate);
+    let (from, to) = match side {
+        Side::Above => (at, WIDTH - MARGIN),
+        Side::Below | Side::AtMost => (MARGIN, at),
+    };
+    let state = if gate.passes { "holds" } else { "fails" };
     let words = format!(
         "measured {}, {side} {} asked for",
-        number::score(value),
-        number::compact(threshold)
+        figure::score(value),
+        figure::compact(threshold)
     );
-    let limit = number::compact(threshold);
+    let limit = figure::compact(threshold);
     let room = svg::text_width(&limit, 10.0) / 2.0;
     svg::drawing(WIDTH, HEIGHT, &words)
         .class("gauge")
@@ -76,7 +83,7 @@ fn ends(scale: &Scale, limit: Option<f64>) -> Vec<Element> {
     ends.into_iter()
         .filter(|(value, ..)| free(*value))
         .map(|(value, x, anchor)| {
-            svg::label(x, HEIGHT - 4.0, anchor, &number::compact(value)).class("tick")
+            svg::label(x, HEIGHT - 4.0, anchor, &figure::compact(value)).class("tick")
         })
         .collect()
 }
@@ -91,9 +98,9 @@ fn diamond(x: f64) -> Element {
 fn metric_label(metric: &Metric, value: f64) -> String {
     let real = metric
         .real_rows
-        .map_or_else(String::new, |real| format!(", real rows {}", number::score(real)));
-    let ideal = number::score(metric.ideal);
-    format!("{}: {}{real}, ideal {ideal}", metric.name, number::score(value))
+        .map_or_else(String::new, |real| format!(", real rows {}", figure::score(real)));
+    let ideal = figure::score(metric.ideal);
+    format!("{}: {}{real}, ideal {ideal}", metric.name, figure::score(value))
 }
 
 /// Smallest and largest value of the scale: the ideal, and as far from it as the numbers ask for,

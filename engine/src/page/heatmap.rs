@@ -1,11 +1,10 @@
 //! Associations of real rows, of synthetic rows, and how far they are apart: three triangles whose
 //! names stand on the diagonal, where they label row and column at once and need no turned letters.
 
-use tgs_protocol::report::CorrelationMatrices;
+use tgs_protocol::{figure, report::CorrelationMatrices};
 
 use super::{
     markup::{Element, el},
-    number,
     svg::{self, Anchor, Path},
 };
 
@@ -99,7 +98,7 @@ impl Triangle {
         };
         deck.text("The first two triangles should look alike and the third should be empty. ")
             .text("The largest difference is ")
-            .text(number::fixed(difference, 2))
+            .text(figure::fixed(difference, 2))
             .text(", between ")
             .add(el("b").data(&self.columns[j]))
             .text(" and ")
@@ -196,7 +195,7 @@ fn association_key() -> Element {
 
 fn difference_key(reach: f64) -> Element {
     let shades = (0..=5).map(|index| key_cell("apart", f64::from(index) / 5.0));
-    key("0", shades, &number::compact(reach))
+    key("0", shades, &figure::compact(reach))
 }
 
 fn key(low: &str, shades: impl Iterator<Item = Element>, high: &str) -> Element {

@@ -1,11 +1,10 @@
 //! Numbers and moments: real rows as a grey area, synthetic rows as a line over it.
 
-use tgs_protocol::report::ColumnReport;
+use tgs_protocol::{figure, report::ColumnReport};
 
 use super::{
     axis,
     markup::{Element, el},
-    number,
     svg::{self, Anchor, Path, Scale},
 };
 
@@ -77,8 +76,8 @@ impl Heights {
     fn caption(&self, real: &[f64], synthetic: &[f64]) -> String {
         let top = real.iter().chain(synthetic).copied().fold(0.0, f64::max);
         match (self.even, self.rooted) {
-            (true, false) => format!("{} of rows", number::share(top)),
-            (true, true) => format!("{} of rows, square-root scale", number::share(top)),
+            (true, false) => format!("{} of rows", figure::share(top)),
+            (true, true) => format!("{} of rows, square-root scale", figure::share(top)),
             (false, false) => "rows per unit".into(),
             (false, true) => "rows per unit, square-root scale".into(),
         }
@@ -106,8 +105,8 @@ fn hover(c: &ColumnReport, edges: &[f64], real: &[f64], synthetic: &[f64], x: &S
             "{} to {}: real {}, synthetic {}",
             axis::value_text(c.kind, pair[0]),
             axis::value_text(c.kind, pair[1]),
-            number::share(*real),
-            number::share(*synthetic)
+            figure::share(*real),
+            figure::share(*synthetic)
         );
         svg::rect(from, TOP, to - from, FLOOR - TOP).add(svg::title(text))
     });
@@ -119,6 +118,6 @@ fn spoken(column: &ColumnReport, real: &[f64], synthetic: &[f64]) -> String {
     format!(
         "Histogram of {}, real and synthetic rows; they differ by at most {} in a bin",
         column.name,
-        number::share(apart)
+        figure::share(apart)
     )
 }

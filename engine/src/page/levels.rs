@@ -1,9 +1,8 @@
 //! Categories: a table whose cells are drawn as paired bars, so that it can be read aloud as well.
 
-use super::{
-    markup::{Element, el},
-    number,
-};
+use tgs_protocol::figure;
+
+use super::markup::{Element, el};
 
 /// So many values are shown at once; the others open on demand.
 const LEVELS_OPEN: usize = 5;
@@ -25,7 +24,7 @@ pub fn draw(names: &[String], real: &[f64], synthetic: &[f64]) -> Element {
     let hidden = shown.split_off(open);
     let more = (!hidden.is_empty()).then(|| {
         el("details")
-            .add(el("summary").text(number::counted(hidden.len(), "more value")))
+            .add(el("summary").text(figure::counted(hidden.len(), "more value")))
             .add(table(hidden, false))
     });
     el("div").class("levels").add(table(shown, true)).add_all(more)
@@ -63,6 +62,6 @@ fn row(name: &str, real: f64, synthetic: f64, largest: f64) -> Element {
     el("tr")
         .add(el("th").attr("scope", "row").attr("title", shown).data(shown))
         .add(el("td").class("bars").add(bars))
-        .add(el("td").text(number::share(real)))
-        .add(el("td").text(number::share(synthetic)))
+        .add(el("td").text(figure::share(real)))
+        .add(el("td").text(figure::share(synthetic)))
 }

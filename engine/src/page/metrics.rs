@@ -1,11 +1,14 @@
 //! Headline numbers by aspect, each on its scale with its sentence.
 
-use tgs_protocol::report::{Aspect, Better, Metric, Report};
+use tgs_protocol::{
+    figure,
+    report::{Aspect, Better, Metric, Report},
+};
 
 use super::{
     gauge,
     markup::{Element, el},
-    number, svg,
+    svg,
 };
 
 const ASPECTS: [(Aspect, &str, &str); 4] = [
@@ -22,7 +25,7 @@ pub fn section(report: &Report) -> Element {
         .add(el("h2").text("The numbers"))
         .add(el("p").class("deck").text(
             "Every number stands on its own scale. Where real rows that were kept aside could be \
-             measured the same way, their mark shows the best that can be hoped for.",
+             measured the same way, their mark shows what as many other real rows reach.",
         ))
         .add(legend());
     if report.metrics.is_empty() {
@@ -61,7 +64,7 @@ fn value(metric: &Metric) -> Element {
     let interval = metric
         .interval
         .filter(|half| half.is_finite())
-        .map(|half| el("span").class("interval").text(format!(" ± {}", number::score(half))));
+        .map(|half| el("span").class("interval").text(format!(" ± {}", figure::score(half))));
     let real = metric
         .real_rows
         .map(|real| el("small").text(format!("real rows {}", written(metric, real))));
@@ -79,7 +82,7 @@ fn written(metric: &Metric, value: f64) -> String {
         && whole(metric.value)
         && whole(metric.real_rows)
         && whole(metric.interval);
-    if counts && value.abs() < 1e15 { number::fixed(value, 0) } else { number::score(value) }
+    if counts && value.abs() < 1e15 { figure::fixed(value, 0) } else { figure::score(value) }
 }
 
 fn legend() -> Element {

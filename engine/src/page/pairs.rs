@@ -1,11 +1,11 @@
 //! Pairs of columns whose joint distribution agrees least.
 
-use tgs_protocol::report::{PairReport, Report};
-
-use super::{
-    markup::{Element, el},
-    number,
+use tgs_protocol::{
+    figure,
+    report::{PairReport, Report},
 };
+
+use super::markup::{Element, el};
 
 const WORST_SHOWN: usize = 12;
 /// The bars reach so far at least, so that small gaps stay short.
@@ -25,13 +25,13 @@ pub fn section(report: &Report) -> Option<Element> {
     let mut words = format!(
         "The pair trend compares the joint distribution of two columns; 1 is a perfect match. Over \
          {} the mean is {}.",
-        number::counted(measured.len(), "pair"),
-        number::score(mean)
+        figure::counted(measured.len(), "pair"),
+        figure::score(mean)
     );
     if undefined > 0 {
         words.push_str(&format!(
             " For {} it is not defined, because a column is constant.",
-            number::counted(undefined, "pair")
+            figure::counted(undefined, "pair")
         ));
     }
     let head = ["Pair of columns", "Short of a perfect match", "Pair trend", "With real bin edges"]
@@ -65,7 +65,7 @@ fn row(pair: &PairReport, reach: f64) -> Element {
                 .attr("width", format!("{:.1}%", ((1.0 - trend) / reach).clamp(0.0, 1.0) * 100.0))
                 .attr("height", "8"),
         );
-    let edges = pair.trend_real_edges.map_or_else(|| "–".into(), number::score);
+    let edges = pair.trend_real_edges.map_or_else(|| "–".into(), figure::score);
     el("tr")
         .add(
             el("th")
@@ -75,6 +75,6 @@ fn row(pair: &PairReport, reach: f64) -> Element {
                 .data(&pair.b),
         )
         .add(el("td").class("bars").add(bar))
-        .add(el("td").text(number::score(trend)))
+        .add(el("td").text(figure::score(trend)))
         .add(el("td").text(edges))
 }

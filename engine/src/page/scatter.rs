@@ -1,10 +1,9 @@
 //! Rows in the plane: real, synthetic, and both, on one scale.
 
-use tgs_protocol::report::Embedding;
+use tgs_protocol::{figure, report::Embedding};
 
 use super::{
     markup::{Element, el},
-    number,
     svg::{self, Path, Scale},
 };
 
@@ -46,7 +45,7 @@ pub fn section(embedding: &Embedding) -> Element {
 
 fn shown(name: &str, rows: usize) -> String {
     let drawn = rows.div_ceil(stride(rows));
-    format!("{name}, {}", number::counted(drawn, "row"))
+    format!("{name}, {}", figure::counted(drawn, "row"))
 }
 
 fn panel(class: &str, name: &str, dots: Element) -> Element {

@@ -222,6 +222,48 @@ fn every_verdict_says_what_it_is() {
 }
 
 #[test]
+fn a_failed_privacy_gate_is_never_shared_with_care() {
+    let mut report = plausible::report();
+    report.verdict = Verdict::Warn;
+    report.gates.retain(|gate| gate.gate == "rare_copies");
+    (report.gates[0].level, report.gates[0].passes) = (GateLevel::Warn, false);
+    let page = render(&report);
+    check_balance(&page);
+    assert!(page.contains("Released against a failed privacy gate.") && page.contains("Fails"));
+    assert!(page.contains("set to warn only, so the table was released."));
+    assert!(!page.contains("with care") && !page.contains("Warns"));
+    report.tables.model = None;
+    let page = render(&report);
+    assert!(page.contains("A privacy gate failed.") && !page.contains("released"));
+}
+
+#[test]
+fn a_comparison_neither_withholds_nor_knows_who_learned() {
+    let mut report = plausible::report();
+    report.verdict = Verdict::Block;
+    report.gates.truncate(1);
+    report.gates[0].passes = false;
+    for (model, says, is_silent) in [
+        (Some("tabgraph".to_owned()), "It is withheld", "would block a release"),
+        (None, "1 of 1 gates fails that would block a release.", "withheld"),
+    ] {
+        report.tables.model = model;
+        let page = render(&report);
+        assert!(page.contains(says) && !page.contains(is_silent), "{says}");
+        let knows = page.contains("the model learned from them");
+        assert_eq!(knows, report.tables.model.is_some());
+    }
+}
+
+#[test]
+fn a_limit_says_on_which_side_a_gate_holds() {
+    let page = render(&plausible::report());
+    for words in ["limit: below 0.15", "limit: above 0.8", "none allowed"] {
+        assert!(page.contains(words), "{words}");
+    }
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let html = render(&bare());
     check_balance(&html);

@@ -1,25 +1,29 @@
 //! The first screen: may this table be shared, and by which gates.
 
 use tgs_protocol::{
-    gate::GateLevel,
-    report::{GateOutcome, Report, Verdict},
+    figure,
+    gate::{GateLevel, Gates, Side},
+    report::{GateOutcome, Report, Tally, Verdict},
 };
 
 use super::{
     gauge,
     markup::{Element, el},
-    number, svg,
+    svg,
 };
 
 /// Verdict in large letters, then every gate.
 pub fn section(report: &Report) -> Element {
-    let state = class_of(report.verdict);
-    let heading = el("div").class(&format!("hero {state}")).add(seal(report.verdict)).add(
-        el("div")
-            .add(el("p").class("kicker").text("Verdict"))
-            .add(el("h1").text(headline(report)))
-            .add(el("p").class("lead").text(lead(report))),
-    );
+    let state = class_of(report);
+    let heading = el("div")
+        .class(&format!("hero {state}"))
+        .add(badge(state, "").attr("aria-hidden", "true"))
+        .add(
+            el("div")
+                .add(el("p").class("kicker").text("Verdict"))
+                .add(el("h1").text(headline(report)))
+                .add(el("p").class("lead").text(lead(report))),
+        );
     el("section").attr("id", "verdict").attr("aria-label", "Verdict").add(heading)
 }
 
@@ -42,53 +46,71 @@ pub fn title(report: &Report) -> String {
     format!("{} · synthetic data report", headline(report).trim_end_matches('.'))
 }
 
-fn class_of(verdict: Verdict) -> &'static str {
-    match verdict {
+fn class_of(report: &Report) -> &'static str {
+    match report.verdict {
         Verdict::Pass => "pass",
+        Verdict::Warn if !Tally::of(&report.gates).against_privacy().is_empty() => "block",
         Verdict::Warn => "warn",
         Verdict::Block => "block",
     }
 }
 
-fn headline(report: &Report) -> String {
-    let tally = Tally::of(report);
+/// Whether two tables were compared that somebody else made: then nothing was released or withheld
+/// here.
+pub fn only_compares(report: &Report) -> bool {
+    report.tables.model.is_none()
+}
+
+fn headline(report: &Report) -> &'static str {
+    let tally = Tally::of(&report.gates);
     match report.verdict {
-        _ if tally.all() == 0 => "No gate was set, so there is no verdict.".into(),
+        _ if tally.all() == 0 => "No gate was set, so there is no verdict.",
         Verdict::Pass if !tally.open.is_empty() => {
-            "Nothing measured speaks against sharing this table.".into()
+            "Nothing measured speaks against sharing this table."
         }
-        Verdict::Pass => "This table may be shared.".into(),
+        Verdict::Pass => "This table may be shared.",
+        Verdict::Warn if !tally.against_privacy().is_empty() => match only_compares(report) {
+            true => "A privacy gate failed.",
+            false => "Released against a failed privacy gate.",
+        },
         Verdict::Warn if tally.warning.is_empty() && !tally.open.is_empty() => {
-            "Not everything was measured: share with care.".into()
+            "Not everything was measured: share with care."
         }
-        Verdict::Warn => "This table may be shared, with care.".into(),
-        Verdict::Block => "This table should not be shared.".into(),
+        Verdict::Warn => "This table may be shared, with care.",
+        Verdict::Block => "This table should not be shared.",
     }
 }
 
 /// What blocks is explained first; mere warnings are explained when nothing blocks.
 fn lead(report: &Report) -> String {
-    let tally = Tally::of(report);
+    let tally = Tally::of(&report.gates);
     let (all, holding, open) = (tally.all(), tally.holding.len(), tally.open.len());
-    let (blocking, warning) = (tally.blocking.len(), tally.warning.len());
     if all == 0 {
         return "This report measures but does not judge. Read the numbers below before you decide."
             .into();
     }
-    if blocking > 0 {
-        let verb = if blocking == 1 { "fails and blocks" } else { "fail and block" };
-        let more = match warning {
-            0 => "",
-            1 => " One more gives a warning.",
-            _ => " Others give a warning.",
-        };
-        let why = meanings(&tally.blocking);
-        return format!("It is withheld: {blocking} of {all} gates {verb} the release.{why}{more}");
+    if !tally.blocking.is_empty() {
+        return lead_of_block(report, &tally);
     }
+    let unmeasured = match tally.open.is_empty() {
+        true => String::new(),
+        false => format!(" {} not be measured.", counted(open, all, "could")),
+    };
+    let against = tally.against_privacy();
+    if !against.is_empty() {
+        let (some, why) = (against.len(), meanings(&against));
+        let set = match some {
+            1 => "fails that guards people; it was set to warn only",
+            _ => "fail that guard people; they were set to warn only",
+        };
+        let released = if only_compares(report) { "" } else { ", so the table was released" };
+        return format!("{}{released}.{why}{unmeasured}", counted(some, all, set));
+    }
+    let warning = tally.warning.len();
     if warning > 0 {
-        let verb = if warning == 1 { "gives" } else { "give" };
+        let give = if warning == 1 { "gives" } else { "give" };
         let why = meanings(&tally.warning);
-        return format!("{warning} of {all} gates {verb} a warning.{why}");
+        return format!("{} a warning.{why}{unmeasured}", counted(warning, all, give));
     }
     let held = what_holds(tally.holding.iter().copied());
     let verb = if holding == 1 { "holds" } else { "hold" };
@@ -99,6 +121,32 @@ fn lead(report: &Report) -> String {
         (_, 1) => format!("{holding} of {all} gates {verb}{held}. One stays open.{why}"),
         _ => format!("{holding} of {all} gates {verb}{held}. {open} stay open.{why}"),
     }
+}
+
+fn lead_of_block(report: &Report, tally: &Tally) -> String {
+    let one = tally.blocking.len() == 1;
+    let count = format!("{} of {} gates", tally.blocking.len(), tally.all());
+    let more = match tally.warning.len() {
+        0 => "",
+        1 => " One more gives a warning.",
+        _ => " Others give a warning.",
+    };
+    let why = meanings(&tally.blocking);
+    match (only_compares(report), one) {
+        (true, true) => format!("{count} fails that would block a release.{why}{more}"),
+        (true, false) => format!("{count} fail that would block a release.{why}{more}"),
+        (false, true) => {
+            format!("It is withheld: {count} fails and blocks the release.{why}{more}")
+        }
+        (false, false) => {
+            format!("It is withheld: {count} fail and block the release.{why}{more}")
+        }
+    }
+}
+
+/// `2 of 5 gates fail`.
+fn counted(some: usize, all: usize, verb: &str) -> String {
+    format!("{some} of {all} gates {verb}")
 }
 
 /// What it means that a gate holds, in the order in which it reads well.
@@ -112,34 +160,6 @@ const HELD: [(&str, &str); 5] = [
 
 fn meanings(gates: &[&GateOutcome]) -> String {
     gates.iter().fold(String::new(), |words, gate| format!("{words} {}", gate.meaning))
-}
-
-/// The gates that are looked at, by what they said.
-#[derive(Default)]
-struct Tally<'a> {
-    blocking: Vec<&'a GateOutcome>,
-    warning: Vec<&'a GateOutcome>,
-    open: Vec<&'a GateOutcome>,
-    holding: Vec<&'a GateOutcome>,
-}
-
-impl<'a> Tally<'a> {
-    fn of(report: &'a Report) -> Self {
-        let mut tally = Self::default();
-        for gate in report.gates.iter().filter(|gate| gate.level != GateLevel::Off) {
-            let list = match (gate.passes, gate.level) {
-                _ if is_unmeasured(gate) => &mut tally.open,
-                (true, _) => &mut tally.holding,
-                (false, GateLevel::Block) => &mut tally.blocking,
-                (false, _) => &mut tally.warning,
-            };
-            list.push(gate);
-        }
-        tally
-    }
-    fn all(&self) -> usize {
-        self.blocking.len() + self.warning.len() + self.open.len() + self.holding.len()
-    }
 }
 
 /// `: single columns are close to the real ones, …, and rare rows are not copied`.
@@ -157,7 +177,7 @@ fn what_holds<'a>(gates: impl Iterator<Item = &'a GateOutcome>) -> String {
 }
 
 fn gate(gate: &GateOutcome) -> Element {
-    let (name, technical, above) = words_of(&gate.gate);
+    let (name, technical) = words_of(&gate.gate);
     let (state, word) = state_of(gate);
     let technical = technical.map(|text| el("span").class("term").text(text));
     el("li")
@@ -173,25 +193,26 @@ fn gate(gate: &GateOutcome) -> Element {
                 )
                 .add(el("p").text(&*gate.meaning)),
         )
-        .add(measured(gate, above))
-        .add_all(gate.value.filter(|value| value.is_finite()).map(|value| {
-            el("div").class("scale").add(gauge::of_gate(value, gate.threshold, above, gate.passes))
-        }))
+        .add(measured(gate))
+        .add_all(
+            gate.value
+                .filter(|value| value.is_finite())
+                .map(|value| el("div").class("scale").add(gauge::of_gate(value, gate))),
+        )
 }
 
-fn measured(gate: &GateOutcome, above: bool) -> Element {
-    let limit = number::compact(gate.threshold);
-    let rule = match (above, gate.threshold == 0.0) {
-        (true, _) => format!("limit at least {limit}"),
-        (false, true) => "none allowed".into(),
-        (false, false) => format!("limit at most {limit}"),
+fn measured(gate: &GateOutcome) -> Element {
+    let limit = figure::compact(gate.threshold);
+    let rule = match (Side::of(&gate.gate), gate.threshold == 0.0) {
+        (Side::AtMost, true) => "none allowed".into(),
+        (side, _) => format!("limit: {side} {limit}"),
     };
     let value = match gate.value {
         // Where nothing at all is allowed, it is things that are counted.
         Some(value) if gate.threshold == 0.0 && value.fract() == 0.0 => {
-            el("strong").text(number::compact(value))
+            el("strong").text(figure::compact(value))
         }
-        Some(value) => el("strong").text(number::score(value)),
+        Some(value) => el("strong").text(figure::score(value)),
         None => el("strong").class("none").text("not measured"),
     };
     let level = match gate.level {
@@ -217,37 +238,30 @@ fn badge(state: &str, word: &str) -> Element {
     el("div").class(&format!("badge {state}")).add(drawing).add(el("span").text(word))
 }
 
-fn seal(verdict: Verdict) -> Element {
-    badge(class_of(verdict), "").attr("aria-hidden", "true")
-}
-
 fn state_of(gate: &GateOutcome) -> (&'static str, &'static str) {
     match (gate.passes, gate.level) {
         (_, GateLevel::Off) => ("none", "Off"),
-        _ if is_unmeasured(gate) => ("none", "Open"),
+        _ if gate.is_open() => ("none", "Open"),
         (true, _) => ("pass", "Holds"),
+        (false, GateLevel::Warn) if Gates::is_privacy(&gate.gate) => ("block", "Fails"),
         (false, GateLevel::Warn) => ("warn", "Warns"),
         (false, GateLevel::Block) => ("block", "Fails"),
     }
 }
 
-fn is_unmeasured(gate: &GateOutcome) -> bool {
-    gate.level != GateLevel::Off && gate.value.is_none()
-}
-
-/// Plain name, technical term, and whether the value must lie above the threshold.
-fn words_of(gate: &str) -> (Option<String>, Option<&'static str>, bool) {
-    let (name, term, above) = match gate {
-        "ks_mean" => ("Single columns agree", "mean Kolmogorov–Smirnov distance", false),
+/// Plain name and technical term.
+fn words_of(gate: &str) -> (Option<String>, Option<&'static str>) {
+    let (name, term) = match gate {
+        "ks_mean" => ("Single columns agree", "mean Kolmogorov–Smirnov distance"),
         "correlation_difference" => {
-            ("Associations agree", "mean absolute difference of associations", false)
+            ("Associations agree", "mean absolute difference of associations")
         }
-        "utility_ratio" => ("Useful for prediction", "train on synthetic, test on real", true),
-        "membership_advantage" => ("Membership stays secret", "membership inference", false),
-        "rare_copies" => ("Rare rows are not copied", "exact matches of rare rows", false),
-        _ => return (None, None, false),
+        "utility_ratio" => ("Useful for prediction", "train on synthetic, test on real"),
+        "membership_advantage" => ("Membership stays secret", "membership inference"),
+        "rare_copies" => ("Rare rows are not copied", "exact matches of rare rows"),
+        _ => return (None, None),
     };
-    (Some(name.into()), Some(term), above)
+    (Some(name.into()), Some(term))
 }
 
 /// `some_gate` as `Some gate`.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Write as _,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,7 +16,7 @@ use tgs_protocol::{
     model::ModelName,
     profile::Profile,
     progress::Watch,
-    report::{Curve, Report},
+    report::{Curve, Report, Tally},
 };
 
 use crate::{
@@ -34,10 +34,8 @@ pub struct Compared {
     pub synthetic: PathBuf,
     /// Real rows the generator never saw.
     pub holdout: Option<PathBuf>,
-    /// Corrections of inferred kinds.
+    /// Corrections of inferred kinds, and the column to predict in the utility measure.
     pub metadata: Option<Metadata>,
-    /// Column to predict in the utility measure.
-    pub target: Option<String>,
     /// Thresholds.
     pub gates: Gates,
     /// Seed of subsamples and folds.
@@ -56,29 +54,30 @@ pub fn profile_file(
     Ok((profile::profile(&table, watch)?, notices))
 }
 
-/// Judges one file against another; writes `report.json` and `report.html` into a folder.
+/// Judges one file against another; writes `report.json` and `report.html` into a folder, which is
+/// made if it is not there. Also gives the notices of reading the files.
 pub fn report_files(
     compared: &Compared,
     into: &Path,
     watch: &dyn Watch,
-) -> Result<ReportFacts, EngineError> {
+) -> Result<(ReportFacts, Vec<String>), EngineError> {
     let (real, mut notices) =
         ingest::read_table(&compared.real, compared.metadata.as_ref(), watch)?;
     let specs: Vec<Arc<ColumnSpec>> =
         real.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
     let called_missing = compared.metadata.as_ref().map_or(&[][..], |known| &known.missing);
-    let like_real = |file: &Path| ingest::read_like(file, &specs, called_missing, watch);
-    let (synthetic, of_synthetic) = like_real(&compared.synthetic)?;
-    let told = |notice: String| format!("synthetic table: {notice}");
-    notices.extend(of_synthetic.into_iter().map(told));
+    let mut like_real = |file: &Path, which: &str| {
+        let (table, more) = ingest::read_like(file, &specs, called_missing, watch)?;
+        notices.extend(more.into_iter().map(|notice| format!("{which}: {notice}")));
+        Ok::<_, EngineError>(table)
+    };
+    let synthetic = like_real(&compared.synthetic, "synthetic rows")?;
     let holdout = match &compared.holdout {
-        Some(file) => like_real(file)?.0,
+        Some(file) => like_real(file, "kept-aside rows")?,
         None => real.slice(0, 0),
     };
-    let target = compared.target.clone();
-    let target = target.or_else(|| compared.metadata.as_ref()?.target.clone());
     let settings = measure::Settings {
-        target,
+        target: compared.metadata.as_ref().and_then(|known| known.target.clone()),
         gates: compared.gates,
         seed: compared.seed,
         threads: compared.threads,
@@ -86,7 +85,10 @@ pub fn report_files(
         curves: Vec::new(),
     };
     let tables = measure::Tables { train: &real, holdout: &holdout, synthetic: &synthetic };
-    write_report(with_notices(measure::measure(&tables, &settings, watch)?, &notices), into)
+    let report = with_notices(measure::measure(&tables, &settings, watch)?, &notices);
+    // Not before: a comparison that is refused leaves nothing behind.
+    fs::create_dir_all(into).map_err(|error| cannot_write(into, error))?;
+    Ok((write_report(&report, into)?, notices))
 }
 
 /// Profiles the training rows of a dataset into `profile.json`.
@@ -118,7 +120,7 @@ pub(super) fn evaluate(
     };
     let tables = measure::Tables { train: &train, holdout: &holdout, synthetic: &synthetic };
     let report = measure::measure(&tables, &settings, watch)?;
-    write_report(with_notices(report, &dataset.facts().notices), &order.into)
+    write_report(&with_notices(report, &dataset.facts().notices), &order.into)
 }
 
 /// Chunks of one model, one below the other; one chunk is in memory beside the whole.
@@ -159,14 +161,11 @@ fn with_notices(mut report: Report, of_reading: &[String]) -> Report {
     report
 }
 
-fn write_report(report: Report, into: &Path) -> Result<ReportFacts, EngineError> {
-    write(&into.join("report.json"), &as_json(&report)?)?;
-    write(&into.join("report.html"), page::render(&report).as_bytes())?;
-    let failed = report.gates.iter().filter(|gate| !gate.passes);
-    Ok(ReportFacts {
-        verdict: report.verdict,
-        reasons: failed.map(|gate| gate.meaning.clone()).collect(),
-    })
+fn write_report(report: &Report, into: &Path) -> Result<ReportFacts, EngineError> {
+    write(&into.join("report.json"), &as_json(report)?)?;
+    write(&into.join("report.html"), page::render(report).as_bytes())?;
+    let reasons = Tally::of(&report.gates).reasons();
+    Ok(ReportFacts { verdict: report.verdict, reasons })
 }
 
 fn as_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, EngineError> {
@@ -189,12 +188,15 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
     written.map_err(|error| {
         // What is left of it is of no use; the first error is the one to tell.
         drop(fs::remove_file(&beside));
-        let is_full = error.kind() == std::io::ErrorKind::StorageFull;
-        let code = if is_full { Code::DiskFull } else { Code::CannotWrite };
-        let message =
-            format!("write {}: {error}; make room or name another folder", path.display());
-        EngineError::because(code, message, error)
+        cannot_write(path, error)
     })
+}
+
+fn cannot_write(path: &Path, error: io::Error) -> EngineError {
+    let is_full = error.kind() == io::ErrorKind::StorageFull;
+    let code = if is_full { Code::DiskFull } else { Code::CannotWrite };
+    let message = format!("write {}: {error}; make room or name another folder", path.display());
+    EngineError::because(code, message, error)
 }
 
 #[cfg(test)]
@@ -216,7 +218,6 @@ mod tests {
             synthetic: table("s.csv", 40),
             holdout: None,
             metadata: None,
-            target: None,
             gates: Gates::default(),
             seed: 1,
             threads: 1,

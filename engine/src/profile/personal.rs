@@ -59,6 +59,36 @@ const NAMES: [(&str, &str); 30] = [
     ("customer", "identifiers of people"),
 ];
 
+/// Words before `name` that say whose it is.
+const PERSONS: [&str; 26] = [
+    "first",
+    "last",
+    "middle",
+    "given",
+    "family",
+    "full",
+    "maiden",
+    "patient",
+    "customer",
+    "client",
+    "person",
+    "employee",
+    "user",
+    "member",
+    "student",
+    "pupil",
+    "teacher",
+    "doctor",
+    "physician",
+    "nurse",
+    "mother",
+    "father",
+    "guardian",
+    "contact",
+    "owner",
+    "author",
+];
+
 /// What looks like personal data in a column, in one sentence.
 pub fn hint(column: &Column) -> Option<String> {
     let texts = sample(column);
@@ -70,17 +100,25 @@ pub fn hint(column: &Column) -> Option<String> {
             }
         }
     }
-    by_name(column)
+    by_name(column, &texts)
 }
 
-fn by_name(column: &Column) -> Option<String> {
+fn look_alike(texts: &[String], looks: fn(&str) -> bool) -> bool {
+    let alike = texts.iter().filter(|text| looks(text)).count();
+    !texts.is_empty() && alike as f64 >= SHARE_MIN * texts.len() as f64
+}
+
+fn by_name(column: &Column, texts: &[String]) -> Option<String> {
     let kind = column.spec.kind;
     let words = words(&column.spec.name);
     let joined = words.concat();
-    let is_person = words.first().is_some_and(|first| matches!(first.as_str(), "first" | "last"))
-        && words.last().is_some_and(|last| last == "name");
-    if is_person {
+    let is_name = words.last().is_some_and(|last| last == "name") && is_name_of_texts(kind);
+    if is_name && words.iter().any(|word| PERSONS.contains(&word.as_str())) {
         return Some("the column's name promises names of people".to_owned());
+    }
+    // A bare `name` may be that of anything; what stands there decides.
+    if is_name && words.len() == 1 && look_alike(texts, is_person) {
+        return Some("the column is called `name` and holds words like names of people".to_owned());
     }
     let (_, what) = NAMES.iter().find(|(word, what)| {
         let named = joined == *word || words.iter().any(|found| found == word);
@@ -187,6 +225,17 @@ fn is_social_security(text: &str) -> bool {
         })
 }
 
+/// One to four words of letters, each with a capital: `Ada Lovelace`, `Jean-Luc O'Neill`.
+fn is_person(text: &str) -> bool {
+    let is_part = |word: &str| {
+        let letters = word.chars().filter(|letter| letter.is_alphabetic()).count();
+        let marks = word.chars().filter(|letter| matches!(letter, '-' | '\'' | '’' | '.')).count();
+        word.starts_with(char::is_uppercase) && letters + marks == word.chars().count()
+    };
+    let words: Vec<&str> = text.split_whitespace().collect();
+    (1..=4).contains(&words.len()) && words.iter().all(|word| is_part(word))
+}
+
 fn is_ip(text: &str) -> bool {
     text.trim().parse::<std::net::IpAddr>().is_ok()
 }
@@ -236,6 +285,7 @@ mod tests {
             (is_phone, "+49 (30) 123-4567", "2020-01-01"),
             (is_phone, "(206) 555-9857", "1.234567"),
             (is_uuid, "123e4567-e89b-12d3-a456-426614174000", "123e4567"),
+            (is_person, "Jean-Luc O'Neill", "blue chair 12"),
         ] {
             assert!(looks(yes), "{yes}");
             assert!(!looks(no), "{no}");
@@ -259,5 +309,31 @@ mod tests {
         assert!(of("ssn", ColumnKind::Integer).is_some());
         assert_eq!(of("mobile", ColumnKind::Real), None);
         assert_eq!(of("street", ColumnKind::Integer), None);
+    }
+
+    #[test]
+    fn names_of_people_are_told_from_other_names() {
+        let of = |name: &str, values: &[&str]| {
+            let spec = tgs_protocol::column::ColumnSpec {
+                name: name.to_owned(),
+                kind: ColumnKind::Text,
+                reason: String::new(),
+                format: tgs_protocol::column::ValueFormat::Verbatim,
+                missing_token: None,
+            };
+            let cells = Cells::Text(values.to_vec().into());
+            hint(&Column { spec: spec.into(), cells })
+        };
+        let (people, things) = (["Ada Lovelace", "Alan Turing"], ["disc 7", "USB cable 2 m"]);
+        for (name, values) in [("patient_name", things), ("CustomerName", things), ("name", people)]
+        {
+            assert!(
+                of(name, &values).is_some_and(|hint| hint.contains("names of people")),
+                "{name}"
+            );
+        }
+        for (name, values) in [("name", things), ("product_name", people), ("filename", people)] {
+            assert_eq!(of(name, &values), None, "{name}");
+        }
     }
 }

@@ -32,7 +32,9 @@ pub fn run(flag: Option<&Path>, settings: &Settings, voice: Voice) -> Result<Exi
             Origin::Flag => "flag".to_owned(),
         };
         match voice {
-            Voice::Json => say!("{}", json!({"key": key, "value": value, "from": origin})),
+            Voice::Json => {
+                say!("{}", json!({"event": "setting", "key": key, "value": value, "from": origin}))
+            }
             Voice::Words | Voice::Quiet => say!("{key:<10} {value:<40} # {origin}"),
         }
     }

@@ -1,7 +1,8 @@
 //! From typed arguments to a request: what several commands ask for in the same words.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -14,12 +15,13 @@ use tgs_protocol::{
     gate::Gates,
     metadata::Metadata,
     model::TrainingLength,
+    refusal::Refusal,
     request::{Goal, JobRequest, Output, Source, parse_budget, validate},
     unit::Rows,
 };
 
 use crate::{
-    command_line::{LearnArguments, ReleaseArguments},
+    command_line::{GateArguments, LearnArguments, ReleaseArguments},
     failure::Failure,
     home,
 };
@@ -43,7 +45,7 @@ pub fn request(asked: &LearnArguments, goal: Goal, gates: Gates) -> Result<JobRe
 
 /// The request if it can be meant, with what its input files are now.
 pub fn checked(mut request: JobRequest) -> Result<JobRequest, Failure> {
-    validate(&request).map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    validate(&request).map_err(refused)?;
     let look = |(path, _): (&Path, _)| look(path).map_err(|error| unreadable(path, &error));
     request.inputs = request.files_read().into_iter().map(look).collect::<Result<_, _>>()?;
     Ok(request)
@@ -51,20 +53,64 @@ pub fn checked(mut request: JobRequest) -> Result<JobRequest, Failure> {
 
 /// What to learn from; the files must be there.
 pub fn source(asked: &LearnArguments) -> Result<Source, Failure> {
-    Ok(Source {
-        table: existing(&asked.table)?,
-        holdout: asked.holdout.as_deref().map(existing).transpose()?,
-        metadata: asked.metadata.as_deref().map(metadata).transpose()?,
-        target: asked.target.clone(),
-    })
+    let table = existing(&asked.table)?;
+    let holdout = holdout(asked.holdout.as_deref(), &table)?;
+    let metadata = asked.metadata.as_deref().map(metadata).transpose()?;
+    // Where the columns are known it is looked for among them, as one of the metadata is.
+    let metadata = Metadata::with_target(metadata, asked.target.as_deref()).map_err(refused)?;
+    Ok(Source { table, holdout, metadata, target: asked.target.clone() })
+}
+
+/// A file of rows kept aside, which must hold others than the table.
+pub fn holdout(named: Option<&Path>, table: &Path) -> Result<Option<PathBuf>, Failure> {
+    let Some(named) = named else { return Ok(None) };
+    let file = existing(named)?;
+    let is_same = file == table || same_content(&file, table).unwrap_or(false);
+    if is_same {
+        let message = format!(
+            "cannot keep {} aside: it holds what the table holds, and rows that train cannot \
+             judge; name a file of other rows, or none",
+            named.display()
+        );
+        return Err(Failure::new(Code::BadRequest, message));
+    }
+    Ok(Some(file))
+}
+
+/// Whether two files hold the same bytes; they are read only if they have one size.
+fn same_content(one: &Path, other: &Path) -> io::Result<bool> {
+    let (mut one, mut other) = (File::open(one)?, File::open(other)?);
+    if one.metadata()?.len() != other.metadata()?.len() {
+        return Ok(false);
+    }
+    let (mut here, mut there) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let read = one.read(&mut here)?;
+        other.read_exact(&mut there[..read])?;
+        match read {
+            0 => return Ok(true),
+            _ if here[..read] != there[..read] => return Ok(false),
+            _ => {}
+        }
+    }
+}
+
+/// The gates as they were set, over those that stand.
+pub fn gates(mut gates: Gates, asked: &GateArguments) -> Result<Gates, Failure> {
+    asked.each.iter().try_for_each(|text| gates.set(text)).map_err(refused)?;
+    Ok(gates)
+}
+
+/// What `protocol` refuses, as a failure.
+pub fn refused(refusal: Refusal) -> Failure {
+    Failure::new(refusal.code, refusal.message)
 }
 
 /// What to release, and where; the places must be writable.
 pub fn output(asked: &ReleaseArguments, report: Option<&Path>) -> Result<Output, Failure> {
     let table = home::whole(&asked.output)?;
     let name = table.file_name().map(|name| name.to_string_lossy().into_owned());
-    let format = OutputFormat::of_name(&name.unwrap_or_default())
-        .map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    let format = OutputFormat::of_name(&name.unwrap_or_default()).map_err(refused)?;
     home::must_be_writable(&table)?;
     let report = match report {
         Some(folder) => home::whole(folder)?,
@@ -97,19 +143,24 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
     Failure::new(Code::SourceUnreadable, message)
 }
 
-/// `out.csv.gz` → `out.report`.
+/// `out.v1.csv.gz` → `out.v1.report`: only the ending that tells the format is left out, so that
+/// two tables of other names have other reports.
 fn beside(table: &Path) -> PathBuf {
     let name = table.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let stem = name.split_once('.').map_or(name.as_str(), |(stem, _)| stem);
-    let stem = if stem.is_empty() { "synthetic" } else { stem };
+    let without = |name: &str, endings: &[&str]| {
+        let has = |ending: &&&str| name.to_lowercase().ends_with(**ending);
+        let ending = endings.iter().find(has).map_or(0, |ending| ending.len());
+        name[..name.len() - ending].to_owned()
+    };
+    let stem =
+        without(&without(&name, &[".gz", ".zst"]), &[".csv", ".jsonl", ".ndjson", ".parquet"]);
+    let stem = if stem.is_empty() { "synthetic" } else { &stem };
     table.with_file_name(format!("{stem}.report"))
 }
 
 fn length(asked: &LearnArguments) -> Result<TrainingLength, Failure> {
     Ok(match (&asked.budget, asked.epochs, asked.steps) {
-        (Some(text), ..) => TrainingLength::BudgetSeconds(
-            parse_budget(text).map_err(|refusal| Failure::new(refusal.code, refusal.message))?,
-        ),
+        (Some(text), ..) => TrainingLength::BudgetSeconds(parse_budget(text).map_err(refused)?),
         (None, Some(epochs), _) => TrainingLength::Epochs(epochs),
         (None, None, Some(steps)) => TrainingLength::Steps(steps),
         (None, None, None) => TrainingLength::Default,
@@ -143,6 +194,10 @@ mod tests {
             ("/a/out.csv", "/a/out.report"),
             ("/a/out.csv.gz", "/a/out.report"),
             ("/a/.csv", "/a/synthetic.report"),
+            ("/a/study.v1.csv", "/a/study.v1.report"),
+            ("/a/study.v2.CSV", "/a/study.v2.report"),
+            ("/a/2024.06.30.ndjson.zst", "/a/2024.06.30.report"),
+            ("/a/b.c/x.parquet", "/a/b.c/x.report"),
         ] {
             assert_eq!(beside(Path::new(table)), Path::new(report));
         }

@@ -2,50 +2,64 @@
 
 use serde_json::json;
 use tgs_engine::port::{self, Compared};
-use tgs_protocol::{code::Code, gate::Gates, progress::Unwatched, report::Verdict};
+use tgs_protocol::{
+    code::Code, gate::Gates, metadata::Metadata, report::Verdict, request::check_threads,
+};
 
-use super::{learning, result};
+use super::{
+    learning::{self, refused},
+    verdict::Judged,
+};
 use crate::{
     command_line::{ReportArguments, Voice},
     failure::Failure,
     home,
     leaving::ExitCode,
+    terminal::{Shown, tell_notices},
     voice::say,
 };
 
 pub fn run(asked: &ReportArguments, voice: Voice) -> Result<ExitCode, Failure> {
+    check_threads(asked.threads).map_err(refused)?;
     let into = home::whole(&asked.output)?;
     home::must_be_writable(&into.join("report.html"))?;
     let metadata = asked.metadata.as_deref().map(learning::metadata).transpose()?;
+    let metadata = Metadata::with_target(metadata, asked.target.as_deref()).map_err(refused)?;
+    metadata.as_ref().map_or(Ok(()), Metadata::check).map_err(refused)?;
+    let real = learning::existing(&asked.real)?;
     let compared = Compared {
-        real: learning::existing(&asked.real)?,
         synthetic: learning::existing(&asked.synthetic)?,
-        holdout: asked.holdout.as_deref().map(learning::existing).transpose()?,
+        holdout: learning::holdout(asked.holdout.as_deref(), &real)?,
+        real,
         metadata,
-        target: asked.target.clone(),
-        gates: Gates::default(),
+        gates: learning::gates(Gates::default(), &asked.thresholds)?,
         seed: asked.seed,
         threads: asked.threads,
     };
-    std::fs::create_dir_all(&into).map_err(|error| {
-        Failure::new(Code::CannotWrite, format!("make folder {}: {error}", into.display()))
-    })?;
-    let facts = port::report_files(&compared, &into, &Unwatched)?;
+    let shown = Shown::on(voice);
+    let written = port::report_files(&compared, &into, &shown);
+    shown.end(written.is_ok());
+    let (facts, notices) = written?;
+    tell_notices(&notices, voice);
+    let judged = Judged::of(&facts, &into);
     let page = into.join("report.html");
+    let is_blocked = judged.verdict == Verdict::Block;
     match voice {
         Voice::Json => say!(
             "{}",
-            json!({"verdict": facts.verdict, "reasons": facts.reasons,
-            "report": page, "json": into.join("report.json")})
+            json!({
+                "event": "report", "verdict": judged.verdict, "reasons": judged.reasons,
+                "open_gates": judged.open_gates(), "code": is_blocked.then_some(Code::Withheld),
+                "report": page, "json": into.join("report.json"),
+            })
         ),
         Voice::Words | Voice::Quiet => {
-            say!("verdict  {}", result::words_of(facts.verdict));
-            facts.reasons.iter().for_each(|reason| say!("         {reason}"));
+            judged.say(false);
             say!("report   {}", page.display());
         }
     }
-    Ok(match facts.verdict {
-        Verdict::Block => ExitCode::from(Code::Withheld.exit_status()),
-        Verdict::Pass | Verdict::Warn => ExitCode::SUCCESS,
+    Ok(match is_blocked {
+        true => ExitCode::from(Code::Withheld.exit_status()),
+        false => ExitCode::SUCCESS,
     })
 }

@@ -1,13 +1,15 @@
 //! What is said when a job is over, and with which exit status.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tgs_protocol::{
     code::Code,
     job::{JobRow, Outcome},
-    report::Verdict,
     request::Goal,
 };
 
+use super::verdict::Judged;
 use crate::leaving::ExitCode;
 use crate::{command_line::Voice, failure::Failure, figures, voice::say};
 
@@ -23,9 +25,10 @@ pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, F
         }
         Outcome::Published { .. } | Outcome::Withheld { .. } => {}
     }
+    let ended = Ended::of(row, outcome);
     match voice {
-        Voice::Json => say!("{}", as_json(row, outcome)),
-        Voice::Words | Voice::Quiet => in_words(row, outcome),
+        Voice::Json => say!("{}", ended.as_json()),
+        Voice::Words | Voice::Quiet => ended.in_words(),
     }
     Ok(match outcome {
         Outcome::Withheld { .. } => ExitCode::from(Code::Withheld.exit_status()),
@@ -33,49 +36,81 @@ pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, F
     })
 }
 
-fn in_words(row: &JobRow, outcome: &Outcome) {
-    let rows = row.rows().map_or(String::new(), |rows| figures::count(rows.get()));
-    match (&row.request.goal, outcome) {
-        (Goal::Train { model_file, .. }, _) => say!("model    {}", model_file.display()),
-        (_, Outcome::Withheld { reasons }) => {
-            say!("table    withheld: {}", reasons.join("; "));
-            say!("         the report says why; `--gates warn` releases it all the same");
+/// A job that came to its end, with or without a table.
+struct Ended<'a> {
+    row: &'a JobRow,
+    outcome: &'a Outcome,
+    judged: Option<Judged>,
+    is_released: bool,
+}
+
+impl<'a> Ended<'a> {
+    fn of(row: &'a JobRow, outcome: &'a Outcome) -> Self {
+        let is_released = matches!(outcome, Outcome::Published { .. });
+        let report = row.done.report.as_ref().zip(row.request.output());
+        let judged = report.map(|(facts, output)| Judged::of(facts, &output.report));
+        Self { row, outcome, judged, is_released }
+    }
+
+    /// What stands at OUT although this job wrote nothing there: it is of an earlier run.
+    fn earlier_table(&self) -> Option<&'a Path> {
+        let table = self.row.request.output().map(|output| output.table.as_path());
+        table.filter(|table| !self.is_released && table.exists())
+    }
+
+    fn in_words(&self) {
+        let rows = self.row.rows().map_or(String::new(), |rows| figures::count(rows.get()));
+        match &self.row.request.goal {
+            Goal::Train { model_file, .. } => say!("model    {}", model_file.display()),
+            Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
+                match self.is_released {
+                    true => say!("table    {} ({rows} rows)", output.table.display()),
+                    false => say!("table    withheld ({})", Code::Withheld),
+                }
+            }
         }
-        (Goal::Synthesize { output, .. } | Goal::Generate { output, .. }, _) => {
-            say!("table    {} ({rows} rows)", output.table.display());
+        if let Some(earlier) = self.earlier_table() {
+            say!("         an earlier file stands at {}; it is not of this run", earlier.display());
+        }
+        if let (Some(judged), Some(output)) = (&self.judged, self.row.request.output()) {
+            judged.say(self.is_released);
+            if !self.is_released {
+                say!("advice   {}", advice(judged));
+            }
+            say!("report   {}", output.report.join("report.html").display());
         }
     }
-    if let (Some(report), Some(output)) = (&row.done.report, row.request.output()) {
-        say!("verdict  {}", words_of(report.verdict));
-        report.reasons.iter().for_each(|reason| say!("         {reason}"));
-        say!("report   {}", output.report.join("report.html").display());
+
+    fn as_json(&self) -> Value {
+        let (row, judged) = (self.row, self.judged.as_ref());
+        let output = row.request.output();
+        let model = match &row.request.goal {
+            Goal::Train { model_file, .. } => Some(model_file),
+            Goal::Synthesize { .. } | Goal::Generate { .. } => None,
+        };
+        json!({
+            "event": "ended",
+            "job": row.id,
+            "outcome": self.outcome.word(),
+            "code": self.outcome.code(),
+            "rows": row.rows(),
+            "table": output.filter(|_| self.is_released).map(|output| &output.table),
+            "earlier_table": self.earlier_table(),
+            "model": model,
+            "report": judged.and(output).map(|output| output.report.join("report.html")),
+            "verdict": judged.map(|judged| judged.verdict),
+            "reasons": judged.map(|judged| &judged.reasons),
+            "open_gates": judged.map(Judged::open_gates),
+            "planned_steps": row.done.plan.as_ref().map(|plan| plan.steps),
+            "steps": row.done.trained_steps,
+        })
     }
 }
 
-fn as_json(row: &JobRow, outcome: &Outcome) -> Value {
-    let output = row.request.output();
-    let is_released = matches!(outcome, Outcome::Published { .. });
-    let judged = row.done.report.as_ref();
-    let page = judged.and(output).map(|output| output.report.join("report.html"));
-    json!({
-        "event": "ended",
-        "job": row.id,
-        "outcome": outcome,
-        "rows": row.rows(),
-        "table": output.filter(|_| is_released).map(|output| &output.table),
-        "report": page,
-        "verdict": judged.map(|report| report.verdict),
-        "reasons": judged.map(|report| &report.reasons),
-        "planned_steps": row.done.plan.as_ref().map(|plan| plan.steps),
-        "steps": row.done.trained_steps,
-    })
-}
-
-/// The verdict as one reads it aloud.
-pub fn words_of(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Pass => "pass: every gate holds",
-        Verdict::Warn => "pass with warnings",
-        Verdict::Block => "blocked: do not share",
+/// What to do about a withheld table. Nobody is told in passing how to get round a privacy gate.
+fn advice(judged: &Judged) -> &'static str {
+    match judged.privacy_blocks() {
+        true => "train on more rows or for fewer steps; `tgs explain GATE-0001` says more",
+        false => "`tgs explain GATE-0001` says what helps; `--gates warn` releases it all the same",
     }
 }

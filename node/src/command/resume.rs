@@ -9,6 +9,7 @@ use tgs_protocol::{
     code::Code,
     id::JobId,
     job::{JobRow, JobState},
+    request::Goal,
 };
 
 use super::job;
@@ -20,7 +21,7 @@ use crate::{
     home,
     leaving::ExitCode,
     signals,
-    voice::say,
+    voice::{say, say_aside},
     wiring,
 };
 
@@ -31,9 +32,19 @@ pub async fn run(
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
     let home = home::folder(home, settings)?;
+    // A mistyped folder must not be made: what is looked for would not be there either.
+    if !home.is_dir() {
+        if asked.list {
+            say_nothing(&home, voice);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let message =
+            format!("resume in {}: there is no such folder; check --home", home.display());
+        return Err(Failure::new(Code::NothingToResume, message));
+    }
     let node = wiring::node(&home, settings, asked.samplers).await?;
     if asked.list {
-        list(&node, voice).await?;
+        list(&node, &home, voice).await?;
         node.stop().await;
         return Ok(ExitCode::SUCCESS);
     }
@@ -90,7 +101,7 @@ async fn interrupted(
         let job = JobId::new(name);
         let row = desk.show(&job).await?;
         if let JobState::Ended(outcome) = &row.state {
-            let message = format!("resume job {job}: it has ended ({outcome:?}); nothing is left");
+            let message = format!("resume job {job}: it has ended ({outcome}); nothing is left");
             return Err(Failure::new(Code::NothingToResume, message));
         }
         return Ok(vec![job]);
@@ -103,15 +114,44 @@ async fn interrupted(
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-async fn list(node: &Node, voice: Voice) -> Result<(), Failure> {
-    for row in unfinished(node).await? {
+async fn list(node: &Node, home: &Path, voice: Voice) -> Result<(), Failure> {
+    let rows = unfinished(node).await?;
+    if rows.is_empty() {
+        say_nothing(home, voice);
+    }
+    for row in rows {
+        let (from, to) = paths(&row.request.goal);
         let last = row.timeline.last().map_or("", |entry| entry.what.as_str());
         match voice {
-            Voice::Json => say!("{}", json!({"job": row.id, "state": row.state, "last": last})),
-            Voice::Words | Voice::Quiet => say!("{}  {last}", row.id),
+            Voice::Json => say!(
+                "{}",
+                json!({
+                    "event": "job", "job": row.id, "state": row.state, "last": last,
+                    "from": from, "to": to,
+                })
+            ),
+            Voice::Words | Voice::Quiet => {
+                let (from, to) = (from.display(), to.display());
+                say!("{}  {:<8}  {from} → {to}  ({last})", row.id, row.state.to_string());
+            }
         }
     }
     Ok(())
+}
+
+/// What a job reads first, and what it is to write.
+fn paths(goal: &Goal) -> (&Path, &Path) {
+    match goal {
+        Goal::Synthesize { source, output } => (&source.table, &output.table),
+        Goal::Train { source, model_file } => (&source.table, model_file),
+        Goal::Generate { model_file, output } => (model_file, &output.table),
+    }
+}
+
+fn say_nothing(home: &Path, voice: Voice) {
+    if voice != Voice::Json {
+        say_aside!("no interrupted job in {}", home.display());
+    }
 }
 
 async fn unfinished(node: &Node) -> Result<Vec<JobRow>, Failure> {

@@ -10,6 +10,7 @@ use crate::{
     configuration::Settings,
     failure::Failure,
     leaving::ExitCode,
+    terminal::event,
     voice::say,
 };
 
@@ -23,12 +24,13 @@ pub async fn run(
         GatePolicy::Enforce => Gates::default(),
         GatePolicy::Warn => Gates::default().only_warning(),
     };
+    let gates = learning::gates(gates, &asked.thresholds)?;
     let source = learning::source(&asked.learn)?;
     let output = learning::output(&asked.release, asked.report.as_deref())?;
     let request = learning::request(&asked.learn, Goal::Synthesize { source, output }, gates)?;
     if asked.dry_run {
         let shown = match voice {
-            Voice::Json => serde_json::to_string(&request),
+            Voice::Json => Ok(event("request", &request).to_string()),
             Voice::Words | Voice::Quiet => serde_json::to_string_pretty(&request),
         };
         say!("{}", shown.unwrap_or_default());

@@ -1,7 +1,9 @@
 //! The terminal picture: finished stages as lines, the present one as a bar with what matters now.
+//! No line is wider than the terminal. A bar is a part of its message, so that both change at once.
 
 use std::time::{Duration, Instant};
 
+use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tgs_protocol::{
     id::JobId,
@@ -10,8 +12,21 @@ use tgs_protocol::{
     stage::Stage,
 };
 
-use super::Display;
+use super::{Display, narrow::Narrow, words};
 use crate::figures;
+
+/// Columns before the words of a line: mark and stage.
+const HEAD: usize = 14;
+/// Columns of the time that a stage took.
+const TIME: usize = 9;
+/// Widest words of a finished stage: wider ones are hard to read beside the time.
+const SUMMARY_MAX: usize = 58;
+/// Lengths of the bar, in the order in which they are tried.
+const BARS: [usize; 3] = [24, 12, 0];
+/// Columns beside the bar that show the share.
+const SHARE: usize = 6;
+/// Times a second that the picture may change.
+const HERTZ: u8 = 10;
 
 /// A bar on stderr.
 pub struct BarDisplay {
@@ -25,24 +40,35 @@ struct Present {
     began: Instant,
     /// Where this count of the stage stood when it was first heard of: a resumed one starts ahead.
     first: Option<(Instant, ProgressUnit, u64)>,
-    summary: String,
+    last: Option<Progress>,
 }
 
 impl BarDisplay {
-    pub fn new() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-        bar.set_style(spinning());
+    /// None for a terminal that cannot show a bar.
+    pub fn new() -> Option<Self> {
+        if ProgressDrawTarget::stderr().is_hidden() {
+            return None;
+        }
+        let narrow = Box::new(Narrow::stderr());
+        let target = ProgressDrawTarget::term_like_with_hz(narrow, HERTZ);
+        let bar = ProgressBar::with_draw_target(None, target);
+        let picture = ProgressStyle::with_template("  {spinner} {prefix:<9} {msg}");
+        let picture = picture.expect("the template is a constant");
+        bar.set_style(picture.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar, present: None }
+        Some(Self { bar, present: None })
     }
 
     /// The present stage becomes a finished line.
-    fn close(&mut self, mark: &str) {
+    fn close(&mut self, mark: &str, parts: impl Fn(&Progress) -> Vec<String>) {
         let Some(present) = self.present.take() else { return };
-        let stage = present.stage.to_string();
-        let took = figures::span(present.began.elapsed());
-        let line = format!("  {mark} {stage:<9} {:<58} {took:>8}", present.summary);
-        self.bar.println(line);
+        let parts = present.last.as_ref().map(parts).unwrap_or_default();
+        let took = present.began.elapsed();
+        self.bar.println(finished(mark, present.stage, &parts, took, width()));
+    }
+
+    fn print(&self, text: &str) {
+        self.bar.println(words::wrapped(text, width(), "    "));
     }
 }
 
@@ -53,29 +79,15 @@ impl Display for BarDisplay {
 
     fn progress(&mut self, progress: &Progress) {
         let Some(present) = &mut self.present else { return };
-        let now = Instant::now();
-        let unit = progress.unit;
-        let of_unit = present.first.filter(|(_, first, _)| *first == unit);
-        let (since, _, start) = of_unit.unwrap_or((now, unit, progress.done));
-        present.first = Some((since, unit, start));
-        let left = progress.total.and_then(|total| {
-            let speed = progress.done.saturating_sub(start) as f64 / (now - since).as_secs_f64();
-            let seconds = total.saturating_sub(progress.done) as f64 / speed;
-            let is_known = speed > 0.0 && seconds.is_finite() && (now - since).as_millis() > 500;
-            is_known.then(|| format!(" · {} left", figures::span(Duration::from_secs_f64(seconds))))
-        });
-        let details = details(progress);
-        self.bar.set_message(format!("{details}{}", left.unwrap_or_default()));
-        // What is being done now is no news once the stage is over.
-        present.summary = self::details(&Progress { note: None, ..progress.clone() });
-        match progress.total {
-            Some(total) => {
-                self.bar.set_style(measured());
-                self.bar.set_length(total.max(1));
-                self.bar.set_position(progress.done.min(total));
-            }
-            None => self.bar.set_style(spinning()),
+        present.last = Some(progress.clone());
+        let left = present.left(progress, Instant::now());
+        let mut parts = words::parts(progress, left);
+        if progress.unit == ProgressUnit::Parts && progress.total.is_none() {
+            // Nothing else says that it goes on.
+            parts.push(figures::span(present.began.elapsed()));
         }
+        let share = progress.total.map(|total| progress.done as f64 / total.max(1) as f64);
+        self.bar.set_message(composed(&parts, share, width()));
     }
 
     fn tidings(&mut self, tidings: &Tidings) {
@@ -84,107 +96,152 @@ impl Display for BarDisplay {
             if self.present.as_ref().is_some_and(|present| present.stage == *stage) {
                 return;
             }
-            self.close("✓");
-            self.bar.set_style(spinning());
+            self.close("✓", words::totals);
             self.bar.set_prefix(stage.to_string());
             self.bar.set_message("");
-            let began = Instant::now();
-            let summary = String::new();
-            self.present = Some(Present { stage: *stage, began, first: None, summary });
-        } else if let Some(line) = line_of(tidings) {
-            self.bar.println(format!("    {line}"));
+            self.present =
+                Some(Present { stage: *stage, began: Instant::now(), first: None, last: None });
+        } else if let Some(line) = words::line_of(tidings) {
+            self.print(&line);
         }
     }
 
     fn stopping(&mut self) {
-        self.bar.println("    stopping at the next step; a checkpoint is written (again: at once)");
+        let stage = self.present.as_ref().map(|present| present.stage);
+        self.print(&format!("{} (again: at once)", words::stopping(stage)));
     }
 
     fn interrupted(&mut self) {
-        self.close("…");
+        self.close("…", heard);
         self.bar.finish_and_clear();
     }
 
     fn ended(&mut self, outcome: &Outcome) {
-        let is_good = matches!(outcome, Outcome::Published { .. } | Outcome::Withheld { .. });
-        self.close(if is_good { "✓" } else { "✗" });
+        match outcome {
+            Outcome::Published { .. } | Outcome::Withheld { .. } => self.close("✓", words::totals),
+            Outcome::Failed(_) | Outcome::Cancelled => self.close("✗", heard),
+        }
         self.bar.finish_and_clear();
     }
 }
 
-/// A piece of news as one line; none for news that is shown in another way.
-pub fn line_of(tidings: &Tidings) -> Option<String> {
-    Some(match tidings {
-        Tidings::StageBegan { stage, again: false } => format!("{stage} begins"),
-        Tidings::StageBegan { stage, again: true } => format!("{stage} goes on"),
-        Tidings::PlanMade(plan) => format!("plan: {plan}"),
-        Tidings::Notice(text) => format!("note: {text}"),
-        Tidings::TryingAgain { message, after } => {
-            let after = figures::span(Duration::from_millis(after.get()));
-            format!("{message}; trying again in {after}")
-        }
-        Tidings::Suspended(_) | Tidings::Ended(_) | Tidings::Interrupted => return None,
-    })
+impl Present {
+    /// How long the rest takes at the speed so far; none once nothing is left.
+    fn left(&mut self, progress: &Progress, now: Instant) -> Option<String> {
+        let unit = progress.unit;
+        let of_unit = self.first.filter(|(_, first, _)| *first == unit);
+        let (since, _, start) = of_unit.unwrap_or((now, unit, progress.done));
+        self.first = Some((since, unit, start));
+        let rest = progress.total?.saturating_sub(progress.done);
+        let time = now - since;
+        let speed = progress.done.saturating_sub(start) as f64 / time.as_secs_f64();
+        let seconds = rest as f64 / speed;
+        let is_known = rest > 0 && speed > 0.0 && seconds.is_finite() && time.as_millis() > 500;
+        let left = Duration::try_from_secs_f64(seconds).ok().filter(|_| is_known)?;
+        Some(format!("{} left", figures::span(left)))
+    }
 }
 
-/// What matters of a progress report, in a few words.
-pub fn details(progress: &Progress) -> String {
-    let done = progress.done;
-    let mut parts = vec![match (progress.unit, progress.total) {
-        (ProgressUnit::Bytes, _) => figures::bytes(done),
-        (ProgressUnit::Rows, Some(total)) => {
-            format!("{}/{} rows", figures::count(done), figures::count(total))
-        }
-        (ProgressUnit::Rows, None) => format!("{} rows", figures::count(done)),
-        (ProgressUnit::Steps, Some(total)) => {
-            format!("step {}/{}", figures::count(done), figures::count(total))
-        }
-        (ProgressUnit::Steps, None) => format!("step {}", figures::count(done)),
-        (ProgressUnit::Parts, Some(total)) => format!("{done}/{total}"),
-        (ProgressUnit::Parts, None) => String::new(),
-    }];
-    parts.extend(progress.epoch.map(|epoch| format!("epoch {epoch:.1}")));
-    parts.extend(progress.loss.map(|loss| format!("loss {loss:.4}")));
-    parts.extend(
-        progress.rows_per_second.map(|speed| format!("{} rows/s", figures::count(speed as u64))),
-    );
-    parts.extend(progress.note.clone());
-    parts.retain(|part| !part.is_empty());
-    parts.join(" · ")
+/// What was heard last of a stage that did not end well.
+fn heard(last: &Progress) -> Vec<String> {
+    words::parts(last, None)
 }
 
-fn measured() -> ProgressStyle {
-    template("  {spinner} {prefix:<9} {bar:24.cyan/237} {percent:>3} % {msg}")
+/// `  ✓ train     step 10,000/10,000 · loss 0.5000          1:23`, within the width.
+fn finished(mark: &str, stage: Stage, parts: &[String], took: Duration, width: usize) -> String {
+    let room = width.saturating_sub(HEAD + TIME).min(SUMMARY_MAX);
+    let words = words::fitting(parts, room);
+    let took = figures::span(took);
+    format!("  {mark} {:<9} {words:<room$} {took:>8}", stage.to_string())
 }
 
-fn spinning() -> ProgressStyle {
-    template("  {spinner} {prefix:<9} {msg}")
+/// The longest bar that leaves room for every word, the share, and the words; without a bar those
+/// that fit.
+fn composed(parts: &[String], share: Option<f64>, width: usize) -> String {
+    let Some(share) = share else {
+        return words::fitting(parts, width.saturating_sub(HEAD));
+    };
+    let room = width.saturating_sub(HEAD + SHARE);
+    let all = parts.join(" · ").chars().count();
+    let fits = |bar: &usize| *bar == 0 || all + bar < room;
+    let bar = drawn(share, BARS.into_iter().find(fits).unwrap_or(0));
+    format!("{bar}{:>3} % {}", (100.0 * share.min(1.0)).floor(), words::fitting(parts, room))
 }
 
-fn template(text: &str) -> ProgressStyle {
-    ProgressStyle::with_template(text)
-        .expect("the template is a constant of this file")
-        .progress_chars("━╸─")
-        .tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ")
+/// A bar of so many columns and a blank after it; nothing for none.
+fn drawn(share: f64, columns: usize) -> String {
+    if columns == 0 {
+        return String::new();
+    }
+    let done = ((share.clamp(0.0, 1.0) * columns as f64) as usize).min(columns);
+    let head = if done < columns { "╸" } else { "" };
+    let full = style(format!("{}{head}", "━".repeat(done))).cyan().for_stderr();
+    let rest = style("─".repeat((columns - done).saturating_sub(1))).dim().for_stderr();
+    format!("{full}{rest} ")
+}
+
+/// Columns that may be written.
+fn width() -> usize {
+    Narrow::stderr().columns()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn words() -> Vec<String> {
+        let words =
+            ["step 1,200/10,000", "1:23 left", "loss 0.5000", "epoch 12.3", "21,504 rows/s"];
+        words.map(str::to_owned).to_vec()
+    }
+
     #[test]
-    fn training_shows_steps_epoch_loss_and_speed() {
-        let progress = Progress {
-            stage: Stage::Train,
-            done: 1_200,
-            total: Some(10_000),
-            unit: ProgressUnit::Steps,
-            epoch: Some(12.34),
-            loss: Some(0.5),
-            rows_per_second: Some(21_504.4),
-            note: None,
+    fn no_line_is_wider_than_the_terminal() {
+        for width in [20, 40, 80, 100, 120, 200] {
+            let took = Duration::from_secs(3_723);
+            let line = finished("✓", Stage::Evaluate, &words(), took, width);
+            let columns = line.chars().count();
+            assert!(columns <= width.max(HEAD + TIME), "{width}: {columns} in `{line}`");
+            for share in [Some(0.0), Some(0.999), Some(1.0), None] {
+                let message = composed(&words(), share, width);
+                let columns = HEAD + console::measure_text_width(&message);
+                assert!(columns <= width.max(HEAD + SHARE), "{width}: {columns} in `{message}`");
+            }
+        }
+    }
+
+    #[test]
+    fn the_bar_goes_first_then_words_from_the_right() {
+        for (width, bar, last) in
+            [(140, 24, "rows/s"), (110, 12, "rows/s"), (100, 0, "rows/s"), (80, 0, "12.3")]
+        {
+            let message = composed(&words(), Some(0.5), width);
+            let found = message.chars().filter(|letter| "━╸─".contains(*letter)).count();
+            assert_eq!((found, message.ends_with(last)), (bar, true), "{width}: {message}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_once_all_is_done() {
+        let began = Instant::now();
+        let mut present = Present { stage: Stage::Sample, began, first: None, last: None };
+        let mut left = |done: u64, after: u64| {
+            let (stage, epoch, loss) = (Stage::Sample, None, None);
+            let (unit, total) = (ProgressUnit::Rows, Some(100));
+            let progress = Progress {
+                stage,
+                done,
+                total,
+                unit,
+                epoch,
+                loss,
+                rows_per_second: None,
+                note: None,
+            };
+            present.left(&progress, began + Duration::from_secs(after))
         };
-        let shown = details(&progress);
-        assert_eq!(shown, "step 1,200/10,000 · epoch 12.3 · loss 0.5000 · 21,504 rows/s");
+        assert_eq!(left(0, 0), None);
+        assert_eq!(left(50, 10).as_deref(), Some("10 s left"));
+        assert_eq!(left(100, 20), None);
     }
 }

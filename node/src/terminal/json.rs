@@ -1,5 +1,7 @@
-//! One JSON object per line, for programs.
+//! One JSON object per line, for programs. Each has an `event` that names it; what is said in words
+//! stands under `text`.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use tgs_protocol::{
     id::JobId,
@@ -13,14 +15,21 @@ use crate::voice::say;
 /// Writes events to stdout; the result follows as the last line.
 pub struct JsonDisplay;
 
+/// An object of this name with the fields of what is told.
+pub fn event(name: &str, told: &impl Serialize) -> Value {
+    let mut event = json!({ "event": name });
+    if let (Some(event), Value::Object(fields)) = (event.as_object_mut(), json!(told)) {
+        event.extend(fields);
+    }
+    event
+}
+
 impl Display for JsonDisplay {
     fn began(&mut self, job: &JobId) {
         tell(&json!({"event": "accepted", "job": job}));
     }
     fn progress(&mut self, progress: &Progress) {
-        let mut event = json!(progress);
-        event["event"] = "progress".into();
-        tell(&event);
+        tell(&event("progress", progress));
     }
     fn tidings(&mut self, tidings: &Tidings) {
         tell(&match tidings {

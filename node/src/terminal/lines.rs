@@ -6,9 +6,10 @@ use tgs_protocol::{
     id::JobId,
     job::{Outcome, action::Tidings},
     progress::Progress,
+    stage::Stage,
 };
 
-use super::{Display, bar};
+use super::{Display, words};
 use crate::voice::say_aside;
 
 /// How often a long stage says how far it is.
@@ -18,15 +19,16 @@ const PERIOD: Duration = Duration::from_secs(10);
 pub struct LineDisplay {
     is_silent: bool,
     last: Option<Instant>,
+    stage: Option<Stage>,
 }
 
 impl LineDisplay {
     pub fn new() -> Self {
-        Self { is_silent: false, last: None }
+        Self { is_silent: false, last: None, stage: None }
     }
     /// Says nothing; errors and results are said by the command.
     pub fn silent() -> Self {
-        Self { is_silent: true, last: None }
+        Self { is_silent: true, ..Self::new() }
     }
     fn say(&self, line: &str) {
         if !self.is_silent {
@@ -46,18 +48,23 @@ impl Display for LineDisplay {
         self.last = Some(Instant::now());
         let share = progress.total.map(|total| 100 * progress.done / total.max(1));
         let share = share.map_or(String::new(), |share| format!(" {share} %"));
-        self.say(&format!("{}{share} {}", progress.stage, bar::details(progress)));
+        self.say(&format!(
+            "{}{share} {}",
+            progress.stage,
+            words::parts(progress, None).join(" · ")
+        ));
     }
     fn tidings(&mut self, tidings: &Tidings) {
-        if let Some(line) = bar::line_of(tidings) {
+        if let Some(line) = words::line_of(tidings) {
             self.say(&line);
         }
-        if let Tidings::StageBegan { .. } = tidings {
+        if let Tidings::StageBegan { stage, .. } = tidings {
+            self.stage = Some(*stage);
             self.last = None;
         }
     }
     fn stopping(&mut self) {
-        self.say("stopping at the next step; a checkpoint is written");
+        self.say(words::stopping(self.stage));
     }
     fn interrupted(&mut self) {}
     fn ended(&mut self, _outcome: &Outcome) {}

@@ -127,7 +127,7 @@ pub struct EvaluateOrder {
 pub struct ReportFacts {
     /// Pass, warn or block.
     pub verdict: Verdict,
-    /// One line per gate that did not pass.
+    /// One line per gate that failed, or could not be measured and made the verdict a warning.
     pub reasons: Vec<String>,
 }
 

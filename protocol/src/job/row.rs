@@ -116,10 +116,54 @@ impl JobRow {
         self.stages().iter().copied().find(|stage| !self.has_done(*stage))
     }
 
-    /// Rows to release: as asked, or as many as the source has.
+    /// Rows to release: as asked, or as many as the table has. A share of it that was kept aside
+    /// counts, a holdout file does not.
     pub fn rows(&self) -> Option<Rows> {
         let output = self.request.output()?;
-        let source = self.done.dataset.as_ref();
-        output.rows.or_else(|| source.map(|facts| Rows(facts.train_rows.0 + facts.holdout_rows.0)))
+        let has_own_holdout = self.request.source().is_some_and(|source| source.holdout.is_some());
+        let of_table = || {
+            let facts = self.done.dataset.as_ref()?;
+            let aside = if has_own_holdout { 0 } else { facts.holdout_rows.0 };
+            Some(Rows(facts.train_rows.0 + aside))
+        };
+        output.rows.or_else(of_table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::Source;
+
+    #[test]
+    fn a_holdout_file_does_not_count_as_rows_of_the_table() {
+        let request = |holdout: &str| -> JobRequest {
+            let source = serde_json::json!({"table": "/t.csv", "holdout": holdout});
+            let mut source: Source = serde_json::from_value(source).expect("a source");
+            source.holdout = source.holdout.filter(|file| file.as_os_str() != "");
+            let output = serde_json::json!({
+                "table": "/o.csv", "format": {"rows": "csv", "compression": "none"},
+                "report": "/o.report",
+            });
+            let output = serde_json::from_value(output).expect("an output");
+            let goal = Goal::Synthesize { source, output };
+            let request = serde_json::json!({
+                "goal": goal, "model": "seqtree", "length": {"by": "default"}, "seed": 1,
+                "threads": 1,
+            });
+            serde_json::from_value(request).expect("a request")
+        };
+        for (holdout, rows) in [("", 1_000), ("/holdout.csv", 800)] {
+            let mut row = JobRow::accepted(JobId::new("j"), request(holdout), Timestamp(0));
+            assert_eq!(row.rows(), None, "the table was not read yet");
+            row.done.dataset = Some(DatasetFacts {
+                digest: Digest::of(b"t"),
+                train_rows: Rows(800),
+                holdout_rows: Rows(200),
+                columns: 3,
+                notices: Vec::new(),
+            });
+            assert_eq!(row.rows(), Some(Rows(rows)), "holdout: {holdout:?}");
+        }
     }
 }

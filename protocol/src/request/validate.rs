@@ -13,6 +13,7 @@ use crate::{
         BUDGET_SECONDS_MAX, EPOCHS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, ROWS_PER_REQUEST_MAX,
         STEPS_MAX, THREADS_MAX,
     },
+    metadata::Metadata,
     model::TrainingLength,
     refusal::Refusal,
     request::{Goal, JobRequest, Output, Source},
@@ -47,7 +48,8 @@ pub fn validate(request: &JobRequest) -> Result<(), Refusal> {
     check_apart(request)
 }
 
-fn check_threads(threads: u32) -> Result<(), Refusal> {
+/// Refuses a number of compute threads that no machine has.
+pub fn check_threads(threads: u32) -> Result<(), Refusal> {
     if (1..=THREADS_MAX).contains(&threads) {
         return Ok(());
     }
@@ -87,19 +89,8 @@ fn check_source(source: &Source) -> Result<(), Refusal> {
     if let Some(holdout) = &source.holdout {
         check_file(holdout, "the holdout table", Code::BadRequest)?;
     }
-    let Some(metadata) = &source.metadata else { return Ok(()) };
-    metadata.check()?;
-    match (&source.target, &metadata.target) {
-        (Some(asked), Some(noted)) if asked != noted => {
-            let message = format!(
-                "cannot tell which column to predict: the request says `{asked}`, the metadata \
-                 `{noted}`; leave one out"
-            );
-            refuse(Code::BadMetadata, message)
-        }
-        (Some(target), _) => metadata.check_target(target),
-        _ => Ok(()),
-    }
+    let known = Metadata::with_target(source.metadata.clone(), source.target.as_deref())?;
+    known.map_or(Ok(()), |metadata| metadata.check())
 }
 
 fn check_output(output: &Output) -> Result<(), Refusal> {

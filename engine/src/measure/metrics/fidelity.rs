@@ -1,12 +1,14 @@
 //! Does the synthetic table look like the real one?
 
-use tgs_protocol::report::{Aspect::Fidelity, Metric};
+use tgs_protocol::{
+    figure,
+    report::{Aspect::Fidelity, Metric},
+};
 
 use super::{Named, with_interval};
 use crate::measure::{
     measured::{Measured, mean},
     score::Estimate,
-    words::{number, percent, times_of_hundred},
 };
 
 const NO_COLUMN: &str = "no column has values in both tables";
@@ -38,7 +40,7 @@ fn similarity(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "Columns and pairs of columns together agree with the real table to {}.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             NO_COLUMN,
@@ -49,7 +51,7 @@ fn similarity(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "On average {} of a column's distribution lies where the real one lies.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             NO_COLUMN,
@@ -58,7 +60,10 @@ fn similarity(measured: &Measured) -> Vec<Metric> {
             trends,
             holdout_trends,
             |value| {
-                format!("Two columns hang together as in the real table to {}.", percent(value))
+                format!(
+                    "Two columns hang together as in the real table to {}.",
+                    figure::share(value)
+                )
             },
             NO_PAIR,
         ),
@@ -73,7 +78,7 @@ fn similarity(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "With numbers of both tables cut at the same edges, pairs agree to {}.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             NO_PAIR,
@@ -90,7 +95,7 @@ fn distances(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "At their widest, the distribution functions of a number lie {} apart.",
-                    number(value)
+                    figure::score(value)
                 )
             },
             NO_NUMBERS,
@@ -102,7 +107,7 @@ fn distances(measured: &Measured) -> Vec<Metric> {
                 format!(
                     "A number must be moved by {} of its standard deviation on average to turn one \
                      distribution into the other.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             NO_NUMBERS,
@@ -113,7 +118,7 @@ fn distances(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "Means and standard deviations are off by {} of a standard deviation.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             NO_NUMBERS,
@@ -124,7 +129,7 @@ fn distances(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "The two tables share {} of all the values that either has.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             "there is no categorical column",
@@ -135,7 +140,7 @@ fn distances(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "The strength of association of two columns differs by {} on average.",
-                    number(value)
+                    figure::score(value)
                 )
             },
             NO_PAIR,
@@ -152,7 +157,7 @@ fn supports(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "Synthetic rows lie where real rows lie to {}; inventions beyond lower it.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             FEW_ROWS,
@@ -164,7 +169,7 @@ fn supports(measured: &Measured) -> Vec<Metric> {
                 format!(
                     "Real rows have a synthetic one as near as their nearest real one to {}; a \
                      second real sample gives the value beside it.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             FEW_ROWS,
@@ -188,7 +193,7 @@ fn detection(measured: &Measured) -> Vec<Metric> {
             format!(
                 "Shown one {against} row and one synthetic row, boosted trees name the synthetic \
                  one {}; {tail}.",
-                times_of_hundred(value)
+                figure::times_of_hundred(value)
             )
         }
     };

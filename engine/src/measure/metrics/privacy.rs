@@ -1,17 +1,13 @@
 //! Does the synthetic table give anybody away?
 
 use tgs_protocol::{
+    figure,
     report::{Aspect::Privacy, Metric},
     unit::counted,
 };
 
 use super::{Named, with_interval};
-use crate::measure::{
-    attacks::Risk,
-    measured::Measured,
-    score::Estimate,
-    words::{equal, number, percent, times_of_hundred},
-};
+use crate::measure::{attacks::Risk, measured::Measured, score::Estimate};
 
 const NO_HOLDOUT: &str = "no holdout rows were kept aside";
 const FEW_HOLDOUT: &str = "too few holdout rows were kept aside";
@@ -38,7 +34,7 @@ fn closest(measured: &Measured) -> Vec<Metric> {
                         format!(
                             "{} of synthetic rows lie nearer to a training row than to a stranger; \
                              50 % is fair, more means that rows were memorised.",
-                            percent(value)
+                            figure::share(value)
                         )
                     },
                     NO_HOLDOUT,
@@ -55,7 +51,7 @@ fn closest(measured: &Measured) -> Vec<Metric> {
                 format!(
                     "Half of the synthetic rows lie farther than {} from the nearest training \
                      row; strangers' value stands beside it.",
-                    number(value)
+                    figure::score(value)
                 )
             },
             "there is no row to compare",
@@ -70,7 +66,7 @@ fn closest(measured: &Measured) -> Vec<Metric> {
                 format!(
                     "The nearest training row is typically {} times as far as the second nearest; \
                      near 0 a row is tied to one person.",
-                    number(value)
+                    figure::score(value)
                 )
             },
             "there are fewer than two training rows",
@@ -89,13 +85,13 @@ fn copies(measured: &Measured) -> Vec<Metric> {
             copies.holdout_share,
             |value| {
                 let strangers = copies.holdout_share.map_or_else(String::new, |share| {
-                    format!("; of real rows kept aside {} do", percent(share))
+                    format!("; of real rows kept aside {} do", figure::share(share))
                 });
                 format!(
                     "{} ({}) {} a training row in every cell{strangers}.",
                     counted(copies.count, "synthetic row"),
-                    percent(value),
-                    equal(copies.count)
+                    figure::share(value),
+                    figure::equal(copies.count)
                 )
             },
             "",
@@ -108,7 +104,7 @@ fn copies(measured: &Measured) -> Vec<Metric> {
                     "{} {} a training row that stands there only once; chance explains up \
                      to {}; {value} beyond that.",
                     counted(copies.of_rare, "synthetic row"),
-                    equal(copies.of_rare),
+                    figure::equal(copies.of_rare),
                     copies.allowance.floor()
                 )
             },
@@ -117,7 +113,9 @@ fn copies(measured: &Measured) -> Vec<Metric> {
         Named::down("repeated_rows", "Repeated synthetic rows", Privacy).says(
             Some(copies.repeated),
             None,
-            |value| format!("{} of synthetic rows repeat another synthetic row.", percent(value)),
+            |value| {
+                format!("{} of synthetic rows repeat another synthetic row.", figure::share(value))
+            },
             "",
         ),
     ]
@@ -130,7 +128,7 @@ fn membership(measured: &Measured) -> Vec<Metric> {
             format!(
                 "An attacker who goes by {how} picks the training row out of a pair with a \
                  stranger {}; 50 is guessing.",
-                times_of_hundred(value)
+                figure::times_of_hundred(value)
             )
         };
         let metric = Named::near(key, name, Privacy, 0.5).says(
@@ -167,7 +165,7 @@ fn membership(measured: &Measured) -> Vec<Metric> {
                 |value| {
                     format!(
                         "The better attack is {} of the way from guessing to certainty.",
-                        percent(value)
+                        figure::share(value)
                     )
                 },
                 FEW_HOLDOUT,
@@ -222,7 +220,7 @@ fn attack(
     let estimate = risk.map(|(_, beyond)| beyond);
     let sentence = |_| {
         risk.map_or_else(String::new, |(risk, _)| {
-            says(&percent(risk.members.value), &percent(risk.strangers.value))
+            says(&figure::share(risk.members.value), &figure::share(risk.strangers.value))
         })
     };
     let value = estimate.map(|beyond| beyond.value);

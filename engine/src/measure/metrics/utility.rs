@@ -1,12 +1,12 @@
 //! Does the synthetic table work like the real one?
 
-use tgs_protocol::report::{Aspect, Metric};
+use tgs_protocol::{
+    figure,
+    report::{Aspect, Metric},
+};
 
 use super::Named;
-use crate::measure::{
-    measured::Measured,
-    words::{number, percent},
-};
+use crate::measure::measured::Measured;
 
 /// The metrics of this part.
 pub fn metrics(measured: &Measured) -> Vec<Metric> {
@@ -29,8 +29,8 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
                 "Trees that learned {} from synthetic rows score {} on real rows they never saw; \
                  trees that learned from real rows score {}.",
                 utility.target,
-                number(value),
-                number(utility.real)
+                figure::score(value),
+                figure::score(utility.real)
             )
         },
         "",
@@ -44,7 +44,7 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
                 "What trees learn of {} from synthetic rows, beyond guessing, is {} of what they \
                  learn from real rows.",
                 utility.target,
-                percent(value)
+                figure::share(value)
             )
         },
         "real rows themselves hardly predict the target",
@@ -58,8 +58,8 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
                     "Trees that learned {} from synthetic rows miss it by {} on real rows; those \
                      that learned from real rows by {}.",
                     utility.target,
-                    number(value),
-                    number(real)
+                    figure::score(value),
+                    figure::score(real)
                 )
             },
             "",

@@ -1,12 +1,14 @@
 //! Is the synthetic table a valid table at all?
 
-use tgs_protocol::report::{Aspect::Validity, Metric};
+use tgs_protocol::{
+    figure,
+    report::{Aspect::Validity, Metric},
+};
 
 use super::Named;
 use crate::measure::{
     columns::ColumnMeasures,
     measured::{Measured, mean},
-    words::percent,
 };
 
 const NO_NUMBERS: &str = "there is no numeric column with values in both tables";
@@ -22,47 +24,55 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
         Named::up("boundary_adherence", "Boundary adherence", Validity).says(
             adherence(&numbers),
             None,
-            |value| format!("{} of synthetic numbers lie within the real range.", percent(value)),
+            |value| {
+                format!("{} of synthetic numbers lie within the real range.", figure::share(value))
+            },
             NO_NUMBERS,
         ),
         Named::up("category_adherence", "Category adherence", Validity).says(
             adherence(&levels),
             None,
             |value| {
-                format!("{} of synthetic categories are ones the real table has.", percent(value))
+                format!(
+                    "{} of synthetic categories are ones the real table has.",
+                    figure::share(value)
+                )
             },
             NO_LEVELS,
         ),
         Named::up("range_coverage", "Range coverage", Validity).says(
             coverage(&numbers),
             None,
-            |value| format!("Synthetic numbers span {} of the real ranges.", percent(value)),
+            |value| format!("Synthetic numbers span {} of the real ranges.", figure::share(value)),
             NO_NUMBERS,
         ),
         Named::up("category_coverage", "Category coverage", Validity).says(
             coverage(&levels),
             None,
-            |value| format!("{} of the real categories occur in the copy.", percent(value)),
+            |value| format!("{} of the real categories occur in the copy.", figure::share(value)),
             NO_LEVELS,
         ),
         Named::up("missing_value_similarity", "Missing value similarity", Validity).says(
             mean(measured.columns.iter().map(|column| Some(column.missing_similarity))),
             None,
-            |value| format!("Shares of missing cells agree to {}.", percent(value)),
+            |value| format!("Shares of missing cells agree to {}.", figure::share(value)),
             "there is no column to compare",
         ),
         Named::up("missing_pattern_similarity", "Missing pattern similarity", Validity).says(
             measured.missing_pattern,
             measured.holdout_missing_pattern,
             |value| {
-                format!("Which cells of a row are missing together agrees to {}.", percent(value))
+                format!(
+                    "Which cells of a row are missing together agrees to {}.",
+                    figure::share(value)
+                )
             },
             "no column has missing cells",
         ),
         Named::up("key_uniqueness", "Key uniqueness", Validity).says(
             measured.key_uniqueness,
             None,
-            |value| format!("{} of synthetic ids are present and used once.", percent(value)),
+            |value| format!("{} of synthetic ids are present and used once.", figure::share(value)),
             "the table has no id column",
         ),
         Named::up("new_row_synthesis", "New row synthesis", Validity).says(
@@ -71,7 +81,7 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
             |value| {
                 format!(
                     "{} of synthetic rows match no training row, numbers within one percent.",
-                    percent(value)
+                    figure::share(value)
                 )
             },
             "there is no synthetic row",
