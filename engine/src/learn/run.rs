@@ -1,4 +1,4 @@
-//! A training run: steps, moving average, validation loss at fixed steps, the best so far, snapshots.
+//! A training run: steps, moving average, validation loss at fixed steps, the best, snapshots.
 //!
 //! Whatever happens between two steps (a new segment, a snapshot, a restore on another machine of
 //! the same numerics class) leaves no trace in the result: every number a step needs is either in

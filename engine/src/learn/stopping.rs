@@ -1,7 +1,7 @@
 //! When a run has learned what it can: looks at validation rows, and the ending that follows.
 //!
 //! A net that goes on after the common part is learned learns rows by heart. It shows as loss that
-//! only training rows lose: of what they gain between two looks, validation rows gain less and less.
+//! only training rows lose: of what they gain between two looks, validation rows gain ever less.
 //! Below a share the *ending* begins: the learning rate falls to zero over a few more steps, since
 //! parameters from the midst of a run at full rate are worse than their losses say.
 
@@ -136,8 +136,8 @@ impl Looks {
         seen.map(|(name, points)| Curve { name: name.to_owned(), points: points.clone() }).collect()
     }
 
-    /// What validation rows gained since an earlier look, over what training rows gained; none where
-    /// training rows gained nothing.
+    /// What validation rows gained since an earlier look, over what training rows gained; none
+    /// where training rows gained nothing.
     fn shared_gain(&self, stopping: &Stopping) -> Option<f64> {
         let (step, validation) = *self.validation.last()?;
         let (_, seen) = *self.seen.last()?;

@@ -31,10 +31,10 @@ fn read(csv: &str) -> (Table, Vec<String>) {
 
 fn constants(model: ModelName) -> Map<String, Value> {
     let small = match model {
-        ModelName::Tabgraph => json!({"width": 16, "blocks": 1, "batch": 64, "held_out_looks": 1,
+        ModelName::Tabgraph => json!({"width": 16, "blocks": 1, "batch": 64, "validation_looks": 1,
             "evaluations": 2, "calibration_rounds": 0}),
         ModelName::Seqtree => json!({}),
-        ModelName::Original => json!({"width": 16, "batch": 64, "held_out_looks": 1,
+        ModelName::Original => json!({"width": 16, "batch": 64, "validation_looks": 1,
             "feed_forward": 8, "solver_steps": 2}),
     };
     small.as_object().cloned().expect("an object")

@@ -27,8 +27,8 @@ pub(super) struct Config {
     /// A leaf size is small enough to copy rows when a larger share of synthetic rows than this is
     /// nearer to a row that trees were grown on than to a validation row (.5 is ideal).
     pub dcr_share_max: f64,
-    /// Share of the training rows that leaf sizes are compared against, on trees grown without them;
-    /// the final trees are grown on all.
+    /// Share of the training rows that leaf sizes are compared against, on trees grown without
+    /// them; the final trees are grown on all.
     pub validation_share: f64,
     /// At least so many of them, as far as a quarter of the rows allows.
     pub validation_rows_min: usize,
