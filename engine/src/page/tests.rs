@@ -211,7 +211,7 @@ fn every_verdict_says_what_it_is() {
     ] {
         let mut report = plausible::report();
         report.verdict = verdict;
-        report.gates.truncate(1);
+        report.gates.retain(|gate| gate.gate == "ks_mean");
         report.gates[0].level = level;
         report.gates[0].passes = passes;
         report.gates[0].value = value;
@@ -234,7 +234,8 @@ fn a_failed_privacy_gate_is_never_shared_with_care() {
     assert!(!page.contains("with care") && !page.contains("Warns"));
     report.tables.model = None;
     let page = render(&report);
-    assert!(page.contains("A privacy gate failed.") && !page.contains("released"));
+    let is_silent = !page.contains("was released") && !page.contains("Released");
+    assert!(page.contains("A privacy gate failed.") && is_silent);
 }
 
 #[test]

@@ -58,17 +58,7 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
             |value| format!("Shares of missing cells agree to {}.", figure::share(value)),
             "there is no column to compare",
         ),
-        Named::up("missing_pattern_similarity", "Missing pattern similarity", Validity).says(
-            measured.missing_pattern,
-            measured.holdout_missing_pattern,
-            |value| {
-                format!(
-                    "Which cells of a row are missing together agrees to {}.",
-                    figure::share(value)
-                )
-            },
-            "no column has missing cells",
-        ),
+        missing_pattern(measured),
         Named::up("key_uniqueness", "Key uniqueness", Validity).says(
             measured.key_uniqueness,
             None,
@@ -87,6 +77,19 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
             "there is no synthetic row",
         ),
     ]
+}
+
+/// Which cells are missing together, not only how many.
+fn missing_pattern(measured: &Measured) -> Metric {
+    Named::up("missing_pattern_similarity", "Missing pattern similarity", Validity).says(
+        measured.missing_pattern,
+        measured.holdout_missing_pattern,
+        |value| {
+            let share = figure::share(value);
+            format!("Which cells of a row are missing together agrees to {share}.")
+        },
+        "no column has missing cells",
+    )
 }
 
 fn of_kind(measured: &Measured, wanted: impl Fn(&ColumnMeasures) -> bool) -> Vec<&ColumnMeasures> {
