@@ -8,3 +8,4 @@
 
 pub mod dice;
 pub mod market;
+pub mod world;

@@ -1,0 +1,123 @@
+//! What would be computed, as a function of what it is computed from: so a wrong or torn input is
+//! seen in the result, however many interruptions lie between.
+
+use tgs_protocol::{
+    chunk::{ChunkNo, SealedChunk, partition},
+    digest::Digest,
+    engine::Compression,
+    engine::{DatasetFacts, NumericsClass, OutputFormat, ReportFacts, RowFormat},
+    gate::Gates,
+    job::JobRow,
+    model::{ModelName, TrainPlan, TrainingLength},
+    report::Verdict,
+    request::{Goal, JobRequest, Output, Source},
+    unit::{Rows, Steps},
+};
+
+use crate::dice::Dice;
+
+/// A request of a world, with everything that decides what it ends as.
+pub fn request(seed: u64, no: u64) -> JobRequest {
+    let mut dice = Dice::of_seed(seed).apart(REQUEST).apart(no);
+    let format = OutputFormat { rows: RowFormat::Csv, compression: Compression::None };
+    let rows = dice.within(1, 4) * 10_000 - dice.below(10_000);
+    let output = Output {
+        rows: Some(Rows(rows)),
+        table: "/out/t.csv".into(),
+        format,
+        report: "/out/report".into(),
+    };
+    let source = Source { table: "/in/t.csv".into(), holdout: None, metadata: None, target: None };
+    JobRequest {
+        goal: Goal::Synthesize { source, output },
+        model: ModelName::Seqtree,
+        length: TrainingLength::Steps(dice.within(10, 60)),
+        overrides: serde_json::Map::new(),
+        seed: dice.any(),
+        threads: 1,
+        gates: Gates::default(),
+        inputs: Vec::new(),
+    }
+}
+
+/// A digest of numbers: cheap, and different for different numbers.
+pub fn mixed(numbers: &[u64]) -> Digest {
+    let mut bytes = [0; 32];
+    let mut state = numbers.len() as u64;
+    for number in numbers {
+        state = Dice::of_seed(state ^ number).any();
+    }
+    let mut dice = Dice::of_seed(state);
+    for part in bytes.chunks_exact_mut(8) {
+        part.copy_from_slice(&dice.any().to_le_bytes());
+    }
+    Digest::from_bytes(bytes)
+}
+
+fn number(digest: &Digest) -> u64 {
+    let bytes = digest.as_bytes();
+    bytes.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+/// What a source is read as.
+pub fn dataset(request: &JobRequest) -> DatasetFacts {
+    DatasetFacts {
+        digest: mixed(&[request.seed, 1]),
+        train_rows: Rows(1_000),
+        holdout_rows: Rows(250),
+        columns: 5,
+        notices: Vec::new(),
+    }
+}
+
+/// What training is planned as.
+pub fn plan(request: &JobRequest) -> (TrainPlan, NumericsClass) {
+    let steps = match request.length {
+        TrainingLength::Steps(steps) => Steps(steps),
+        _ => Steps(20),
+    };
+    let plan = TrainPlan { config: serde_json::Value::Null, steps, because: String::new() };
+    (plan, NumericsClass("one".to_owned()))
+}
+
+/// Training as it stands after a step.
+pub fn state(request: &JobRequest, step: Steps) -> Digest {
+    mixed(&[request.seed, 2, step.get()])
+}
+
+/// The model after all steps, from the state that training ended in.
+pub fn model(last: &Digest) -> Digest {
+    mixed(&[number(last), 3])
+}
+
+/// One chunk of a model's table.
+pub fn chunk(model: &Digest, no: ChunkNo, rows: Rows) -> SealedChunk {
+    let digest = mixed(&[number(model), 4, u64::from(no.0), rows.get()]);
+    SealedChunk { chunk: no, rows, digest }
+}
+
+/// What a report says, a function of the model.
+pub fn report(model: &Digest) -> ReportFacts {
+    match number(model) % 10 {
+        0 => ReportFacts { verdict: Verdict::Block, reasons: vec!["a gate".to_owned()] },
+        1 => ReportFacts { verdict: Verdict::Warn, reasons: vec!["a gate".to_owned()] },
+        _ => ReportFacts { verdict: Verdict::Pass, reasons: Vec::new() },
+    }
+}
+
+/// A table, from its chunks in order.
+pub fn table(chunks: impl Iterator<Item = SealedChunk>) -> Digest {
+    let numbers: Vec<u64> = chunks.map(|chunk| number(&chunk.digest)).collect();
+    mixed(&numbers)
+}
+
+/// The table that an undisturbed run of this job ends with.
+pub fn undisturbed(row: &JobRow) -> Digest {
+    let (plan, _) = plan(&row.request);
+    let model = model(&state(&row.request, plan.steps));
+    let rows = row.rows().unwrap_or_default();
+    table(partition(rows).map(|(no, rows)| chunk(&model, no, rows)))
+}
+
+/// The stream of dice that makes requests.
+const REQUEST: u64 = 2;
