@@ -1,5 +1,5 @@
-//! The models' workbench: trains on one CSV file, writes as many rows as it trained on. No kinds are
-//! inferred beyond "all cells are numbers": ingest does that in the product.
+//! The models' workbench: trains on one CSV file, writes as many rows as it trained on. No kinds
+//! are inferred beyond "all cells are numbers": ingest does that in the product.
 //!
 //! `cargo run --release -p tgs-engine --example fit -- TRAIN OUT LENGTH [--original]
 //! [KEY=VALUE …]` with LENGTH such as `500steps`, `60s`, `20epochs` or `default`.
