@@ -65,7 +65,7 @@ fn utility_ratio(utility: Result<&Utility, &String>, gate: Gate) -> GateOutcome 
              reaches; {}.",
             utility.target,
             figure::share(ratio),
-            asked("utility_ratio", gate, figure::share)
+            asked("utility_ratio", gate, percent)
         ),
         (Ok(utility), None) => format!(
             "Not measured: real rows themselves do not predict {} beyond doubt ({} {}).",
@@ -93,7 +93,7 @@ fn membership(membership: Option<&Membership>, gate: Gate) -> GateOutcome {
     let by_chance = !outcome.passes && !membership.is_significant();
     outcome.passes |= by_chance;
     let tail = if by_chance { ", but it is within what chance gives on so few rows" } else { "" };
-    let asked = asked(name, gate, figure::share);
+    let asked = asked(name, gate, percent);
     outcome.meaning = format!(
         "The better of two attacks tells training rows from strangers {better}; {asked}{tail}."
     );
@@ -112,6 +112,11 @@ fn rare_copies(measured: &Measured, gate: Gate) -> GateOutcome {
         value
     );
     outcome("rare_copies", gate, Some(value), meaning)
+}
+
+/// A limit that is a share, as it was set: it is not measured, so nothing of it is rounded away.
+fn percent(limit: f64) -> String {
+    format!("{} %", figure::compact(100.0 * limit))
 }
 
 /// `below 0.15 is asked for`.
@@ -180,6 +185,10 @@ mod tests {
 
     #[test]
     fn a_limit_is_written_as_it_was_set() {
+        for (limit, text) in [(0.1, "10 %"), (0.8, "80 %"), (0.125, "12.5 %"), (0.00005, "0.005 %")]
+        {
+            assert_eq!(percent(limit), text);
+        }
         let gate = Gate { threshold: 0.15, level: GateLevel::Block };
         assert!(ks_mean(Some(0.021), gate).meaning.ends_with(
             "0.021 apart at their widest, on \
