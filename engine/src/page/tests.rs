@@ -239,6 +239,18 @@ fn a_failed_privacy_gate_is_never_shared_with_care() {
 }
 
 #[test]
+fn an_open_gate_is_named_beside_the_verdict() {
+    let mut report = plausible::report();
+    report.verdict = Verdict::Warn;
+    let open = report.gates.iter_mut().find(|gate| gate.gate == "membership_advantage");
+    let open = open.expect("the sample has this gate");
+    (open.value, open.meaning) = (None, "Not measured: too few holdout rows.".into());
+    let page = render(&report);
+    let words = "One stays open. “Membership stays secret” was not measured: too few holdout rows.";
+    assert!(page.contains(words) && !page.contains("All 5 gates hold"));
+}
+
+#[test]
 fn a_comparison_neither_withholds_nor_knows_who_learned() {
     let mut report = plausible::report();
     report.verdict = Verdict::Block;

@@ -114,7 +114,7 @@ fn lead(report: &Report) -> String {
     }
     let held = what_holds(tally.holding.iter().copied());
     let verb = if holding == 1 { "holds" } else { "hold" };
-    let why = meanings(&tally.open);
+    let why = why_open(&tally.open);
     match (holding, open) {
         (_, 0) => format!("All {all} gates {verb}{held}."),
         (0, _) => format!("No gate could be measured.{why}"),
@@ -142,6 +142,16 @@ fn lead_of_block(report: &Report, tally: &Tally) -> String {
             format!("It is withheld: {count} fail and block the release.{why}{more}")
         }
     }
+}
+
+/// Which gates stay open, each with its reason.
+fn why_open(gates: &[&GateOutcome]) -> String {
+    let why = |words: String, gate: &&GateOutcome| {
+        let name = words_of(&gate.gate).0.unwrap_or_else(|| plain_words(&gate.gate));
+        let meaning = gate.meaning.trim_start_matches("Not measured: ");
+        format!("{words} “{name}” was not measured: {meaning}")
+    };
+    gates.iter().fold(String::new(), why)
 }
 
 /// `2 of 5 gates fail`.
