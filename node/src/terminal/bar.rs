@@ -13,7 +13,7 @@ use tgs_protocol::{
 };
 
 use super::{Display, narrow::Narrow, words};
-use crate::figures;
+use crate::{figures, voice::say_aside};
 
 /// Columns before the words of a line: mark and stage.
 const HEAD: usize = 14;
@@ -64,17 +64,23 @@ impl BarDisplay {
         let Some(present) = self.present.take() else { return };
         let parts = present.last.as_ref().map(parts).unwrap_or_default();
         let took = present.began.elapsed();
-        self.bar.println(finished(mark, present.stage, &parts, took, width()));
+        self.say(&finished(mark, present.stage, &parts, took, width()));
     }
 
     fn print(&self, text: &str) {
-        self.bar.println(words::wrapped(text, width(), "    "));
+        self.say(&words::wrapped(text, width(), "    "));
+    }
+
+    /// Writes above the bar. The bar's own way of doing that fills lines with blanks and lets the
+    /// terminal break them, which a terminal that is wider than it is told does not do.
+    fn say(&self, text: &str) {
+        self.bar.suspend(|| say_aside!("{text}"));
     }
 }
 
 impl Display for BarDisplay {
     fn began(&mut self, job: &JobId) {
-        self.bar.println(format!("  job {job}"));
+        self.say(&format!("  job {job}"));
     }
 
     fn progress(&mut self, progress: &Progress) {
@@ -147,12 +153,17 @@ fn heard(last: &Progress) -> Vec<String> {
     words::parts(last, None)
 }
 
-/// `  ✓ train     step 10,000/10,000 · loss 0.5000          1:23`, within the width.
+/// `  ✓ train     step 10,000/10,000 · loss 0.5000          1:23`, within the width. On a terminal
+/// that is too narrow for both, what was done counts more than how long it took.
 fn finished(mark: &str, stage: Stage, parts: &[String], took: Duration, width: usize) -> String {
     let room = width.saturating_sub(HEAD + TIME).min(SUMMARY_MAX);
+    let stage = stage.to_string();
+    if parts.first().is_some_and(|first| first.chars().count() > room) {
+        let words = words::fitting(parts, width.saturating_sub(HEAD));
+        return format!("  {mark} {stage:<9} {words}");
+    }
     let words = words::fitting(parts, room);
-    let took = figures::span(took);
-    format!("  {mark} {:<9} {words:<room$} {took:>8}", stage.to_string())
+    format!("  {mark} {stage:<9} {words:<room$} {:>8}", figures::span(took))
 }
 
 /// The longest bar that leaves room for every word, the share, and the words; without a bar those

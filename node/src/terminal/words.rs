@@ -83,7 +83,11 @@ pub fn fitting(parts: &[String], width: usize) -> String {
         line = more;
     }
     match (line.is_empty(), parts.first()) {
-        (true, Some(first)) => first.chars().take(width).collect(),
+        // A number that lost its last digits would be another number.
+        (true, Some(first)) => {
+            let cut = first.chars().take(width.saturating_sub(1));
+            cut.chain((width > 0).then_some('…')).collect()
+        }
         _ => line,
     }
 }
@@ -139,7 +143,7 @@ mod tests {
             (71, "step 1,200/10,000 · 1:23 left · loss 0.5000 · epoch 12.3"),
             (45, "step 1,200/10,000 · 1:23 left · loss 0.5000"),
             (20, "step 1,200/10,000"),
-            (6, "step 1"),
+            (6, "step …"),
         ] {
             assert_eq!(fitting(&parts, width), line);
         }
