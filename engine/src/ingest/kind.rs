@@ -7,6 +7,7 @@ use tgs_protocol::{
     code::Code,
     column::{ColumnKind, ColumnSpec, ValueFormat},
     engine::EngineError,
+    figure,
     limits::{SHARED_ROWS_MIN, TRAIN_ROWS_MIN},
 };
 
@@ -218,7 +219,7 @@ impl Settling<'_> {
             let cells = gathered.into_texts()?.into_cells(|_| false);
             return decide(ColumnKind::Id, reason, ValueFormat::Verbatim, cells);
         }
-        let (least, most) = numbers.range;
+        let (least, most) = (figure::plain(numbers.range.0), figure::plain(numbers.range.1));
         let format = numbers.format(self.exact);
         let (kind, what) = if numbers.whole {
             (ColumnKind::Integer, "whole numbers")

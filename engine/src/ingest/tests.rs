@@ -1036,3 +1036,13 @@ mod against_the_csv_crate {
         false
     }
 }
+
+#[test]
+fn reasons_write_numbers_as_one_reads_them() {
+    let rows: Vec<String> =
+        (1..50).map(|row| format!("{}e-15,{}", 3.875_661 * f64::from(row), 1_900 + row)).collect();
+    let (table, _) = read("t.csv", format!("tiny,year\n{}\n", rows.join("\n")).as_bytes()).unwrap();
+    let reason = |at: usize| table.columns()[at].spec.reason.clone();
+    assert_eq!(reason(0), "49 numbers between 3.87566e−15 and 1.89907e−13");
+    assert!(reason(1).contains("between 1901 and 1949"), "{}", reason(1));
+}
