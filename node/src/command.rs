@@ -23,6 +23,7 @@ use crate::{
     configuration::{self, Settings},
     failure::Failure,
     leaving::ExitCode,
+    terminal::AboveBar,
 };
 
 /// Runs what was typed; the exit status of a withheld table is not zero though nothing failed.
@@ -60,7 +61,7 @@ fn begin_log(settings: &Settings) -> Result<(), Failure> {
         let remedy = "set `log` to error, warn, info, debug or trace";
         Failure::new(Code::BadRequest, format!("read the setting `log`: {error}; {remedy}"))
     })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| AboveBar);
     let log = log.with_ansi(std::io::stderr().is_terminal());
     if settings.log_json {
         log.json().init()

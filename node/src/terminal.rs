@@ -1,6 +1,7 @@
 //! What a run looks like while it goes on: a bar on a terminal, plain lines elsewhere, JSON for
 //! programs.
 
+mod above;
 mod bar;
 mod json;
 mod lines;
@@ -23,7 +24,7 @@ use crate::{
     voice::{say, say_aside},
 };
 
-pub use self::{json::event, shown::Shown};
+pub use self::{above::AboveBar, json::event, shown::Shown};
 
 /// Shows the course of one job.
 pub trait Display: Send {

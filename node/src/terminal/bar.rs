@@ -12,7 +12,7 @@ use tgs_protocol::{
     stage::Stage,
 };
 
-use super::{Display, narrow::Narrow, words};
+use super::{Display, above::stand_above, narrow::Narrow, words};
 use crate::{figures, voice::say_aside};
 
 /// Columns before the words of a line: mark and stage.
@@ -56,6 +56,7 @@ impl BarDisplay {
         let picture = picture.expect("the template is a constant");
         bar.set_style(picture.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
         bar.enable_steady_tick(Duration::from_millis(120));
+        stand_above(Some(&bar));
         Some(Self { bar, present: None })
     }
 
@@ -69,6 +70,12 @@ impl BarDisplay {
 
     fn print(&self, text: &str) {
         self.say(&words::wrapped(text, width(), "    "));
+    }
+
+    /// The bar is taken away.
+    fn leave(&self) {
+        stand_above(None);
+        self.bar.finish_and_clear();
     }
 
     /// Writes above the bar. The bar's own way of doing that fills lines with blanks and lets the
@@ -119,7 +126,7 @@ impl Display for BarDisplay {
 
     fn interrupted(&mut self) {
         self.close("…", heard);
-        self.bar.finish_and_clear();
+        self.leave();
     }
 
     fn ended(&mut self, outcome: &Outcome) {
@@ -127,7 +134,7 @@ impl Display for BarDisplay {
             Outcome::Published { .. } | Outcome::Withheld { .. } => self.close("✓", words::totals),
             Outcome::Failed(_) | Outcome::Cancelled => self.close("✗", heard),
         }
-        self.bar.finish_and_clear();
+        self.leave();
     }
 }
 
