@@ -5,8 +5,7 @@ use std::{env, ffi::OsString, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use tgs_protocol::{code::Code, model::ModelName};
 
-use crate::failure::Failure;
-use crate::leaving::ExitCode;
+use crate::{failure::Failure, leaving::ExitCode};
 
 /// Synthetic copies of private tables, with a report that says whether they may be shared.
 #[derive(Debug, Parser)]

@@ -4,7 +4,6 @@ mod command;
 mod command_line;
 mod configuration;
 mod failure;
-mod figures;
 mod following;
 mod home;
 mod leaving;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::unit::{self, separated};
+use crate::unit::separated;
 
 /// Digits after the point up to which a score tells itself from 0 and from 1.
 const DIGITS_MAX: usize = 6;
@@ -14,8 +14,13 @@ pub fn count(value: u64) -> String {
 }
 
 /// `1 gate`, `3 gates`.
-pub fn counted(number: usize, noun: &str) -> String {
-    unit::counted(number as u64, noun)
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {}", count(number), noun_for(number, noun))
+}
+
+/// `row` of one, `rows` of any other number.
+pub fn noun_for(number: u64, noun: &str) -> String {
+    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
 }
 
 /// The verb after so many rows: one equals, two equal.

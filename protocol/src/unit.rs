@@ -59,16 +59,6 @@ quantity! {
     ByteCount
 }
 
-/// `1 row`, `2 rows`, `10,000 rows`.
-pub fn counted(number: u64, noun: &str) -> String {
-    format!("{} {}", separated(&number.to_string()), noun_for(number, noun))
-}
-
-/// `row` of one, `rows` of any other number.
-pub fn noun_for(number: u64, noun: &str) -> String {
-    if number == 1 { noun.to_owned() } else { format!("{noun}s") }
-}
-
 /// `10000` as `10,000`.
 pub fn separated(digits: &str) -> String {
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);

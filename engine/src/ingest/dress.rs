@@ -24,16 +24,13 @@ pub fn mark_of_file(columns: &[Vec<Part>], comma: Comma) -> Option<char> {
     let mut found = None;
     for parts in columns {
         let mut marks = Marks::default();
-        let mut seen = 0;
-        let mut fits = true;
-        for part in parts {
-            if seen < WITNESSES_MAX && fits {
-                part.each_text(|text| {
-                    seen += 1;
-                    fits = fits && (seen > WITNESSES_MAX || marks.see(text).is_some());
-                });
-            }
-        }
+        let (mut seen, mut fits) = (0, true);
+        let mut see = |text: &[u8]| {
+            seen += 1;
+            fits = marks.see(text).is_some();
+            fits && seen < WITNESSES_MAX
+        };
+        parts.iter().all(|part| part.each_text_while(&mut see));
         if let Some(mark) = marks.clear(comma).filter(|_| fits) {
             (*found.get_or_insert(mark) == mark).then_some(())?;
         }

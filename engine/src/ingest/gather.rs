@@ -72,13 +72,7 @@ impl Gathered {
     pub fn each_text(&self, mut see: impl FnMut(&[u8]) -> bool) {
         match self {
             Self::Numbers(parts) => {
-                let mut going = true;
-                for part in parts {
-                    part.each_text(|text| going = going && see(text));
-                    if !going {
-                        return;
-                    }
-                }
+                parts.iter().all(|part| part.each_text_while(&mut see));
             }
             Self::Levels(levels) => {
                 levels.codes.iter().all(|&code| see(levels.dictionary.get(code)));

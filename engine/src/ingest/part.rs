@@ -160,31 +160,34 @@ impl Part {
 
     /// Calls `see` with each cell as it was written; an empty one as an empty text.
     pub fn each_text(&self, mut see: impl FnMut(&[u8])) {
+        self.each_text_while(|text| {
+            see(text);
+            true
+        });
+    }
+
+    /// The same until `see` gives false; true if it never did.
+    pub fn each_text_while(&self, mut see: impl FnMut(&[u8]) -> bool) -> bool {
         let mut text = Vec::new();
+        let mut rendered = |mantissa: i64, digits: u8| {
+            text.clear();
+            render(mantissa, digits, &mut text);
+            see(&text)
+        };
         match self {
-            Self::Whole(values) => {
-                for &value in values {
-                    text.clear();
-                    render(value, 0, &mut text);
-                    see(&text);
-                }
-            }
+            Self::Whole(values) => values.iter().all(|&value| rendered(value, 0)),
             Self::Decimal { mantissas, digits } => {
-                for (&mantissa, &digits) in mantissas.iter().zip(digits) {
-                    text.clear();
-                    render(mantissa, digits, &mut text);
-                    see(&text);
-                }
+                mantissas.iter().zip(digits).all(|(&mantissa, &digits)| rendered(mantissa, digits))
             }
             Self::Levels { codes, dictionary } => {
-                codes.iter().for_each(|&code| see(dictionary.get(code)));
+                codes.iter().all(|&code| see(dictionary.get(code)))
             }
             Self::Texts { ends, bytes } => {
                 let mut from = 0;
-                for &end in ends {
-                    see(&bytes[from..end as usize]);
-                    from = end as usize;
-                }
+                ends.iter().all(|&end| {
+                    let begin = std::mem::replace(&mut from, end as usize);
+                    see(&bytes[begin..from])
+                })
             }
         }
     }

@@ -25,6 +25,49 @@ pub(crate) struct Parts {
     pub learned: Vec<usize>,
     /// These choose.
     pub validation: Vec<usize>,
+    /// As many of those that learn, looked at beside them.
+    seen: Vec<usize>,
+}
+
+/// A part of the rows that are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Looked<'a> {
+    /// The rows.
+    pub rows: &'a [usize],
+    /// Their place among the parts of their kind: both kinds have the same noise at a place, so
+    /// that their difference is that of the rows.
+    pub place: u64,
+    /// How many there are of their kind.
+    of: usize,
+}
+
+impl Looked<'_> {
+    /// What the mean loss of these rows adds to that of all of their kind.
+    pub(crate) fn weighed(&self, loss: f64) -> f64 {
+        loss * self.rows.len() as f64 / self.of as f64
+    }
+}
+
+impl Parts {
+    /// Parts of at most so many rows that choose.
+    pub(crate) fn shards(&self, size: usize) -> usize {
+        self.validation.len().div_ceil(size)
+    }
+
+    /// The same of the rows that learn and are looked at; they come after the others.
+    pub(crate) fn seen_shards(&self, size: usize) -> usize {
+        self.seen.len().div_ceil(size)
+    }
+
+    /// One of them all.
+    pub(crate) fn looked(&self, size: usize, shard: usize) -> Looked<'_> {
+        let (of, place) = match shard.checked_sub(self.shards(size)) {
+            None => (&self.validation, shard),
+            Some(place) => (&self.seen, place),
+        };
+        let rows = of.chunks(size).nth(place).unwrap_or(&[]);
+        Looked { rows, place: place as u64, of: of.len() }
+    }
 }
 
 impl Validation {
@@ -44,13 +87,29 @@ impl Validation {
         let validation = stream.subsample(rows, self.rows(rows));
         let mut chooses = vec![false; rows];
         validation.iter().for_each(|row| chooses[*row] = true);
-        Parts { learned: (0..rows).filter(|row| !chooses[*row]).collect(), validation }
+        let learned: Vec<usize> = (0..rows).filter(|row| !chooses[*row]).collect();
+        let mut stream = Stream::new(seed, Purpose::Validation, 1);
+        let seen = stream.subsample(learned.len(), validation.len());
+        let seen = seen.into_iter().map(|at| learned[at]).collect();
+        Parts { learned, validation, seen }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shards_are_all_that_is_looked_at_each_kind_a_whole() {
+        let parts = USUAL.parts(2_000, 7);
+        assert_eq!((parts.shards(64), parts.seen_shards(64)), (4, 4));
+        for (shards, rows) in [(0..4, &parts.validation), (4..8, &parts.seen)] {
+            let looked: Vec<_> = shards.map(|shard| parts.looked(64, shard)).collect();
+            assert!(looked.iter().flat_map(|it| it.rows).eq(rows));
+            assert!(looked.iter().map(|it| it.place).eq(0..4));
+            assert!((looked.iter().map(|it| it.weighed(1.0)).sum::<f64>() - 1.0).abs() < 1e-12);
+        }
+    }
 
     const USUAL: Validation = Validation { share: 0.1, rows_min: 100, rows_max: 4_000 };
 
@@ -71,6 +130,7 @@ mod tests {
         let mut all = [parts.learned.clone(), parts.validation.clone()].concat();
         all.sort_unstable();
         assert!(all.into_iter().eq(0..2_000));
+        assert!(parts.seen.len() == 200 && parts.seen.iter().all(|at| parts.learned.contains(at)));
         assert_eq!(parts, USUAL.parts(2_000, 7));
         assert_ne!(parts, USUAL.parts(2_000, 8));
     }

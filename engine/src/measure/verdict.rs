@@ -9,7 +9,6 @@ use tgs_protocol::{
     figure,
     gate::{Gate, GateLevel, Gates, Side},
     report::{GateOutcome, Verdict},
-    unit::counted,
 };
 
 use crate::measure::{measured::Measured, membership::Membership, utility::Utility};
@@ -106,7 +105,7 @@ fn rare_copies(measured: &Measured, gate: Gate) -> GateOutcome {
     let meaning = format!(
         "{} {} a training row that stands there once; chance explains up to {}; {} beyond \
          that.",
-        counted(copies.of_rare, "synthetic row"),
+        figure::counted(copies.of_rare, "synthetic row"),
         figure::equal(copies.of_rare),
         copies.allowance.floor(),
         value

@@ -36,8 +36,6 @@ pub(super) struct OriginalLearner {
     train: Encoded,
     /// Those of them that learn, and those that choose.
     parts: Parts,
-    /// As many of those that learn, looked at beside the validation rows.
-    seen: Vec<usize>,
     latents: Option<Latents>,
     encoder_steps: u64,
     seed: u64,
@@ -88,11 +86,8 @@ impl OriginalLearner {
             0
         };
         let parts = config.validation().parts(train.rows(), seed);
-        let mut stream = Stream::new(seed, Purpose::Validation, 1);
-        let seen = stream.subsample(parts.learned.len(), parts.validation.len());
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
-            seen: seen.into_iter().map(|at| parts.learned[at]).collect(),
             parts,
             latents: None,
             encoder_steps,
@@ -344,30 +339,25 @@ impl Learner for OriginalLearner {
 
     fn validation_shards(&self, step: u64) -> usize {
         // The auto-encoder is judged by nothing; a look after its last step still belongs to it.
-        let unseen = self.parts.validation.len().div_ceil(SHARD_ROWS);
+        let unseen = self.parts.shards(SHARD_ROWS);
         if step <= self.encoder_steps { 0 } else { unseen + self.seen_shards(step) }
     }
 
     fn seen_shards(&self, step: u64) -> usize {
-        if step <= self.encoder_steps { 0 } else { self.seen.len().div_ceil(SHARD_ROWS) }
+        if step <= self.encoder_steps { 0 } else { self.parts.seen_shards(SHARD_ROWS) }
     }
 
     fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let unseen = self.parts.validation.len().div_ceil(SHARD_ROWS);
-        let (rows, at) = match shard.checked_sub(unseen) {
-            None => (&self.parts.validation, shard),
-            Some(shard) => (&self.seen, shard),
-        };
-        let picked = rows.chunks(SHARD_ROWS).nth(at).unwrap_or(&[]);
+        let looked = self.parts.looked(SHARD_ROWS, shard);
+        let rows = looked.rows;
         let latents = self.latents.as_ref();
-        let clean = latents.map_or_else(Vec::new, |it| it.rows(picked, self.nets.tokens()));
-        let place = |at: usize| inverse_normal((at as f64 + 0.5) / picked.len() as f64);
-        let mut normals: Vec<f64> = (0..picked.len()).map(place).collect();
-        // The same noise for both kinds of rows: their difference is then that of the rows.
-        let mut stream = Stream::new(self.seed, Purpose::Validation, 2 + at as u64);
+        let clean = latents.map_or_else(Vec::new, |it| it.rows(rows, self.nets.tokens()));
+        let level = |at: usize| inverse_normal((at as f64 + 0.5) / rows.len() as f64);
+        let mut normals: Vec<f64> = (0..rows.len()).map(level).collect();
+        let mut stream = Stream::new(self.seed, Purpose::Validation, 2 + looked.place);
         stream.shuffle(&mut normals);
         let loss = self.denoiser_loss(leaves, &clean, &normals, &mut stream)?;
-        Ok(loss.f_double_value(&[])? * picked.len() as f64 / rows.len() as f64)
+        Ok(looked.weighed(loss.f_double_value(&[])?))
     }
 
     fn model(

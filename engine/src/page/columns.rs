@@ -160,12 +160,10 @@ fn table(columns: &[ColumnReport]) -> Element {
         .map(|name| el("th").attr("scope", "col").text(name));
     el("details")
         .class("more")
-        .add(
-            el("summary").text(format!(
-                "{} that agree better",
-                figure::counted(columns.len(), "more column")
-            )),
-        )
+        .add(el("summary").text(format!(
+            "{} that agree better",
+            figure::counted(columns.len() as u64, "more column")
+        )))
         .add(
             el("div").class("wide").add(
                 el("table")

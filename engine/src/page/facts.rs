@@ -1,6 +1,6 @@
 //! What was compared, what was left out, and what the reader should know.
 
-use tgs_protocol::{figure, report::Report, unit::noun_for};
+use tgs_protocol::{figure, report::Report};
 
 use super::{
     markup::{Element, el},
@@ -24,7 +24,7 @@ pub fn strip(report: &Report) -> Element {
         (tables.columns, "column", "", "compared one by one and in pairs"),
     ];
     let fact = |(value, noun, aside, meaning): (u64, &str, &str, &str)| {
-        let name = format!("{}{aside}", noun_for(value, noun));
+        let name = format!("{}{aside}", figure::noun_for(value, noun));
         let none = value == 0 && !aside.is_empty();
         let value = if none { "none".into() } else { figure::count(value) };
         el("div").add(el("dt").text(name).add(el("small").text(meaning))).add(el("dd").text(value))

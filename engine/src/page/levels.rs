@@ -24,7 +24,7 @@ pub fn draw(names: &[String], real: &[f64], synthetic: &[f64]) -> Element {
     let hidden = shown.split_off(open);
     let more = (!hidden.is_empty()).then(|| {
         el("details")
-            .add(el("summary").text(figure::counted(hidden.len(), "more value")))
+            .add(el("summary").text(figure::counted(hidden.len() as u64, "more value")))
             .add(table(hidden, false))
     });
     el("div").class("levels").add(table(shown, true)).add_all(more)

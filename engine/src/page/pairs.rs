@@ -25,13 +25,13 @@ pub fn section(report: &Report) -> Option<Element> {
     let mut words = format!(
         "The pair trend compares the joint distribution of two columns; 1 is a perfect match. Over \
          {} the mean is {}.",
-        figure::counted(measured.len(), "pair"),
+        figure::counted(measured.len() as u64, "pair"),
         figure::score(mean)
     );
     if undefined > 0 {
         words.push_str(&format!(
             " For {} it is not defined, because a column is constant.",
-            figure::counted(undefined, "pair")
+            figure::counted(undefined as u64, "pair")
         ));
     }
     let head = ["Pair of columns", "Short of a perfect match", "Pair trend", "With real bin edges"]

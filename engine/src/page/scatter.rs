@@ -45,7 +45,7 @@ pub fn section(embedding: &Embedding) -> Element {
 
 fn shown(name: &str, rows: usize) -> String {
     let drawn = rows.div_ceil(stride(rows));
-    format!("{name}, {}", figure::counted(drawn, "row"))
+    format!("{name}, {}", figure::counted(drawn as u64, "row"))
 }
 
 fn panel(class: &str, name: &str, dots: Element) -> Element {

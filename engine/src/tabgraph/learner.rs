@@ -44,8 +44,6 @@ pub(super) struct TabgraphLearner {
     train: Encoded,
     /// Those of them that learn, and those that choose.
     parts: Parts,
-    /// As many of those that learn, looked at beside the validation rows.
-    seen: Vec<usize>,
     steps: u64,
     seed: u64,
     order: Option<(u64, Vec<usize>)>,
@@ -73,11 +71,8 @@ impl TabgraphLearner {
         let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(|head| head.shares()).collect();
         let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
         let parts = config.validation().parts(train.rows(), seed);
-        let mut stream = Stream::new(seed, Purpose::Validation, 1);
-        let seen = stream.subsample(parts.learned.len(), parts.validation.len());
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
-            seen: seen.into_iter().map(|at| parts.learned[at]).collect(),
             parts,
             // A table of constants, ids and texts only has nothing to learn.
             steps: if denoiser.tokens() == 0 { 0 } else { steps.get() },
@@ -259,25 +254,20 @@ impl Learner for TabgraphLearner {
     }
 
     fn validation_shards(&self, step: u64) -> usize {
-        self.parts.validation.len().div_ceil(SHARD_ROWS) + self.seen_shards(step)
+        self.parts.shards(SHARD_ROWS) + self.seen_shards(step)
     }
 
     fn seen_shards(&self, _step: u64) -> usize {
-        self.seen.len().div_ceil(SHARD_ROWS)
+        self.parts.seen_shards(SHARD_ROWS)
     }
 
     fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let unseen = self.parts.validation.len().div_ceil(SHARD_ROWS);
-        let (rows, shard) = match shard.checked_sub(unseen) {
-            None => (&self.parts.validation, shard),
-            Some(shard) => (&self.seen, shard),
-        };
-        let picked = rows.chunks(SHARD_ROWS).nth(shard).unwrap_or(&[]);
-        let mut draws = Draws::validation(self.seed, shard as u64);
+        let looked = self.parts.looked(SHARD_ROWS, shard);
+        let mut draws = Draws::validation(self.seed, looked.place);
         let (tokenizer, config) = (&self.tokenizer, &self.config);
-        let batch = Batch::new(tokenizer, &self.train, picked, config, &mut draws, true)?;
+        let batch = Batch::new(tokenizer, &self.train, looked.rows, config, &mut draws, true)?;
         let loss = self.loss_of(leaves, &batch, &[], false)?.f_double_value(&[])?;
-        Ok(loss * picked.len() as f64 / rows.len() as f64)
+        Ok(looked.weighed(loss))
     }
 
     fn model(

@@ -2,13 +2,15 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets::NOTHING};
 use tgs_engine::{port, table::cell::NumberWriter};
-use tgs_protocol::profile::{ColumnProfile, Profile};
+use tgs_protocol::{
+    figure,
+    profile::{ColumnProfile, Profile},
+};
 
 use super::learning;
 use crate::{
     command_line::{ProfileArguments, Voice},
     failure::Failure,
-    figures,
     leaving::ExitCode,
     terminal::{Shown, event, tell_notices},
     voice::say,
@@ -33,11 +35,11 @@ pub fn run(asked: &ProfileArguments, voice: Voice) -> Result<ExitCode, Failure> 
 }
 
 fn in_words(profile: &Profile) {
-    let rows = figures::count(profile.rows);
+    let rows = figure::count(profile.rows);
     say!(
         "{rows} rows, {} columns, {} duplicate rows",
         profile.columns.len(),
-        figures::count(profile.duplicate_rows)
+        figure::count(profile.duplicate_rows)
     );
     let mut table = Table::new();
     table.load_style(NOTHING);
@@ -87,7 +89,7 @@ fn row_of(column: &ColumnProfile, rows: u64) -> [String; 6] {
         column.spec.name.clone(),
         kind.and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default(),
         missing,
-        figures::count(column.distinct),
+        figure::count(column.distinct),
         values,
         why,
     ]
@@ -96,7 +98,7 @@ fn row_of(column: &ColumnProfile, rows: u64) -> [String; 6] {
 /// A moment as the table writes it, a number with as many digits as one reads.
 fn written(column: &ColumnProfile, value: f64) -> String {
     if !column.spec.kind.is_moment() {
-        return figures::plain(value);
+        return figure::plain(value);
     }
     let mut text = Vec::new();
     NumberWriter::new(&column.spec).write(value, &mut text);

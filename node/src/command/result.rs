@@ -5,13 +5,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tgs_protocol::{
     code::Code,
+    figure,
     job::{JobRow, Outcome},
     request::Goal,
 };
 
 use super::verdict::Judged;
-use crate::leaving::ExitCode;
-use crate::{command_line::Voice, failure::Failure, figures, voice::say};
+use crate::{command_line::Voice, failure::Failure, leaving::ExitCode, voice::say};
 
 /// Says how a job ended. A withheld table is exit status 3.
 pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, Failure> {
@@ -59,7 +59,7 @@ impl<'a> Ended<'a> {
     }
 
     fn in_words(&self) {
-        let rows = self.row.rows().map_or(String::new(), |rows| figures::count(rows.get()));
+        let rows = self.row.rows().map_or(String::new(), |rows| figure::count(rows.get()));
         match &self.row.request.goal {
             Goal::Train { model_file, .. } => say!("model    {}", model_file.display()),
             Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use console::style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tgs_protocol::{
+    figure,
     id::JobId,
     job::{Outcome, action::Tidings},
     progress::{Progress, ProgressUnit},
@@ -13,7 +14,7 @@ use tgs_protocol::{
 };
 
 use super::{Display, above::stand_above, narrow::Narrow, words};
-use crate::{figures, voice::say_aside};
+use crate::voice::say_aside;
 
 /// Columns before the words of a line: mark and stage.
 const HEAD: usize = 14;
@@ -97,7 +98,7 @@ impl Display for BarDisplay {
         let mut parts = words::parts(progress, left);
         if progress.unit == ProgressUnit::Parts && progress.total.is_none() {
             // Nothing else says that it goes on.
-            parts.push(figures::span(present.began.elapsed()));
+            parts.push(figure::span(present.began.elapsed()));
         }
         let share = progress.total.map(|total| progress.done as f64 / total.max(1) as f64);
         self.bar.set_message(composed(&parts, share, width()));
@@ -151,7 +152,7 @@ impl Present {
         let seconds = rest as f64 / speed;
         let is_known = rest > 0 && speed > 0.0 && seconds.is_finite() && time.as_millis() > 500;
         let left = Duration::try_from_secs_f64(seconds).ok().filter(|_| is_known)?;
-        Some(format!("{} left", figures::span(left)))
+        Some(format!("{} left", figure::span(left)))
     }
 }
 
@@ -170,7 +171,7 @@ fn finished(mark: &str, stage: Stage, parts: &[String], took: Duration, width: u
         return format!("  {mark} {stage:<9} {words}");
     }
     let words = words::fitting(parts, room);
-    format!("  {mark} {stage:<9} {words:<room$} {:>8}", figures::span(took))
+    format!("  {mark} {stage:<9} {words:<room$} {:>8}", figure::span(took))
 }
 
 /// The longest bar that leaves room for every word, the share, and the words; without a bar those

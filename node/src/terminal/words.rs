@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use tgs_protocol::{
+    figure,
     job::action::Tidings,
     progress::{Progress, ProgressUnit},
     stage::Stage,
 };
-
-use crate::figures;
 
 /// A piece of news as one line; none for news that is shown in another way.
 pub fn line_of(tidings: &Tidings) -> Option<String> {
@@ -18,7 +17,7 @@ pub fn line_of(tidings: &Tidings) -> Option<String> {
         Tidings::PlanMade(plan) => format!("plan: {plan}"),
         Tidings::Notice(text) => format!("note: {text}"),
         Tidings::TryingAgain { message, after } => {
-            let after = figures::span(Duration::from_millis(after.get()));
+            let after = figure::span(Duration::from_millis(after.get()));
             format!("{message}; trying again in {after}")
         }
         Tidings::Suspended(_) | Tidings::Ended(_) | Tidings::Interrupted => return None,
@@ -42,14 +41,14 @@ pub fn parts(progress: &Progress, left: Option<String>) -> Vec<String> {
         None => shown(done),
     };
     let counted = match (progress.unit, total) {
-        (ProgressUnit::Bytes, Some(total)) if done >= total => figures::bytes(total),
+        (ProgressUnit::Bytes, Some(total)) if done >= total => figure::bytes(total),
         (ProgressUnit::Bytes, Some(total)) => {
-            format!("{} of {}", figures::bytes(done), figures::bytes(total))
+            format!("{} of {}", figure::bytes(done), figure::bytes(total))
         }
-        (ProgressUnit::Bytes, None) => figures::bytes(done),
-        (ProgressUnit::Rows, _) => format!("{} rows", of(figures::count)),
-        (ProgressUnit::Steps, _) => format!("step {}", of(figures::count)),
-        (ProgressUnit::Parts, Some(_)) => of(figures::count),
+        (ProgressUnit::Bytes, None) => figure::bytes(done),
+        (ProgressUnit::Rows, _) => format!("{} rows", of(figure::count)),
+        (ProgressUnit::Steps, _) => format!("step {}", of(figure::count)),
+        (ProgressUnit::Parts, Some(_)) => of(figure::count),
         (ProgressUnit::Parts, None) => String::new(),
     };
     let mut parts = vec![counted];
@@ -58,7 +57,7 @@ pub fn parts(progress: &Progress, left: Option<String>) -> Vec<String> {
     parts.extend(progress.loss.map(|loss| format!("loss {loss:.4}")));
     parts.extend(progress.epoch.map(|epoch| format!("epoch {epoch:.1}")));
     parts.extend(
-        progress.rows_per_second.map(|speed| format!("{} rows/s", figures::count(speed as u64))),
+        progress.rows_per_second.map(|speed| format!("{} rows/s", figure::count(speed as u64))),
     );
     parts.retain(|part| !part.is_empty());
     parts

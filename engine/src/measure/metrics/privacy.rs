@@ -3,7 +3,6 @@
 use tgs_protocol::{
     figure,
     report::{Aspect::Privacy, Metric},
-    unit::counted,
 };
 
 use super::{Named, with_interval};
@@ -89,7 +88,7 @@ fn copies(measured: &Measured) -> Vec<Metric> {
                 });
                 format!(
                     "{} ({}) {} a training row in every cell{strangers}.",
-                    counted(copies.count, "synthetic row"),
+                    figure::counted(copies.count, "synthetic row"),
                     figure::share(value),
                     figure::equal(copies.count)
                 )
@@ -103,7 +102,7 @@ fn copies(measured: &Measured) -> Vec<Metric> {
                 format!(
                     "{} {} a training row that stands there only once; chance explains up \
                      to {}; {value} beyond that.",
-                    counted(copies.of_rare, "synthetic row"),
+                    figure::counted(copies.of_rare, "synthetic row"),
                     figure::equal(copies.of_rare),
                     copies.allowance.floor()
                 )
