@@ -85,6 +85,12 @@ impl Shell {
         }
     }
 
+    /// The end of this supervisor; its work goes with it.
+    fn leave(&mut self) {
+        self.has_left = true;
+        self.labour = None;
+    }
+
     pub fn failure(&self, code: Code) -> Failure {
         Failure::new(self.stage(), code, "made up")
     }
@@ -153,7 +159,7 @@ impl World {
     fn perform(&mut self, shell: &mut Shell, action: JobAction) {
         let Some(lease) = shell.lease.clone() else {
             if action == JobAction::Leave {
-                self.leave(shell);
+                shell.leave();
             }
             return;
         };
@@ -170,7 +176,7 @@ impl World {
                 self.watchman.told(self.now_ms, &shell.job, &outcome, &self.store);
             }
             JobAction::StopWork | JobAction::Tell(_) => {}
-            JobAction::Leave => self.leave(shell),
+            JobAction::Leave => shell.leave(),
         }
     }
 
@@ -236,7 +242,7 @@ impl World {
             self.ask(shell, Op::Claim(owner, cell));
         } else if is_alive {
             // Somebody works at it.
-            self.leave(shell);
+            shell.leave();
         } else {
             self.plan(LEASE_RENEW_MS / 2, Event::Letter(shell.no, Letter::Claim));
         }
@@ -252,7 +258,7 @@ impl World {
                 shell.holding = None;
                 self.plan(after, Event::Letter(shell.no, Letter::Claim));
             }
-            _ => self.leave(shell),
+            _ => shell.leave(),
         }
     }
 
@@ -271,11 +277,6 @@ impl World {
                 shell.events.push_front(JobEvent::SaveFailed(failure));
             }
         }
-    }
-
-    pub(super) fn leave(&mut self, shell: &mut Shell) {
-        shell.has_left = true;
-        shell.labour = None;
     }
 }
 
