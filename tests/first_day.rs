@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tgs_protocol::code::Code;
-use tgs_tests::program::{Finished, in_repository, run};
+use tgs_tests::program::{Finished, in_repository, run, tgs};
 
 /// A folder with a table in it, and what a run there says.
 struct Desk {
@@ -57,6 +57,34 @@ fn table(header: &str, rows: usize, row: impl Fn(usize) -> String) -> String {
 fn small() -> String {
     let spread = |at: usize, by: usize| (at * by % 1009) as f64 + at as f64 / 64.0;
     table("a,b,c", 30, |at| format!("{},{},{}", spread(at, 37), spread(at, 101), spread(at, 211)))
+}
+
+/// What the manifest beside a table says of the bits it was computed with; for portable kernels,
+/// asked from outside or by our setting.
+fn numerics_class(desk: &Desk, name: &str, variables: &[(&str, &str)]) -> String {
+    let source = desk.put("source.csv", &small());
+    let out = desk.at(&format!("{name}.csv"));
+    let words = ["synth", &source, "-o", &out, "--steps", "1", "--gates", "warn", "--quiet"];
+    let mut command = tgs(&desk.path(name), &words);
+    let output = command.envs(variables.iter().copied()).output().expect("it starts");
+    let _ended = Finished::from(output).expect_status(0);
+    let manifest = fs::read(desk.path(&format!("{name}.report/manifest.json"))).expect("is there");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("a manifest");
+    manifest["numerics_class"].as_str().expect("a class").to_owned()
+}
+
+#[test]
+fn portable_numerics_are_those_of_processors_without_newer_instructions() {
+    let desk = Desk::new();
+    let older =
+        [("MKL_CBWR", "AVX2"), ("ONEDNN_MAX_CPU_ISA", "AVX2"), ("ATEN_CPU_CAPABILITY", "avx2")];
+    let portable = numerics_class(&desk, "portable", &[("TGS_NUMERICS", "portable")]);
+    assert_eq!(portable, numerics_class(&desk, "older", &older));
+    let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    // An older processor computes so anyway.
+    if processor.contains("avx512f") {
+        assert_ne!(portable, numerics_class(&desk, "native", &[]));
+    }
 }
 
 /// Rows that all differ, so that a copy of one is a rare copy.

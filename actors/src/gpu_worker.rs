@@ -123,7 +123,7 @@ impl Drop for Queue {
 fn compute(
     permit: &Mutex<()>,
     orders: &mpsc::Receiver<WorkOrder>,
-    mut bench: Bench,
+    bench: Bench,
     worker: &ActorRef<GpuWorkerMessage>,
 ) {
     let _held = permit.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,4 +17,4 @@ pub(crate) mod stopping;
 pub(crate) mod torch;
 pub(crate) mod validation;
 
-pub use numerics::numerics_class;
+pub use numerics::{PORTABLE, numerics_class};

@@ -2,7 +2,10 @@
 
 mod files;
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde_json::{Map, Value};
 use tgs_protocol::{
@@ -33,13 +36,16 @@ use crate::{
 pub const MODEL_FILE: &str = "model.safetensors";
 
 /// The engine of this machine: CPU, libtorch, plain threads.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct LocalEngine;
+#[derive(Debug, Default)]
+pub struct LocalEngine {
+    /// By the number of threads.
+    classes: Mutex<BTreeMap<u32, NumericsClass>>,
+}
 
 impl LocalEngine {
     /// Ready at once; libtorch is woken by the first call that computes.
     pub fn new() -> Self {
-        Self
+        Self::default()
     }
 }
 
@@ -111,7 +117,14 @@ impl Engine for LocalEngine {
     }
 
     fn numerics_class(&self, threads: u32) -> Result<NumericsClass, EngineError> {
-        learn::numerics_class(threads)
+        // Whoever asks meanwhile waits: two at once would measure the same.
+        let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(class) = classes.get(&threads) {
+            return Ok(class.clone());
+        }
+        let class = learn::numerics_class(threads)?;
+        classes.insert(threads, class.clone());
+        Ok(class)
     }
 }
 

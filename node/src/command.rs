@@ -23,12 +23,14 @@ use crate::{
     configuration::{self, Settings},
     failure::Failure,
     leaving::ExitCode,
+    numerics,
     terminal::AboveBar,
 };
 
 /// Runs what was typed; the exit status of a withheld table is not zero though nothing failed.
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let settings = configuration::read()?;
+    numerics::choose(settings.numerics);
     begin_log(&settings)?;
     let voice = arguments.voice();
     let home = arguments.home.as_deref();

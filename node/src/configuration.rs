@@ -20,10 +20,22 @@ pub struct Settings {
     pub home: String,
     /// Threads that sample chunks; 0: one per core.
     pub samplers: usize,
+    /// Which kernels compute.
+    pub numerics: Numerics,
     /// Filter of the log.
     pub log: String,
     /// Log lines as JSON.
     pub log_json: bool,
+}
+
+/// Which kernels compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Numerics {
+    /// The fastest of the processor.
+    Native,
+    /// The same on every processor.
+    Portable,
 }
 
 /// Where a value came from.

@@ -8,6 +8,7 @@ mod following;
 mod home;
 mod leaving;
 mod memory;
+mod numerics;
 mod screen;
 mod signals;
 mod terminal;

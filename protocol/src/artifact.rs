@@ -38,6 +38,9 @@ pub struct TrainingFacts {
     pub threads: u32,
     /// Which bits the device computed with.
     pub numerics_class: NumericsClass,
+    /// The classes that the job went on in where it could not in that one, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub went_on_in: Vec<NumericsClass>,
     /// Content of the source.
     pub dataset: Digest,
     /// The verdict.

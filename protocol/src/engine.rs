@@ -62,7 +62,8 @@ pub trait Engine: Send + Sync {
         watch: &dyn Watch,
     ) -> Result<OutputFacts, EngineError>;
 
-    /// Measures which bits this machine computes with so many threads (≤ 1 s).
+    /// Which bits this machine computes with so many threads: measured (≤ 1 s) when first asked,
+    /// since they do not change while a process lives.
     fn numerics_class(&self, threads: u32) -> Result<NumericsClass, EngineError>;
 }
 

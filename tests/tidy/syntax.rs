@@ -21,6 +21,7 @@ const UNSAFE_ALLOWED: &[(&str, &str)] = &[
     ("engine/src/learn/torch.rs", "MKL finds an answer of ours by its symbol's name"),
     ("node/src/leaving.rs", "an exit without destructors has no safe name"),
     ("node/src/memory.rs", "the allocator's options are set through C"),
+    ("node/src/numerics.rs", "libtorch reads its kernels from the environment"),
 ];
 
 /// A function fits on a screen. Those of tests may be longer: their tables and scripts are data.

@@ -6,6 +6,7 @@ use ractor::ActorRef;
 use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk},
     digest::Digest,
+    engine::NumericsClass,
     lease::Lease,
     unit::Rows,
 };
@@ -22,6 +23,10 @@ pub(crate) struct ChunkOrder {
     pub(crate) sampler: usize,
     pub(crate) lease: Lease,
     pub(crate) model: Digest,
+    /// Threads of the job, by which its class of bits is measured.
+    pub(crate) threads: u32,
+    /// The class of bits that the job is in, if it trained its model.
+    pub(crate) class: Option<NumericsClass>,
     pub(crate) seed: u64,
     pub(crate) chunk: ChunkNo,
     pub(crate) rows: Rows,

@@ -1,7 +1,6 @@
 //! The bench of a device's thread: it turns one order into calls of the engine and the stores.
 
 use std::{
-    collections::BTreeMap,
     fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -10,7 +9,6 @@ use std::{
 use tgs_protocol::{
     code::Code,
     digest::Digest,
-    engine::NumericsClass,
     job::{JobEvent, Work},
     progress::Watch,
     store::{ArtifactName, Sealed, StoreError},
@@ -31,18 +29,16 @@ pub(crate) const MODEL_FILE: &str = "model.safetensors";
 pub(crate) struct Bench {
     pub(super) ports: Ports,
     runtime: Handle,
-    /// Measured once per number of threads: bits of a machine do not change while a process lives.
-    classes: BTreeMap<u32, NumericsClass>,
 }
 
 impl Bench {
     pub(crate) fn new(ports: Ports, runtime: Handle) -> Self {
-        Self { ports, runtime, classes: BTreeMap::new() }
+        Self { ports, runtime }
     }
 
     /// Does one piece of work, from its order to the event of its result. What it leaves when it
     /// has none is removed: it may be private, and the disk may be full.
-    pub(crate) fn run(&mut self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+    pub(crate) fn run(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
         let ended = self.attempt(order);
         if ended.is_err() {
             self.clear_away(order);
@@ -57,7 +53,7 @@ impl Bench {
     }
 
     /// A panic becomes a failure of the stage.
-    fn attempt(&mut self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+    fn attempt(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
         if order.watch.stopped() {
             return Err(Halt::Stopped(None));
         }
@@ -126,16 +122,6 @@ impl Bench {
             let said = format!("open {}: {remedy}", name.as_str());
             Fault::new(Code::StoreCorrupt, said).into()
         })
-    }
-
-    /// Which bits this machine computes with so many threads.
-    pub(super) fn numerics_class(&mut self, threads: u32) -> Result<NumericsClass, Halt> {
-        if let Some(class) = self.classes.get(&threads) {
-            return Ok(class.clone());
-        }
-        let class = self.ports.engine.numerics_class(threads)?;
-        self.classes.insert(threads, class.clone());
-        Ok(class)
     }
 }
 

@@ -125,6 +125,7 @@ impl Bench {
                 plan: done.plan.clone()?,
                 threads: request.threads,
                 numerics_class: done.numerics_class.clone()?,
+                went_on_in: done.went_on_in.clone(),
                 dataset: done.dataset.as_ref()?.digest,
                 verdict: done.report.as_ref()?.verdict,
             })

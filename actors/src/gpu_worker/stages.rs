@@ -50,9 +50,9 @@ impl Bench {
         Ok(JobEvent::Profiled(self.seal(order, ArtifactName::Profile)?))
     }
 
-    pub(super) fn plan(&mut self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+    pub(super) fn plan(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
         let request = &order.row.request;
-        let class = self.numerics_class(request.threads)?;
+        let class = self.ports.engine.numerics_class(request.threads)?;
         let plan = PlanOrder {
             dataset: self.folder(order, ArtifactName::Dataset)?,
             model: request.model,

@@ -25,7 +25,7 @@ use crate::{failure::Halt, job_supervisor::message::JobSupervisorMessage, work_w
 
 impl Bench {
     pub(super) fn train(
-        &mut self,
+        &self,
         order: &WorkOrder,
         plan: &TrainPlan,
         from: Option<CheckpointFacts>,
@@ -130,12 +130,11 @@ impl Bench {
     }
 
     /// Says so if the job goes on in another class of bits than it began in.
-    fn note_class(&mut self, order: &WorkOrder) -> Result<(), Halt> {
-        let class = self.numerics_class(order.row.request.threads)?;
-        if let Some(first) = order.row.done.numerics_class.as_ref().filter(|was| **was != class) {
-            let (first, class) = (&first.0, &class.0);
-            let said = format!("the job began in numerics class {first} and goes on in {class}");
-            notice(order, format!("{said}: its bytes may differ from those of an undisturbed run"));
+    fn note_class(&self, order: &WorkOrder) -> Result<(), Halt> {
+        let class = self.ports.engine.numerics_class(order.row.request.threads)?;
+        if order.row.done.class().is_some_and(|last| *last != class) {
+            let computes = JobEvent::ComputesIn(class);
+            let _ = order.report_to.cast(JobSupervisorMessage::Occurred(computes));
         }
         Ok(())
     }

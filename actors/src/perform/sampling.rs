@@ -102,6 +102,8 @@ impl Shell {
                 sampler,
                 lease: lease.clone(),
                 model,
+                threads: row.request.threads,
+                class: row.done.class().cloned(),
                 seed: row.request.seed,
                 chunk,
                 rows,

@@ -1,6 +1,7 @@
 //! Kills, drains and cancels, at every point where a job can be met.
 
 use tgs_protocol::{
+    engine::NumericsClass,
     job::{JobState, Outcome, action::Tidings},
     unit::Steps,
 };
@@ -213,17 +214,24 @@ async fn an_interrupted_job_is_cancelled_without_being_begun_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn going_on_in_another_numerics_class_is_said() {
-    let world = World::new();
-    let reached = world.script.await_stop_at("step 5");
-    let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
-    reached.reached().await;
-    node.stop().await;
-    let node = world.node_as("b", "other", |_| {}).await;
-    node.desk().resume(&job).await.expect("an interrupted job");
-    let (told, row) = follow(&node.desk(), &job).await;
-    let is_it = |said: &str| said.contains("class-2") && said.contains("other-2");
-    let told = told.iter().any(|tidings| matches!(tidings, Tidings::Notice(said) if is_it(said)));
-    assert!(told && row.timeline.iter().any(|entry| is_it(&entry.what)), "{row:?}");
+async fn going_on_in_another_numerics_class_is_said_once() {
+    for point in ["step 5", "chunk 1"] {
+        let world = World::new();
+        let killed = world.node("a").await;
+        let (pause, job) = world.resting_at(point, &killed).await;
+        drop(killed);
+        let node = world.node_as("b", "other", |_| {}).await;
+        node.desk().resume(&job).await.expect("an interrupted job");
+        let (told, row) = follow(&node.desk(), &job).await;
+        let is_it = |said: &str| said.contains("class-2") && said.contains("other-2");
+        let told = told
+            .iter()
+            .filter(|tidings| matches!(tidings, Tidings::Notice(said) if is_it(said)))
+            .count();
+        let noted = row.timeline.iter().filter(|entry| is_it(&entry.what)).count();
+        assert_eq!((told, noted), (1, 1), "{point}: {row:?}");
+        let training = world.manifest().training.expect("it was trained here");
+        assert_eq!(training.went_on_in, [NumericsClass("other-2".to_owned())], "{point}");
+        pause.release();
+    }
 }

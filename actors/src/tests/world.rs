@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use crate::{Node, NodeConfig, Ports, start};
 use tgs_protocol::{
+    artifact::Manifest,
     clock::{Clock, IdSource},
     desk::{JobDesk, News},
     engine::{Compression, OutputFormat, RowFormat},
@@ -137,6 +138,11 @@ impl World {
         let format = OutputFormat { rows: RowFormat::Csv, compression: Compression::None };
         let table = self.out().join("table.csv");
         Output { rows: Some(Rows(ROWS)), table, format, report: self.out().join("report") }
+    }
+
+    pub fn manifest(&self) -> Manifest {
+        let bytes = fs::read(self.out().join("report/manifest.json")).expect("delivered");
+        serde_json::from_slice(&bytes).expect("a manifest")
     }
 
     /// Every delivered file and its bytes.

@@ -7,6 +7,9 @@ use crate::random::{Purpose, Stream};
 /// Never more than one row of so many chooses, however small the table.
 const ONE_OF: usize = 4;
 
+/// Few rows are looked at under more noises, but never under more than this.
+const NOISES_MAX: usize = 8;
+
 /// How many rows choose.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Validation {
@@ -27,6 +30,8 @@ pub(crate) struct Parts {
     pub validation: Vec<usize>,
     /// As many of those that learn, looked at beside them.
     seen: Vec<usize>,
+    /// Each looked-at row is so under so many noises: the loss under one says little of a net.
+    noises: usize,
 }
 
 /// A part of the rows that are looked at.
@@ -37,7 +42,7 @@ pub(crate) struct Looked<'a> {
     /// Their place among the parts of their kind: both kinds have the same noise at a place, so
     /// that their difference is that of the rows.
     pub place: u64,
-    /// How many there are of their kind.
+    /// How many there are of their kind, once for each noise.
     of: usize,
 }
 
@@ -49,14 +54,20 @@ impl Looked<'_> {
 }
 
 impl Parts {
-    /// Parts of at most so many rows that choose.
+    /// The same rows, looked at under as many noises as make so many pairs of row and noise.
+    pub(crate) fn looked_at(self, pairs: usize) -> Self {
+        let noises = pairs.div_ceil(self.validation.len().max(1)).clamp(1, NOISES_MAX);
+        Self { noises, ..self }
+    }
+
+    /// Parts of at most so many rows that choose, under each noise.
     pub(crate) fn shards(&self, size: usize) -> usize {
-        self.validation.len().div_ceil(size)
+        self.noises * self.validation.len().div_ceil(size)
     }
 
     /// The same of the rows that learn and are looked at; they come after the others.
     pub(crate) fn seen_shards(&self, size: usize) -> usize {
-        self.seen.len().div_ceil(size)
+        self.noises * self.seen.len().div_ceil(size)
     }
 
     /// One of them all.
@@ -65,8 +76,9 @@ impl Parts {
             None => (&self.validation, shard),
             Some(place) => (&self.seen, place),
         };
-        let rows = of.chunks(size).nth(place).unwrap_or(&[]);
-        Looked { rows, place: place as u64, of: of.len() }
+        let under_one = of.len().div_ceil(size).max(1);
+        let rows = of.chunks(size).nth(place % under_one).unwrap_or(&[]);
+        Looked { rows, place: place as u64, of: of.len() * self.noises }
     }
 }
 
@@ -91,7 +103,7 @@ impl Validation {
         let mut stream = Stream::new(seed, Purpose::Validation, 1);
         let seen = stream.subsample(learned.len(), validation.len());
         let seen = seen.into_iter().map(|at| learned[at]).collect();
-        Parts { learned, validation, seen }
+        Parts { learned, validation, seen, noises: 1 }
     }
 }
 
@@ -101,13 +113,19 @@ mod tests {
 
     #[test]
     fn shards_are_all_that_is_looked_at_each_kind_a_whole() {
-        let parts = USUAL.parts(2_000, 7);
-        assert_eq!((parts.shards(64), parts.seen_shards(64)), (4, 4));
-        for (shards, rows) in [(0..4, &parts.validation), (4..8, &parts.seen)] {
-            let looked: Vec<_> = shards.map(|shard| parts.looked(64, shard)).collect();
-            assert!(looked.iter().flat_map(|it| it.rows).eq(rows));
-            assert!(looked.iter().map(|it| it.place).eq(0..4));
-            assert!((looked.iter().map(|it| it.weighed(1.0)).sum::<f64>() - 1.0).abs() < 1e-12);
+        for (pairs, noises) in [(0, 1), (200, 1), (201, 2), (600, 3), (1_000_000, NOISES_MAX)] {
+            let parts = USUAL.parts(2_000, 7).looked_at(pairs);
+            let of_kind = 4 * noises;
+            assert_eq!((parts.shards(64), parts.seen_shards(64)), (of_kind, of_kind));
+            for (from, rows) in [(0, &parts.validation), (of_kind, &parts.seen)] {
+                let looked = (from..from + of_kind).map(|shard| parts.looked(64, shard));
+                let looked: Vec<_> = looked.collect();
+                let all = (0..noises).flat_map(|_| rows);
+                assert!(looked.iter().flat_map(|it| it.rows).eq(all));
+                assert!(looked.iter().map(|it| it.place).eq(0..of_kind as u64));
+                let weights: f64 = looked.iter().map(|it| it.weighed(1.0)).sum();
+                assert!((weights - 1.0).abs() < 1e-12);
+            }
         }
     }
 

@@ -62,6 +62,9 @@ pub(super) struct OriginalConfig {
     pub validation_rows_min: usize,
     /// At most so many of them.
     pub validation_rows_max: usize,
+    /// A look is at so many pairs of a row and a noise, at least: fewer rows than that are looked
+    /// at under several noises, up to eight, since the loss under one says little.
+    pub validation_pairs: usize,
     /// Looks at the losses in a whole run.
     pub validation_looks: u64,
     /// Passes over the rows between two looks, a fraction if you like; 0: as `validation_looks`
@@ -115,6 +118,7 @@ impl Default for OriginalConfig {
             validation_share: 0.1,
             validation_rows_min: 100,
             validation_rows_max: 4_000,
+            validation_pairs: 6_000,
             validation_looks: 40,
             eval_every: 0.0,
             patience: 10,
@@ -176,6 +180,7 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("validation_share", 0.0, 0.5),
     bound("validation_rows_min", 0.0, 1e6),
     bound("validation_rows_max", 0.0, 1e6),
+    bound("validation_pairs", 1.0, 1e7),
     bound("validation_looks", 1.0, 10_000.0),
     bound("eval_every", 0.0, 1e9),
     bound("patience", 0.0, 10_000.0),

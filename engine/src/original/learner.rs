@@ -86,6 +86,7 @@ impl OriginalLearner {
             0
         };
         let parts = config.validation().parts(train.rows(), seed);
+        let parts = parts.looked_at(config.validation_pairs);
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
             parts,

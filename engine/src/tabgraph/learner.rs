@@ -71,6 +71,7 @@ impl TabgraphLearner {
         let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(|head| head.shares()).collect();
         let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
         let parts = config.validation().parts(train.rows(), seed);
+        let parts = parts.looked_at(config.validation_pairs);
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
             parts,

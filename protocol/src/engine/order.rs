@@ -1,7 +1,7 @@
 //! What the engine is asked for, and the facts it gives back: values that can be stored and
 //! replayed.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -157,3 +157,9 @@ pub struct OutputFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NumericsClass(pub String);
+
+impl fmt::Display for NumericsClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

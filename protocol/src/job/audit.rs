@@ -88,6 +88,7 @@ fn changed_result(before: &Done, after: &Done) -> Option<&'static str> {
         ("profile", differs(&before.profile, &after.profile)),
         ("plan", differs(&before.plan, &after.plan)),
         ("numerics class", differs(&before.numerics_class, &after.numerics_class)),
+        ("later classes", !after.went_on_in.starts_with(&before.went_on_in)),
         ("model", differs(&before.model, &after.model)),
         ("sampled", before.sampled && !after.sampled),
         ("report", differs(&before.report, &after.report)),

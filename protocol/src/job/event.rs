@@ -36,7 +36,9 @@ pub enum JobEvent {
     Judged(ReportFacts),
     /// Everything asked for stands where it was asked for.
     Delivered,
-    /// Something came up that a user should know, such as a change of numerics class.
+    /// Whoever goes on computes in this class; told before the first bit that may differ.
+    ComputesIn(NumericsClass),
+    /// Something came up that a user should know.
     Noticed(String),
     /// The running work of this stage failed, and nothing of it runs any more.
     StageFailed(Failure),

@@ -45,6 +45,9 @@ pub struct Done {
     pub plan: Option<TrainPlan>,
     /// Train: the class of bits it started in.
     pub numerics_class: Option<NumericsClass>,
+    /// Train and sample: the classes that it went on in, where they were others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub went_on_in: Vec<NumericsClass>,
     /// Train: the newest checkpoint.
     pub checkpoint: Option<CheckpointFacts>,
     /// Train: steps that were made; fewer than planned where the rest would only be copying.
@@ -56,6 +59,21 @@ pub struct Done {
     pub sampled: bool,
     /// Evaluate: what the report says.
     pub report: Option<ReportFacts>,
+}
+
+impl Done {
+    /// The class of bits that the job is in; none where its model was brought along.
+    pub fn class(&self) -> Option<&NumericsClass> {
+        self.went_on_in.last().or(self.numerics_class.as_ref())
+    }
+
+    /// Takes in that the job goes on in this class; says what that means, where it is another one.
+    pub(super) fn goes_on_in(&mut self, class: NumericsClass) -> Option<String> {
+        let last = self.class().filter(|last| **last != class)?;
+        let said = format!("numerics class {class} instead of {last}: the bytes may be others now");
+        self.went_on_in.push(class);
+        Some(said)
+    }
 }
 
 /// One thing that happened.

@@ -111,15 +111,20 @@ impl Job {
                 vec![self.save()]
             }
             (_, JobEvent::ChunkSealed(chunk)) => self.chunk_sealed(now, chunk),
-            (_, JobEvent::Noticed(what)) => {
-                self.row.log(now, what.clone());
-                vec![self.save(), JobAction::Tell(Tidings::Notice(what))]
+            (_, JobEvent::Noticed(what)) => self.notice(now, what),
+            (_, JobEvent::ComputesIn(class)) => {
+                self.row.done.goes_on_in(class).map_or_else(Vec::new, |said| self.notice(now, said))
             }
             (Hold::Working(work), result) if work.is_answered_by(&result) => {
                 self.stage_done(now, result)
             }
             (Hold::Waiting | Hold::Working(_), _) => Vec::new(),
         }
+    }
+
+    fn notice(&mut self, now: Timestamp, what: String) -> Vec<JobAction> {
+        self.row.log(now, what.clone());
+        vec![self.save(), JobAction::Tell(Tidings::Notice(what))]
     }
 
     fn claimed(&mut self, now: Timestamp, sealed: Vec<SealedChunk>) -> Vec<JobAction> {
@@ -156,10 +161,9 @@ impl Job {
                 if let (Some(made), Some(planned)) = (steps, planned)
                     && made < planned
                 {
-                    let said = format!("training ended after {made} of {planned} steps");
-                    told.push(Tidings::Notice(format!(
-                        "{said}: validation rows gain nothing more"
-                    )));
+                    let why = "validation rows gain nothing more";
+                    let said = format!("training ended after {made} of {planned} steps: {why}");
+                    told.push(Tidings::Notice(said));
                 }
             }
             JobEvent::Judged(facts) => done.report = Some(facts),

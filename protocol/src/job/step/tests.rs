@@ -74,6 +74,7 @@ fn event(line: &str) -> JobEvent {
         "drain" => JobEvent::DrainAsked,
         "stopped" => JobEvent::WorkStopped,
         "overtaken" => JobEvent::Overtaken,
+        "computes" => JobEvent::ComputesIn(NumericsClass(words[1].to_owned())),
         "noticed" => JobEvent::Noticed(words[1..].join(" ")),
         other => panic!("no such event: {other}"),
     }
@@ -495,6 +496,44 @@ fn a_notice_is_saved_and_told_while_the_job_is_held() {
     noticed too late
         -
     ");
+}
+
+#[test]
+fn another_class_of_bits_is_noted_once() {
+    let script = "
+        claimed
+        computes n1
+        ingested 100
+        profiled
+        planned 50
+        computes n1
+        computes n2
+        computes n2
+        computes n1
+    ";
+    let mut job = Job::new(samples::row(samples::train()));
+    insta::assert_snapshot!(play_on(&mut job, script), @r"
+    claimed
+        save ingest, tell ingest began, begin ingest
+    computes n1
+        -
+    ingested 100
+        save profile, tell profile began, begin profile
+    profiled
+        save train, tell train began, begin plan
+    planned 50
+        save train, tell plan: 50 steps, begin train 50
+    computes n1
+        -
+    computes n2
+        save train, tell notice: numerics class n2 instead of n1: the bytes may be others now
+    computes n2
+        -
+    computes n1
+        save train, tell notice: numerics class n1 instead of n2: the bytes may be others now
+    ");
+    let later: Vec<_> = job.row().done.went_on_in.iter().map(ToString::to_string).collect();
+    assert_eq!(later, ["n2", "n1"]);
 }
 
 #[test]
