@@ -163,6 +163,16 @@ fn two_tables_have_two_reports() {
     for name in ["study.v1.report", "study.v2.report"] {
         assert!(desk.path(name).join("report.html").is_file(), "{name}");
     }
+    let of_csv = fs::read(desk.path("study.v1.report/report.json")).expect("was written");
+    let words = ["synth", &source, "-o", &desk.at("study.v1.parquet"), "--model", "seqtree"];
+    let found = desk.run(&words).expect_status(2);
+    assert!(found.stderr.contains("that of a .csv table stands there"), "{}", found.stderr);
+    assert_eq!(fs::read(desk.path("study.v1.report/report.json")).ok(), Some(of_csv));
+    let folder = desk.at("parquet.report");
+    let apart = [&words[..], &["--report", &folder]].concat();
+    let _ = desk.run(&apart).expect_status(0);
+    let again = ["synth", &source, "-o", &desk.at("study.v1.csv"), "--model", "seqtree"];
+    let _ = desk.run(&again).expect_status(0);
 }
 
 #[test]
@@ -246,6 +256,11 @@ fn nothing_to_resume_makes_no_folder_and_is_told() {
     let found = desk.run(&["resume", "--list"]).expect_status(0);
     assert!(found.stderr.contains("no interrupted job"), "{}", found.stderr);
     assert!(!desk.path("home").exists(), "a mistyped folder is not made");
+    fs::create_dir(desk.path("home")).expect("our own folder");
+    let found = desk.run(&["resume"]).expect_status(2);
+    assert!(found.stderr.contains("it is no data folder"), "{}", found.stderr);
+    let entries = fs::read_dir(desk.path("home")).expect("is there").count();
+    assert_eq!(entries, 0, "a mistyped folder is left as it is");
     let source = desk.put("t.csv", &small());
     let words = ["synth", &source, "-o", &desk.at("o.csv"), "--model", "seqtree"];
     let ended = desk.result(&words, 0)["job"].as_str().expect("its name").to_owned();

@@ -87,6 +87,11 @@ impl Embedded {
         Ok(opened)
     }
 
+    /// Whether a data folder was begun there.
+    pub fn is_at(home: &Path) -> bool {
+        Layout::of(home).store().is_file()
+    }
+
     /// The folder this store lives in.
     pub fn home(&self) -> &Path {
         self.inner.layout.home()

@@ -24,6 +24,7 @@ use crate::{
     voice::{say, say_aside},
 };
 
+use self::narrow::Narrow;
 pub use self::{above::AboveBar, json::event, shown::Shown};
 
 /// Shows the course of one job.
@@ -40,6 +41,22 @@ pub trait Display: Send {
     fn interrupted(&mut self);
     /// It is over.
     fn ended(&mut self, outcome: &Outcome);
+}
+
+/// A result in words below its name, `verdict  pass: …`: broken between words where stdout is a
+/// terminal, in one line for whoever reads on.
+pub fn paragraph(name: &str, text: &str) -> String {
+    let columns = match std::io::stdout().is_terminal() {
+        true => Narrow::stdout().columns(),
+        false => usize::MAX,
+    };
+    set_in(name, text, columns)
+}
+
+fn set_in(name: &str, text: &str, columns: usize) -> String {
+    const INDENT: &str = "         ";
+    let lines = words::wrapped(text, columns, INDENT);
+    format!("{name:<9}{}", lines.trim_start())
 }
 
 /// The display for this voice and this terminal. A terminal that cannot move its cursor
@@ -80,5 +97,19 @@ impl fmt::Display for Interrupted<'_> {
             None => write!(f, "interrupted")?,
         }
         write!(f, "; go on with `tgs resume {}`, to the same bytes", self.job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_paragraph_is_broken_between_words_where_the_terminal_ends() {
+        let text = "pass with warnings: 9 of 10 gates hold";
+        assert_eq!(set_in("verdict", text, usize::MAX), format!("verdict  {text}"));
+        let broken = "verdict  pass with warnings:\n           9 of 10 gates hold";
+        assert_eq!(set_in("verdict", text, 29), broken);
+        assert_eq!(set_in("", "a b", 30), "         a b");
     }
 }

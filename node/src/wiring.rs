@@ -20,6 +20,11 @@ pub fn engine() -> Arc<dyn Engine> {
     Arc::new(LocalEngine::new())
 }
 
+/// Whether a data folder is there already.
+pub fn is_home(folder: &Path) -> bool {
+    Embedded::is_at(folder)
+}
+
 /// One embedded node over a data folder.
 pub async fn node(
     home: &Path,

@@ -41,6 +41,7 @@ pub(crate) fn steps_per_second<L: Learner>(
     const WARM_STEPS: u64 = 3;
     const SECONDS: f64 = 2.0;
     const STEPS_MAX: u64 = 400;
+    const NOTE: &str = "measuring speed, about two seconds";
     let mut begun = Instant::now();
     let mut counted = 0;
     while !run.is_done() {
@@ -53,7 +54,7 @@ pub(crate) fn steps_per_second<L: Learner>(
             epoch: None,
             loss: None,
             rows_per_second: None,
-            note: Some("measuring speed".to_owned()),
+            note: Some(NOTE.to_owned()),
         });
         run.step(watch)?;
         if run.at().get() == WARM_STEPS {

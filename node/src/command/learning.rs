@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value};
 use tgs_actors::input::look;
 use tgs_engine::port;
 use tgs_protocol::{
+    artifact::Manifest,
     code::Code,
     engine::OutputFormat,
     gate::Gates,
@@ -114,10 +115,33 @@ pub fn output(asked: &ReleaseArguments, report: Option<&Path>) -> Result<Output,
     home::must_be_writable(&table)?;
     let report = match report {
         Some(folder) => home::whole(folder)?,
-        None => beside(&table),
+        None => {
+            let folder = beside(&table);
+            must_be_of_this_format(&folder, format)?;
+            folder
+        }
     };
     home::must_be_writable(&report.join("report.html"))?;
     Ok(Output { rows: asked.rows.map(Rows), table, format, report })
+}
+
+/// `study.csv` and `study.parquet` would share `study.report`: the second must not take the report
+/// of the first away unasked.
+fn must_be_of_this_format(report: &Path, format: OutputFormat) -> Result<(), Failure> {
+    let manifest = fs::read(report.join("manifest.json")).unwrap_or_default();
+    let manifest: Option<Manifest> = serde_json::from_slice(&manifest).ok();
+    let formats = manifest.into_iter().flat_map(|it| it.files).filter_map(|file| file.format);
+    match formats.into_iter().find(|other| *other != format) {
+        None => Ok(()),
+        Some(other) => {
+            let report = report.display();
+            let message = format!(
+                "write the report to {report}: that of a {other} table stands there; name another \
+                 folder with --report, or the table otherwise"
+            );
+            Err(Failure::new(Code::BadOutputName, message))
+        }
+    }
 }
 
 /// A metadata file.

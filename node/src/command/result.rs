@@ -11,7 +11,9 @@ use tgs_protocol::{
 };
 
 use super::verdict::Judged;
-use crate::{command_line::Voice, failure::Failure, leaving::ExitCode, voice::say};
+use crate::{
+    command_line::Voice, failure::Failure, leaving::ExitCode, terminal::paragraph, voice::say,
+};
 
 /// Says how a job ended. A withheld table is exit status 3.
 pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, Failure> {
@@ -75,7 +77,7 @@ impl<'a> Ended<'a> {
         if let (Some(judged), Some(output)) = (&self.judged, self.row.request.output()) {
             judged.say(self.is_released);
             if !self.is_released {
-                say!("advice   {}", advice(judged));
+                say!("{}", paragraph("advice", advice(judged)));
             }
             say!("report   {}", output.report.join("report.html").display());
         }

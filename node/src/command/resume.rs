@@ -32,14 +32,14 @@ pub async fn run(
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
     let home = home::folder(home, settings)?;
-    // A mistyped folder must not be made: what is looked for would not be there either.
-    if !home.is_dir() {
+    // A mistyped folder must not become a data folder: what is looked for would not be there.
+    if !wiring::is_home(&home) {
         if asked.list {
             say_nothing(&home, voice);
             return Ok(ExitCode::SUCCESS);
         }
-        let message =
-            format!("resume in {}: there is no such folder; check --home", home.display());
+        let what = if home.is_dir() { "it is no data folder" } else { "there is no such folder" };
+        let message = format!("resume in {}: {what}; check --home", home.display());
         return Err(Failure::new(Code::NothingToResume, message));
     }
     let node = wiring::node(&home, settings, asked.samplers).await?;

@@ -9,7 +9,7 @@ use tgs_protocol::{
     report::{GateOutcome, Tally, Verdict},
 };
 
-use crate::voice::say;
+use crate::{terminal::paragraph, voice::say};
 
 /// What a report says, as it stands in its folder.
 pub struct Judged {
@@ -47,11 +47,12 @@ impl Judged {
 
     /// Says the verdict, and below it every gate that is not simply held.
     pub fn say(&self, is_released: bool) {
-        say!("verdict  {}", self.words(is_released));
-        self.reasons.iter().for_each(|reason| say!("         {reason}"));
+        say!("{}", paragraph("verdict", &self.words(is_released)));
+        self.reasons.iter().for_each(|reason| say!("{}", paragraph("", reason)));
         let is_privacy = |gate: &&&GateOutcome| Gates::is_privacy(&gate.gate);
         for gate in Tally::of(&self.gates).open.iter().filter(|gate| !is_privacy(gate)) {
-            say!("         {}: {}", gate.gate, gate.meaning.trim_end_matches('.'));
+            let meaning = gate.meaning.trim_end_matches('.');
+            say!("{}", paragraph("", &format!("{}: {meaning}", gate.gate)));
         }
     }
 

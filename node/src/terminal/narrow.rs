@@ -14,7 +14,7 @@ const WIDTH: usize = 80;
 /// A narrower terminal is not written for.
 const WIDTH_MIN: usize = 20;
 
-/// The terminal behind stderr.
+/// A terminal.
 #[derive(Debug)]
 pub struct Narrow(Term);
 
@@ -22,6 +22,11 @@ impl Narrow {
     /// Stderr, whatever it is.
     pub fn stderr() -> Self {
         Self(Term::stderr())
+    }
+
+    /// Stdout, whatever it is.
+    pub fn stdout() -> Self {
+        Self(Term::stdout())
     }
 
     /// Columns that may be written.
