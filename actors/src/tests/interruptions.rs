@@ -1,11 +1,14 @@
 //! Kills, drains and cancels, at every point where a job can be met.
 
+use std::{sync::Arc, time::Duration};
+
 use tgs_protocol::{
     engine::NumericsClass,
     job::{JobState, Outcome, action::Tidings},
     unit::Steps,
 };
 
+use crate::tests::script::{Deed, Pause};
 use crate::tests::world::{STEPS, World, follow, undisturbed};
 
 /// Points where a device's thread or a sampler is met.
@@ -147,6 +150,28 @@ async fn a_drained_job_stands_still_saved_and_is_resumed() {
         let steps_once = world.script.passes("step") as u64 == STEPS;
         assert!(steps_once, "drained at {point}: no step is done twice");
     }
+}
+
+/// A snapshot that was handed out, and waits while the one before it is written, is dropped with
+/// the job.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_right_behind_a_snapshot_saves_its_step() {
+    let world = World::new();
+    let (writing, snapshot) = (world.script.pause_at("put"), Arc::new(Pause::default()));
+    world.script.after("snapshot", 1, Deed::Pause(snapshot.clone()));
+    let node = world.node("a").await;
+    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    snapshot.reached().await;
+    let stopping = tokio::spawn(async move { node.stop().await });
+    // Long enough for the stop to be heard first; else this is one more drained job.
+    let a_while = || tokio::time::sleep(Duration::from_millis(100));
+    a_while().await;
+    snapshot.release();
+    a_while().await;
+    writing.release();
+    stopping.await.expect("no panic");
+    let saved = world.stores.row(&job).done.checkpoint.map(|checkpoint| checkpoint.step);
+    assert_eq!(saved, Some(Steps(world.script.passes("step") as u64)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 use std::{
     sync::{Arc, Condvar, Mutex},
     thread,
+    time::Duration,
 };
 
 use tgs_protocol::{code::Code, engine::EngineError, progress::Watch};
@@ -15,7 +16,8 @@ pub enum Deed {
     Pass,
     Panic,
     Fail(Code),
-    /// Waits there until released; blocks the thread, so it is for points of the engine only.
+    /// Waits there until released; blocks the thread, so it is for points of the engine, and for
+    /// those of stores that are passed slowly.
     Pause(Arc<Pause>),
     /// Works there without end, until its watch says stop.
     AwaitStop(Arc<Pause>),
@@ -92,6 +94,19 @@ impl Script {
     pub fn pass(&self, point: &str) -> Result<(), Code> {
         let deed = self.log_and_find(point);
         carry_out(point, deed)
+    }
+    /// Called by stores where they can be paused: it keeps no thread.
+    pub async fn pass_slowly(&self, point: &str) -> Result<(), Code> {
+        match self.log_and_find(point) {
+            Some(Deed::Pause(pause)) => {
+                pause.reached.notify_one();
+                while !pause.is_released() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Ok(())
+            }
+            deed => carry_out(point, deed),
+        }
     }
     /// Called by the engine where it can be stopped.
     pub fn pass_watched(&self, point: &str, watch: &dyn Watch) -> Result<(), EngineError> {

@@ -202,7 +202,8 @@ impl ChunkStore for Stores {
 #[async_trait]
 impl CheckpointStore for Stores {
     async fn put(&self, lease: &Lease, step: Steps, bytes: &[u8]) -> Answer<CheckpointFacts> {
-        self.pass("put")?;
+        let fail = |code| StoreError::new(code, "scripted at put");
+        self.script.pass_slowly("put").await.map_err(fail)?;
         let size = ByteCount(bytes.len() as u64);
         let facts = CheckpointFacts { epoch: lease.epoch, step, digest: Digest::of(bytes), size };
         let mut table = self.table();
