@@ -18,7 +18,7 @@ mod attacks;
 mod boost;
 mod closest;
 mod columns;
-mod copies;
+pub(crate) mod copies;
 mod crew;
 mod detect;
 mod embedding;

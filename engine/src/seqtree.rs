@@ -15,24 +15,24 @@
 //! | steps, snapshots | `training` |
 //! | drawing rows | `sampler` |
 //! | the model and its file | `chain` |
+//! | which leaves a table bears | `choice` |
 //! | how near to training rows | `nearness` |
 
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tgs_protocol::{
-    chunk::ChunkNo,
     code::Code,
     engine::{EngineError, Trainer},
     model::{TrainPlan, TrainingLength},
-    progress::{Progress, ProgressUnit, Watch},
-    stage::Stage,
+    progress::Watch,
     unit::Steps,
 };
 
-use crate::{constants, ingest::holdout::rows_of, model::Generator, table::Table};
+use crate::{constants, model::Generator, table::Table};
 
 mod chain;
+mod choice;
 mod config;
 mod encode;
 mod encoded;
@@ -46,21 +46,13 @@ mod training;
 mod tree;
 
 use chain::Chain;
-use config::{BOUNDS, Config, SMALL_TABLE_ROWS, TRIED};
-use encoded::{Encoded, sample};
-use nearness::{JUDGED_ROWS, train_share};
+use config::{BOUNDS, Config};
+use encoded::Encoded;
 use sampler::Sampler;
 use training::Training;
 
-/// Rows of the tables on which leaf sizes are compared.
-const COMPARED_ROWS: usize = 50_000;
-
-/// Resolves the constants. Unless the user set `min_leaf`, the first of a few settings (leaves of
-/// 20 rows; those without weak last questions; of 50; of 100; a small table starts at 50) is taken
-/// whose rows do not lie nearer to the rows that trees were grown on than to validation rows (at
-/// most `dcr_share_max` of them); these are training rows that are left out for the comparison and
-/// chosen by the seed. One step is one tree; there are as many as columns to learn, whatever
-/// `length` says.
+/// Resolves the constants. Unless the user set `min_leaf`, [`choice`] finds leaves that do not copy
+/// rows. One step is one tree; there are as many as columns to learn, whatever `length` says.
 ///
 /// # Errors
 /// [`Code::UnknownConstant`] for constants that do not exist or are out of range,
@@ -78,18 +70,10 @@ pub fn plan(
     let mut why = format!("leaves of {} rows as asked", config.min_leaf);
     if config.min_leaf == 0 {
         let keep_gain = overrides.contains_key("gain_min");
-        let tried = TRIED.map(|(min_leaf, gain_min)| {
-            let gain_min = if keep_gain { config.gain_min } else { gain_min };
-            Config { min_leaf, gain_min, ..config.clone() }
-        });
-        let from = if train.rows() < SMALL_TABLE_ROWS { 2 } else { 0 };
-        let (safe, share) = first_safe(train, &tried[from..], seed, threads, watch)?;
-        config = safe;
-        let Config { min_leaf, gain_min, .. } = config;
-        let share = share.map_or("no validation rows to compare with".to_owned(), |share| {
-            format!("{share:.3} of drawn rows nearer to learned than to validation rows")
-        });
-        why = format!("leaves of {min_leaf} rows, gains over {gain_min} ({share})");
+        let (chosen, found) = choice::choose(train, &config, keep_gain, (seed, threads), watch)?;
+        let Config { min_leaf, gain_min, .. } = chosen;
+        why = format!("leaves of {min_leaf} rows, gains over {gain_min} ({found})");
+        config = chosen;
     }
     let steps = train.columns().iter().filter(|column| !is_made(column)).count();
     let config = serde_json::to_value(&config)
@@ -139,51 +123,6 @@ pub fn trainer(
 /// [`Code::ModelUnreadable`] when it is damaged or not a model of `seqtree`.
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     Ok(Arc::new(Sampler::new(Chain::read(model)?)))
-}
-
-/// The first setting that does not copy rows, and the share that says so; the last if all do.
-fn first_safe(
-    train: &Table,
-    tried: &[Config],
-    seed: u64,
-    threads: u32,
-    watch: &dyn Watch,
-) -> Result<(Config, Option<f64>), EngineError> {
-    let Some(config) = tried.first() else { return Ok((Config::default(), None)) };
-    let parts = config.validation().parts(train.rows(), seed);
-    let of = |rows: &[usize]| rows_of(train, &rows.iter().map(|row| *row as u32).collect());
-    let (train, validation) = (of(&parts.learned), of(&parts.validation));
-    let train = sample(&train, COMPARED_ROWS, seed, 4)?;
-    let mut last = (Config::default(), None);
-    for (at, config) in tried.iter().enumerate() {
-        tell(watch, at, tried.len());
-        let encoded = Encoded::new(&train, config, (seed, threads), watch)?;
-        let mut training = Training::new(encoded, config.clone(), threads);
-        training.segment(Steps(u64::MAX), watch)?;
-        if !training.is_done() || watch.stopped() {
-            return Err(EngineError::Stopped);
-        }
-        let drawn = Sampler::new(training.chain()).chunk(seed, ChunkNo(0), JUDGED_ROWS)?;
-        let share = train_share(&train, &validation, &drawn, seed, threads as usize)?;
-        last = (config.clone(), share);
-        if share.is_some_and(|share| share <= config.dcr_share_max) {
-            break;
-        }
-    }
-    Ok(last)
-}
-
-fn tell(watch: &dyn Watch, done: usize, total: usize) {
-    watch.tell(Progress {
-        stage: Stage::Train,
-        done: done as u64,
-        total: Some(total as u64),
-        unit: ProgressUnit::Parts,
-        epoch: None,
-        loss: None,
-        rows_per_second: None,
-        note: Some("comparing leaf sizes".to_owned()),
-    });
 }
 
 fn refuse_empty(train: &Table) -> Result<(), EngineError> {

@@ -1,6 +1,7 @@
 //! The constants of `seqtree`, and the values that each may take.
 
 use serde::{Deserialize, Serialize};
+use tgs_protocol::limits::SHARED_ROWS_MIN;
 
 use crate::{
     constants::{Bound, bound},
@@ -13,10 +14,36 @@ use crate::{
 ///
 /// A table of fewer rows than [`SMALL_TABLE_ROWS`] starts at the third: too few of its rows can be
 /// spared to show a small leaf's copies, and many rows drawn from it give the leaves away.
-pub(super) const TRIED: [(u32, f64); 4] = [(20, 0.0), (20, 4.0), (50, 4.0), (100, 4.0)];
+const TRIED: [(u32, f64); 4] = [(20, 0.0), (20, 4.0), (50, 4.0), (100, 4.0)];
+
+/// Tried when all of those copy, as they do where a column has thousands of levels: the best cut of
+/// so many bins explains much by chance.
+const TRIED_LAST: [(u32, f64); 2] = [(200, 16.0), (400, 256.0)];
 
 /// See [`TRIED`].
 pub(super) const SMALL_TABLE_ROWS: usize = 5_000;
+
+/// A leaf holds at most one row of so many, or a small table's columns were drawn as if they were
+/// strangers …
+const LEAF_ONE_OF: usize = 12;
+/// … and of so many in what is tried last.
+const LAST_LEAF_ONE_OF: usize = 4;
+/// A question that explains one row of so many is not weak.
+const GAIN_ONE_OF: usize = 8;
+
+/// What is tried on so many rows; the first list, then the second.
+pub(super) fn tried(rows: usize) -> [Vec<(u32, f64)>; 2] {
+    let capped = |tried: &[(u32, f64)], one_of: usize| {
+        let leaf = (rows / one_of).max(SHARED_ROWS_MIN as usize) as u32;
+        let gain = (rows / GAIN_ONE_OF) as f64;
+        let capped = |(min_leaf, gain_min): &(u32, f64)| (leaf.min(*min_leaf), gain.min(*gain_min));
+        let mut capped: Vec<_> = tried.iter().map(capped).collect();
+        capped.dedup();
+        capped
+    };
+    let from = if rows < SMALL_TABLE_ROWS { 2 } else { 0 };
+    [capped(&TRIED[from..], LEAF_ONE_OF), capped(&TRIED_LAST, LAST_LEAF_ONE_OF)]
+}
 
 /// Every constant of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,6 +127,23 @@ pub(super) const BOUNDS: &[Bound] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Leaves that part a table leave four parts at least, and hold what may be told of few rows.
+    #[test]
+    fn a_tree_can_grow_on_any_table() {
+        for rows in [0, 8, 60, 172, 700, 1_100, 4_999, 5_000, 40_000] {
+            let [usual, last] = tried(rows);
+            let shared = SHARED_ROWS_MIN as usize;
+            for (min_leaf, gain_min) in usual.iter().chain(&last) {
+                let min_leaf = *min_leaf as usize;
+                assert!(min_leaf >= shared && min_leaf <= (rows / 4).max(shared), "{rows} rows");
+                assert!(*gain_min <= rows as f64 / 8.0, "{rows} rows");
+            }
+            assert!(usual.iter().all(|(leaf, _)| *leaf as usize <= (rows / 12).max(shared)));
+        }
+        assert_eq!(tried(172), [vec![(14, 4.0)], vec![(43, 16.0), (43, 21.0)]]);
+        assert_eq!(tried(40_000), [TRIED.to_vec(), TRIED_LAST.to_vec()]);
+    }
 
     #[test]
     fn every_constant_is_bounded() {

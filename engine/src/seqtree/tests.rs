@@ -14,6 +14,8 @@ use tgs_protocol::{
     unit::Steps,
 };
 
+mod choice;
+
 use super::{config::SMALL_TABLE_ROWS, generator, plan, trainer};
 use crate::{
     random::{Purpose, Stream},
