@@ -13,6 +13,8 @@ use tgs_protocol::{code::Code, digest::Digest, engine::EngineError, model::Model
 
 /// Shape of these files; grows when a reader of the old shape would misread the new one.
 const FORMAT_VERSION: u32 = 3;
+/// Shape of files with something beside their record, which readers of [`FORMAT_VERSION`] overlook.
+const BESIDE_VERSION: u32 = 4;
 
 const KEY: &str = "tgs";
 const HOLE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -54,11 +56,13 @@ pub(crate) struct Container<R> {
 }
 
 #[derive(Serialize)]
-struct Sealed<'a, R> {
+struct Sealed<'a, R, B> {
     digest: &'a str,
     version: u32,
     kind: String,
     record: &'a R,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<&'a B>,
 }
 
 /// What is read of a [`Sealed`] before its digest is checked.
@@ -75,14 +79,56 @@ struct Recorded<R> {
     record: R,
 }
 
+/// What may stand beside it.
+#[derive(Deserialize)]
+struct Beside<B> {
+    beside: Option<B>,
+}
+
 /// Writes record and arrays; the same arguments give the same bytes.
 pub(crate) fn write<R: Serialize>(
     kind: FileKind,
     record: &R,
     arrays: Vec<(String, Array)>,
 ) -> Result<Vec<u8>, EngineError> {
+    write_with(kind, record, None::<&()>, arrays)
+}
+
+/// The same file with something said beside its record, by who knows nothing of the record.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn with_beside<B: Serialize>(
+    kind: FileKind,
+    bytes: &[u8],
+    beside: &B,
+) -> Result<Vec<u8>, EngineError> {
+    let file: Container<serde_json::Value> = read(kind, bytes)?;
+    write_with(kind, &file.record, Some(beside), file.arrays.into_iter().collect())
+}
+
+/// What [`with_beside`] said, if anything.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn beside<B: DeserializeOwned>(
+    kind: FileKind,
+    bytes: &[u8],
+) -> Result<Option<B>, EngineError> {
+    let text = checked(kind, bytes)?;
+    let read = serde_json::from_str(&text).map(|Beside { beside }| beside);
+    read.map_err(|error| foreign(kind, format_args!("what stands beside its record ({error})")))
+}
+
+fn write_with<R: Serialize, B: Serialize>(
+    kind: FileKind,
+    record: &R,
+    beside: Option<&B>,
+    arrays: Vec<(String, Array)>,
+) -> Result<Vec<u8>, EngineError> {
     let fault = |why: String| EngineError::new(Code::Internal, format!("write a {kind}: {why}"));
-    let sealed = Sealed { digest: HOLE, version: FORMAT_VERSION, kind: kind.to_string(), record };
+    let version = if beside.is_some() { BESIDE_VERSION } else { FORMAT_VERSION };
+    let sealed = Sealed { digest: HOLE, version, kind: kind.to_string(), record, beside };
     let text = serde_json::to_string(&sealed).map_err(|error| fault(error.to_string()))?;
     let metadata = Some([(KEY.to_owned(), text)].into());
     let mut bytes = safetensors::serialize(arrays, metadata).map_err(|e| fault(e.to_string()))?;
@@ -101,28 +147,10 @@ pub(crate) fn read<R: DeserializeOwned>(
     kind: FileKind,
     bytes: &[u8],
 ) -> Result<Container<R>, EngineError> {
-    let damaged =
-        |why: &dyn fmt::Display| kind.refuse(format_args!("its bytes are damaged ({why})"));
-    let (seal, text) = seal(bytes).map_err(|why| damaged(&why))?;
-    if !is_whole(bytes, &seal) {
-        return Err(damaged(&"they do not match their digest"));
-    }
-    let foreign = |why: &dyn fmt::Display| {
-        let message = format!("open a {kind}: {why}; use the version of tgs that wrote it");
-        EngineError::new(kind.code(), message)
-    };
-    if seal.version != FORMAT_VERSION {
-        let version = seal.version;
-        return Err(foreign(&format_args!(
-            "its format is {version}, where format {FORMAT_VERSION} is understood"
-        )));
-    }
-    if FileKind::of(&seal.kind) != Some(kind) {
-        return Err(kind.refuse(format_args!("it is a {}", seal.kind)));
-    }
+    let text = checked(kind, bytes)?;
     let Recorded { record } = serde_json::from_str(&text)
-        .map_err(|error| foreign(&format_args!("its record is not understood ({error})")))?;
-    let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(&error))?;
+        .map_err(|error| foreign(kind, format_args!("its record is not understood ({error})")))?;
+    let file = SafeTensors::deserialize(bytes).map_err(|error| damaged(kind, error))?;
     let array = |view: &safetensors::tensor::TensorView| Array {
         dtype: view.dtype(),
         shape: view.shape().to_vec(),
@@ -130,6 +158,34 @@ pub(crate) fn read<R: DeserializeOwned>(
     };
     let arrays = file.iter().map(|(name, view)| (name.to_owned(), array(&view))).collect();
     Ok(Container { record, kind, arrays })
+}
+
+/// The text of a whole file of this kind, of a version that is understood.
+fn checked(kind: FileKind, bytes: &[u8]) -> Result<String, EngineError> {
+    let (seal, text) = seal(bytes).map_err(|why| damaged(kind, why))?;
+    if !is_whole(bytes, &seal) {
+        return Err(damaged(kind, "they do not match their digest"));
+    }
+    if ![FORMAT_VERSION, BESIDE_VERSION].contains(&seal.version) {
+        let version = seal.version;
+        return Err(foreign(
+            kind,
+            format_args!("its format is {version}, where format {BESIDE_VERSION} is understood"),
+        ));
+    }
+    if FileKind::of(&seal.kind) != Some(kind) {
+        return Err(kind.refuse(format_args!("it is a {}", seal.kind)));
+    }
+    Ok(text)
+}
+
+fn damaged(kind: FileKind, why: impl fmt::Display) -> EngineError {
+    kind.refuse(format_args!("its bytes are damaged ({why})"))
+}
+
+fn foreign(kind: FileKind, why: impl fmt::Display) -> EngineError {
+    let message = format!("open a {kind}: {why}; use the version of tgs that wrote it");
+    EngineError::new(kind.code(), message)
 }
 
 /// What a file says it is; its digest is not checked.
@@ -366,6 +422,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_beside_a_record_changes_nothing_else() {
+        let record = (0.1_f32, 1e300, u64::MAX, "é \" record".to_owned());
+        let plain = write(MODEL, &record, arrays()).expect("writes");
+        assert_eq!(beside::<String>(MODEL, &plain).expect("reads"), None);
+        let more = with_beside(MODEL, &plain, &"more").expect("writes");
+        assert_eq!(beside::<String>(MODEL, &more).expect("reads").as_deref(), Some("more"));
+        let file: Container<(f32, f64, u64, String)> = read(MODEL, &more).expect("reads");
+        assert_eq!((&file.record, file.arrays), (&record, arrays().into_iter().collect()));
+        // Who reads format 3 only must not overlook it.
+        let versions = [plain, more].map(|bytes| seal(&bytes).expect("is ours").0.version);
+        assert_eq!(versions, [FORMAT_VERSION, BESIDE_VERSION]);
+        let torn = beside::<String>(MODEL, b"PK").expect_err("is none");
+        assert_eq!(torn.code(), Some(Code::ModelUnreadable));
+    }
+
+    #[test]
     fn another_kind_is_refused_by_its_name() {
         let bytes = write(MODEL, &(), Vec::new()).expect("writes");
         for name in ModelName::ALL {
@@ -426,6 +498,6 @@ mod tests {
         let error = read::<()>(MODEL, &bytes).expect_err("must be refused");
         assert_eq!(error.code(), Some(Code::ModelUnreadable));
         let said = error.to_string();
-        assert!(said.contains("its format is 1, where format 3 is understood"), "{said}");
+        assert!(said.contains("its format is 1, where format 4 is understood"), "{said}");
     }
 }

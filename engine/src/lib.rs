@@ -11,6 +11,7 @@
 //! | counter-based random numbers | [`random`] |
 //! | constants of a model: merged, bounded, refused | `constants` |
 //! | the file form of models and snapshots | `container` |
+//! | moments that follow each other, kept in order | `order_of_moments` |
 //! | flat parameters, AdamW, numerics class, training runs | [`learn`] |
 //! | the models, all behind [`model`] | [`tabgraph`], [`original`], [`seqtree`] |
 //! | writers: CSV, Parquet, JSON lines | [`export`] |
@@ -28,6 +29,7 @@ pub mod ingest;
 pub mod learn;
 pub mod measure;
 pub mod model;
+mod order_of_moments;
 pub mod original;
 mod own_numbers;
 pub mod page;

@@ -9,6 +9,7 @@
 //! | membership inference | `membership` |
 //! | singling out, linking, inferring | `attacks` |
 //! | exact copies, new rows, ids | `copies`, `new_rows`, `keys` |
+//! | missing together, moments in order | `missing_pattern`, `order_of_moments` |
 //! | sentences, gates | `metrics`, `verdict` |
 //!
 //! The same tables and the same seed give the same bytes, whatever the number of threads.
@@ -29,6 +30,7 @@ mod membership;
 mod metrics;
 mod missing_pattern;
 mod new_rows;
+mod order_of_moments;
 mod pair;
 mod pairs;
 mod picture;
@@ -122,6 +124,7 @@ pub fn measure(
         notices: notices(&frame, &measured),
         columns: worst_first(measured.columns.into_iter().map(|column| column.report).collect()),
         pairs: measured.pairs.reports,
+        orders: measured.orders,
         correlations: measured.pairs.correlations,
         embedding,
         distances: measured.closest.curves,

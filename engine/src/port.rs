@@ -28,6 +28,7 @@ use crate::{
     dataset::Dataset,
     export, ingest, learn,
     model::Generator,
+    order_of_moments::{self, OrderOfMoments},
     original, seqtree, tabgraph,
     table::ipc,
 };
@@ -77,6 +78,7 @@ impl Engine for LocalEngine {
         };
         // Rows kept aside are for the report: no model may choose by them.
         let train = dataset.train()?;
+        let train = OrderOfMoments::of(&train).learned(&train);
         plan(&train, order.length, &order.overrides, order.seed, order.threads, watch)
     }
 
@@ -93,7 +95,9 @@ impl Engine for LocalEngine {
             ModelName::Seqtree => seqtree::trainer,
         };
         let work = (order.seed, order.threads);
-        trainer(&dataset.train()?, &order.plan, work, resume, watch)
+        order_of_moments::trainer(order.model, &dataset.train()?, resume, |train| {
+            trainer(train, &order.plan, work, resume, watch)
+        })
     }
 
     fn sampler(&self, model: &[u8]) -> Result<Arc<dyn Sampler>, EngineError> {
@@ -130,11 +134,13 @@ impl Engine for LocalEngine {
 
 /// Opens a model file of any generator.
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
-    match name_of(model)? {
-        ModelName::Tabgraph => tabgraph::generator(model),
-        ModelName::Original => original::generator(model),
-        ModelName::Seqtree => seqtree::generator(model),
-    }
+    let name = name_of(model)?;
+    let inner = match name {
+        ModelName::Tabgraph => tabgraph::generator(model)?,
+        ModelName::Original => original::generator(model)?,
+        ModelName::Seqtree => seqtree::generator(model)?,
+    };
+    order_of_moments::generator(name, model, inner)
 }
 
 /// Checks constants that a user set, before any work.

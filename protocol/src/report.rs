@@ -62,6 +62,9 @@ pub struct Report {
     pub columns: Vec<ColumnReport>,
     /// One per pair of columns, in column order.
     pub pairs: Vec<PairReport>,
+    /// One per pair of moments of which one follows the other; left out where none does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<OrderReport>,
     /// Associations of real and synthetic rows; both `columns` × `columns`, row-major.
     pub correlations: CorrelationMatrices,
     /// Real and synthetic rows in the plane.
@@ -222,6 +225,21 @@ pub struct PairReport {
     pub trend: Option<f64>,
     /// The same with both tables binned by the real edges.
     pub trend_real_edges: Option<f64>,
+}
+
+/// Two columns of moments, of which one hardly ever lies before the other in training rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OrderReport {
+    /// The column that comes first.
+    pub earlier: String,
+    /// The other.
+    pub later: String,
+    /// Share of training rows with both in which the order is kept.
+    pub real: f64,
+    /// The same of synthetic rows; 0 where none has both: an order that is lost is not kept.
+    pub synthetic: f64,
+    /// The same of holdout rows, for comparison.
+    pub holdout: Option<f64>,
 }
 
 /// Association matrices: Pearson, Cramér's V or correlation ratio by the kinds of the pair.

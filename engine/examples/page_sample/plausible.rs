@@ -42,6 +42,7 @@ pub fn report() -> Report {
         metrics: metrics(),
         columns,
         pairs: pairs(&names),
+        orders: Vec::new(),
         correlations: correlations(&names),
         embedding: embedding(),
         distances: distances(),

@@ -1,6 +1,6 @@
 //! Everything that was measured, before it is put into words.
 
-use tgs_protocol::engine::EngineError;
+use tgs_protocol::{engine::EngineError, report::OrderReport};
 
 use crate::measure::{
     Settings, Tables, association,
@@ -13,7 +13,7 @@ use crate::measure::{
     frame::Frame,
     keys,
     membership::{self, Membership},
-    missing_pattern, new_rows,
+    missing_pattern, new_rows, order_of_moments,
     pairs::{self, PairMeasures},
     support::{self, Support},
     utility::{self, Utility},
@@ -42,6 +42,8 @@ pub struct Measured {
     pub missing_pattern: Option<f64>,
     /// The same of holdout rows.
     pub holdout_missing_pattern: Option<f64>,
+    /// Moments that follow each other in training rows; empty where none do.
+    pub orders: Vec<OrderReport>,
     /// Share of synthetic ids that are present and new within the table.
     pub key_uniqueness: Option<f64>,
     /// Can trees tell the tables apart?
@@ -116,6 +118,7 @@ impl Measured {
                 .and_then(|aside| association::difference(aside, None)),
             missing_pattern: missing_pattern::similarity(&frame.train, &frame.synthetic),
             holdout_missing_pattern: missing_pattern::similarity(&frame.train, &frame.holdout),
+            orders: order_of_moments::measure(tables),
             key_uniqueness: keys::uniqueness(tables.synthetic),
             copies: copies::measure(frame),
             columns,

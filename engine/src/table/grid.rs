@@ -97,6 +97,36 @@ impl Grid {
         // Zero has one sign only, and what is too large for its decimals stays as it is.
         if rounded.is_finite() { rounded + 0.0 } else { value }
     }
+
+    /// The largest multiple that is not above a value.
+    pub(crate) fn down(self, value: f64) -> f64 {
+        let near = self.round(value);
+        if near > value { self.round(near - self.step()) } else { near }
+    }
+
+    /// The smallest multiple that is not below a value.
+    pub(crate) fn up(self, value: f64) -> f64 {
+        let near = self.round(value);
+        if near < value { self.round(near + self.step()) } else { near }
+    }
+
+    /// How many multiples lie from one to another; the plain difference where nothing is rounded.
+    pub(crate) fn steps(self, from: f64, to: f64) -> f64 {
+        match self {
+            Self::Free => to - from,
+            Self::Months => month_index(to) - month_index(from),
+            _ => ((to - from) / self.step()).round(),
+        }
+    }
+
+    /// The multiple that lies so many steps after another.
+    pub(crate) fn after(self, from: f64, steps: f64) -> f64 {
+        match self {
+            Self::Free => from + steps,
+            Self::Months => first_of_month(month_index(from) + steps),
+            _ => self.round(from + steps * self.step()),
+        }
+    }
 }
 
 /// What all values are multiples of, in units of the last digit; none unless many bear it out.
@@ -122,6 +152,21 @@ fn common_units(values: &[f64], digits: u8) -> Option<f64> {
         }
     }
     (distinct >= STEP_VALUES_MIN && common > 1).then_some(common as f64)
+}
+
+/// Months from January 1970 to the month of a moment.
+fn month_index(seconds: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "a cast stops at the largest number")]
+    let days = (seconds / DAY_S).floor().clamp(-1e7, 1e7) as i64;
+    let (year, month, _) = civil_from_days(days);
+    ((year - 1970) * 12 + month - 1) as f64
+}
+
+fn first_of_month(index: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, reason = "a cast stops at the largest number")]
+    let index = index.clamp(-1e6, 1e6) as i64;
+    let (year, month) = (1970 + index.div_euclid(12), index.rem_euclid(12) + 1);
+    days_from_civil(year, month, 1) as f64 * DAY_S
 }
 
 fn nearest_month(seconds: f64) -> f64 {
@@ -167,5 +212,27 @@ mod tests {
         ] {
             assert_eq!(Grid::of(&format, &values).round(asked), found, "{format:?} {asked}");
         }
+    }
+    #[test]
+    fn steps_from_one_multiple_to_another_lead_there() {
+        let grids = [
+            (Grid::Step(86_400.0), [0.0, 19_000.0 * DAY_S]),
+            (Grid::Step(0.001), [1_600_000_000_123.0 * 0.001, 1_600_000_999_007.0 * 0.001]),
+            (Grid::Weeks, [MONDAY_S, MONDAY_S - 40.0 * WEEK_S]),
+            (Grid::Months, [days_from_civil(1969, 12, 1) as f64 * DAY_S, 31.0 * DAY_S]),
+            (Grid::Free, [0.25, 1.75]),
+        ];
+        for (grid, [from, to]) in grids {
+            let steps = grid.steps(from, to);
+            assert_eq!(grid.after(from, steps), to, "{grid:?} {steps}");
+            assert_eq!((grid.down(to), grid.up(to)), (to, to), "{grid:?}");
+        }
+        assert_eq!(Grid::Months.steps(-DAY_S, 31.0 * DAY_S), 2.0);
+        // 10 January: February comes next, January was before.
+        let tenth = 9.0 * DAY_S;
+        assert_eq!((Grid::Months.down(tenth), Grid::Months.up(tenth)), (0.0, 31.0 * DAY_S));
+        assert_eq!(Grid::Months.down(30.0 * DAY_S), 0.0);
+        let day = Grid::Step(DAY_S);
+        assert_eq!((day.down(1.9 * DAY_S), day.up(1.1 * DAY_S)), (DAY_S, 2.0 * DAY_S));
     }
 }

@@ -12,6 +12,8 @@ use crate::measure::{
 };
 
 const NO_NUMBERS: &str = "there is no numeric column with values in both tables";
+/// So many pairs of moments are told one by one.
+const PAIRS_TOLD: usize = 4;
 const NO_LEVELS: &str = "there is no categorical column";
 
 /// The metrics of this part.
@@ -20,7 +22,7 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
     let levels = of_kind(measured, |column| column.report.kind.is_categorical());
     let adherence = |columns: &[&ColumnMeasures]| mean(columns.iter().map(|c| c.report.adherence));
     let coverage = |columns: &[&ColumnMeasures]| mean(columns.iter().map(|c| c.report.coverage));
-    vec![
+    let mut metrics = vec![
         Named::up("boundary_adherence", "Boundary adherence", Validity).says(
             adherence(&numbers),
             None,
@@ -76,7 +78,40 @@ pub fn metrics(measured: &Measured) -> Vec<Metric> {
             },
             "there is no synthetic row",
         ),
-    ]
+    ];
+    metrics.extend(order_of_moments(measured));
+    metrics
+}
+
+/// Whether moments that follow each other do so in synthetic rows; nothing where none do.
+fn order_of_moments(measured: &Measured) -> Option<Metric> {
+    let pairs = &measured.orders;
+    let mut worst: Vec<_> = pairs.iter().collect();
+    worst.sort_by(|one, other| one.synthetic.total_cmp(&other.synthetic));
+    let told = worst.iter().take(PAIRS_TOLD).map(|pair| {
+        let [synthetic, real] = [pair.synthetic, pair.real].map(figure::share);
+        format!("{} after {} {synthetic} (real {real})", pair.later, pair.earlier)
+    });
+    let told = told.collect::<Vec<_>>().join(", ");
+    let more = match pairs.len().saturating_sub(PAIRS_TOLD) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let value = mean(pairs.iter().map(|pair| Some(pair.synthetic)));
+    let holdout = mean(pairs.iter().map(|pair| pair.holdout));
+    (!pairs.is_empty()).then(|| {
+        Named::up("order_of_moments", "Order of moments", Validity).says(
+            value,
+            holdout,
+            |_| {
+                format!(
+                    "Share of rows in which a moment does not lie before one that it follows in \
+                     the real table: {told}{more}."
+                )
+            },
+            "no moment follows another",
+        )
+    })
 }
 
 /// Which cells are missing together, not only how many.

@@ -1,0 +1,99 @@
+//! Training and sampling around a model that knows nothing of the order of moments.
+
+use std::sync::Arc;
+
+use tgs_protocol::{
+    chunk::ChunkNo,
+    engine::{EngineError, SegmentFacts, Trainer},
+    model::ModelName,
+    progress::Watch,
+    unit::{Rows, Steps},
+};
+
+use super::OrderOfMoments;
+use crate::{
+    container::{self, FileKind},
+    model::Generator,
+    table::Table,
+};
+
+/// Begins a run on the table as models see it, or goes on from a snapshot. `begin` does so for a
+/// model; without moments that follow each other, its files are as they would be without this.
+///
+/// # Errors
+/// `CheckpointCorrupt` for a snapshot that is damaged or of rows with another order; those of
+/// `begin`.
+pub(crate) fn trainer(
+    model: ModelName,
+    train: &Table,
+    resume: Option<&[u8]>,
+    begin: impl FnOnce(&Table) -> Result<Box<dyn Trainer>, EngineError>,
+) -> Result<Box<dyn Trainer>, EngineError> {
+    let order = OrderOfMoments::of(train);
+    if let Some(snapshot) = resume {
+        let kind = FileKind::Snapshot(model);
+        let learned: Option<OrderOfMoments> = container::beside(kind, snapshot)?;
+        if learned.unwrap_or_default() != order {
+            return Err(kind.refuse("it belongs to another run"));
+        }
+    }
+    let run = begin(&order.learned(train))?;
+    Ok(if order.is_empty() { run } else { Box::new(Around { run, model, order }) })
+}
+
+/// Wraps the generator of a model file, if its rows have moments that follow each other.
+///
+/// # Errors
+/// `ModelUnreadable` when the file is damaged.
+pub(crate) fn generator(
+    model: ModelName,
+    bytes: &[u8],
+    inner: Arc<dyn Generator>,
+) -> Result<Arc<dyn Generator>, EngineError> {
+    let order: Option<OrderOfMoments> = container::beside(FileKind::Model(model), bytes)?;
+    Ok(match order {
+        Some(order) => Arc::new(Telling { inner, order }),
+        None => inner,
+    })
+}
+
+/// A run whose files say what was learned in place of moments.
+struct Around {
+    run: Box<dyn Trainer>,
+    model: ModelName,
+    order: OrderOfMoments,
+}
+
+impl Trainer for Around {
+    fn at(&self) -> Steps {
+        self.run.at()
+    }
+    fn rows_per_step(&self) -> Rows {
+        self.run.rows_per_step()
+    }
+    fn is_done(&self) -> bool {
+        self.run.is_done()
+    }
+    fn segment(&mut self, steps: Steps, watch: &dyn Watch) -> Result<SegmentFacts, EngineError> {
+        self.run.segment(steps, watch)
+    }
+    fn snapshot(&self) -> Result<Vec<u8>, EngineError> {
+        container::with_beside(FileKind::Snapshot(self.model), &self.run.snapshot()?, &self.order)
+    }
+    fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError> {
+        let model = self.run.finish(watch)?;
+        container::with_beside(FileKind::Model(self.model), &model, &self.order)
+    }
+}
+
+/// A generator that tells moments in place of gaps.
+struct Telling {
+    inner: Arc<dyn Generator>,
+    order: OrderOfMoments,
+}
+
+impl Generator for Telling {
+    fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
+        Ok(self.order.told(&self.inner.chunk(seed, chunk, rows)?))
+    }
+}
