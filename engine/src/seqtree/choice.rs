@@ -18,7 +18,7 @@ use tgs_protocol::{
 
 use super::{
     Trainer,
-    config::{Config, tried},
+    config::{Config, tried, unjudged},
     encoded::{Encoded, sample},
     nearness::{JUDGED_ROWS, train_share},
     sampler::Sampler,
@@ -89,10 +89,9 @@ pub(super) fn choose(
     watch: &dyn Watch,
 ) -> Result<(Config, Found), EngineError> {
     let splits = splits(train, config, seed)?;
-    let [usual, last] = tried(train.rows());
-    // Without validation rows nothing is known, and the most careful of the usual is taken.
-    let tried =
-        if splits.is_empty() { usual[usual.len() - 1..].to_vec() } else { [usual, last].concat() };
+    let none_spared = splits.is_empty();
+    let rows = train.rows();
+    let tried = if none_spared { unjudged(rows).into_iter().collect() } else { tried(rows) };
     let mut least: Option<(Config, Found)> = None;
     for (at, (min_leaf, gain_min)) in tried.iter().enumerate() {
         tell(watch, at, tried.len());

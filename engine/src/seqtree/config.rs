@@ -8,41 +8,48 @@ use crate::{
     learn::validation::Validation,
 };
 
-/// (`min_leaf`, `gain_min`) that are tried in turn when the user set no `min_leaf`. On census, web
-/// shop and weather tables taking back weak questions lowers the nearness to training rows more
-/// than larger leaves do, and costs less likeness.
+/// (`min_leaf`, `gain_min`) that are tried in turn when the user set no `min_leaf`; a leaf holds at
+/// most one row of so many as the third says, or a small table's columns were drawn as strangers.
+/// On census, web shop and weather tables taking back weak questions lowers the nearness to
+/// training rows more than larger leaves do, and costs less likeness. The last two are for columns
+/// of thousands of levels: the best cut of so many bins explains much by chance.
 ///
 /// A table of fewer rows than [`SMALL_TABLE_ROWS`] starts at the third: too few of its rows can be
 /// spared to show a small leaf's copies, and many rows drawn from it give the leaves away.
-const TRIED: [(u32, f64); 4] = [(20, 0.0), (20, 4.0), (50, 4.0), (100, 4.0)];
+const TRIED: [(u32, f64, usize); 7] = [
+    (20, 0.0, 12),
+    (20, USUAL_GAIN, 12),
+    (50, USUAL_GAIN, 12),
+    (100, USUAL_GAIN, 12),
+    (100, USUAL_GAIN, 8),
+    (200, 16.0, 4),
+    (400, 256.0, 4),
+];
 
-/// Tried when all of those copy, as they do where a column has thousands of levels: the best cut of
-/// so many bins explains much by chance.
-const TRIED_LAST: [(u32, f64); 2] = [(200, 16.0), (400, 256.0)];
+/// A question of more gain than this is seldom weak …
+const USUAL_GAIN: f64 = 4.0;
+/// … and in a small table one that explains one row of so many is not.
+const GAIN_ONE_OF: usize = 25;
 
 /// See [`TRIED`].
 pub(super) const SMALL_TABLE_ROWS: usize = 5_000;
 
-/// A leaf holds at most one row of so many, or a small table's columns were drawn as if they were
-/// strangers …
-const LEAF_ONE_OF: usize = 12;
-/// … and of so many in what is tried last.
-const LAST_LEAF_ONE_OF: usize = 4;
-/// A question that explains one row of so many is not weak.
-const GAIN_ONE_OF: usize = 8;
-
-/// What is tried on so many rows; the first list, then the second.
-pub(super) fn tried(rows: usize) -> [Vec<(u32, f64)>; 2] {
-    let capped = |tried: &[(u32, f64)], one_of: usize| {
-        let leaf = (rows / one_of).max(SHARED_ROWS_MIN as usize) as u32;
-        let gain = (rows / GAIN_ONE_OF) as f64;
-        let capped = |(min_leaf, gain_min): &(u32, f64)| (leaf.min(*min_leaf), gain.min(*gain_min));
-        let mut capped: Vec<_> = tried.iter().map(capped).collect();
-        capped.dedup();
-        capped
-    };
+/// What is tried in turn on so many rows.
+pub(super) fn tried(rows: usize) -> Vec<(u32, f64)> {
+    let gain_max = USUAL_GAIN.max((rows / GAIN_ONE_OF) as f64);
     let from = if rows < SMALL_TABLE_ROWS { 2 } else { 0 };
-    [capped(&TRIED[from..], LEAF_ONE_OF), capped(&TRIED_LAST, LAST_LEAF_ONE_OF)]
+    let capped = TRIED[from..].iter().map(|(min_leaf, gain_min, one_of)| {
+        let leaf_max = (rows / one_of).max(SHARED_ROWS_MIN as usize);
+        ((*min_leaf).min(leaf_max as u32), gain_min.min(gain_max))
+    });
+    let mut capped: Vec<_> = capped.collect();
+    capped.dedup();
+    capped
+}
+
+/// What is taken where no row can be spared to compare with: the largest leaves of usual gain.
+pub(super) fn unjudged(rows: usize) -> Option<(u32, f64)> {
+    tried(rows).into_iter().rfind(|(_, gain_min)| *gain_min <= USUAL_GAIN)
 }
 
 /// Every constant of a run.
@@ -128,21 +135,21 @@ pub(super) const BOUNDS: &[Bound] = &[
 mod tests {
     use super::*;
 
-    /// Leaves that part a table leave four parts at least, and hold what may be told of few rows.
+    /// Leaves hold what may be told of few rows, and leave room for a question.
     #[test]
     fn a_tree_can_grow_on_any_table() {
         for rows in [0, 8, 60, 172, 700, 1_100, 4_999, 5_000, 40_000] {
-            let [usual, last] = tried(rows);
-            let shared = SHARED_ROWS_MIN as usize;
-            for (min_leaf, gain_min) in usual.iter().chain(&last) {
-                let min_leaf = *min_leaf as usize;
-                assert!(min_leaf >= shared && min_leaf <= (rows / 4).max(shared), "{rows} rows");
-                assert!(*gain_min <= rows as f64 / 8.0, "{rows} rows");
+            let shared = SHARED_ROWS_MIN as u32;
+            for (min_leaf, gain_min) in tried(rows) {
+                let leaf_max = (rows as u32 / 4).max(shared);
+                assert!((shared..=leaf_max).contains(&min_leaf), "{rows} rows");
+                assert!(gain_min <= 4.0_f64.max(rows as f64 / 25.0), "{rows} rows");
             }
-            assert!(usual.iter().all(|(leaf, _)| *leaf as usize <= (rows / 12).max(shared)));
         }
-        assert_eq!(tried(172), [vec![(14, 4.0)], vec![(43, 16.0), (43, 21.0)]]);
-        assert_eq!(tried(40_000), [TRIED.to_vec(), TRIED_LAST.to_vec()]);
+        assert_eq!(tried(172), [(14, 4.0), (21, 4.0), (43, 6.0)]);
+        let large = [(20, 0.0), (20, 4.0), (50, 4.0), (100, 4.0), (200, 16.0), (400, 256.0)];
+        assert_eq!(tried(40_000), large);
+        assert_eq!((unjudged(172), unjudged(40_000)), (Some((21, 4.0)), Some((100, 4.0))));
     }
 
     #[test]
