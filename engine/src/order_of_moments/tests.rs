@@ -51,7 +51,7 @@ fn stay(dice: &mut Stream) -> (f64, f64) {
 }
 
 /// Pairs by their places.
-fn found(table: &Table) -> Vec<(usize, usize)> {
+fn found(table: &Table) -> Vec<Places> {
     pairs(table).iter().map(|pair| (pair.earlier, pair.later)).collect()
 }
 
@@ -59,6 +59,10 @@ fn dice() -> Stream {
     Stream::new(7, Purpose::Test, 0)
 }
 
+/// Of the earlier column, of the later one.
+type Places = (usize, usize);
+/// The moment so many days after the begin, on some grid.
+type Moment = fn(f64) -> f64;
 /// The days of a row, by its number and by chance.
 type Row = fn(usize, &mut Stream) -> [Option<f64>; 2];
 
@@ -79,7 +83,7 @@ fn only_an_order_that_chance_would_break_is_one() {
         [b, a]
     };
     const EQUAL: Row = |_, dice| [Some(stay(dice).0); 2];
-    let cases: [(&str, usize, Row, &[(usize, usize)]); 8] = [
+    let cases: [(&str, usize, Row, &[Places]); 8] = [
         ("after", 60, AFTER, &[(0, 1)]),
         ("before", 60, BEFORE, &[(1, 0)]),
         ("too few rows", 19, EQUAL, &[]),
@@ -154,7 +158,7 @@ fn cells(table: &Table) -> Vec<(ColumnSpec, Vec<Option<f64>>)> {
 }
 
 /// Stays whose first and last moments five rows share, some cells missing, one row out of order.
-fn stays(pattern: &str, moment: fn(f64) -> f64) -> Table {
+fn stays(pattern: &str, moment: Moment) -> Table {
     let mut dice = dice();
     let rows: Vec<[Option<f64>; 3]> = (0..2_000)
         .map(|row| {
@@ -175,9 +179,9 @@ fn stays(pattern: &str, moment: fn(f64) -> f64) -> Table {
 
 #[test]
 fn training_rows_come_back_as_they_were() {
-    let month: fn(f64) -> f64 = |days| Grid::Months.after(0.0, 540.0 + (days / 5.0).floor());
+    let month: Moment = |days| Grid::Months.after(0.0, 540.0 + (days / 5.0).floor());
     let week = |days: f64| Grid::Weeks.after(Grid::Weeks.round(BEGIN_S), days);
-    let cases: [(&str, fn(f64) -> f64, Grid); 5] = [
+    let cases: [(&str, Moment, Grid); 5] = [
         ("%Y-%m-%d", |days| BEGIN_S + days * DAY_S, Grid::Step(DAY_S)),
         ("%Y-%m-%d %H:%M", |days| BEGIN_S + days * 97.0 * 60.0, Grid::Step(60.0)),
         (

@@ -90,7 +90,7 @@ fn order_of_moments(measured: &Measured) -> Option<Metric> {
     worst.sort_by(|one, other| one.synthetic.total_cmp(&other.synthetic));
     let told = worst.iter().take(PAIRS_TOLD).map(|pair| {
         let [synthetic, real] = [pair.synthetic, pair.real].map(figure::share);
-        format!("{} after {} {synthetic} (real {real})", pair.later, pair.earlier)
+        format!("{} not before {} {synthetic} (real {real})", pair.later, pair.earlier)
     });
     let told = told.collect::<Vec<_>>().join(", ");
     let more = match pairs.len().saturating_sub(PAIRS_TOLD) {
@@ -103,12 +103,7 @@ fn order_of_moments(measured: &Measured) -> Option<Metric> {
         Named::up("order_of_moments", "Order of moments", Validity).says(
             value,
             holdout,
-            |_| {
-                format!(
-                    "Share of rows in which a moment does not lie before one that it follows in \
-                     the real table: {told}{more}."
-                )
-            },
+            |_| format!("Share of rows that keep an order of the real table: {told}{more}."),
             "no moment follows another",
         )
     })
