@@ -56,7 +56,7 @@ fn table(header: &str, rows: usize, row: impl Fn(usize) -> String) -> String {
 /// Too few rows for any attack on membership.
 fn small() -> String {
     let spread = |at: usize, by: usize| (at * by % 1009) as f64 + at as f64 / 64.0;
-    table("a,b,c", 30, |at| format!("{},{},{}", spread(at, 37), spread(at, 101), spread(at, 211)))
+    table("a,b,c", 60, |at| format!("{},{},{}", spread(at, 37), spread(at, 101), spread(at, 211)))
 }
 
 /// What the manifest beside a table says of the bits it was computed with; for portable kernels,
