@@ -137,16 +137,7 @@ mod tests {
     }
 
     fn steps(done: u64) -> Progress {
-        Progress {
-            stage: Stage::Train,
-            done,
-            total: None,
-            unit: ProgressUnit::Steps,
-            epoch: None,
-            loss: None,
-            rows_per_second: None,
-            note: None,
-        }
+        Progress::of(Stage::Train, done, None, ProgressUnit::Steps)
     }
 
     #[test]

@@ -175,14 +175,5 @@ fn in_pieces(
 }
 
 fn progress(done: usize, total: usize) -> Progress {
-    Progress {
-        stage: Stage::Publish,
-        done: done as u64,
-        total: Some(total as u64),
-        unit: ProgressUnit::Parts,
-        epoch: None,
-        loss: None,
-        rows_per_second: None,
-        note: None,
-    }
+    Progress::of(Stage::Publish, done as u64, Some(total as u64), ProgressUnit::Parts)
 }

@@ -124,16 +124,8 @@ fn in_parallel<T: Send>(
             }
             let result = work(at);
             *done[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-            watch.tell(Progress {
-                stage: Stage::Profile,
-                done: at as u64 + 1,
-                total: Some(count as u64),
-                unit: ProgressUnit::Parts,
-                epoch: None,
-                loss: None,
-                rows_per_second: None,
-                note: None,
-            });
+            let (done, total) = (at as u64 + 1, Some(count as u64));
+            watch.tell(Progress::of(Stage::Profile, done, total, ProgressUnit::Parts));
         }
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(count);

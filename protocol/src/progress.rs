@@ -25,6 +25,14 @@ pub struct Progress {
     pub note: Option<String>,
 }
 
+impl Progress {
+    /// So far, and nothing else to tell.
+    pub fn of(stage: Stage, done: u64, total: Option<u64>, unit: ProgressUnit) -> Self {
+        let (epoch, loss, rows_per_second, note) = (None, None, None, None);
+        Self { stage, done, total, unit, epoch, loss, rows_per_second, note }
+    }
+}
+
 /// What [`Progress::done`] counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

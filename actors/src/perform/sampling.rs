@@ -62,15 +62,11 @@ impl Sampling {
     fn progress(&self, now: Millis) -> Progress {
         let seconds = now.get().saturating_sub(self.begun.get()) as f64 / 1_000.0;
         let rate = (seconds > 0.0).then(|| self.rows_sealed.get() as f64 / seconds);
+        let done = self.rows_before.get() + self.rows_sealed.get();
+        let total = Some(self.rows_total.get());
         Progress {
-            stage: Stage::Sample,
-            done: self.rows_before.get() + self.rows_sealed.get(),
-            total: Some(self.rows_total.get()),
-            unit: ProgressUnit::Rows,
-            epoch: None,
-            loss: None,
             rows_per_second: rate,
-            note: None,
+            ..Progress::of(Stage::Sample, done, total, ProgressUnit::Rows)
         }
     }
 }

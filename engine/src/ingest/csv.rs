@@ -343,14 +343,5 @@ impl Reading<'_> {
 
 /// Progress of reading a source of `total` bytes.
 pub fn progress(done: u64, total: u64) -> Progress {
-    Progress {
-        stage: Stage::Ingest,
-        done: done.min(total),
-        total: Some(total),
-        unit: ProgressUnit::Bytes,
-        epoch: None,
-        loss: None,
-        rows_per_second: None,
-        note: None,
-    }
+    Progress::of(Stage::Ingest, done.min(total), Some(total), ProgressUnit::Bytes)
 }

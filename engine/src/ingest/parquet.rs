@@ -73,16 +73,7 @@ pub fn read_parquet(
         watch.go_on()?;
         let batch = batch.map_err(|cause| damaged(cause.into()))?;
         push_batch(&mut raw, &batch, called_missing).map_err(|cause| damaged(cause.into()))?;
-        watch.tell(Progress {
-            stage: Stage::Ingest,
-            done: raw.rows as u64,
-            total,
-            unit: ProgressUnit::Rows,
-            epoch: None,
-            loss: None,
-            rows_per_second: None,
-            note: None,
-        });
+        watch.tell(Progress::of(Stage::Ingest, raw.rows as u64, total, ProgressUnit::Rows));
     }
     if raw.rows == 0 {
         let message = format!("cannot read {name}: it holds columns but no rows");

@@ -46,16 +46,8 @@ pub(crate) fn steps_per_second<L: Learner>(
     let mut counted = 0;
     while !run.is_done() {
         watch.go_on()?;
-        watch.tell(Progress {
-            stage: Stage::Train,
-            done: 0,
-            total: None,
-            unit: ProgressUnit::Parts,
-            epoch: None,
-            loss: None,
-            rows_per_second: None,
-            note: Some(NOTE.to_owned()),
-        });
+        let so_far = Progress::of(Stage::Train, 0, None, ProgressUnit::Parts);
+        watch.tell(Progress { note: Some(NOTE.to_owned()), ..so_far });
         run.step(watch)?;
         if run.at().get() == WARM_STEPS {
             begun = Instant::now();

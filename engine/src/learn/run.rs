@@ -253,16 +253,9 @@ impl<L: Learner> Run<L> {
     }
 
     fn progress(&self, loss: Option<f64>) -> Progress {
-        Progress {
-            stage: Stage::Train,
-            done: self.state.step,
-            total: Some(self.last_step()),
-            unit: ProgressUnit::Steps,
-            epoch: Some(self.read().epoch(self.state.step)),
-            loss,
-            rows_per_second: None,
-            note: None,
-        }
+        let (done, total) = (self.state.step, Some(self.last_step()));
+        let epoch = Some(self.read().epoch(done));
+        Progress { epoch, loss, ..Progress::of(Stage::Train, done, total, ProgressUnit::Steps) }
     }
 }
 

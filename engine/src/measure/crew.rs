@@ -85,15 +85,7 @@ impl<'a> Crew<'a> {
     }
 
     fn tell(&self) {
-        self.watch.tell(Progress {
-            stage: Stage::Evaluate,
-            done: self.part,
-            total: Some(PARTS),
-            unit: ProgressUnit::Parts,
-            epoch: None,
-            loss: None,
-            rows_per_second: None,
-            note: Some(self.note.to_owned()),
-        });
+        let so_far = Progress::of(Stage::Evaluate, self.part, Some(PARTS), ProgressUnit::Parts);
+        self.watch.tell(Progress { note: Some(self.note.to_owned()), ..so_far });
     }
 }

@@ -151,16 +151,8 @@ fn judged(
 }
 
 fn tell(watch: &dyn Watch, done: usize, total: usize) {
-    watch.tell(Progress {
-        stage: Stage::Train,
-        done: done as u64,
-        total: Some(total as u64),
-        unit: ProgressUnit::Parts,
-        epoch: None,
-        loss: None,
-        rows_per_second: None,
-        note: Some("comparing leaf sizes".to_owned()),
-    });
+    let so_far = Progress::of(Stage::Train, done as u64, Some(total as u64), ProgressUnit::Parts);
+    watch.tell(Progress { note: Some("comparing leaf sizes".to_owned()), ..so_far });
 }
 
 #[cfg(test)]

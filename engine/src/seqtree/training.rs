@@ -174,14 +174,5 @@ impl Trainer for Training {
 }
 
 fn progress(done: usize, total: usize) -> Progress {
-    Progress {
-        stage: Stage::Train,
-        done: done as u64,
-        total: Some(total as u64),
-        unit: ProgressUnit::Steps,
-        epoch: None,
-        loss: None,
-        rows_per_second: None,
-        note: None,
-    }
+    Progress::of(Stage::Train, done as u64, Some(total as u64), ProgressUnit::Steps)
 }

@@ -245,18 +245,7 @@ mod tests {
         let began = Instant::now();
         let mut present = Present { stage: Stage::Sample, began, first: None, last: None };
         let mut left = |done: u64, after: u64| {
-            let (stage, epoch, loss) = (Stage::Sample, None, None);
-            let (unit, total) = (ProgressUnit::Rows, Some(100));
-            let progress = Progress {
-                stage,
-                done,
-                total,
-                unit,
-                epoch,
-                loss,
-                rows_per_second: None,
-                note: None,
-            };
+            let progress = Progress::of(Stage::Sample, done, Some(100), ProgressUnit::Rows);
             present.left(&progress, began + Duration::from_secs(after))
         };
         assert_eq!(left(0, 0), None);
