@@ -22,7 +22,6 @@ use tgs_protocol::{
     code::Code,
     digest::Digest,
     engine::Sampler,
-    job::JobEvent,
     limits::MODEL_IDLE_MS,
     progress::Watch,
     store::{ArtifactName, Written},
@@ -35,6 +34,7 @@ use crate::{
     failure::{Fault, Halt},
     gpu_worker::bench::MODEL_FILE,
     job_supervisor::message::JobSupervisorMessage,
+    numerics::note_class,
     ports::Ports,
     store_call::transfer,
     work_watch::Stop,
@@ -115,7 +115,7 @@ fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChu
         return Err(Halt::Stopped(None));
     }
     let model = open(order, seat, runtime)?;
-    note_class(order, seat)?;
+    note_class(&*seat.ports.engine, order.threads, order.class.as_ref(), &order.report_to)?;
     let bytes = model.chunk(order.seed, order.chunk, order.rows)?;
     if order.watch.asked() == Some(Stop::Abandon) {
         return Err(Halt::Stopped(None));
@@ -127,19 +127,6 @@ fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChu
         Written::Done => Ok(sealed),
         Written::Overtaken { .. } => Err(Halt::Overtaken),
     }
-}
-
-/// Says so if the rows are drawn in another class of bits than the job was in. A model that was
-/// brought along came without one.
-fn note_class(order: &ChunkOrder, seat: &Seat) -> Result<(), Halt> {
-    let Some(last) = &order.class else { return Ok(()) };
-    let class = seat.ports.engine.numerics_class(order.threads)?;
-    if class != *last {
-        // Every chunk says so; the job takes it in once.
-        let computes = JobEvent::ComputesIn(class);
-        let _ = order.report_to.cast(JobSupervisorMessage::Occurred(computes));
-    }
-    Ok(())
 }
 
 /// The model, opened by whichever sampler comes first.

@@ -16,6 +16,7 @@
 //! | what a node needs from outside | [`ports`] |
 //! | how actions become deeds | `perform` |
 //! | how work hears *stop* and tells progress | `work_watch`, `row_rate` |
+//! | how another class of bits is told | `numerics` |
 //! | who restarts whom, and when that ends | `node_supervisor`, `restart_window` |
 //!
 //! **Absent on purpose:** decisions about jobs. A message only makes something happen sooner; what
@@ -34,6 +35,7 @@ mod job_supervisor;
 mod lease_keeper;
 mod node_supervisor;
 mod notifier;
+mod numerics;
 mod perform;
 mod restart_window;
 mod row_rate;

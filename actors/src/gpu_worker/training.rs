@@ -21,7 +21,10 @@ use super::{
     bench::Bench,
     message::{Snapshot, WorkOrder},
 };
-use crate::{failure::Halt, job_supervisor::message::JobSupervisorMessage, work_watch::Stop};
+use crate::{
+    failure::Halt, job_supervisor::message::JobSupervisorMessage, numerics::note_class,
+    work_watch::Stop,
+};
 
 impl Bench {
     pub(super) fn train(
@@ -30,8 +33,9 @@ impl Bench {
         plan: &TrainPlan,
         from: Option<CheckpointFacts>,
     ) -> Result<JobEvent, Halt> {
-        self.note_class(order)?;
         let request = &order.row.request;
+        let last = order.row.done.class();
+        note_class(&*self.ports.engine, request.threads, last, &order.report_to)?;
         let train = TrainOrder {
             dataset: self.folder(order, ArtifactName::Dataset)?,
             model: request.model,
@@ -128,16 +132,6 @@ impl Bench {
         let Some(from) = from else { return Ok(None) };
         Ok(Some(self.carry("read checkpoint", store.get(job, &from))?))
     }
-
-    /// Says so if the job goes on in another class of bits than it began in.
-    fn note_class(&self, order: &WorkOrder) -> Result<(), Halt> {
-        let class = self.ports.engine.numerics_class(order.row.request.threads)?;
-        if order.row.done.class().is_some_and(|last| *last != class) {
-            let computes = JobEvent::ComputesIn(class);
-            let _ = order.report_to.cast(JobSupervisorMessage::Occurred(computes));
-        }
-        Ok(())
-    }
 }
 
 fn notice(order: &WorkOrder, said: String) {
@@ -156,15 +150,11 @@ fn millis_between(earlier: Millis, later: Millis) -> Millis {
 }
 
 fn progress(facts: &SegmentFacts, plan: &TrainPlan) -> Progress {
+    let (done, total) = (facts.at.get(), Some(plan.steps.get()));
     Progress {
-        stage: Stage::Train,
-        done: facts.at.get(),
-        total: Some(plan.steps.get()),
-        unit: ProgressUnit::Steps,
         epoch: Some(facts.epoch),
         loss: Some(facts.loss),
-        rows_per_second: None,
-        note: None,
+        ..Progress::of(Stage::Train, done, total, ProgressUnit::Steps)
     }
 }
 

@@ -79,8 +79,7 @@ impl Stores {
         self.table.lock().unwrap()
     }
     fn pass(&self, point: &str) -> Answer<()> {
-        let fail = |code| StoreError::new(code, format!("scripted at {point}"));
-        self.script.pass(point).map_err(fail)
+        self.script.pass(point).map_err(scripted(point))
     }
     fn later_epoch(&self, lease: &Lease) -> Option<Epoch> {
         let table = self.table();
@@ -92,6 +91,10 @@ impl Stores {
     fn home(&self, job: &JobId) -> PathBuf {
         self.folder.path().join(job.as_str())
     }
+}
+
+fn scripted(point: &str) -> impl Fn(Code) -> StoreError {
+    move |code| StoreError::new(code, format!("scripted at {point}"))
 }
 
 fn file(error: std::io::Error) -> StoreError {
@@ -202,8 +205,7 @@ impl ChunkStore for Stores {
 #[async_trait]
 impl CheckpointStore for Stores {
     async fn put(&self, lease: &Lease, step: Steps, bytes: &[u8]) -> Answer<CheckpointFacts> {
-        let fail = |code| StoreError::new(code, "scripted at put");
-        self.script.pass_slowly("put").await.map_err(fail)?;
+        self.script.pass_slowly("put").await.map_err(scripted("put"))?;
         let size = ByteCount(bytes.len() as u64);
         let facts = CheckpointFacts { epoch: lease.epoch, step, digest: Digest::of(bytes), size };
         let mut table = self.table();
