@@ -33,7 +33,7 @@ pub(crate) use self::{
     pairs::{pairs, share_kept},
 };
 use crate::{
-    own_numbers::OwnNumbers,
+    own_numbers::{OwnNumbers, runs},
     table::{Cells, Column, Table, grid::Grid},
 };
 
@@ -91,7 +91,7 @@ impl OrderOfMoments {
             else {
                 continue;
             };
-            let since = since(&mut known, train.columns(), gap).clone();
+            let since = since(&mut known, train.columns(), gap);
             let from = |row: usize| later.grid.down(since[row]);
             let gaps = moments.iter().enumerate();
             let gaps = gaps.map(|(row, to)| to.map(|to| later.grid.steps(from(row), to)));
@@ -100,7 +100,8 @@ impl OrderOfMoments {
                 spec: gap::learned_spec(&later.spec, name, later.grid),
                 cells: Cells::Number(gaps.collect()),
             };
-            known[later.column] = Some(later.filled(gap, moments, &since));
+            let filled = later.filled(gap, moments, since);
+            known[later.column] = Some(filled);
         }
         Table::new(columns)
     }
@@ -114,10 +115,10 @@ impl OrderOfMoments {
             let Some(Cells::Number(cells)) = columns.get(later.column).map(|of| &of.cells) else {
                 continue;
             };
-            let since = later.gap.as_ref().map(|gap| since(&mut known, &columns, gap).clone());
+            let since = later.gap.as_ref().map(|gap| (gap, since(&mut known, &columns, gap)));
             let (low, high) = later.range;
             let moment = |row: usize, cell: f64| {
-                let moment = since.as_ref().map_or(cell, |since| {
+                let moment = since.map_or(cell, |(_, since)| {
                     let from = later.grid.down(since[row]);
                     later.grid.after(from, cell).clamp(low, high)
                 });
@@ -128,8 +129,9 @@ impl OrderOfMoments {
             let cells = cells.iter().enumerate();
             let moments: Float64Array =
                 cells.map(|(row, cell)| cell.map(|cell| moment(row, cell))).collect();
-            if let (Some(gap), Some(since)) = (&later.gap, &since) {
-                known[later.column] = Some(later.filled(gap, &moments, since));
+            if let Some((gap, since)) = since {
+                let filled = later.filled(gap, &moments, since);
+                known[later.column] = Some(filled);
             }
             let spec = Arc::new(later.spec.clone());
             columns[later.column] = Column { spec, cells: Cells::Number(moments) };
@@ -144,17 +146,18 @@ impl Later {
         let column = pairs.first()?.later;
         let moments = pairs::moments(train, column)?;
         let spec = train.columns()[column].spec.as_ref().clone();
-        let (distinct, rows) = distinct(moments);
+        let (distinct, rows) = runs(&gap::ascending(moments.iter().flatten()));
         let grid = grid(&spec.format, &distinct);
         let kept = own.in_column(column).moved(&distinct, &rows, grid);
         let range = (*kept.first()?, *kept.last()?);
-        let earlier = |pair: &pairs::Pair| pairs::moments(train, pair.earlier);
-        let nearest = pairs.iter().min_by(|one, other| {
-            let median = |pair| earlier(pair).map_or(0.0, |from| gap::median(from, moments));
-            median(one).total_cmp(&median(other))
-        });
-        let gap =
-            nearest.and_then(|pair| Gap::between((pair.earlier, earlier(pair)?), moments, grid));
+        let earlier =
+            |pair: &pairs::Pair| Some((pair.earlier, pairs::moments(train, pair.earlier)?));
+        let nearest = pairs
+            .iter()
+            .filter_map(earlier)
+            .map(|(at, from)| (gap::median(from, moments), (at, from)))
+            .min_by(|one, other| one.0.total_cmp(&other.0));
+        let gap = nearest.and_then(|(_, earlier)| Gap::between(earlier, moments, grid));
         let never = pairs.iter().filter(|pair| pair.kept >= 1.0);
         let never_before = never.map(|pair| pair.earlier).collect();
         Some(Self { column, spec, grid, range, never_before, gap })
@@ -188,12 +191,4 @@ fn grid(format: &ValueFormat, values: &[f64]) -> Grid {
         // Typed sources say nothing of how moments are written.
         _ => Grid::of(&ValueFormat::Moment { pattern: "%Y-%m-%d".to_owned() }, values),
     }
-}
-
-/// Distinct values, ascending, and the rows that hold each.
-fn distinct(values: &Float64Array) -> (Vec<f64>, Vec<u64>) {
-    let mut values: Vec<f64> = values.iter().flatten().collect();
-    values.sort_unstable_by(f64::total_cmp);
-    let runs = values.chunk_by(|one, other| one == other);
-    runs.map(|run| (run[0], run.len() as u64)).unzip()
 }

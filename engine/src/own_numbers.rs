@@ -23,6 +23,12 @@ const REACH_STEPS: f64 = 2.0;
 /// More steps than this are no steps any more but a line.
 const COUNTED_STEPS_MAX: f64 = 1e15;
 
+/// The distinct ones of ascending numbers, and how many each stands for.
+pub(crate) fn runs(ascending: &[f64]) -> (Vec<f64>, Vec<u64>) {
+    let runs = ascending.chunk_by(|one, other| one == other);
+    runs.map(|run| (run[0], run.len() as u64)).unzip()
+}
+
 /// Knows which numbers of a column are somebody's own, and where they go.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnNumbers {

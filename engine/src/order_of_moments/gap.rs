@@ -76,7 +76,8 @@ pub(super) fn median(earlier: &Float64Array, later: &Float64Array) -> f64 {
     quantile(&ascending(both(earlier, later).map(|(from, to)| to - from)), 1, 2)
 }
 
-fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
+/// Values in ascending order.
+pub(super) fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_unstable_by(f64::total_cmp);
     values

@@ -25,12 +25,12 @@ const WIDTHS: [(usize, usize); 2] = [(1_000, 32), (12_000, 64)];
 /// Tables of fewer rows end their training at the first sign of copying, and are held back from it
 /// by dropout and weight decay (`docs/decisions/0004-stop-before-copying.md` has the measurements).
 const CAREFUL_ROWS: usize = 5_000;
-/// Below so many rows `shared_gain_min` and dropout are the first of these, else the second: a few
-/// hundred rows can be told apart long before their copies are seen.
+/// Their `shared_gain_min` and dropout.
+const CARE: (f64, f64) = (0.7, 0.8);
+/// The same below so many rows: a few hundred can be told apart long before copies are seen.
 const TINY_ROWS: usize = 1_000;
-const CAREFUL_SHARED_GAIN: [f64; 2] = [0.9, 0.7];
-/// From [`FULL_CARE_ROWS`] on it falls, to none at [`CAREFUL_ROWS`].
-const CAREFUL_DROPOUT: [f64; 2] = [0.7, 0.8];
+const TINY_CARE: (f64, f64) = (0.9, 0.7);
+/// From so many rows on dropout falls, to none at [`CAREFUL_ROWS`].
 const FULL_CARE_ROWS: usize = 2_000;
 /// Weight decay is 1 at so many rows and goes with one over their cube.
 const UNIT_DECAY_ROWS: f64 = 700.0;
@@ -121,10 +121,10 @@ fn fitting_width(rows: usize, most: usize) -> usize {
 
 /// What keeps a net from learning the rows of a small table by heart.
 fn take_care(rows: usize, config: &mut TabgraphConfig) {
-    let of = usize::from(rows >= TINY_ROWS);
-    config.shared_gain_min = CAREFUL_SHARED_GAIN[of];
+    let (shared_gain_min, dropout) = if rows < TINY_ROWS { TINY_CARE } else { CARE };
+    config.shared_gain_min = shared_gain_min;
     let need = (CAREFUL_ROWS - rows) as f64 / (CAREFUL_ROWS - FULL_CARE_ROWS) as f64;
-    config.dropout = CAREFUL_DROPOUT[of] * need.min(1.0);
+    config.dropout = dropout * need.min(1.0);
     let decay = libm::pow(UNIT_DECAY_ROWS / rows.max(1) as f64, 3.0);
     config.weight_decay = decay.clamp(config.weight_decay, DECAY_MAX);
 }

@@ -170,15 +170,11 @@ fn first_of_month(index: f64) -> f64 {
 }
 
 fn nearest_month(seconds: f64) -> f64 {
-    let days = (seconds / DAY_S).floor();
-    if days.abs() > 1e7 {
+    if (seconds / DAY_S).floor().abs() > 1e7 {
         return seconds;
     }
-    #[expect(clippy::cast_possible_truncation, reason = "bounded by the line above")]
-    let (year, month, _) = civil_from_days(days as i64);
-    let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-    let first = days_from_civil(year, month, 1) as f64 * DAY_S;
-    let next = days_from_civil(next_year, next, 1) as f64 * DAY_S;
+    let month = month_index(seconds);
+    let (first, next) = (first_of_month(month), first_of_month(month + 1.0));
     if seconds - first <= next - seconds { first } else { next }
 }
 

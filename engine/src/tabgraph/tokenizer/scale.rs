@@ -10,7 +10,7 @@ use tgs_protocol::column::ValueFormat;
 
 use super::{NO_GROUP, head::Meaning};
 use crate::{
-    own_numbers::OwnNumbers,
+    own_numbers::{OwnNumbers, runs},
     random::inverse_normal,
     tabgraph::config::{Normalisation, TabgraphConfig},
     table::grid::Grid,
@@ -54,8 +54,7 @@ impl NumberScale {
     ) -> Self {
         values.sort_unstable_by(f64::total_cmp);
         clip(&mut values, config.clip_quantile);
-        let single = values.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64));
-        let (single, rows): (Vec<f64>, Vec<u64>) = single.unzip();
+        let (single, rows) = runs(&values);
         let grid = Grid::of(format, &single);
         let kept = own.moved(&single, &rows, grid);
         let enough = values.len().div_ceil(config.knots_max.max(1)) as f64;
