@@ -240,6 +240,48 @@ fn a_cancel_takes_back_what_was_delivered() {
     assert_eq!(digests(&out).len(), 3, "report (2) and manifest");
     let _ = run(&home, &["resume", "--cancel"]).expect_status(0);
     assert_eq!(digests(&out), BTreeMap::new());
+    let left = fs::read_dir(&out).expect("it was there before").count();
+    assert_eq!(left, 1, "only the folder in the table's place");
+}
+
+/// The same command again, because the first run waits: tidying up the first must not remove what
+/// the second has released, though the bytes are the same.
+#[test]
+fn a_cancel_leaves_what_another_run_released() {
+    let table = in_repository("examples/actg175.csv");
+    let case = Case::new(&table, &["--model", "seqtree", "--gates", "warn"]);
+    let folder = TempDir::new().expect("a temporary folder");
+    let (home, out) = rooms(&folder);
+    let words = case.synth(&out);
+    let fate = run_and_kill(&home, &words, &moment("sample", 0, 0));
+    assert!(matches!(fate, Fate::Killed { .. }), "choose an earlier moment: {fate:?}");
+    fs::create_dir(out.join("synthetic.csv")).expect("a fresh folder");
+    let _ = run(&home, &["resume"]).expect_status(5);
+    fs::remove_dir(out.join("synthetic.csv")).expect("it is empty");
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let _ = run(&home, &words).expect_status(0);
+    let released = digests(&out);
+    assert_eq!(released, case.undisturbed().released);
+    let _ = run(&home, &["resume", "--cancel"]).expect_status(0);
+    assert_eq!(digests(&out), released);
+}
+
+/// A drive that is not mounted yet must not cost the job.
+#[test]
+fn a_source_that_is_gone_is_waited_for() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (home, out) = rooms(&folder);
+    let (table, aside) = (folder.path().join("table.csv"), folder.path().join("aside.csv"));
+    fs::copy(in_repository("examples/actg175.csv"), &table).expect("a fresh folder");
+    let case = Case::new(&table, &["--model", "seqtree", "--gates", "warn"]);
+    let fate = run_and_kill(&home, &case.synth(&out), &moment("ingest", 0, 0));
+    assert!(matches!(fate, Fate::Killed { .. }), "choose an earlier moment: {fate:?}");
+    fs::rename(&table, &aside).expect("it is ours");
+    let refused = run(&home, &["resume"]).expect_status(4).stderr;
+    assert!(refused.contains("DATA-0011") && refused.contains("table.csv"), "{refused}");
+    fs::rename(&aside, &table).expect("it is ours");
+    let _ = run(&home, &["resume"]).expect_status(0);
+    assert_eq!(digests(&out), case.undisturbed().released);
 }
 
 /// Going on with another table than the one that was asked for would be a lie.
@@ -343,10 +385,6 @@ fn what_was_interrupted_can_be_ended_instead() {
         let (home, out) = rooms(&folder);
         let fate = run_and_kill(&home, &case.synth(&out), &moment(stage, 0, 0));
         assert!(matches!(fate, Fate::Killed { .. }), "choose an earlier moment: {fate:?}");
-        if stage == "publish" {
-            // As if the kill had come in the midst of writing the table.
-            fs::write(out.join(".synthetic.csv.tgs-part"), "age,wt").expect("a fresh folder");
-        }
         let said = run(&home, &["resume", "--cancel"]).expect_status(0).stdout;
         assert!(said.contains("cancelled"), "{said}");
         let jobs = fs::read_dir(home.join("jobs")).expect("the folder of jobs stays");

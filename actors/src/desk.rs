@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use tgs_protocol::{
     code::Code,
-    desk::{DeskError, JobDesk, Watching},
+    desk::{DeskError, JobDesk, News, Watching},
     id::JobId,
-    job::{JobRow, JobState},
+    job::{JobRow, action::Tidings, outcome::Failure},
     limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
     request::{JobRequest, validate},
     store::StoreError,
@@ -52,6 +52,18 @@ impl Desk {
             .map_err(|error| refusal(Code::Internal, format!("start the job: {error}")))
     }
 
+    /// What kept a job from being ended, if anything was told of it.
+    async fn why_not_ended(&self, job: &JobId) -> Option<Failure> {
+        let mut watching = self.watch(job).await.ok()?;
+        let mut why = None;
+        while let Some(news) = watching.next().await {
+            if let News::Tidings(Tidings::Suspended(failure)) = news {
+                why = Some(failure);
+            }
+        }
+        why
+    }
+
     async fn row(&self, job: &JobId) -> Result<JobRow, DeskError> {
         let read = answer("read job", self.ports.jobs.read(job)).await.map_err(as_refusal)?;
         read.ok_or_else(|| {
@@ -92,10 +104,15 @@ impl JobDesk for Desk {
         }
         let order = |reply| NodeSupervisorMessage::CancelJob { job: job.clone(), reply };
         self.ask(STANDSTILL_MS, order).await?;
-        match self.row(job).await?.state {
-            JobState::Ended(_) => Ok(()),
-            _ => Err(refusal(Code::Overtaken, format!("cancel job {job}: it is not in our hands"))),
+        if self.row(job).await?.state.is_final() {
+            return Ok(());
         }
+        Err(match self.why_not_ended(job).await {
+            Some(Failure { code, message, .. }) => {
+                refusal(code, format!("cancel job {job}: {message}"))
+            }
+            None => refusal(Code::Overtaken, format!("cancel job {job}: it is not in our hands")),
+        })
     }
 
     async fn show(&self, job: &JobId) -> Result<JobRow, DeskError> {

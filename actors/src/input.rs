@@ -21,18 +21,20 @@ pub fn look(path: &Path) -> io::Result<InputFile> {
     Ok(InputFile { path: path.to_owned(), size: ByteCount(facts.len()), written_ns })
 }
 
-/// Refuses to go on with a file that is another one than the job was asked for with. One that is
-/// gone is told by whoever opens it.
+/// Refuses to go on with a file that is another one than the job was asked for with, or that is not
+/// there any more: a drive that is not mounted yet must not cost the job.
 pub(crate) fn check_same(request: &JobRequest) -> Result<(), Fault> {
     for asked in &request.inputs {
-        if look(&asked.path).is_ok_and(|now| now != *asked) {
-            let path = asked.path.display();
-            let remedy = "put the former file back as it was, with its time, and resume, or cancel \
-                          the job and ask again";
-            let said =
-                format!("go on with {path}: it changed since the job was asked for; {remedy}");
-            return Err(Fault::new(Code::SourceChanged, said));
-        }
+        let what = match look(&asked.path) {
+            Ok(now) if now == *asked => continue,
+            Ok(_) => "it changed since the job was asked for".to_owned(),
+            Err(error) => format!("it was there when the job was asked for, and now: {error}"),
+        };
+        let path = asked.path.display();
+        let remedy = "put the former file back as it was, with its time, and resume, or cancel the \
+                      job and ask again";
+        let said = format!("go on with {path}: {what}; {remedy}");
+        return Err(Fault::new(Code::SourceChanged, said));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use tgs_protocol::{
     code::Retry,
     job::{Job, JobAction, JobEvent, JobRow, JobState, Work, action::Tidings},
     limits::RETRY_BACK_OFF_MS,
-    store::{ArtifactName, StoreError, Written},
+    store::{ArtifactName, Written},
     unit::Millis,
 };
 
@@ -22,7 +22,7 @@ use crate::{
     failure::Fault,
     gpu_worker::{
         message::{GpuWorkerMessage, WorkNo, WorkOrder},
-        publish::{Delivery, deliveries},
+        publish::deliveries,
     },
     job_supervisor::{Shell, WorkBy, WorkUnderWay, message::JobSupervisorMessage},
     lease_keeper::message::LeaseKeeperMessage,
@@ -209,8 +209,10 @@ impl Shell {
 
     async fn take_back(&mut self) {
         let Some(goal) = self.row().map(|row| row.request.goal.clone()) else { return };
-        for delivery in deliveries(&goal) {
-            if let Err(error) = self.take_back_one(&delivery).await {
+        // The first one may have made folders for all: they are empty once it goes.
+        for delivery in deliveries(&goal).into_iter().rev() {
+            let taken_back = self.ports.artifacts.take_back(&self.id, &delivery.to);
+            if let Err(error) = transfer("take back", taken_back).await {
                 let to = delivery.to.display();
                 tracing::warn!(job = %self.id, %error, %to, "a delivered file was not taken back");
                 self.tell(Tidings::Notice(format!("{error}; remove {to} yourself")));
@@ -218,20 +220,13 @@ impl Shell {
         }
     }
 
-    /// Removes what is half written, and what stands there whole with the bytes that were sealed.
-    async fn take_back_one(&self, delivery: &Delivery) -> Result<(), StoreError> {
-        let artifacts = &self.ports.artifacts;
-        let open = artifacts.open(&self.id, delivery.artifact);
-        let sealed = transfer("open folder", open).await?;
-        let from = sealed.map(|folder| folder.join(delivery.name));
-        transfer("take back", artifacts.take_back(from.as_deref(), &delivery.to)).await
-    }
-
     async fn sweep(&mut self) {
         let Some(JobState::Ended(outcome)) = self.row().map(|row| &row.state) else { return };
         let kept = ArtifactName::kept_after(outcome);
         if let Err(error) = transfer("sweep", self.ports.artifacts.sweep(&self.id, kept)).await {
             tracing::warn!(job = %self.id, %error, "private and half-done files were not removed");
+            let remedy = "private and half-done files stay until the data folder is next opened";
+            self.tell(Tidings::Notice(format!("{error}; {remedy}")));
         }
     }
 

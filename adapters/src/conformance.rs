@@ -79,6 +79,8 @@ checks! {
         a_sweep_keeps_what_is_named,
         delivery_copies_and_replaces,
         what_was_delivered_is_taken_back,
+        anothers_delivery_is_not_taken_back,
+        a_stale_delivery_is_refused,
         delivery_refuses_folders,
     }
 }

@@ -1,95 +1,179 @@
-//! Hands a file to its user: whole under its name, or not at all.
+//! Hands a file to its user: whole under its name, or not at all; and takes it back.
 //!
-//! Written beside its place as `.<name>.tgs-part`, synced, renamed, the folder synced. An earlier
-//! file of that name is replaced in one step; a failure leaves it as it was and no part behind.
+//! Written beside its place under a name that no other job uses, synced, renamed, the folder
+//! synced. An earlier file of that name is replaced in one step; a failure leaves it as it was and
+//! no part behind. Before anything is left, a note of the job says what it will be, so that a job
+//! that is cancelled takes back its own files, and never another's of the same name and bytes.
 
 use std::{
-    ffi::OsString,
     fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use tgs_protocol::{code::Code, digest::Digest, store::StoreError};
+use serde::{Deserialize, Serialize};
+use tgs_protocol::{
+    code::Code,
+    digest::Digest,
+    id::JobId,
+    store::{Delivered, StoreError},
+};
 
 use crate::{
     content,
     disk::{Disk, Readers, gone_is_fine, make_folders, rename_durably},
     fault,
+    fence::Fenced,
 };
 
-/// Copies `from` to `to`, making missing folders above it; returns the digest of the bytes.
+/// What a job's deliveries to one place have left, or are about to leave.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// How many folders above the file were made for it, from its own upwards.
+    folders_made: usize,
+    /// Files that got their place, or were about to.
+    left: Vec<Left>,
+}
+
+/// One file, told from another that has its name and bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Left {
+    device: u64,
+    inode: u64,
+    written_s: i64,
+    written_ns: i64,
+    digest: Digest,
+}
+
+impl Left {
+    fn of(facts: &fs::Metadata, digest: Digest) -> Self {
+        Self {
+            device: facts.dev(),
+            inode: facts.ino(),
+            written_s: facts.mtime(),
+            written_ns: facts.mtime_nsec(),
+            digest,
+        }
+    }
+}
+
+/// Where the note of one place is kept, as long as the job may be taken back.
+pub trait Notes {
+    /// The note as it stands, if one was made.
+    fn read(&self) -> Result<Option<Note>, StoreError>;
+    /// Makes a note durable.
+    fn write(&self, note: &Note) -> Result<(), StoreError>;
+}
+
+/// Copies `from` to `to`, making missing folders above it; gives the digest of the bytes. It gets
+/// its name only if `is_newest` says just before that the lease still is.
 ///
 /// # Errors
 /// [`Code::DiskFull`]; [`Code::CannotWrite`], also if `to` is no plain file; [`Code::StoreCorrupt`]
 /// if `from` cannot be read.
-pub fn deliver(disk: &dyn Disk, from: &Path, to: &Path) -> Result<Digest, StoreError> {
-    let to = resolve(to)?;
-    let Place { folder, whole, part } = place(&to)?;
+pub fn deliver(
+    disk: &dyn Disk,
+    notes: &dyn Notes,
+    job: &JobId,
+    from: &Path,
+    to: &Path,
+    is_newest: &dyn Fn() -> Result<Fenced<()>, StoreError>,
+) -> Result<Delivered, StoreError> {
+    let whole = resolve(to)?;
+    let Place { folder, part } = place(job, &whole)?;
+    let mut note = notes.read()?.unwrap_or_default();
+    note.folders_made = note.folders_made.max(missing(&folder));
+    notes.write(&note)?;
     make_folders(disk, &folder, Readers::AsUsual)
         .map_err(|error| fault::on_file("make folder", &folder, error))?;
     let delivered = copy(disk, from, &part).and_then(|digest| {
-        rename_durably(disk, &part, &whole).map_err(|error| fault::on_file("write", &to, error))?;
-        Ok(digest)
+        let cannot = |error| fault::on_file("write", &whole, error);
+        note.left.push(Left::of(&fs::metadata(&part).map_err(cannot)?, digest));
+        notes.write(&note)?;
+        if let Fenced::Overtaken(by) = is_newest()? {
+            return Ok(Delivered::Overtaken { by });
+        }
+        rename_durably(disk, &part, &whole).map_err(cannot)?;
+        Ok(Delivered::Done(digest))
     });
-    if delivered.is_err() && fs::symlink_metadata(&part).is_ok() {
+    let is_done = matches!(delivered, Ok(Delivered::Done(_)));
+    if !is_done && fs::symlink_metadata(&part).is_ok() {
         // What is left when even this fails is overwritten by the next delivery.
         let _ = disk.remove_file(&part);
     }
     delivered
 }
 
-/// Undoes a delivery to `to`: removes what it left beside it when the process was killed, and what
-/// stands there if it is `from`, byte for byte.
+/// Undoes a job's deliveries to `to`: removes what they left beside the place when the process was
+/// killed, what stands there if it is theirs and as it was, and folders that were made for it and
+/// are empty. Idempotent.
 ///
 /// # Errors
 /// [`Code::CannotWrite`].
-pub fn take_back(disk: &dyn Disk, from: Option<&Path>, to: &Path) -> Result<(), StoreError> {
-    // Where a delivery is refused nothing was ever written.
-    let Ok(Place { folder, whole, part }) = resolve(to).and_then(|to| place(&to)) else {
+pub fn take_back(
+    disk: &dyn Disk,
+    note: Option<&Note>,
+    job: &JobId,
+    to: &Path,
+) -> Result<(), StoreError> {
+    // A folder may stand there now: then it is no file of ours, but a part may lie beside it.
+    let whole = resolve(to).unwrap_or_else(|_| to.to_owned());
+    let (Some(note), Ok(Place { folder, part })) = (note, place(job, &whole)) else {
         return Ok(());
     };
     let remove = |path: &Path| {
         gone_is_fine(disk.remove_file(path)).map_err(|error| fault::on_file("remove", path, error))
     };
-    remove(&part)?;
-    let Some(from) = from else { return Ok(()) };
-    if are_alike(from, &whole).map_err(|error| fault::on_file("read", &whole, error))? {
+    if fs::symlink_metadata(&part).is_ok() {
+        remove(&part)?;
+    }
+    if is_one_of(&note.left, &whole).map_err(|error| fault::on_file("read", &whole, error))? {
         remove(&whole)?;
         disk.sync_folder(&folder).map_err(|error| fault::on_file("sync", &folder, error))?;
+    }
+    let made = folder.ancestors().take(note.folders_made);
+    for folder in made.filter(|folder| folder.is_dir()) {
+        use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+        match disk.remove_folder(folder) {
+            Err(error) if matches!(error.kind(), DirectoryNotEmpty | NotFound) => {}
+            removed => removed.map_err(|error| fault::on_file("remove", folder, error))?,
+        }
     }
     Ok(())
 }
 
-/// Whether both are there and hold the same bytes.
-fn are_alike(one: &Path, other: &Path) -> io::Result<bool> {
-    let facts = |path: &Path| fault::unless_damaged(fs::metadata(path));
-    match (facts(one)?, facts(other)?) {
-        (Some(a), Some(b)) if a.len() == b.len() => {
-            Ok(content::of_file(one)? == content::of_file(other)?)
-        }
+/// Whether the file there is one that was left, with the bytes that it had.
+fn is_one_of(left: &[Left], whole: &Path) -> io::Result<bool> {
+    let Some(facts) = fault::unless_damaged(fs::symlink_metadata(whole))? else { return Ok(false) };
+    let is_it = |left: &&Left| Left::of(&facts, left.digest) == **left;
+    match left.iter().find(is_it) {
+        Some(left) if facts.is_file() => Ok(content::of_file(whole)?.0 == left.digest),
         _ => Ok(false),
     }
 }
 
-/// Where a file goes: its folder, its name there, and what it is called until it is whole.
+/// How many folders would have to be made.
+fn missing(folder: &Path) -> usize {
+    folder.ancestors().take_while(|it| !it.as_os_str().is_empty() && !it.exists()).count()
+}
+
+/// The folder of a file, and what the file is called there until it is whole.
 struct Place {
     folder: PathBuf,
-    whole: PathBuf,
     part: PathBuf,
 }
 
-fn place(to: &Path) -> Result<Place, StoreError> {
-    let Some(name) = to.file_name() else {
-        return Err(refused(to, "it names no file"));
+fn place(job: &JobId, whole: &Path) -> Result<Place, StoreError> {
+    let Some(name) = whole.file_name() else {
+        return Err(refused(whole, "it names no file"));
     };
-    let folder = match to.parent() {
+    let folder = match whole.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
     };
-    let mut part = OsString::from(".");
-    part.push(name);
-    part.push(".tgs-part");
-    Ok(Place { whole: folder.join(name), part: folder.join(part), folder })
+    // Two jobs that deliver to one place at the same time must not write into one file.
+    let mark = Digest::of(&[job.as_str().as_bytes(), b"/", name.as_encoded_bytes()].concat());
+    Ok(Place { part: folder.join(format!(".{}.tgs-part", mark.short())), folder })
 }
 
 fn copy(disk: &dyn Disk, from: &Path, part: &Path) -> Result<Digest, StoreError> {

@@ -15,13 +15,12 @@ use tgs_protocol::{
     checkpoint::CheckpointFacts,
     chunk::{ChunkNo, SealedChunk},
     code::Code,
-    digest::Digest,
     id::{Incarnation, JobId},
     job::JobRow,
     lease::{Lease, LeaseCell},
     store::{
-        ArtifactName, ArtifactStore, CheckpointStore, ChunkStore, JobStore, LeaseStore, Sealed,
-        StoreError, Written,
+        ArtifactName, ArtifactStore, CheckpointStore, ChunkStore, Delivered, JobStore, LeaseStore,
+        Sealed, StoreError, Written,
     },
     unit::Steps,
 };
@@ -215,11 +214,16 @@ impl<S: ArtifactStore> ArtifactStore for Faulty<S> {
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         self.run("open artifact", self.inner.open(job, name)).await
     }
-    async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError> {
-        self.run("deliver", self.inner.deliver(from, to)).await
+    async fn deliver(
+        &self,
+        lease: &Lease,
+        from: &Path,
+        to: &Path,
+    ) -> Result<Delivered, StoreError> {
+        self.run("deliver", self.inner.deliver(lease, from, to)).await
     }
-    async fn take_back(&self, from: Option<&Path>, to: &Path) -> Result<(), StoreError> {
-        self.run("take back", self.inner.take_back(from, to)).await
+    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
+        self.run("take back", self.inner.take_back(job, to)).await
     }
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         self.run("sweep", self.inner.sweep(job, keep)).await

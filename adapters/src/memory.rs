@@ -22,7 +22,10 @@ use tgs_protocol::{
     unit::Epoch,
 };
 
-use crate::fence::{self, Fenced};
+use crate::{
+    deliver::Note,
+    fence::{self, Fenced},
+};
 
 /// Stores in memory. Clones share them.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ struct State {
     staged: HashMap<(JobId, ArtifactName), (Epoch, PathBuf)>,
     sealed: HashMap<(JobId, ArtifactName), PathBuf>,
     folders: u64,
+    /// What was delivered, by job and place.
+    notes: HashMap<(JobId, PathBuf), Note>,
 }
 
 impl Memory {

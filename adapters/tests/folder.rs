@@ -17,9 +17,10 @@ use tgs_adapters::{
 };
 use tgs_protocol::{
     code::Code,
+    digest::Digest,
     job::{JobState, Outcome},
     lease::Lease,
-    store::{ArtifactName, Sealed, Written},
+    store::{ArtifactName, Delivered, Sealed, Written},
     unit::{Rows, Steps},
 };
 use tgs_tests::small_disk::SmallDisk;
@@ -192,12 +193,44 @@ async fn delivery_follows_links_and_spares_devices() {
     fs::write(&real, b"earlier").expect("write");
     symlink(&real, root.path().join("link")).expect("link");
     symlink(root.path().join("nowhere"), root.path().join("dangling")).expect("link");
-    ports.artifacts.deliver(&from, &root.path().join("link")).await.expect("deliver");
+    let lease = claim(&ports, &job("a"), "me").await;
+    let link = root.path().join("link");
+    let delivered = ports.artifacts.deliver(&lease, &from, &link).await.expect("deliver");
+    assert_eq!(delivered, Delivered::Done(Digest::of(b"table")));
     assert_eq!(fs::read(&real).expect("read"), b"table");
     assert!(fs::symlink_metadata(root.path().join("link")).expect("look").is_symlink());
     for refused in [root.path().join("dangling"), "/dev/null".into(), "/".into(), "".into()] {
-        let error = code(ports.artifacts.deliver(&from, &refused).await);
+        let error = code(ports.artifacts.deliver(&lease, &from, &refused).await);
         assert_eq!(error, Code::CannotWrite, "{}", refused.display());
+    }
+    ports.artifacts.take_back(&job("a"), &link).await.expect("take back");
+    assert!(!real.exists(), "what stands behind the link was delivered");
+}
+
+/// Killed at any step of a delivery: nothing of it is left once it is taken back.
+#[tokio::test]
+async fn a_delivery_that_was_broken_off_is_taken_back() {
+    for step in 0.. {
+        let root = tempfile::tempdir().expect("folder");
+        let (home, out) = (root.path().join("home"), root.path().join("out"));
+        let ports = Ports::of(Embedded::open(&home).expect("open"));
+        let lease = fill(&ports, "a").await;
+        let model = ports.artifacts.open(&lease.job, ArtifactName::Model).await.expect("open");
+        let from = model.expect("sealed").join("below/file");
+        drop(ports);
+        let dying = Arc::new(Stepped::new(step, Failure::Death).without_syncing());
+        if let Ok(store) = Embedded::open_on(&home, dying.clone()) {
+            let dies = Ports::of(store);
+            let _ = dies.artifacts.deliver(&lease, &from, &out.join("below/table.csv")).await;
+        }
+        let ports = Ports::of(Embedded::open(&home).expect("open again"));
+        let to = out.join("below/table.csv");
+        ports.artifacts.take_back(&lease.job, &to).await.expect("take back");
+        assert!(!out.exists(), "step {step}: {:?}", all_below(&out));
+        if !dying.has_failed() {
+            assert!(step > 20, "only {step} steps: the disk is not asked");
+            return;
+        }
     }
 }
 
@@ -218,9 +251,10 @@ async fn a_disk_that_really_is_full_is_told_and_gone_on_from() {
     assert_eq!(code(sealed), Code::DiskFull);
     let from = tempfile::NamedTempFile::new().expect("file");
     fs::write(from.path(), &big).expect("write");
-    let delivered = ports.artifacts.deliver(from.path(), &root.join("out.csv")).await;
-    assert_eq!(code(delivered), Code::DiskFull);
-    assert!(!root.join("out.csv").exists() && !root.join(".out.csv.tgs-part").exists());
+    let out = root.join("out/out.csv");
+    assert_eq!(code(ports.artifacts.deliver(&lease, from.path(), &out).await), Code::DiskFull);
+    let left = fs::read_dir(root.join("out")).into_iter().flatten().count();
+    assert_eq!(left, 0, "neither the file nor a part of it");
     let mut full = None;
     for rows in 0..2_000 {
         let mut next = row(&format!("job-{rows}"), rows);
@@ -237,6 +271,7 @@ async fn a_disk_that_really_is_full_is_told_and_gone_on_from() {
     let listed = ports.jobs.list().await.expect("readable again").len();
     assert!(Rows(listed as u64) >= Rows(rows + 1), "{listed} of {rows} and the first");
     ports.checkpoints.put(&lease, Steps(2), &big).await.expect("room was made");
-    ports.artifacts.deliver(from.path(), &root.join("out.csv")).await.expect("room was made");
+    let delivered = ports.artifacts.deliver(&lease, from.path(), &out).await;
+    assert_eq!(delivered.expect("room was made"), Delivered::Done(Digest::of(&big)));
     assert!(ports.jobs.insert(&row("last", 9)).await.expect("insert"));
 }

@@ -106,6 +106,28 @@ impl OrderOfMoments {
         Table::new(columns)
     }
 
+    /// Whether what a file says of the order can be meant of rows that its model draws.
+    ///
+    /// # Errors
+    /// What cannot be.
+    pub(crate) fn check(&self, drawn: &Table) -> Result<(), &'static str> {
+        let holds_numbers = |at: &usize| {
+            drawn.columns().get(*at).is_some_and(|it| matches!(it.cells, Cells::Number(_)))
+        };
+        for Later { column, range: (low, high), never_before, gap, .. } in &self.0 {
+            let since = gap.iter().map(|gap| &gap.since);
+            if ![column].into_iter().chain(never_before).chain(since).all(holds_numbers) {
+                return Err("its order of moments names a column that holds no numbers");
+            }
+            let numbers = gap.iter().flat_map(|gap| [gap.reference, gap.usual]);
+            let is_range = low <= high && numbers.chain([*low, *high]).all(f64::is_finite);
+            if !is_range {
+                return Err("its order of moments has a range that is none");
+            }
+        }
+        Ok(())
+    }
+
     /// The table of moments again, of rows that a model drew. What leaves the range of a column
     /// comes back to its end; what comes before its turn is put off to the first possible moment.
     pub(crate) fn told(&self, drawn: &Table) -> Table {

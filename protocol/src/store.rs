@@ -112,11 +112,14 @@ pub trait ArtifactStore: Send + Sync {
     /// A local folder with the sealed files, each checked against the digest that was sealed; none
     /// if it was never sealed.
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError>;
-    /// Copies a sealed file to where a user asked for it: written beside it, synced, renamed.
-    async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError>;
-    /// Undoes a delivery to `to`: removes what stands half-written beside it, and what stands there
-    /// whole if it holds the bytes of `from`; idempotent.
-    async fn take_back(&self, from: Option<&Path>, to: &Path) -> Result<(), StoreError>;
+    /// Copies a sealed file to where a user asked for it: written beside it, synced, and renamed if
+    /// the lease still is the newest.
+    async fn deliver(&self, lease: &Lease, from: &Path, to: &Path)
+    -> Result<Delivered, StoreError>;
+    /// Undoes the job's deliveries to `to`: removes what stands half-written beside it, what stands
+    /// there whole if this job put it there and it is as it was, and folders that were made for it
+    /// and are empty; idempotent.
+    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError>;
     /// Removes everything of the job but the artifacts named in `keep`; idempotent.
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError>;
 }
@@ -168,6 +171,19 @@ pub enum Sealed {
     /// It is durable.
     Done(Digest),
     /// A later epoch exists; nothing was sealed.
+    Overtaken {
+        /// That epoch.
+        by: Epoch,
+    },
+}
+
+/// What [`ArtifactStore::deliver`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Delivered {
+    /// It stands there; the digest is of its bytes.
+    Done(Digest),
+    /// A later epoch exists, or the job has ended; what stood there stands as it stood.
     Overtaken {
         /// That epoch.
         by: Epoch,

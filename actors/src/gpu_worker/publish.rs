@@ -12,7 +12,7 @@ use tgs_protocol::{
     engine::{AssembleOrder, OutputFacts},
     job::JobEvent,
     request::{Goal, Output},
-    store::ArtifactName,
+    store::{ArtifactName, Delivered},
 };
 
 use super::{
@@ -152,9 +152,12 @@ impl Bench {
                 continue;
             }
             let from = self.folder(order, artifact)?.join(name);
-            let found = self.carry("deliver", artifacts.deliver(&from, &to))?;
+            let delivered = artifacts.deliver(&order.lease, &from, &to);
+            let Delivered::Done(found) = self.carry("deliver", delivered)? else {
+                return Err(Halt::Overtaken);
+            };
             if digest(name).is_some_and(|sealed| sealed != found) {
-                self.carry("take back", artifacts.take_back(Some(&from), &to))?;
+                self.carry("take back", artifacts.take_back(&order.lease.job, &to))?;
                 let said = format!("deliver {name}: its bytes are not those that were sealed");
                 let remedy = "restore the data folder from a copy and resume, or cancel the job";
                 return Err(Fault::new(Code::StoreCorrupt, format!("{said}; {remedy}")).into());

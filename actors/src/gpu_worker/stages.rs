@@ -70,6 +70,7 @@ impl Bench {
         let Goal::Generate { model_file, .. } = &order.row.request.goal else {
             return Err(internal("a model is adopted only to generate"));
         };
+        check_same(&order.row.request)?;
         let model = std::fs::read(model_file).map_err(|error| {
             let said = format!("read model {}: {error}; name a model file", model_file.display());
             Fault::new(Code::ModelUnreadable, said)

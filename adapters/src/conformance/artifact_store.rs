@@ -9,7 +9,7 @@ use tgs_protocol::{
     code::Code,
     digest::Digest,
     lease::Lease,
-    store::{ArtifactName, Sealed, Written},
+    store::{ArtifactName, Delivered, Sealed, Written},
     unit::{Epoch, Steps},
 };
 
@@ -167,67 +167,112 @@ pub async fn a_sweep_keeps_what_is_named(ports: &Ports) {
 
 /// Into folders that are made, in place of an earlier file, with no part left.
 pub async fn delivery_copies_and_replaces(ports: &Ports) {
-    let (from, target) = delivery(ports).await;
+    let Delivery { lease, from, target } = delivery(ports).await;
     for (name, bytes) in [("x/y/out.csv", vec![1; 1_000_000]), ("x/y/out.csv", b"2".to_vec())] {
         fs::write(&from, &bytes).expect("write");
         let to = target.join(name);
-        let digest = ports.artifacts.deliver(&from, &to).await.expect("deliver");
-        assert_eq!(digest, Digest::of(&bytes));
+        let delivered = ports.artifacts.deliver(&lease, &from, &to).await.expect("deliver");
+        assert_eq!(delivered, Delivered::Done(Digest::of(&bytes)));
         assert_eq!(fs::read(&to).expect("read"), bytes);
         let folder = to.parent().expect("it has one");
         assert_eq!(fs::read_dir(folder).expect("list").count(), 1);
     }
 }
 
-/// What a killed process left beside the place is removed, and what was delivered, but nothing
-/// else.
+/// What was delivered is removed, with the folders made for it, but nothing that was put there
+/// since, be it the same bytes.
 pub async fn what_was_delivered_is_taken_back(ports: &Ports) {
-    let (from, target) = delivery(ports).await;
-    let to = target.join("out.csv");
+    let Delivery { lease, from, target } = delivery(ports).await;
+    let to = target.join("made/for it/out.csv");
+    let take_back = async || ports.artifacts.take_back(&lease.job, &to).await.expect("take back");
+    take_back().await;
+    assert_eq!(fs::read_dir(&target).expect("list").count(), 0, "nothing was delivered");
     fs::write(&from, b"whole").expect("write");
-    ports.artifacts.deliver(&from, &to).await.expect("deliver");
-    fs::write(target.join(".out.csv.tgs-part"), b"half").expect("write");
     for _ in 0..2 {
-        ports.artifacts.take_back(None, &to).await.expect("remove the part");
-        assert_eq!(fs::read(&to).expect("read"), b"whole");
-        assert_eq!(fs::read_dir(&target).expect("list").count(), 1);
+        deliver(ports, &lease, &from, &to).await;
     }
-    for other in [&b"other"[..], b"longer"] {
-        fs::write(&to, other).expect("write");
-        ports.artifacts.take_back(Some(&from), &to).await.expect("it is not ours");
-        assert_eq!(fs::read(&to).expect("read"), other);
+    for others in [&b"other"[..], b"longer", b"whole"] {
+        fs::remove_file(&to).expect("remove");
+        fs::write(&to, others).expect("write");
+        take_back().await;
+        assert_eq!(fs::read(&to).expect("read"), others);
     }
-    ports.artifacts.deliver(&from, &to).await.expect("deliver");
+    deliver(ports, &lease, &from, &to).await;
     for _ in 0..2 {
-        ports.artifacts.take_back(Some(&from), &to).await.expect("take back");
+        take_back().await;
         assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
     }
-    let never = target.join("never/made.csv");
-    ports.artifacts.take_back(Some(&from), &never).await.expect("nothing is there");
+    fs::create_dir_all(target.join("made/beside")).expect("make folder");
+    deliver(ports, &lease, &from, &to).await;
+    take_back().await;
+    let left: Vec<_> = fs::read_dir(target.join("made")).expect("list").collect();
+    assert_eq!(left.len(), 1, "what others put beside it stays");
+}
+
+/// Another job's table stays, though it has the same bytes and stands where ours stood.
+pub async fn anothers_delivery_is_not_taken_back(ports: &Ports) {
+    let Delivery { lease, from, target } = delivery(ports).await;
+    let theirs = claim(ports, &job("b"), "me").await;
+    let to = target.join("out.csv");
+    for (first, last) in [(&lease, &theirs), (&theirs, &lease)] {
+        deliver(ports, first, &from, &to).await;
+        deliver(ports, last, &from, &to).await;
+        ports.artifacts.take_back(&first.job, &to).await.expect("take back");
+        assert_eq!(fs::read(&to).expect("read"), b"table", "it is of {}", last.job);
+        ports.artifacts.take_back(&last.job, &to).await.expect("take back");
+        assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
+    }
+}
+
+/// LEASE-2: nothing is delivered after the job went to another, or ended.
+pub async fn a_stale_delivery_is_refused(ports: &Ports) {
+    let Delivery { lease, from, target } = delivery(ports).await;
+    let to = target.join("out.csv");
+    fs::write(&to, b"earlier").expect("write");
+    assert_eq!(ports.leases.release(&lease).await.expect("release"), Written::Done);
+    for by in [lease.epoch, lease.epoch.next()] {
+        let refused = ports.artifacts.deliver(&lease, &from, &to).await.expect("deliver");
+        assert_eq!(refused, Delivered::Overtaken { by });
+        assert_eq!(fs::read(&to).expect("read"), b"earlier");
+        assert_eq!(fs::read_dir(&target).expect("list").count(), 1);
+        claim(ports, &lease.job, "another").await;
+    }
 }
 
 /// And leaves nothing behind when it fails.
 pub async fn delivery_refuses_folders(ports: &Ports) {
-    let (from, target) = delivery(ports).await;
+    let Delivery { lease, from, target } = delivery(ports).await;
     fs::create_dir(target.join("folder")).expect("make folder");
     fs::write(target.join("file"), b"").expect("write");
     for name in ["folder", "folder/..", "file/below"] {
-        let refused = ports.artifacts.deliver(&from, &target.join(name)).await;
+        let refused = ports.artifacts.deliver(&lease, &from, &target.join(name)).await;
         assert_eq!(code(refused), Code::CannotWrite, "{name}");
     }
-    let gone = ports.artifacts.deliver(&target.join("missing"), &target.join("out")).await;
+    let gone = target.join("missing");
+    let gone = ports.artifacts.deliver(&lease, &gone, &target.join("out")).await;
     assert_eq!(code(gone), Code::StoreCorrupt);
     assert_eq!(fs::read_dir(&target).expect("list").count(), 2);
     assert_eq!(fs::read_dir(target.join("folder")).expect("list").count(), 0);
 }
 
 /// A file to deliver and an empty folder to deliver into.
-async fn delivery(ports: &Ports) -> (PathBuf, PathBuf) {
+struct Delivery {
+    lease: Lease,
+    from: PathBuf,
+    target: PathBuf,
+}
+
+async fn delivery(ports: &Ports) -> Delivery {
     let lease = claim(ports, &job("a"), "me").await;
     let staged = ports.artifacts.stage(&lease, ArtifactName::Output).await.expect("stage");
     fs::write(staged.join("from"), b"table").expect("write");
     fs::create_dir(staged.join("target")).expect("make folder");
-    (staged.join("from"), staged.join("target"))
+    Delivery { lease, from: staged.join("from"), target: staged.join("target") }
+}
+
+async fn deliver(ports: &Ports, lease: &Lease, from: &Path, to: &Path) {
+    let delivered = ports.artifacts.deliver(lease, from, to).await.expect("deliver");
+    assert!(matches!(delivered, Delivered::Done(_)), "{delivered:?}");
 }
 
 async fn open(ports: &Ports, name: ArtifactName) -> Option<PathBuf> {

@@ -16,13 +16,13 @@ use tgs_protocol::{
     digest::Digest,
     id::JobId,
     lease::Lease,
-    store::{ArtifactName, ArtifactStore, Sealed, StoreError},
+    store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
 };
 
 use crate::{
     blocking::blocking,
     content::{self, FileFacts},
-    deliver,
+    deliver::{self, Note, Notes},
     disk::{Disk, Readers, remove_tree, rename_durably, write_file},
     embedded::{
         Embedded,
@@ -72,12 +72,24 @@ impl ArtifactStore for Embedded {
         })
     }
 
-    async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError> {
-        blocking(|| deliver::deliver(self.disk(), from, to))
+    async fn deliver(
+        &self,
+        lease: &Lease,
+        from: &Path,
+        to: &Path,
+    ) -> Result<Delivered, StoreError> {
+        blocking(|| {
+            let notes = self.notes(&lease.job, to)?;
+            let is_newest = || self.ledger().is_newest(lease);
+            deliver::deliver(self.disk(), &notes, &lease.job, from, to, &is_newest)
+        })
     }
 
-    async fn take_back(&self, from: Option<&Path>, to: &Path) -> Result<(), StoreError> {
-        blocking(|| deliver::take_back(self.disk(), from, to))
+    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
+        blocking(|| {
+            let note = self.notes(job, to)?.read()?;
+            deliver::take_back(self.disk(), note.as_ref(), job, to)
+        })
     }
 
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
@@ -85,7 +97,47 @@ impl ArtifactStore for Embedded {
     }
 }
 
+/// The note of a job's deliveries to one place: a file in the job's folder.
+struct NoteFile<'store> {
+    store: &'store Embedded,
+    folder: JobFolder,
+    path: PathBuf,
+}
+
+impl Notes for NoteFile<'_> {
+    fn read(&self) -> Result<Option<Note>, StoreError> {
+        let cannot = |error| fault::on_file("read", &self.path, error);
+        match fs::read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => {
+                let note = serde_json::from_slice(&read.map_err(cannot)?).map_err(|error| {
+                    fault::damaged(Code::StoreCorrupt, &error.to_string(), &self.path)
+                })?;
+                Ok(Some(note))
+            }
+        }
+    }
+
+    fn write(&self, note: &Note) -> Result<(), StoreError> {
+        let json = serde_json::to_vec(note)
+            .map_err(|error| fault::internal(format!("write the note of a delivery: {error}")))?;
+        self.store.make_folders(&self.folder.delivered())?;
+        let part = self.store.write_part(&self.folder, &json)?;
+        rename_durably(self.store.disk(), &part, &self.path).map_err(|error| {
+            self.store.forget_part(&part);
+            fault::on_file("write", &self.path, error)
+        })
+    }
+}
+
 impl Embedded {
+    fn notes(&self, job: &JobId, to: &Path) -> Result<NoteFile<'_>, StoreError> {
+        let folder = self.layout().job(job)?;
+        let name = Digest::of(to.as_os_str().as_encoded_bytes()).short();
+        let path = folder.delivered().join(format!("{name}.json"));
+        Ok(NoteFile { store: self, folder, path })
+    }
+
     fn stage_artifact(&self, lease: &Lease, name: ArtifactName) -> Result<PathBuf, StoreError> {
         let folder = self.layout().job(&lease.job)?;
         self.ledger().is_newest(lease)?.or_refused(&lease.job)?;

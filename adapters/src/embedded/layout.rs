@@ -6,6 +6,7 @@
 //! <home>/jobs/<job>/dataset, profile, model, report, output
 //! <home>/jobs/<job>/checkpoints/e<epoch>-s<step>.<digest, 12 digits>.ckpt
 //! <home>/jobs/<job>/chunks/<no>.arrow
+//! <home>/jobs/<job>/delivered/…        notes of what stands where it was asked for
 //! <home>/jobs/<job>/staging/…          half done; emptied when the folder is opened
 //! ```
 
@@ -82,6 +83,10 @@ impl JobFolder {
     /// One sealed chunk.
     pub fn chunk(&self, chunk: ChunkNo) -> PathBuf {
         self.chunks().join(format!("{chunk}.arrow"))
+    }
+    /// Notes of what was delivered, a file for each place.
+    pub fn delivered(&self) -> PathBuf {
+        self.folder.join("delivered")
     }
     /// All checkpoints.
     pub fn checkpoints(&self) -> PathBuf {

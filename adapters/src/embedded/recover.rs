@@ -96,7 +96,7 @@ impl Embedded {
         remove_tree(self.disk(), &folder.staging())?;
         let swept = ALL.iter().filter(|name| !keep.contains(name));
         let swept = swept.map(|name| folder.artifact(*name));
-        let leaving = swept.chain([folder.chunks(), folder.checkpoints()]);
+        let leaving = swept.chain([folder.chunks(), folder.checkpoints(), folder.delivered()]);
         let leaving: Vec<PathBuf> = leaving.filter(|path| path.exists()).collect();
         let is_clean = leaving.is_empty() && !has_staging;
         if !leaving.is_empty() {

@@ -8,14 +8,14 @@ use std::{
 
 use async_trait::async_trait;
 use tgs_protocol::{
-    digest::Digest,
     id::JobId,
     lease::Lease,
-    store::{ArtifactName, ArtifactStore, Sealed, StoreError},
+    store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
 };
 
 use crate::{
-    content, deliver,
+    content,
+    deliver::{self, Note, Notes},
     disk::{RealDisk, remove_tree},
     fault,
     fence::{self, Fenced},
@@ -74,12 +74,20 @@ impl ArtifactStore for Memory {
         Ok(self.state().sealed.get(&(job.clone(), name)).cloned())
     }
 
-    async fn deliver(&self, from: &Path, to: &Path) -> Result<Digest, StoreError> {
-        deliver::deliver(&RealDisk, from, to)
+    async fn deliver(
+        &self,
+        lease: &Lease,
+        from: &Path,
+        to: &Path,
+    ) -> Result<Delivered, StoreError> {
+        let notes = NoteOf { memory: self, key: (lease.job.clone(), to.to_owned()) };
+        let is_newest = || Ok(self.state().admit(lease));
+        deliver::deliver(&RealDisk, &notes, &lease.job, from, to, &is_newest)
     }
 
-    async fn take_back(&self, from: Option<&Path>, to: &Path) -> Result<(), StoreError> {
-        deliver::take_back(&RealDisk, from, to)
+    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
+        let note = self.state().notes.get(&(job.clone(), to.to_owned())).cloned();
+        deliver::take_back(&RealDisk, note.as_ref(), job, to)
     }
 
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
@@ -87,6 +95,23 @@ impl ArtifactStore for Memory {
         let mut state = self.state();
         let leaving = self.swept(&mut state, job, keep);
         remove_all(&leaving)
+    }
+}
+
+/// The note of a job's deliveries to one place.
+struct NoteOf<'memory> {
+    memory: &'memory Memory,
+    key: (JobId, PathBuf),
+}
+
+impl Notes for NoteOf<'_> {
+    fn read(&self) -> Result<Option<Note>, StoreError> {
+        Ok(self.memory.state().notes.get(&self.key).cloned())
+    }
+
+    fn write(&self, note: &Note) -> Result<(), StoreError> {
+        self.memory.state().notes.insert(self.key.clone(), note.clone());
+        Ok(())
     }
 }
 
@@ -100,6 +125,7 @@ impl Memory {
     ) -> Vec<PathBuf> {
         state.chunks.retain(|(of, _), _| of != job);
         state.checkpoints.remove(job);
+        state.notes.retain(|(of, _), _| of != job);
         let is_swept = |of: &JobId, name: &ArtifactName| of == job && !keep.contains(name);
         let sealed = state.sealed.extract_if(|(of, name), _| is_swept(of, name));
         let mut leaving: Vec<_> = sealed.map(|(_, path)| path).collect();

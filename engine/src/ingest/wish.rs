@@ -75,7 +75,8 @@ pub fn check_target(specs: &[&ColumnSpec], target: Option<&str>) -> Result<(), E
         "the target \"{name}\" is of kind {kind} ({reason}), which {why}, so that nothing can \
          predict it; name another column, or its kind in the metadata"
     );
-    Err(EngineError::new(Code::BadMetadata, message))
+    // Why it is of that kind may quote cells.
+    Err(EngineError::quoting(Code::BadMetadata, message, reason))
 }
 
 fn of_hint(name: &str, hint: &ColumnHint) -> Result<Wish, EngineError> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tgs_protocol::{
     chunk::ChunkNo,
+    code::Code,
     engine::{EngineError, SegmentFacts, Trainer},
     model::ModelName,
     progress::Watch,
@@ -94,6 +95,11 @@ struct Telling {
 
 impl Generator for Telling {
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
-        Ok(self.order.told(&self.inner.chunk(seed, chunk, rows)?))
+        let drawn = self.inner.chunk(seed, chunk, rows)?;
+        self.order.check(&drawn).map_err(|why| {
+            let message = format!("open a model: {why}; take the file that `tgs train` wrote");
+            EngineError::new(Code::ModelUnreadable, message)
+        })?;
+        Ok(self.order.told(&drawn))
     }
 }

@@ -55,6 +55,36 @@ fn found(table: &Table) -> Vec<Places> {
     pairs(table).iter().map(|pair| (pair.earlier, pair.later)).collect()
 }
 
+/// A file that was made by hand must not break whoever draws from it.
+#[test]
+fn an_order_that_cannot_be_meant_is_refused() {
+    let mut dice = dice();
+    let rows = (0..400).map(|_| {
+        let (day, stay) = stay(&mut dice);
+        [Some(day), Some(day + stay)]
+    });
+    let train = days(["in", "out"], rows);
+    let order = OrderOfMoments::of(&train);
+    assert!(!order.is_empty() && order.0[0].gap.is_some());
+    let drawn = order.learned(&train);
+    assert_eq!(order.check(&drawn), Ok(()));
+    let breaks: [fn(&mut Later); 6] = [
+        |later| later.column = 2,
+        |later| later.never_before = vec![9],
+        |later| later.range = (1.0, 0.0),
+        |later| later.range = (f64::NAN, 0.0),
+        |later| later.gap.as_mut().expect("a gap").since = 9,
+        |later| later.gap.as_mut().expect("a gap").usual = f64::INFINITY,
+    ];
+    for (no, break_it) in breaks.iter().enumerate() {
+        let mut broken = order.clone();
+        break_it(&mut broken.0[0]);
+        assert!(broken.check(&drawn).is_err(), "break {no}");
+    }
+    let few = Table::new(drawn.columns()[..1].to_vec());
+    assert!(order.check(&few).is_err(), "a table of other columns");
+}
+
 fn dice() -> Stream {
     Stream::new(7, Purpose::Test, 0)
 }

@@ -138,8 +138,9 @@ fn joined(chunks: &[PathBuf], watch: &dyn Watch) -> Result<Table, EngineError> {
 
 fn about_model(file: &Path) -> Result<(Option<String>, Vec<Curve>), EngineError> {
     let bytes = fs::read(file).map_err(|error| {
-        let message = format!("read the model {}", file.display());
-        EngineError::because(Code::ModelUnreadable, message, error)
+        // It is ours, and may be there again a moment later: the job waits for that.
+        let message = format!("read the model {}; check that disk", file.display());
+        EngineError::because(Code::CannotWrite, message, error)
     })?;
     let name = port::name_of(&bytes)?;
     let curves = match name {

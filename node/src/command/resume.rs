@@ -7,8 +7,9 @@ use serde_json::json;
 use tgs_actors::Node;
 use tgs_protocol::{
     code::Code,
+    desk::News,
     id::JobId,
-    job::{JobRow, JobState},
+    job::{JobRow, JobState, action::Tidings},
     request::Goal,
 };
 
@@ -81,6 +82,11 @@ async fn go_on(
 
 async fn cancel(node: &Node, name: &JobId, voice: Voice) -> Result<ExitCode, Failure> {
     node.desk().cancel(name).await?;
+    let left = what_was_left(node, name).await?;
+    if !left.is_empty() {
+        let message = format!("cancel job {name}: it has ended, but {}", left.join("; "));
+        return Err(Failure::new(Code::CannotWrite, message));
+    }
     match voice {
         Voice::Json => say!("{}", json!({"event": "cancelled", "job": name})),
         Voice::Words | Voice::Quiet => {
@@ -88,6 +94,18 @@ async fn cancel(node: &Node, name: &JobId, voice: Voice) -> Result<ExitCode, Fai
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the end of a job could not remove, as it was told.
+async fn what_was_left(node: &Node, name: &JobId) -> Result<Vec<String>, Failure> {
+    let mut watching = node.desk().watch(name).await?;
+    let mut left = Vec::new();
+    while let Some(news) = watching.next().await {
+        if let News::Tidings(Tidings::Notice(notice)) = news {
+            left.push(notice);
+        }
+    }
+    Ok(left)
 }
 
 /// The named job, or every interrupted one, oldest first.
