@@ -57,7 +57,8 @@ use tgs_protocol::{
 
 use crate::{
     measure::{crew::Crew, frame::Frame, measured::Measured},
-    table::Table,
+    profile::personal,
+    table::{Column, Table},
 };
 
 /// Shape of the report document.
@@ -114,7 +115,8 @@ pub fn measure(
     let measured = Measured::take(tables, &frame, settings, crew)?;
     let crew = crew.enter(measured::PARTS - 1, "rows in the plane")?;
     let embedding = embedding::measure(&frame, settings.seed, crew)?;
-    let (verdict, gates) = verdict::judge(&measured, &settings.gates);
+    let personal = personal_data(tables.train, tables.synthetic);
+    let (verdict, gates) = verdict::judge(&measured, &personal, &settings.gates);
     Ok(Report {
         version: REPORT_VERSION,
         verdict,
@@ -130,6 +132,17 @@ pub fn measure(
         distances: measured.closest.curves,
         curves: settings.curves.clone(),
     })
+}
+
+/// Columns that look like names or addresses of people, of which the synthetic table holds some.
+fn personal_data(train: &Table, synthetic: &Table) -> Vec<String> {
+    let holds_real = |real: &&Column| {
+        let named = |it: &&Column| it.spec.name == real.spec.name;
+        let theirs = synthetic.columns().iter().find(named);
+        theirs.is_some_and(|theirs| personal::identifies(real) && personal::shares(real, theirs))
+    };
+    let found = train.columns().iter().filter(holds_real);
+    found.map(|column| column.spec.name.clone()).collect()
 }
 
 fn compared(frame: &Frame, settings: &Settings) -> TablesCompared {

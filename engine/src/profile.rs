@@ -8,7 +8,7 @@ mod association;
 mod keys;
 mod levels;
 mod numbers;
-mod personal;
+pub(crate) mod personal;
 
 use std::{
     sync::{

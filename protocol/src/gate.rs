@@ -44,7 +44,7 @@ impl Side {
     pub fn of(gate: &str) -> Self {
         match gate {
             "utility_ratio" => Self::Above,
-            "rare_copies" => Self::AtMost,
+            "rare_copies" | "personal_data" => Self::AtMost,
             _ => Self::Below,
         }
     }
@@ -84,6 +84,8 @@ pub struct Gates {
     pub membership_advantage: Gate,
     /// Exact copies of rare training rows beyond what holdout rows show: at most.
     pub rare_copies: Gate,
+    /// Columns that look like names or addresses of people and hold real ones: at most.
+    pub personal_data: Gate,
 }
 
 impl Default for Gates {
@@ -95,6 +97,7 @@ impl Default for Gates {
             utility_ratio: Gate { threshold: 0.8, level: GateLevel::Warn },
             membership_advantage: block(0.1),
             rare_copies: block(0.0),
+            personal_data: Gate { threshold: 0.0, level: GateLevel::Warn },
         }
     }
 }
@@ -154,24 +157,26 @@ impl Gates {
     }
 
     /// Every gate with the name of its field, in the order of the fields.
-    pub fn each(&self) -> [(&'static str, Gate); 5] {
+    pub fn each(&self) -> [(&'static str, Gate); 6] {
         [
             ("ks_mean", self.ks_mean),
             ("correlation_difference", self.correlation_difference),
             ("utility_ratio", self.utility_ratio),
             ("membership_advantage", self.membership_advantage),
             ("rare_copies", self.rare_copies),
+            ("personal_data", self.personal_data),
         ]
     }
 
     /// The same, to change them.
-    pub fn each_mut(&mut self) -> [&mut Gate; 5] {
+    pub fn each_mut(&mut self) -> [&mut Gate; 6] {
         [
             &mut self.ks_mean,
             &mut self.correlation_difference,
             &mut self.utility_ratio,
             &mut self.membership_advantage,
             &mut self.rare_copies,
+            &mut self.personal_data,
         ]
     }
 }

@@ -48,7 +48,24 @@ static VIOLATIONS: [AtomicU64; Invariant::ALL.len()] =
     [const { AtomicU64::new(0) }; Invariant::ALL.len()];
 
 thread_local! {
-    static CAUGHT: RefCell<Option<Vec<Invariant>>> = const { RefCell::new(None) };
+    static CAUGHT: RefCell<Option<Vec<Broken>>> = const { RefCell::new(None) };
+}
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub invariant: Invariant,
+    /// Where, and by what.
+    pub facts: String,
+}
+
+/// `GATE-1 is broken (a table …): job j1`.
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { invariant, facts } = self;
+        write!(f, "{} is broken ({}): {facts}", invariant.id(), invariant.promise())
+    }
 }
 
 /// Violations seen since the process began, of any promise; zero unless there is a fault of ours.
@@ -64,6 +81,11 @@ pub fn violations_of(invariant: Invariant) -> u64 {
 /// Runs something and returns the promises that it broke on this thread, instead of panicking or
 /// counting: the same with and without debug assertions. For tests and the simulator.
 pub fn caught(run: impl FnOnce()) -> Vec<Invariant> {
+    caught_with_facts(run).into_iter().map(|broken| broken.invariant).collect()
+}
+
+/// As [`caught`], with what broke them. For whoever must stop when a promise is broken.
+pub fn caught_with_facts(run: impl FnOnce()) -> Vec<Broken> {
     let outer = CAUGHT.replace(Some(Vec::new()));
     run();
     CAUGHT.replace(outer).unwrap_or_default()
@@ -73,7 +95,7 @@ pub fn caught(run: impl FnOnce()) -> Vec<Invariant> {
 pub fn violated(invariant: Invariant, facts: fmt::Arguments<'_>) {
     let is_caught = CAUGHT.with_borrow_mut(|caught| match caught {
         Some(list) => {
-            list.push(invariant);
+            list.push(Broken { invariant, facts: facts.to_string() });
             true
         }
         None => false,

@@ -28,7 +28,8 @@ fn shared() -> Option<PathBuf> {
 #[test]
 fn every_policy_costs_what_the_reference_says() {
     let Some(shared) = shared() else {
-        println!("SKIPPED: no traces; set TGS_SHARED to the folder that holds traces/");
+        let why = "no traces; set TGS_SHARED to the folder that holds traces/";
+        tgs_tests::skipping::skipped("spot policies beside their reference", why);
         return;
     };
     let text = std::fs::read_to_string(shared.join("reference/spot_ref_expected.json"));

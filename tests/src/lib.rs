@@ -4,4 +4,5 @@
 pub mod killing;
 pub mod outputs;
 pub mod program;
+pub mod skipping;
 pub mod small_disk;

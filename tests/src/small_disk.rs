@@ -4,6 +4,8 @@ use std::{path::Path, process::Command};
 
 use tempfile::TempDir;
 
+use crate::skipping::skipped;
+
 /// A mounted tmpfs.
 #[derive(Debug)]
 pub struct SmallDisk(TempDir);
@@ -17,7 +19,7 @@ impl SmallDisk {
         let disk = Self(TempDir::new().expect("a temporary folder"));
         let is_mounted = disk.mount(&format!("size={size}k"));
         if !is_mounted {
-            eprintln!("SKIPPED: this user may not mount a small file system");
+            skipped("a disk that really is full", "this user may not mount a small file system");
         }
         is_mounted.then_some(disk)
     }

@@ -49,8 +49,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     run.segment(Steps(u64::MAX), &Unwatched)?;
     // Fewer than asked for where training ends by itself.
     let made = run.at().get() as f64;
-    println!("{} rows: {:.1} steps/s", train.rows(), made / begun.elapsed().as_secs_f64());
-    checkpoints(run.as_ref())?;
+    let speed = made / begun.elapsed().as_secs_f64();
+    println!("{} rows: {speed:.1} steps/s", train.rows());
+    let every = checkpoints(run.as_ref())?;
+    let long = TrainingLength::Steps(u64::from(u16::MAX));
+    let plan = tabgraph::plan(&train, long, &Map::new(), SEED, THREADS, &Unwatched)?;
+    let mut other = tabgraph::trainer(&train, &plan, (SEED, THREADS), None, &Unwatched)?;
+    with_and_without(other.as_mut(), Steps((speed * every.as_secs_f64()) as u64))?;
     let model = run.finish(&Unwatched)?;
     let generator = tabgraph::generator(&model)?;
     for threads in [1, THREADS] {
@@ -63,16 +68,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What a checkpoint keeps training from, over the time from one to the next: the snapshot, which
 /// training waits for, and its digest and file, which another thread makes beside it.
-fn checkpoints(run: &dyn Trainer) -> Result<(), Box<dyn Error>> {
+fn checkpoints(run: &dyn Trainer) -> Result<Duration, Box<dyn Error>> {
     let bytes = run.snapshot()?;
     let waiting = median(&seconds_of(RUNS, || drop(run.snapshot())));
-    let file = env::temp_dir().join(format!("tgs-bench-snapshot-{}", std::process::id()));
-    let beside = median(&seconds_of(RUNS, || {
-        let digest = Digest::of(&bytes);
-        let written = fs::write(&file, &bytes).and_then(|()| fs::File::open(&file)?.sync_all());
-        written.unwrap_or_else(|error| panic!("write {digest}: {error}"));
-    }));
-    fs::remove_file(&file)?;
+    let beside = median(&seconds_of(RUNS, || write(&bytes)));
     let cost = Duration::from_secs_f64(waiting + beside).as_millis() as u64;
     let every = cadence::period(Millis(cost)).get();
     println!(
@@ -84,7 +83,39 @@ fn checkpoints(run: &dyn Trainer) -> Result<(), Box<dyn Error>> {
         every as f64 / 1e3,
         100.0 * 1e3 * (waiting + beside) / every as f64,
     );
+    Ok(Duration::from_millis(every))
+}
+
+/// As many steps as lie between two checkpoints, with a checkpoint at their beginning and without:
+/// in turns, so that the machine's moods meet both.
+fn with_and_without(run: &mut dyn Trainer, steps: Steps) -> Result<(), Box<dyn Error>> {
+    run.segment(steps, &Unwatched)?;
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        let begun = Instant::now();
+        run.segment(steps, &Unwatched)?;
+        without.push(begun.elapsed().as_secs_f64());
+        let begun = Instant::now();
+        let bytes = run.snapshot()?;
+        let writer = thread::spawn(move || write(&bytes));
+        run.segment(steps, &Unwatched)?;
+        with.push(begun.elapsed().as_secs_f64());
+        writer.join().expect("the writer does not panic");
+    }
+    let (without, with) = (median(&without), median(&with));
+    println!(
+        "{steps} steps without a checkpoint {without:.2} s, with one {with:.2} s: {:+.2} %",
+        100.0 * (with / without - 1.0)
+    );
     Ok(())
+}
+
+fn write(bytes: &[u8]) {
+    let file = env::temp_dir().join(format!("tgs-bench-snapshot-{}", std::process::id()));
+    let digest = Digest::of(bytes);
+    let written = fs::write(&file, bytes).and_then(|()| fs::File::open(&file)?.sync_all());
+    written.unwrap_or_else(|error| panic!("write {digest}: {error}"));
+    let _ = fs::remove_file(&file);
 }
 
 fn draw(generator: &dyn Generator, threads: u32) {

@@ -225,6 +225,13 @@ fn gates() -> Vec<GateOutcome> {
             "Associations between columns differ by 0.014 on average.",
         ),
         gate("rare_copies", 0.0, 0.0, block, "No synthetic row equals a rare training row."),
+        gate(
+            "personal_data",
+            0.0,
+            0.0,
+            GateLevel::Warn,
+            "No column that looks like names or addresses of people holds real ones.",
+        ),
     ]
 }
 

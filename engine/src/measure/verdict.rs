@@ -13,14 +13,20 @@ use tgs_protocol::{
 
 use crate::measure::{measured::Measured, membership::Membership, utility::Utility};
 
-/// Judges every gate that is not off; worst first.
-pub fn judge(measured: &Measured, gates: &Gates) -> (Verdict, Vec<GateOutcome>) {
+/// Judges every gate that is not off; worst first. `personal` names the columns that look like
+/// names or addresses of people and hold real ones.
+pub fn judge(
+    measured: &Measured,
+    personal: &[String],
+    gates: &Gates,
+) -> (Verdict, Vec<GateOutcome>) {
     let mut outcomes: Vec<GateOutcome> = [
         ks_mean(measured.ks_mean, gates.ks_mean),
         correlation_difference(measured.correlation_difference, gates.correlation_difference),
         utility_ratio(measured.utility.as_ref(), gates.utility_ratio),
         membership(measured.membership.as_ref(), gates.membership_advantage),
         rare_copies(measured, gates.rare_copies),
+        personal_data(personal, gates.personal_data),
     ]
     .into_iter()
     .filter(|outcome| outcome.level != GateLevel::Off)
@@ -113,6 +119,22 @@ fn rare_copies(measured: &Measured, gate: Gate) -> GateOutcome {
     outcome("rare_copies", gate, Some(value), meaning)
 }
 
+fn personal_data(columns: &[String], gate: Gate) -> GateOutcome {
+    let meaning = match columns {
+        [] => "No column that looks like names or addresses of people holds real ones.".to_owned(),
+        some => format!(
+            "{} like names or addresses of people, and real ones stand in the synthetic table: \
+             {}; leave it out, or declare it id or text.",
+            match some.len() {
+                1 => "One column looks".to_owned(),
+                more => format!("{more} columns look"),
+            },
+            some.join(", ")
+        ),
+    };
+    outcome("personal_data", gate, Some(columns.len() as f64), meaning)
+}
+
 /// A limit that is a share, as it was set: it is not measured, so nothing of it is rounded away.
 fn percent(limit: f64) -> String {
     format!("{} %", figure::compact(100.0 * limit))
@@ -180,6 +202,16 @@ mod tests {
             assert!(outcome.meaning.contains(&format!("({score} 0.546)")), "{}", outcome.meaning);
             assert!(outcome.passes && outcome.value.is_none());
         }
+    }
+
+    #[test]
+    fn columns_of_personal_data_are_named() {
+        let gate = Gates::default().personal_data;
+        assert!(personal_data(&[], gate).passes);
+        let one = personal_data(&["surname".to_owned()], gate);
+        assert!(!one.passes && one.meaning.starts_with("One column looks"), "{}", one.meaning);
+        let two = personal_data(&["a".to_owned(), "b".to_owned()], gate);
+        assert!(two.meaning.contains("2 columns look") && two.meaning.contains("a, b"));
     }
 
     #[test]

@@ -160,12 +160,13 @@ fn counted(some: usize, all: usize, verb: &str) -> String {
 }
 
 /// What it means that a gate holds, in the order in which it reads well.
-const HELD: [(&str, &str); 5] = [
+const HELD: [(&str, &str); 6] = [
     ("ks_mean", "single columns are close to the real ones"),
     ("correlation_difference", "columns hang together much as they do there"),
     ("utility_ratio", "a model trained on the table still predicts real rows"),
     ("membership_advantage", "attacks on membership stay below their limit"),
     ("rare_copies", "rare rows are not copied beyond chance"),
+    ("personal_data", "no names or addresses of people stand in it"),
 ];
 
 fn meanings(gates: &[&GateOutcome]) -> String {
@@ -269,6 +270,7 @@ fn words_of(gate: &str) -> (Option<String>, Option<&'static str>) {
         "utility_ratio" => ("Useful for prediction", "train on synthetic, test on real"),
         "membership_advantage" => ("Membership stays secret", "membership inference"),
         "rare_copies" => ("Rare rows are not copied", "exact matches of rare rows"),
+        "personal_data" => ("Nobody is named", "columns that look like personal data"),
         _ => return (None, None),
     };
     (Some(name.into()), Some(term))

@@ -1,5 +1,7 @@
 //! Hints at personal data, by what stands in the cells and by the name of the column.
 
+use std::collections::BTreeSet;
+
 use arrow::array::Array;
 use tgs_protocol::column::ColumnKind;
 
@@ -101,6 +103,35 @@ pub fn hint(column: &Column) -> Option<String> {
         }
     }
     by_name(column, &texts)
+}
+
+/// Whether a column that is learned looks as if each of its values led to one person: names, mail
+/// addresses, telephone numbers. Postal codes and dates of birth do not by themselves, and what is
+/// made anew meets a real value by chance.
+pub fn identifies(column: &Column) -> bool {
+    let leads_to_many = ["postal codes", "birth dates"];
+    if column.spec.kind.is_generated() {
+        return false;
+    }
+    hint(column).is_some_and(|hint| !leads_to_many.iter().any(|what| hint.ends_with(what)))
+}
+
+/// Whether some text of one column stands in the other.
+pub fn shares(one: &Column, other: &Column) -> bool {
+    let texts = texts(one);
+    !texts.is_empty() && self::texts(other).iter().any(|text| texts.contains(text))
+}
+
+/// Every text of a column; none of one of numbers.
+fn texts(column: &Column) -> BTreeSet<&str> {
+    match &column.cells {
+        Cells::Number(_) => BTreeSet::new(),
+        Cells::Text(texts) => texts.iter().flatten().collect(),
+        Cells::Level { codes, levels } => {
+            let used: BTreeSet<_> = codes.iter().flatten().collect();
+            used.into_iter().map(|code| levels.value(code as usize)).collect()
+        }
+    }
 }
 
 fn look_alike(texts: &[String], looks: fn(&str) -> bool) -> bool {
@@ -272,6 +303,8 @@ fn is_uuid(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::StringArray;
+
     use super::*;
 
     #[test]
@@ -290,6 +323,33 @@ mod tests {
             assert!(looks(yes), "{yes}");
             assert!(!looks(no), "{no}");
         }
+    }
+
+    fn levels(name: &str, kind: ColumnKind, values: &[&str]) -> Column {
+        let spec = tgs_protocol::column::ColumnSpec {
+            name: name.to_owned(),
+            kind,
+            reason: String::new(),
+            format: tgs_protocol::column::ValueFormat::Shortest,
+            missing_token: None,
+        };
+        let codes = (0..values.len() as u32).collect::<Vec<_>>();
+        let levels = StringArray::from(values.to_vec());
+        Column {
+            spec: spec.into(),
+            cells: Cells::Level { codes: codes.into(), levels: levels.into() },
+        }
+    }
+
+    #[test]
+    fn names_of_people_identify_and_postal_codes_do_not() {
+        let of = |name: &str, kind| identifies(&levels(name, kind, &["Ann Lee", "Bo Ray"]));
+        assert!(of("patient_name", ColumnKind::Category) && of("surname", ColumnKind::Category));
+        assert!(!of("surname", ColumnKind::Text), "it is made anew");
+        assert!(!of("zipcode", ColumnKind::Category) && !of("ward", ColumnKind::Category));
+        let real = levels("surname", ColumnKind::Category, &["Lee", "Ray"]);
+        assert!(shares(&real, &levels("surname", ColumnKind::Category, &["Kim", "Ray"])));
+        assert!(!shares(&real, &levels("surname", ColumnKind::Category, &["Kim"])));
     }
 
     #[test]

@@ -1085,26 +1085,47 @@ fn rows_that_only_the_source_could_tell_are_checked() {
 }
 
 #[test]
-fn a_chunk_of_another_partition_breaks_job_1_and_is_left_out() {
+fn a_chunk_of_another_partition_breaks_job_1_and_stops_the_job() {
     let mut job = Job::new(samples::row(samples::generate(Some(15_000))));
+    let mut transcript = String::new();
     let broken = caught(|| {
-        play_on(&mut job, "claimed\ntrained\nsealed 0\nsealed 1\nsealed 2");
+        transcript = play_on(&mut job, "claimed\ntrained\nsealed 0\nsealed 1\nsealed 2");
     });
-    assert_eq!(broken, [Invariant::Job1, Invariant::Job1]);
+    assert_eq!(broken, [Invariant::Job1]);
     assert!(!job.row().done.sampled);
     assert_eq!(job.missing_chunks(), [(ChunkNo(1), Rows(5_000))]);
+    insta::assert_snapshot!(transcript, @r"
+    claimed
+        save train, tell train began, begin adoptmodel
+    trained
+        save sample, tell sample began, begin sample [0:10000 1:5000]
+    sealed 0
+        -
+    sealed 1
+        stop work, tell suspended by TGS-0001, tell interrupted, leave
+    sealed 2
+        -
+    ");
 }
 
 #[test]
-fn another_digest_for_a_sealed_chunk_breaks_chunk_1_and_the_first_stays() {
+fn another_digest_for_a_sealed_chunk_breaks_chunk_1_and_stops_the_job() {
     let mut job = Job::new(samples::row(samples::generate(Some(25_000))));
     play_on(&mut job, "claimed\ntrained\nsealed 0");
     let other = SealedChunk { digest: Digest::of(b"other"), ..chunk(0) };
-    let broken = caught(|| {
-        job.step(Timestamp(9), JobEvent::ChunkSealed(other));
-    });
+    let mut actions = Vec::new();
+    let broken = caught(|| actions = job.step(Timestamp(9), JobEvent::ChunkSealed(other)));
     assert_eq!(broken, [Invariant::Chunk1]);
     assert_eq!(job.sealed[&ChunkNo(0)], chunk(0));
+    let told = actions.iter().find_map(|action| match action {
+        JobAction::Tell(Tidings::Suspended(failure)) => Some(failure),
+        _ => None,
+    });
+    let told = told.expect("it is told");
+    assert_eq!(told.code, Code::Internal);
+    assert!(told.message.starts_with("CHUNK-1 is broken (a chunk is sealed once"), "{told}");
+    let saves = actions.iter().filter(|action| matches!(action, JobAction::Save(_)));
+    assert_eq!(saves.count(), 0, "nothing is written: {actions:?}");
 }
 
 #[test]
