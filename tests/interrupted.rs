@@ -223,20 +223,25 @@ fn a_damaged_model_is_told_and_once_restored_gone_on_from() {
     assert_eq!(digests(&out), case.undisturbed().released);
 }
 
+/// A job that is suspended while it delivers: its report stands there already, and the table finds
+/// a folder in its place.
+fn suspended_while_delivering(case: &Case, folder: &TempDir) -> (PathBuf, PathBuf) {
+    let (home, out) = rooms(folder);
+    let fate = run_and_kill(&home, &case.synth(&out), &moment("sample", 0, 0));
+    assert!(matches!(fate, Fate::Killed { .. }), "choose an earlier moment: {fate:?}");
+    fs::create_dir(out.join("synthetic.csv")).expect("a fresh folder");
+    let said = run(&home, &["resume"]).expect_status(5).stderr;
+    assert!(said.contains("STORE-0004"), "{said}");
+    (home, out)
+}
+
 /// A table that cannot be put where it was asked for: cancelled, nothing of it stays.
 #[test]
 fn a_cancel_takes_back_what_was_delivered() {
     let table = in_repository("examples/actg175.csv");
     let case = Case::new(&table, &["--model", "seqtree", "--gates", "warn"]);
     let folder = TempDir::new().expect("a temporary folder");
-    let (home, out) = rooms(&folder);
-    // The report is delivered before the table, which then finds a folder in its place.
-    let words = case.synth(&out);
-    let fate = run_and_kill(&home, &words, &moment("sample", 0, 0));
-    assert!(matches!(fate, Fate::Killed { .. }), "choose an earlier moment: {fate:?}");
-    fs::create_dir(out.join("synthetic.csv")).expect("a fresh folder");
-    let said = run(&home, &["resume"]).expect_status(5).stderr;
-    assert!(said.contains("STORE-0004"), "{said}");
+    let (home, out) = suspended_while_delivering(&case, &folder);
     assert_eq!(digests(&out).len(), 3, "report (2) and manifest");
     let _ = run(&home, &["resume", "--cancel"]).expect_status(0);
     assert_eq!(digests(&out), BTreeMap::new());
@@ -251,13 +256,9 @@ fn a_cancel_leaves_what_another_run_released() {
     let table = in_repository("examples/actg175.csv");
     let case = Case::new(&table, &["--model", "seqtree", "--gates", "warn"]);
     let folder = TempDir::new().expect("a temporary folder");
-    let (home, out) = rooms(&folder);
-    let words = case.synth(&out);
-    let fate = run_and_kill(&home, &words, &moment("sample", 0, 0));
-    assert!(matches!(fate, Fate::Killed { .. }), "choose an earlier moment: {fate:?}");
-    fs::create_dir(out.join("synthetic.csv")).expect("a fresh folder");
-    let _ = run(&home, &["resume"]).expect_status(5);
+    let (home, out) = suspended_while_delivering(&case, &folder);
     fs::remove_dir(out.join("synthetic.csv")).expect("it is empty");
+    let words = case.synth(&out);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let _ = run(&home, &words).expect_status(0);
     let released = digests(&out);

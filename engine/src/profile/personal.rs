@@ -304,6 +304,7 @@ fn is_uuid(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use arrow::array::StringArray;
+    use tgs_protocol::column::{ColumnSpec, ValueFormat};
 
     use super::*;
 
@@ -325,20 +326,21 @@ mod tests {
         }
     }
 
-    fn levels(name: &str, kind: ColumnKind, values: &[&str]) -> Column {
-        let spec = tgs_protocol::column::ColumnSpec {
+    fn column(name: &str, kind: ColumnKind, cells: Cells) -> Column {
+        let spec = ColumnSpec {
             name: name.to_owned(),
             kind,
             reason: String::new(),
-            format: tgs_protocol::column::ValueFormat::Shortest,
+            format: ValueFormat::Shortest,
             missing_token: None,
         };
+        Column { spec: spec.into(), cells }
+    }
+
+    fn levels(name: &str, kind: ColumnKind, values: &[&str]) -> Column {
         let codes = (0..values.len() as u32).collect::<Vec<_>>();
         let levels = StringArray::from(values.to_vec());
-        Column {
-            spec: spec.into(),
-            cells: Cells::Level { codes: codes.into(), levels: levels.into() },
-        }
+        column(name, kind, Cells::Level { codes: codes.into(), levels: levels.into() })
     }
 
     #[test]
@@ -355,15 +357,8 @@ mod tests {
     #[test]
     fn a_telling_name_is_enough_for_bare_digits() {
         let of = |name: &str, kind| {
-            let spec = tgs_protocol::column::ColumnSpec {
-                name: name.to_owned(),
-                kind,
-                reason: String::new(),
-                format: tgs_protocol::column::ValueFormat::Shortest,
-                missing_token: None,
-            };
             let cells = Cells::Number(vec![2_065_559_857.0].into());
-            hint(&Column { spec: spec.into(), cells })
+            hint(&column(name, kind, cells))
         };
         assert!(of("mobile", ColumnKind::Integer).is_some());
         assert!(of("ssn", ColumnKind::Integer).is_some());
@@ -382,7 +377,7 @@ mod tests {
                 missing_token: None,
             };
             let cells = Cells::Text(values.to_vec().into());
-            hint(&Column { spec: spec.into(), cells })
+            hint(&column(name, kind, cells))
         };
         let (people, things) = (["Ada Lovelace", "Alan Turing"], ["disc 7", "USB cable 2 m"]);
         for (name, values) in [("patient_name", things), ("CustomerName", things), ("name", people)]
