@@ -81,10 +81,23 @@ fn requests_that_ask_for_the_impossible() {
         (&["--threads", "0"], Code::BadRequest, &["threads"]),
         (&["--set", "min_leaf=-1"], Code::UnknownConstant, &["min_leaf"]),
         (&["--set", "leaves=7"], Code::UnknownConstant, &["leaves"]),
-        (&["--metadata", "/nowhere.json"], Code::BadMetadata, &["/nowhere.json"]),
+        (&["--metadata", "/nowhere.json"], Code::BadMetadata, &["/nowhere.json", "the name"]),
         (&["--holdout", "/nowhere.csv"], Code::SourceUnreadable, &["/nowhere.csv"]),
     ] {
         check("good.csv", GOOD, more, code, says);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_model_is_named() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (file, out) = (folder.path().join("names.csv"), folder.path().join("x.csv"));
+    fs::write(&file, GOOD).expect("a fresh folder");
+    let (file, out) = (file.display().to_string(), out.display().to_string());
+    let found = run(&folder.path().join("home"), &["generate", &file, "-n", "5", "-o", &out]);
+    let found = found.expect_status(i32::from(Code::ModelUnreadable.exit_status()));
+    for said in [Code::ModelUnreadable.as_str(), file.as_str()] {
+        assert!(found.stderr.contains(said), "{said} in\n{}", found.stderr);
     }
 }
 

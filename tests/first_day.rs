@@ -255,6 +255,8 @@ fn nothing_to_resume_makes_no_folder_and_is_told() {
     assert!(found.stderr.contains("there is no such folder"), "{}", found.stderr);
     let found = desk.run(&["resume", "--list"]).expect_status(0);
     assert!(found.stderr.contains("no interrupted job"), "{}", found.stderr);
+    let nothing = "{\"event\":\"listed\",\"jobs\":0}\n";
+    assert_eq!(desk.run(&["resume", "--list", "--json"]).expect_status(0).stdout, nothing);
     assert!(!desk.path("home").exists(), "a mistyped folder is not made");
     fs::create_dir(desk.path("home")).expect("our own folder");
     let found = desk.run(&["resume"]).expect_status(2);
@@ -264,8 +266,15 @@ fn nothing_to_resume_makes_no_folder_and_is_told() {
     let source = desk.put("t.csv", &small());
     let words = ["synth", &source, "-o", &desk.at("o.csv"), "--model", "seqtree"];
     let ended = desk.result(&words, 0)["job"].as_str().expect("its name").to_owned();
-    let found = desk.run(&["resume", &ended]).expect_status(2);
-    assert!(found.stderr.contains("it has ended (published)"), "{}", found.stderr);
+    let kept = desk.path("home").join("jobs").join(&ended);
+    assert!(kept.join("model").is_dir(), "what the message names is there");
+    for words in [&["resume", &ended][..], &["resume", &ended, "--cancel"]] {
+        let found = desk.run(words).expect_status(2);
+        for said in ["it has ended (published)", &kept.display().to_string(), "by hand"] {
+            assert!(found.stderr.contains(said), "{words:?}: {}", found.stderr);
+        }
+    }
+    assert_eq!(desk.run(&["resume", "--list", "--json"]).expect_status(0).stdout, nothing);
 }
 
 #[test]

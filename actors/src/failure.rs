@@ -37,7 +37,11 @@ impl Fault {
     /// A panic that was caught around work on a device thread.
     pub(crate) fn of_panic(payload: &(dyn Any + Send)) -> Self {
         let said = panic::message(payload).unwrap_or("no message");
-        Self::new(Code::DeviceFailed, format!("the compute device's work panicked: {said}"))
+        let remedy = "please report it with the log";
+        Self::new(
+            Code::DeviceFailed,
+            format!("the compute device's work panicked: {said}; {remedy}"),
+        )
     }
 
     /// An error of the operating system on a file of ours.

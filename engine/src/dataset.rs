@@ -25,7 +25,7 @@ use tgs_protocol::{
 
 use crate::table::{
     Cells, Table,
-    ipc::{read_sealed, write_ipc},
+    ipc::{RESTORE, read_sealed, write_ipc},
 };
 
 const VERSION: u32 = 1;
@@ -66,7 +66,7 @@ impl Dataset {
     pub fn open(folder: &Path) -> Result<Self, EngineError> {
         let path = folder.join(INDEX);
         let damaged = |cause: Box<dyn std::error::Error + Send + Sync>| {
-            let message = format!("cannot read dataset index {}", path.display());
+            let message = format!("read dataset index {}: {cause}; {RESTORE}", path.display());
             EngineError::because(Code::StoreCorrupt, message, cause)
         };
         let bytes = fs::read(&path).map_err(|cause| damaged(cause.into()))?;
@@ -81,7 +81,7 @@ impl Dataset {
             return Err(EngineError::new(Code::StoreTooNew, message));
         }
         let index: Index = serde_json::from_slice(&bytes).map_err(|cause| damaged(cause.into()))?;
-        let facts = facts_of(&index)?;
+        let facts = facts_of(folder, &index)?;
         Ok(Self { folder: folder.to_owned(), index, facts })
     }
     /// Agreed columns, in source order.
@@ -117,7 +117,10 @@ impl Dataset {
         let same_columns = table.columns().len() == self.index.columns.len()
             && table.columns().iter().zip(&self.index.columns).all(|(a, b)| a.spec == *b);
         if digest != part.digest || table.rows() as u64 != part.rows || !same_columns {
-            let message = format!("table {} is not the one its dataset names", path.display());
+            let message = format!(
+                "read {}: it is not the table its dataset names; {RESTORE}",
+                path.display()
+            );
             return Err(EngineError::new(Code::StoreCorrupt, message));
         }
         Ok(table)
@@ -138,7 +141,7 @@ pub fn write_dataset(
     target: Option<String>,
     notices: Vec<String>,
 ) -> Result<DatasetFacts, EngineError> {
-    check_alike(train, holdout)?;
+    check_alike(folder, train, holdout)?;
     let part = |file: &str, table: &Table| -> Result<Part, EngineError> {
         let digest = write_ipc(table, &folder.join(file))?;
         Ok(Part { rows: table.rows() as u64, digest })
@@ -152,7 +155,7 @@ pub fn write_dataset(
     let index =
         Index { version: VERSION, columns, target, train: train?, holdout: holdout?, notices };
     write_index(folder, &index)?;
-    facts_of(&index)
+    facts_of(folder, &index)
 }
 
 fn write_index(folder: &Path, index: &Index) -> Result<(), EngineError> {
@@ -169,7 +172,7 @@ fn write_index(folder: &Path, index: &Index) -> Result<(), EngineError> {
     fs::rename(&staged, &path).map_err(failed)
 }
 
-fn check_alike(train: &Table, holdout: &Table) -> Result<(), EngineError> {
+fn check_alike(folder: &Path, train: &Table, holdout: &Table) -> Result<(), EngineError> {
     let alike = train.columns().len() == holdout.columns().len()
         && train.columns().iter().zip(holdout.columns()).all(|(a, b)| {
             a.spec == b.spec
@@ -182,13 +185,21 @@ fn check_alike(train: &Table, holdout: &Table) -> Result<(), EngineError> {
     if alike {
         return Ok(());
     }
-    let message = "training and holdout rows do not share their columns and levels";
+    let message = format!(
+        "write dataset {}: training and holdout rows do not share their columns and levels; export \
+         both tables with the same columns",
+        folder.display()
+    );
     Err(EngineError::new(Code::TablesDiffer, message))
 }
 
-fn facts_of(index: &Index) -> Result<DatasetFacts, EngineError> {
+fn facts_of(folder: &Path, index: &Index) -> Result<DatasetFacts, EngineError> {
     let columns = u32::try_from(index.columns.len()).map_err(|_| {
-        EngineError::new(Code::StoreCorrupt, "a dataset names more columns than can be counted")
+        let message = format!(
+            "read dataset {}: it names more columns than can be counted; {RESTORE}",
+            folder.display()
+        );
+        EngineError::new(Code::StoreCorrupt, message)
     })?;
     // The digests of the two tables cover cells, levels and kinds; the target changes no cell but
     // what is measured, so it counts too.

@@ -19,7 +19,8 @@ pub struct Arguments {
     #[arg(long, global = true, value_name = "DIR")]
     pub home: Option<PathBuf>,
 
-    /// Speak JSON on stdout: one object per line, the last one is the result.
+    /// Speak JSON on stdout: one object per line; of synth, train, generate, resume and report the
+    /// last one is the result.
     #[arg(long, global = true)]
     pub json: bool,
 

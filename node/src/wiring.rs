@@ -1,14 +1,23 @@
 //! The one place that names concrete adapters: which stores, which engine, which clock.
 
-use std::{path::Path, sync::Arc, thread};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
 
 use tgs_actors::{Node, NodeConfig, Ports};
 use tgs_adapters::{
-    embedded::Embedded,
+    embedded::{Embedded, layout::Layout},
     system::{SystemClock, SystemIds},
 };
 use tgs_engine::port::LocalEngine;
-use tgs_protocol::{cause::with_causes, code::Code, engine::Engine, id::Incarnation};
+use tgs_protocol::{
+    cause::with_causes,
+    code::Code,
+    engine::Engine,
+    id::{Incarnation, JobId},
+};
 
 use crate::{configuration::Settings, failure::Failure};
 
@@ -23,6 +32,11 @@ pub fn engine() -> Arc<dyn Engine> {
 /// Whether a data folder is there already.
 pub fn is_home(folder: &Path) -> bool {
     Embedded::is_at(folder)
+}
+
+/// Where a job keeps its files.
+pub fn job_folder(home: &Path, job: &JobId) -> Result<PathBuf, Failure> {
+    Ok(Layout::of(home).job(job)?.path().to_owned())
 }
 
 /// One embedded node over a data folder.

@@ -8,7 +8,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::tree::Tree;
+use super::tree::{File, Tree};
 
 /// Models with the files that hold their constants.
 const MODELS: [(&str, &str); 3] = [
@@ -17,14 +17,22 @@ const MODELS: [(&str, &str); 3] = [
     ("original", "engine/src/original/config.rs"),
 ];
 
+/// Holds numbers that constants of models take by their name.
+const LIMITS: &str = "protocol/src/limits.rs";
+
 /// One table a model.
 pub fn tables(tree: &Tree) -> String {
     let mut page = String::new();
+    let mut limits = Found::default();
+    if let Some(syntax) = tree.rust().find(|file| file.path == LIMITS).and_then(File::syntax) {
+        limits.visit_file(&syntax);
+    }
     // An enumeration may stand in the file of another model.
     let mut values = BTreeMap::new();
     for (model, path) in MODELS {
         let Some(file) = tree.rust().find(|file| file.path == path) else { continue };
-        let mut found = Found { values, ..Found::default() };
+        let named = limits.named.clone();
+        let mut found = Found { values, named, ..Found::default() };
         if let Some(syntax) = file.syntax() {
             found.visit_file(&syntax);
         }
@@ -49,11 +57,14 @@ struct Found {
     /// The words of each enumeration.
     values: BTreeMap<String, Vec<String>>,
     types: BTreeMap<String, String>,
+    /// Values of named constants, `SHARED_ROWS_MIN`.
+    named: BTreeMap<String, String>,
 }
 
 impl Found {
     fn row(&self, name: &str, sentence: &str) -> String {
         let default = self.defaults.get(name).map_or("by the table", String::as_str);
+        let default = self.named.get(default).map_or(default, String::as_str);
         let kind = self.types.get(name).map_or("", String::as_str);
         let range = match (self.bounds.get(name), self.values.get(kind)) {
             (Some((least, most)), _) => format!("{least} … {most}"),
@@ -79,6 +90,13 @@ impl<'ast> Visit<'ast> for Found {
             }
             self.fields.push((name, sentence(attrs)));
         }
+    }
+
+    fn visit_item_const(&mut self, item: &'ast syn::ItemConst) {
+        if let Some(value) = value(&item.expr) {
+            self.named.insert(item.ident.to_string(), value);
+        }
+        visit::visit_item_const(self, item);
     }
 
     fn visit_item_enum(&mut self, item: &'ast ItemEnum) {
@@ -121,7 +139,12 @@ fn value(expression: &Expr) -> Option<String> {
         Expr::Unary(turned) if matches!(turned.op, UnOp::Neg(_)) => {
             format!("-{}", value(&turned.expr)?)
         }
-        Expr::Path(path) => snake(&path.path.segments.last()?.ident.to_string()),
+        Expr::Path(path) => {
+            let name = path.path.segments.last()?.ident.to_string();
+            // A named constant keeps its name until its value is looked up.
+            let is_constant = name.len() > 1 && !name.contains(|it: char| it.is_lowercase());
+            if is_constant { name } else { snake(&name) }
+        }
         _ => return None,
     })
 }
@@ -170,19 +193,24 @@ fn constants_are_read_from_their_source() {
             pub shape: Shape,
             /// Whether.
             pub deep: bool,
+            /// How many.
+            pub rows: u64,
         }
         enum Shape { Mlp, Unet }
         impl Default for AConfig {
-            fn default() -> Self { Self { width: 1_024, shape: Shape::Unet, deep: twice() } }
+            fn default() -> Self {
+                Self { width: 1_024, shape: Shape::Unet, deep: twice(), rows: ROWS_MIN }
+            }
         }
         const BOUNDS: &[Bound] = &[bound("width", 1e-7, 4096.0)];
     "#;
-    let path = MODELS[0].1.to_owned();
-    let page = tables(&Tree::of(vec![super::tree::File { path, text: text.to_owned() }]));
+    let limits = File::new(LIMITS, "pub const ROWS_MIN: u64 = 1_005;");
+    let page = tables(&Tree::of(vec![File::new(MODELS[0].1, text), limits]));
     for row in [
         "| `width` | 1024 | 1e-7 … 4096 | How wide; less for small tables. |",
         "| `shape` | unet | mlp, unet | Its shape. |",
         "| `deep` | by the table | true, false | Whether. |",
+        "| `rows` | 1005 |  | How many. |",
     ] {
         assert!(page.contains(row), "{row} in\n{page}");
     }

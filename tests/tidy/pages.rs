@@ -21,6 +21,20 @@ const MUST_EXIST: &[&str] = &["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "L
 /// Sections of an error page.
 const SECTIONS: &[&str] = &["## What happened", "## Why", "## What to do", "## Example"];
 
+/// The sentence on the page of a code that says whether the same again can help.
+const fn sentence(retry: Retry) -> &'static str {
+    match retry {
+        Retry::Never => {
+            "Doing the same again gives the same error: something has to be changed first."
+        }
+        Retry::Later => "Doing the same again later can help, with nothing changed.",
+        Retry::Mended => {
+            "A job that meets this error is interrupted, not lost: once the cause is mended, \
+             `tgs resume` goes on."
+        }
+    }
+}
+
 /// Every code has its page with every section, and every page has its code.
 pub fn every_error_has_a_page(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -37,8 +51,14 @@ pub fn every_error_has_a_page(tree: &Tree) -> Vec<Finding> {
             findings.push(Finding { path: path.clone(), line: 0, what });
         }
         let status = format!("exit status {}", code.exit_status());
-        if !text.contains(&status) {
-            findings.push(Finding { path, line: 0, what: format!("does not say `{status}`") });
+        let again = sentence(code.retry());
+        for words in [status.as_str(), again].into_iter().filter(|it| !text.contains(it)) {
+            let what = format!("does not say `{words}`");
+            findings.push(Finding { path: path.clone(), line: 0, what });
+        }
+        let others = [Retry::Never, Retry::Later, Retry::Mended].map(sentence);
+        for other in others.into_iter().filter(|it| *it != again && text.contains(it)) {
+            findings.push(Finding { path: path.clone(), line: 0, what: format!("says `{other}`") });
         }
     }
     let pages: BTreeSet<_> = Code::ALL.iter().map(|code| code.page()).collect();

@@ -193,6 +193,19 @@ fn error_pages() {
     let thin = found(pages::every_error_has_a_page, &[("docs/errors/use-0002.md", "# USE-0002")]);
     assert!(thin.contains(&"docs/errors/use-0002.md:0 has no line `## What to do`".to_owned()));
     assert!(thin.contains(&"docs/errors/use-0002.md:0 does not say `exit status 2`".to_owned()));
+    let path = "docs/errors/use-0002.md";
+    let [never, later] = [
+        "Doing the same again gives the same error: something has to be changed first.",
+        "Doing the same again later can help, with nothing changed.",
+    ];
+    let lacks = |text: &str| {
+        let found = found(pages::every_error_has_a_page, &[(path, text)]);
+        [format!("does not say `{never}`"), format!("says `{later}`")]
+            .map(|what| found.contains(&format!("{path}:0 {what}")))
+    };
+    assert_eq!(lacks(later), [true, true]);
+    assert_eq!(lacks(&format!("{never}\n{later}")), [false, true]);
+    assert_eq!(lacks(never), [false, false]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The stages that are one call of the engine each: ingest, profile, plan, adopt a model, evaluate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tgs_protocol::{
     chunk::partition,
@@ -76,7 +76,8 @@ impl Bench {
             Fault::new(Code::ModelUnreadable, said)
         })?;
         check_same(&order.row.request)?;
-        self.ports.engine.sampler(&model)?;
+        let opened = self.ports.engine.sampler(&model);
+        opened.map_err(|error| naming(model_file, error.into()))?;
         self.seal_model(order, &model, None)
     }
 
@@ -117,5 +118,16 @@ impl Bench {
         let chunks = &self.ports.chunks;
         let open = |no| self.carry("open chunk", chunks.open(&order.lease.job, no));
         partition(rows).map(|(no, _)| open(no)).collect()
+    }
+}
+
+/// The engine knows only bytes: which file they are of is said here.
+fn naming(model_file: &Path, halt: Halt) -> Halt {
+    match halt {
+        Halt::Failed(mut fault) if fault.code == Code::ModelUnreadable => {
+            fault.message = format!("generate from {}: {}", model_file.display(), fault.message);
+            Halt::Failed(fault)
+        }
+        other => other,
     }
 }

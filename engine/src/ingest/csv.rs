@@ -253,7 +253,7 @@ impl Reading<'_> {
         }
         if raw.rows == 0 {
             let message = format!(
-                "cannot read {}: it holds a header but no rows",
+                "cannot read {}: it holds a header but no rows; add rows, or check the export",
                 self.source.path.display()
             );
             return Err(EngineError::new(Code::EmptySource, message).into());
@@ -311,7 +311,8 @@ impl Reading<'_> {
 
     fn nul(&self, line: u64) -> EngineError {
         let message = format!(
-            "cannot read {}: line {line} holds a zero byte, so it is no text file",
+            "cannot read {}: line {line} holds a zero byte, so it is no text file; save it as \
+             UTF-8 text",
             self.source.path.display()
         );
         EngineError::new(Code::BadEncoding, message)
@@ -319,22 +320,29 @@ impl Reading<'_> {
 
     fn unclosed(&self, line: u64) -> EngineError {
         let message = format!(
-            "cannot read {}: a quote opened in line {line} is never closed",
+            "cannot read {}: a quote opened in line {line} is never closed; close it, or export \
+             the file again",
             self.source.path.display()
         );
         EngineError::new(Code::CorruptSource, message)
     }
 
     fn empty(&self) -> EngineError {
-        let message = format!("cannot read {}: it holds no header", self.source.path.display());
+        let message = format!(
+            "cannot read {}: it holds no header; put the names of the columns into its first line",
+            self.source.path.display()
+        );
         EngineError::new(Code::EmptySource, message)
     }
 
     fn io_failed(&self, cause: io::Error) -> EngineError {
         if cause.get_ref().is_some_and(|inner| inner.is::<Malformed>()) {
             let encoding = self.encoding.map_or("UTF-16", Encoding::name);
-            let message =
-                format!("cannot read {}: it is not valid {encoding}", self.source.path.display());
+            let message = format!(
+                "cannot read {}: it is not valid {encoding} ({cause}); save the whole file as \
+                 UTF-8",
+                self.source.path.display()
+            );
             return EngineError::because(Code::BadEncoding, message, cause);
         }
         self.source.failed(cause)

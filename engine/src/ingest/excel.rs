@@ -39,7 +39,9 @@ pub fn read_excel(
     let mut raw = Raw::default();
     let sheets = book.sheet_names();
     let Some(first) = sheets.first().cloned() else {
-        let message = format!("cannot read {name}: the workbook has no sheet");
+        let message = format!(
+            "cannot read {name}: the workbook has no sheet; put the table into its first sheet"
+        );
         return Err(EngineError::new(Code::EmptySource, message));
     };
     if sheets.len() > 1 {
@@ -100,7 +102,9 @@ fn refused(source: &Source, cause: XlsxError) -> EngineError {
     let name = source.path.display();
     match cause {
         XlsxError::Password => {
-            let message = format!("cannot read {name}: the workbook is locked by a password");
+            let message = format!(
+                "cannot read {name}: the workbook is locked by a password; save it without one"
+            );
             EngineError::new(Code::NotThatFormat, message)
         }
         XlsxError::FileNotFound(_) => {
@@ -110,7 +114,10 @@ fn refused(source: &Source, cause: XlsxError) -> EngineError {
             EngineError::because(Code::NotThatFormat, message, cause)
         }
         _ => {
-            let message = format!("cannot read {name}: the workbook is damaged or ends early");
+            let message = format!(
+                "cannot read {name}: the workbook is damaged or ends early ({cause}); fetch it \
+                 again, or save it anew"
+            );
             EngineError::because(Code::CorruptSource, message, cause)
         }
     }
@@ -187,7 +194,7 @@ impl<'a> Rows<'a> {
         let Some(at) = at.filter(|at| *at < width) else {
             let message = format!(
                 "cannot read {name}: row {place} has a value in column {}, where the header has \
-                 none",
+                 none; name that column, or remove the value",
                 letters(column)
             );
             return Err(EngineError::new(Code::RaggedRow, message));
@@ -260,7 +267,9 @@ impl<'a> Rows<'a> {
         let name = self.source.path.display();
         if self.raw.rows == 0 {
             let found = if self.parts.is_empty() { "nothing" } else { "a header but no rows" };
-            let message = format!("cannot read {name}: the first sheet holds {found}");
+            let message = format!(
+                "cannot read {name}: the first sheet holds {found}; put the table into that sheet"
+            );
             return Err(EngineError::new(Code::EmptySource, message));
         }
         let day = Pattern::new(DAY);

@@ -45,14 +45,28 @@ pub struct Texts {
     bytes: Vec<u8>,
 }
 
+/// A column of texts holds more than 2 GiB. Waiting does not help, so it is no lack of memory.
+#[derive(Debug)]
+pub struct TooLong;
+
+impl TooLong {
+    /// The error of the column of this name.
+    pub fn of(self, column: &str) -> EngineError {
+        let message = format!(
+            "cannot read column \"{column}\": it holds more than 2 GiB of text; split the table, \
+             shorten the texts or leave the column out"
+        );
+        EngineError::new(Code::SourceUnreadable, message)
+    }
+}
+
 impl Gathered {
     /// Joins parts. Numbers stay numbers unless `as_text`; texts are numbered while there are at
-    /// most
-    /// `distinct_max` of them.
+    /// most `distinct_max` of them.
     ///
     /// # Errors
-    /// `DEV-0002` when a column of texts is longer than 2 GiB.
-    pub fn join(parts: Vec<Part>, as_text: bool, distinct_max: usize) -> Result<Self, EngineError> {
+    /// When a column of texts is longer than 2 GiB.
+    pub fn join(parts: Vec<Part>, as_text: bool, distinct_max: usize) -> Result<Self, TooLong> {
         let plain = |part: &Part| matches!(part, Part::Whole(_) | Part::Decimal { .. });
         if !as_text && parts.iter().all(plain) {
             return Ok(Self::Numbers(parts));
@@ -86,8 +100,8 @@ impl Gathered {
     /// The column as texts.
     ///
     /// # Errors
-    /// `DEV-0002` when it is longer than 2 GiB.
-    pub fn into_texts(self) -> Result<Texts, EngineError> {
+    /// When it is longer than 2 GiB.
+    pub fn into_texts(self) -> Result<Texts, TooLong> {
         let mut texts = Texts::default();
         match self {
             Self::Texts(texts) => return Ok(texts),
@@ -165,14 +179,14 @@ impl Levels {
 
 impl Texts {
     /// Appends a text.
-    pub fn push(&mut self, text: &[u8]) -> Result<(), EngineError> {
+    pub fn push(&mut self, text: &[u8]) -> Result<(), TooLong> {
         self.bytes.extend_from_slice(text);
-        let end = i32::try_from(self.bytes.len()).map_err(|_| too_long())?;
+        let end = i32::try_from(self.bytes.len()).map_err(|_| TooLong)?;
         self.ends.push(end);
         Ok(())
     }
 
-    fn append(&mut self, part: &Part) -> Result<(), EngineError> {
+    fn append(&mut self, part: &Part) -> Result<(), TooLong> {
         let mut fits = Ok(());
         part.each_text(|text| {
             if fits.is_ok() {
@@ -212,7 +226,17 @@ impl Texts {
     }
 }
 
-fn too_long() -> EngineError {
-    let message = "a column holds more than 2 GiB of text: leave it out of the source";
-    EngineError::new(Code::OutOfMemory, message)
+#[cfg(test)]
+mod tests {
+    use tgs_protocol::code::Retry;
+
+    use super::*;
+
+    #[test]
+    fn a_column_too_long_is_named_and_not_tried_again() {
+        let error = TooLong.of("letter");
+        assert_eq!(error.code(), Some(Code::SourceUnreadable));
+        assert!(error.to_string().contains("\"letter\""), "{error}");
+        assert_eq!(Code::SourceUnreadable.retry(), Retry::Never);
+    }
 }

@@ -61,7 +61,10 @@ pub fn read_json_lines(
 
 fn failed(source: &Source, cause: std::io::Error) -> EngineError {
     if cause.get_ref().is_some_and(|inner| inner.is::<Malformed>()) {
-        let message = format!("cannot read {}: it is not valid UTF-16", source.path.display());
+        let message = format!(
+            "cannot read {}: it is not valid UTF-16 ({cause}); save the whole file as UTF-8",
+            source.path.display()
+        );
         return EngineError::because(Code::BadEncoding, message, cause);
     }
     source.failed(cause)
@@ -102,7 +105,8 @@ impl<'a> Gathering<'a> {
             } else {
                 Code::CorruptSource
             };
-            let message = format!("cannot read {name}: line {number} is no JSON: {cause}");
+            let message =
+                format!("cannot read {name}: line {number} is no JSON: {cause}; mend that line");
             EngineError::because(code, message, cause)
         })?;
         let Value::Object(object) = value else {
@@ -203,7 +207,7 @@ impl<'a> Gathering<'a> {
         self.close_parts();
         if self.raw.rows == 0 || self.raw.names.is_empty() {
             let message = format!(
-                "cannot read {}: it holds no objects with keys",
+                "cannot read {}: it holds no objects with keys; write one object per line",
                 self.source.path.display()
             );
             return Err(EngineError::new(Code::EmptySource, message));

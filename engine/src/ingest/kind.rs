@@ -80,7 +80,7 @@ impl Settling<'_> {
     /// Settles a column: by the user's wish, else by what stands there.
     ///
     /// # Errors
-    /// `DATA-0008` when a cell does not fit the wish, `DEV-0002` for more than 2 GiB of text.
+    /// `DATA-0008` when a cell does not fit the wish, `DATA-0001` for more than 2 GiB of text.
     pub fn settle(&self, parts: Vec<Part>, wish: Option<&Wish>) -> Result<Settled, EngineError> {
         let mut decision = match wish {
             Some(wish) => wish::fulfil(self, parts, wish)?,
@@ -139,7 +139,8 @@ impl Settling<'_> {
 
     fn infer(&self, parts: Vec<Part>) -> Result<Decision, EngineError> {
         let distinct_max = (self.rows / 3).clamp(FEW_TEXTS, CATEGORIES_MAX);
-        let gathered = Gathered::join(parts, false, distinct_max)?;
+        let gathered =
+            Gathered::join(parts, false, distinct_max).map_err(|long| long.of(self.name))?;
         let numbers = Numbers::read(&gathered, self.comma, self.mark);
         let are_codes = numbers.is_ok();
         if let Ok(numbers) = numbers {
@@ -159,7 +160,9 @@ impl Settling<'_> {
         }
         let mut decision = self.infer_texts(match gathered {
             // Postal codes, and whole numbers too large for a double, are names.
-            Gathered::Numbers(parts) => Gathered::join(parts, true, distinct_max)?,
+            Gathered::Numbers(parts) => {
+                Gathered::join(parts, true, distinct_max).map_err(|long| long.of(self.name))?
+            }
             other => other,
         })?;
         if offset == Some(None) && decision.kind == ColumnKind::Text {
@@ -178,8 +181,12 @@ impl Settling<'_> {
         }
         match gathered {
             Gathered::Levels(levels) => self.of_levels(levels),
-            other => self.of_texts(other.into_texts()?),
+            other => self.of_texts(self.texts(other)?),
         }
+    }
+
+    fn texts(&self, gathered: Gathered) -> Result<Texts, EngineError> {
+        gathered.into_texts().map_err(|long| long.of(self.name))
     }
 
     fn of_numbers(&self, gathered: Gathered, numbers: Numbers) -> Result<Decision, EngineError> {
@@ -216,7 +223,7 @@ impl Settling<'_> {
             return decide(ColumnKind::Category, reason, format, cells);
         }
         if let Some(reason) = self.number_names_rows(&numbers) {
-            let cells = gathered.into_texts()?.into_cells(|_| false);
+            let cells = self.texts(gathered)?.into_cells(|_| false);
             return decide(ColumnKind::Id, reason, ValueFormat::Verbatim, cells);
         }
         let (least, most) = (figure::plain(numbers.range.0), figure::plain(numbers.range.1));
@@ -269,14 +276,14 @@ impl Settling<'_> {
         if unique && missing == 0 && present > 1 {
             let texts = || levels.dictionary.iter();
             if let Some(reason) = text_names_rows(self.name, texts) {
-                let cells = Gathered::Levels(levels).into_texts()?.into_cells(|_| false);
+                let cells = self.texts(Gathered::Levels(levels))?.into_cells(|_| false);
                 return decide(ColumnKind::Id, reason, cells);
             }
         }
         if unique && present > 3 || distinct > FEW_NUMBERS && 2 * distinct > present {
             let reason =
                 format!("{distinct} distinct texts in {present} cells: they hardly repeat");
-            let cells = Gathered::Levels(levels).into_texts()?.into_cells(|_| false);
+            let cells = self.texts(Gathered::Levels(levels))?.into_cells(|_| false);
             return decide(ColumnKind::Text, reason, cells);
         }
         let reason = format!("{distinct} distinct texts in {present} cells");

@@ -38,7 +38,10 @@ pub fn read_parquet(
 ) -> Result<Raw, EngineError> {
     let name = source.path.display();
     let damaged = |cause: Box<dyn std::error::Error + Send + Sync>| {
-        let message = format!("cannot read {name}: the Parquet file ends early or is damaged");
+        let message = format!(
+            "cannot read {name}: the Parquet file ends early or is damaged ({cause}); fetch or \
+             export it again"
+        );
         EngineError::because(Code::CorruptSource, message, cause)
     };
     let file = File::open(&source.path).map_err(|cause| source.failed(cause))?;
@@ -76,7 +79,9 @@ pub fn read_parquet(
         watch.tell(Progress::of(Stage::Ingest, raw.rows as u64, total, ProgressUnit::Rows));
     }
     if raw.rows == 0 {
-        let message = format!("cannot read {name}: it holds columns but no rows");
+        let message = format!(
+            "cannot read {name}: it holds columns but no rows; add rows, or check the export"
+        );
         return Err(EngineError::new(Code::EmptySource, message));
     }
     Ok(raw)
@@ -98,9 +103,8 @@ fn check_type(source: &Source, column: &str, data_type: &DataType) -> Result<(),
         return Ok(());
     }
     let message = format!(
-        "cannot read {}: column \"{column}\" holds {data_type}: only flat columns of \
-         numbers, texts \
-         and moments are read",
+        "cannot read {}: column \"{column}\" holds {data_type}: only flat columns of numbers, \
+         texts and moments are read; leave it out, or give its parts columns of their own",
         source.path.display()
     );
     Err(EngineError::new(Code::BadCell, message))

@@ -121,8 +121,10 @@ impl Source {
             Packing::None => unreadable(&self.path, cause),
             Packing::Gzip | Packing::Zstd => {
                 let format = if self.packing == Packing::Gzip { "gzip" } else { "zstd" };
-                let message =
-                    format!("cannot unpack {name}: the {format} data end early or are damaged");
+                let message = format!(
+                    "cannot unpack {name}: the {format} data end early or are damaged ({cause}); \
+                     fetch the file again"
+                );
                 EngineError::because(Code::CorruptSource, message, cause)
             }
         }
@@ -131,7 +133,10 @@ impl Source {
     fn judge(&mut self, head: &[u8]) -> Result<Content, EngineError> {
         let promised = Promise::of(&self.path);
         if head.is_empty() {
-            let message = format!("cannot read {}: the file is empty", self.path.display());
+            let message = format!(
+                "cannot read {}: the file is empty; check the export, or name another file",
+                self.path.display()
+            );
             return Err(EngineError::new(Code::EmptySource, message));
         }
         let found = if head.starts_with(b"PAR1") {
@@ -240,7 +245,10 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
 }
 
 fn unreadable(path: &Path, cause: io::Error) -> EngineError {
-    let message = format!("cannot read {}: {cause}", path.display());
+    let message = format!(
+        "cannot read {}: {cause}; check the name, and whether this user may read it",
+        path.display()
+    );
     EngineError::because(Code::SourceUnreadable, message, cause)
 }
 

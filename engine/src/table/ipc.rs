@@ -30,6 +30,9 @@ use crate::table::{Cells, Column, Table};
 
 const SPEC_KEY: &str = "tgs:column";
 const SEAL_KEY: &str = "tgs:seal";
+/// What helps when a file of the data folder is not what was written.
+pub(crate) const RESTORE: &str =
+    "restore the data folder from a copy and resume, or cancel the job and submit it again";
 /// Magic and padding before the first message.
 const HEAD_BYTES: usize = 64;
 /// Footer length and magic at the end.
@@ -86,13 +89,13 @@ pub fn read_ipc(path: &Path) -> Result<Table, EngineError> {
 /// As [`read_ipc`], with the digest that [`write_ipc`] gave.
 pub(crate) fn read_sealed(path: &Path) -> Result<(Table, Digest), EngineError> {
     let bytes = fs::read(path).map_err(|cause| {
-        let message = format!("cannot read table {}", path.display());
+        let message = format!("read table {}: {cause}; {RESTORE}", path.display());
         EngineError::because(Code::StoreCorrupt, message, cause)
     })?;
     from_buffer(Buffer::from_vec(bytes)).map_err(|cause| match cause {
         EngineError::Failed { code, message, cell, source } => EngineError::Failed {
             code,
-            message: format!("{message} in {}", path.display()),
+            message: format!("read {}: {message}", path.display()),
             cell,
             source,
         },
@@ -198,14 +201,15 @@ fn from_array((field, array): (&Arc<Field>, &ArrayRef)) -> Result<Column, Engine
 }
 
 fn corrupt(what: &str) -> EngineError {
-    EngineError::new(Code::StoreCorrupt, what)
+    EngineError::new(Code::StoreCorrupt, format!("{what}; {RESTORE}"))
 }
 
 fn corrupt_because(
     what: &str,
     cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> EngineError {
-    EngineError::because(Code::StoreCorrupt, what, cause)
+    let cause = cause.into();
+    EngineError::because(Code::StoreCorrupt, format!("{what} ({cause}); {RESTORE}"), cause)
 }
 
 fn not_encoded(cause: &ArrowError) -> EngineError {

@@ -146,13 +146,13 @@ fn must_be_of_this_format(report: &Path, format: OutputFormat) -> Result<(), Fai
 
 /// A metadata file.
 pub fn metadata(file: &Path) -> Result<Metadata, Failure> {
-    let refuse = |problem: String| {
-        let remedy = "expected {\"columns\": {\"<column>\": \"<kind>\"}, …}";
+    let refuse = |problem: String, remedy: &str| {
         let message = format!("read metadata {}: {problem}; {remedy}", file.display());
         Failure::new(Code::BadMetadata, message)
     };
-    let text = fs::read_to_string(file).map_err(|error| refuse(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| refuse(error.to_string()))
+    let shape = "expected {\"columns\": {\"<column>\": \"<kind>\"}, …}";
+    let bytes = fs::read(file).map_err(|error| refuse(error.to_string(), "check the name"))?;
+    serde_json::from_slice(&bytes).map_err(|error| refuse(error.to_string(), shape))
 }
 
 /// A file that is there, by the path that it has from everywhere and without links.

@@ -11,6 +11,7 @@ use tgs_protocol::{
     id::JobId,
     job::{JobRow, JobState, action::Tidings},
     request::Goal,
+    store::ArtifactName,
 };
 
 use super::job;
@@ -36,7 +37,7 @@ pub async fn run(
     // A mistyped folder must not become a data folder: what is looked for would not be there.
     if !wiring::is_home(&home) {
         if asked.list {
-            say_nothing(&home, voice);
+            say_count(0, &home, voice);
             return Ok(ExitCode::SUCCESS);
         }
         let what = if home.is_dir() { "it is no data folder" } else { "there is no such folder" };
@@ -62,7 +63,7 @@ async fn go_on(
 ) -> Result<ExitCode, Failure> {
     let mut stop = signals::listen()?;
     let mut status = ExitCode::SUCCESS;
-    for name in interrupted(node, asked.job, home).await? {
+    for name in unfinished_of(node, asked.job, asked.cancel, home).await? {
         let ended = match asked.cancel {
             true => cancel(node, &name, voice).await,
             false => job::follow(node, &name, Begin::Again, voice, &mut stop).await,
@@ -109,9 +110,10 @@ async fn what_was_left(node: &Node, name: &JobId) -> Result<Vec<String>, Failure
 }
 
 /// The named job, or every interrupted one, oldest first.
-async fn interrupted(
+async fn unfinished_of(
     node: &Node,
     named: Option<String>,
+    to_cancel: bool,
     home: &Path,
 ) -> Result<Vec<JobId>, Failure> {
     let desk = node.desk();
@@ -119,7 +121,19 @@ async fn interrupted(
         let job = JobId::new(name);
         let row = desk.show(&job).await?;
         if let JobState::Ended(outcome) = &row.state {
-            let message = format!("resume job {job}: it has ended ({outcome}); nothing is left");
+            let (act, thing) = match to_cancel {
+                true => ("cancel", "to cancel"),
+                false => ("resume", "to go on with"),
+            };
+            let mut message =
+                format!("{act} job {job}: it has ended ({outcome}), so there is nothing {thing}");
+            // Unless it was cancelled, its model and its report stay.
+            let folder = wiring::job_folder(home, &job)?;
+            let mut kept = ArtifactName::kept_after(outcome).iter();
+            if kept.any(|name| folder.join(name.as_str()).exists()) {
+                let at = folder.display();
+                message += &format!("; what it keeps stands in {at} and may be removed by hand");
+            }
             return Err(Failure::new(Code::NothingToResume, message));
         }
         return Ok(vec![job]);
@@ -134,10 +148,7 @@ async fn interrupted(
 
 async fn list(node: &Node, home: &Path, voice: Voice) -> Result<(), Failure> {
     let rows = unfinished(node).await?;
-    if rows.is_empty() {
-        say_nothing(home, voice);
-    }
-    for row in rows {
+    for row in &rows {
         let (from, to) = paths(&row.request.goal);
         let last = row.timeline.last().map_or("", |entry| entry.what.as_str());
         match voice {
@@ -154,6 +165,7 @@ async fn list(node: &Node, home: &Path, voice: Voice) -> Result<(), Failure> {
             }
         }
     }
+    say_count(rows.len(), home, voice);
     Ok(())
 }
 
@@ -166,9 +178,14 @@ fn paths(goal: &Goal) -> (&Path, &Path) {
     }
 }
 
-fn say_nothing(home: &Path, voice: Voice) {
-    if voice != Voice::Json {
-        say_aside!("no interrupted job in {}", home.display());
+/// The end of the list: a program sees that it is whole, a person why it is empty.
+fn say_count(jobs: usize, home: &Path, voice: Voice) {
+    match voice {
+        Voice::Json => say!("{}", json!({"event": "listed", "jobs": jobs})),
+        Voice::Words | Voice::Quiet if jobs == 0 => {
+            say_aside!("no interrupted job in {}", home.display());
+        }
+        Voice::Words | Voice::Quiet => {}
     }
 }
 
