@@ -369,15 +369,7 @@ mod tests {
     #[test]
     fn names_of_people_are_told_from_other_names() {
         let of = |name: &str, values: &[&str]| {
-            let spec = tgs_protocol::column::ColumnSpec {
-                name: name.to_owned(),
-                kind: ColumnKind::Text,
-                reason: String::new(),
-                format: tgs_protocol::column::ValueFormat::Verbatim,
-                missing_token: None,
-            };
-            let cells = Cells::Text(values.to_vec().into());
-            hint(&column(name, kind, cells))
+            hint(&column(name, ColumnKind::Text, Cells::Text(values.to_vec().into())))
         };
         let (people, things) = (["Ada Lovelace", "Alan Turing"], ["disc 7", "USB cable 2 m"]);
         for (name, values) in [("patient_name", things), ("CustomerName", things), ("name", people)]
