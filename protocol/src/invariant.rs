@@ -60,11 +60,12 @@ pub struct Broken {
     pub facts: String,
 }
 
-/// `GATE-1 is broken (a table …): job j1`.
+/// `GATE-1 is broken (a table …): job j1; please report it`.
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { invariant, facts } = self;
-        write!(f, "{} is broken ({}): {facts}", invariant.id(), invariant.promise())
+        let (id, promise) = (invariant.id(), invariant.promise());
+        write!(f, "{id} is broken ({promise}): {facts}; please report it")
     }
 }
 

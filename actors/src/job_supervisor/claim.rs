@@ -5,7 +5,7 @@ use std::time::Duration;
 use tgs_protocol::{
     chunk::SealedChunk,
     code::Code,
-    job::{Job, JobAction, JobEvent, JobState, action::Tidings, outcome::Failure},
+    job::{Job, JobAction, JobEvent, JobRow, action::Tidings, outcome::Failure},
     lease::{Lease, rule::Sighting},
     limits::{LEASE_TICK_MS, RETRY_BACK_OFF_MS},
     stage::Stage,
@@ -153,11 +153,7 @@ impl Shell {
 
     /// The present stage; the first one before any began.
     pub(crate) fn stage(&self) -> Stage {
-        match self.row().map(|row| (&row.state, row.next_stage())) {
-            Some((JobState::Running { stage }, _)) => *stage,
-            Some((_, Some(next))) => next,
-            _ => Stage::Ingest,
-        }
+        self.row().map_or(Stage::Ingest, JobRow::stage)
     }
 
     /// Gives the lease back, if it can be; else it runs out by itself.

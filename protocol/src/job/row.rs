@@ -134,6 +134,14 @@ impl JobRow {
         self.stages().iter().copied().find(|stage| !self.has_done(*stage))
     }
 
+    /// The stage that it is in, or that comes next.
+    pub fn stage(&self) -> Stage {
+        match self.state {
+            JobState::Running { stage } => stage,
+            _ => self.next_stage().unwrap_or(Stage::Publish),
+        }
+    }
+
     /// Rows to release: as asked, or as many as the table has. A share of it that was kept aside
     /// counts, a holdout file does not.
     pub fn rows(&self) -> Option<Rows> {

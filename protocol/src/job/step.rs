@@ -74,25 +74,16 @@ impl Job {
 
     /// Takes in one event and says what must be done.
     pub fn step(&mut self, now: Timestamp, event: JobEvent) -> Vec<JobAction> {
-        let before = Standing::of(&self.row);
-        let mut actions = Vec::new();
+        let (before, mut actions) = (Standing::of(&self.row), Vec::new());
         let broken = caught_with_facts(|| {
             actions = self.react(now, event);
             audit(&before, &self.row, &self.sealed, &actions);
         });
         let Some(first) = broken.first() else { return actions };
-        let failure = Failure::new(self.stage(), Code::Internal, format!("{first}; report it"));
+        let failure = Failure::new(self.row.stage(), Code::Internal, first.to_string());
         broken.iter().for_each(|it| violated(it.invariant, format_args!("{}", it.facts)));
         // Nothing that was decided is carried out: the store holds the job as it last was right.
         self.save_failed(failure)
-    }
-
-    /// The stage that it is in, or that comes next.
-    fn stage(&self) -> Stage {
-        match self.row.state {
-            JobState::Running { stage } => stage,
-            _ => self.row.next_stage().unwrap_or(Stage::Publish),
-        }
     }
 
     fn react(&mut self, now: Timestamp, event: JobEvent) -> Vec<JobAction> {
