@@ -166,7 +166,7 @@ const HELD: [(&str, &str); 6] = [
     ("utility_ratio", "a model trained on the table still predicts real rows"),
     ("membership_advantage", "attacks on membership stay below their limit"),
     ("rare_copies", "rare rows are not copied beyond chance"),
-    ("personal_data", "no names or addresses of people stand in it"),
+    ("personal_data", "no column that looks like names of people holds real ones"),
 ];
 
 fn meanings(gates: &[&GateOutcome]) -> String {
@@ -270,7 +270,7 @@ fn words_of(gate: &str) -> (Option<String>, Option<&'static str>) {
         "utility_ratio" => ("Useful for prediction", "train on synthetic, test on real"),
         "membership_advantage" => ("Membership stays secret", "membership inference"),
         "rare_copies" => ("Rare rows are not copied", "exact matches of rare rows"),
-        "personal_data" => ("Nobody is named", "columns that look like personal data"),
+        "personal_data" => ("No column of names", "columns that look like personal data"),
         _ => return (None, None),
     };
     (Some(name.into()), Some(term))
