@@ -1,22 +1,39 @@
 //! The desk of a node: checks what is asked, makes it durable, and tells the supervisor.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use tgs_protocol::{
+    cause::with_causes,
     code::Code,
-    desk::{DeskError, JobDesk, News, Watching},
+    desk::{DeskError, JobDesk, News, Taken, Terms, Watching},
     id::JobId,
-    job::{JobRow, action::Tidings, outcome::Failure},
+    job::{
+        JobRow,
+        action::Tidings,
+        listing::{Listing, Page, StateClass},
+        outcome::Failure,
+    },
     limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
+    progress::Progress,
+    queue::{Turn, Waiting},
     request::{JobRequest, validate},
-    store::StoreError,
+    store::{ArtifactName, StoreError},
+    submission::Inserted,
 };
 
 use crate::{
-    failure::Fault, node_supervisor::message::NodeSupervisorMessage, ports::Ports,
-    store_call::answer,
+    failure::Fault,
+    gpu_worker::{bench::MODEL_FILE, publish::deliveries},
+    input,
+    node_supervisor::message::NodeSupervisorMessage,
+    ports::Ports,
+    store_call::{answer, transfer},
 };
 
 /// The door to a node's actors.
@@ -45,11 +62,33 @@ impl Desk {
         }
     }
 
-    async fn start(&self, job: JobId) -> Result<(), DeskError> {
-        let order = |reply| NodeSupervisorMessage::StartJob { job, reply };
+    async fn start(&self, row: &JobRow) -> Result<(), DeskError> {
+        let (job, turn) = (row.id.clone(), Turn::of(row));
+        let order = |reply| NodeSupervisorMessage::StartJob { job, turn, reply };
         self.ask(ORDER_TAKEN_MS, order)
             .await?
             .map_err(|error| refusal(Code::Internal, format!("start the job: {error}")))
+    }
+
+    /// With what its files are now, unless whoever asks has looked already, and with constants that
+    /// its model has.
+    fn looked_at(&self, request: JobRequest) -> Result<JobRequest, DeskError> {
+        let mut request = request;
+        let checked = self.ports.engine.check_constants(request.model, &request.overrides);
+        checked.map_err(|error| {
+            refusal(error.code().unwrap_or(Code::Internal), with_causes(&error))
+        })?;
+        if request.inputs.is_empty() {
+            let look = |(path, what): (&Path, _)| {
+                input::look(path).map_err(|error| {
+                    let said = format!("open {what} {}: {error}; check it", path.display());
+                    refusal(Code::SourceUnreadable, said)
+                })
+            };
+            request.inputs =
+                request.files_read().into_iter().map(look).collect::<Result<_, _>>()?;
+        }
+        Ok(request)
     }
 
     /// What kept a job from being ended, if anything was told of it.
@@ -77,25 +116,47 @@ impl Desk {
 
 #[async_trait]
 impl JobDesk for Desk {
-    async fn submit(&self, request: JobRequest) -> Result<JobId, DeskError> {
+    async fn submit(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError> {
         validate(&request)?;
-        let job = self.ports.ids.job();
-        let row = JobRow::accepted(job.clone(), request, self.ports.clock.now());
+        let request = self.looked_at(request)?;
+        let Terms { priority, submission } = terms;
+        let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
+        let row = JobRow { priority, submission, ..accepted };
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
-        if !inserted.map_err(as_refusal)? {
-            let said = format!("insert job {job}: another job has this name; submit it again");
-            return Err(refusal(Code::Internal, said));
+        match inserted.map_err(as_refusal)? {
+            Inserted::New => {
+                self.start(&row).await?;
+                Ok(Taken { job: row.id, before: false })
+            }
+            // Whoever inserted it was perhaps killed before it was begun.
+            Inserted::Known(job) => {
+                let known = self.row(&job).await?;
+                if !known.state.is_final() {
+                    self.start(&known).await?;
+                }
+                Ok(Taken { job, before: true })
+            }
+            Inserted::KeyTaken(job) => {
+                let said = format!(
+                    "take the order: its idempotency key came with another order before (job \
+                     {job}); send a key of its own"
+                );
+                Err(refusal(Code::KeyTaken, said))
+            }
+            Inserted::NameTaken => {
+                let said = "insert the job: another one has its name; submit it again";
+                Err(refusal(Code::Internal, said))
+            }
         }
-        self.start(job.clone()).await?;
-        Ok(job)
     }
 
     async fn resume(&self, job: &JobId) -> Result<(), DeskError> {
-        if self.row(job).await?.state.is_final() {
+        let row = self.row(job).await?;
+        if row.state.is_final() {
             let said = format!("job {job} has ended; there is nothing to go on with");
             return Err(refusal(Code::NothingToResume, said));
         }
-        self.start(job.clone()).await
+        self.start(&row).await
     }
 
     async fn cancel(&self, job: &JobId) -> Result<(), DeskError> {
@@ -115,12 +176,49 @@ impl JobDesk for Desk {
         })
     }
 
+    async fn forget(&self, job: &JobId) -> Result<(), DeskError> {
+        let row = self.row(job).await?;
+        if !row.state.is_final() {
+            let said = format!("forget job {job}: it has not ended; cancel it first");
+            return Err(refusal(Code::BadRequest, said));
+        }
+        // The row goes last: killed in between, the job is still there to be forgotten.
+        let artifacts = &self.ports.artifacts;
+        transfer("sweep", artifacts.sweep(job, &[])).await.map_err(as_refusal)?;
+        for delivery in deliveries(&row.request.goal) {
+            let dropped = transfer("drop result", artifacts.drop_result(&delivery.to)).await;
+            dropped.map_err(as_refusal)?;
+        }
+        answer("forget job", self.ports.jobs.forget(job)).await.map_err(as_refusal)?;
+        Ok(())
+    }
+
     async fn show(&self, job: &JobId) -> Result<JobRow, DeskError> {
         self.row(job).await
     }
 
-    async fn list(&self) -> Result<Vec<JobRow>, DeskError> {
-        answer("list jobs", self.ports.jobs.list()).await.map_err(as_refusal)
+    async fn list(&self, listing: &Listing) -> Result<Page, DeskError> {
+        answer("list jobs", self.ports.jobs.list(listing)).await.map_err(as_refusal)
+    }
+
+    async fn count(&self) -> Result<BTreeMap<StateClass, u64>, DeskError> {
+        answer("count jobs", self.ports.jobs.count()).await.map_err(as_refusal)
+    }
+
+    async fn progress(&self) -> Vec<(JobId, Progress)> {
+        let question = |reply| NodeSupervisorMessage::Progress { reply };
+        self.ask(ORDER_TAKEN_MS, question).await.unwrap_or_default()
+    }
+
+    async fn model_file(&self, job: &JobId) -> Result<Option<PathBuf>, DeskError> {
+        let open = self.ports.artifacts.open(job, ArtifactName::Model);
+        let folder = transfer("open folder", open).await.map_err(as_refusal)?;
+        Ok(folder.map(|folder| folder.join(MODEL_FILE)))
+    }
+
+    async fn why(&self, job: &JobId) -> Result<Option<Waiting>, DeskError> {
+        let question = |reply| NodeSupervisorMessage::WhyWaiting { job: job.clone(), reply };
+        self.ask(ORDER_TAKEN_MS, question).await
     }
 
     async fn watch(&self, job: &JobId) -> Result<Box<dyn Watching>, DeskError> {

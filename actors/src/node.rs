@@ -3,7 +3,13 @@
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorRef};
-use tgs_protocol::{desk::JobDesk, id::Incarnation, limits::STANDSTILL_MS, unit::Millis};
+use tgs_protocol::{
+    desk::JobDesk,
+    id::Incarnation,
+    limits::STANDSTILL_MS,
+    queue::DeviceClass,
+    unit::{ByteCount, Millis},
+};
 
 use crate::{
     desk::Desk,
@@ -16,6 +22,10 @@ use crate::{
 pub struct NodeConfig {
     /// Who holds the leases: a fresh name for each boot.
     pub incarnation: Incarnation,
+    /// The class of each device. Jobs on two of them run at the same time.
+    pub devices: Vec<DeviceClass>,
+    /// Memory that jobs share.
+    pub memory: ByteCount,
     /// Samplers, an OS thread each, at least one; the result does not depend on their number.
     pub samplers: usize,
     /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
@@ -26,10 +36,18 @@ pub struct NodeConfig {
 }
 
 impl NodeConfig {
-    /// A node that alone has its data folder, with a sampler for each core.
+    /// A node that alone has its data folder: one device, a sampler for each core, and as much
+    /// memory as its one job needs.
     pub fn embedded(incarnation: Incarnation) -> Self {
         let samplers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self { incarnation, samplers, holder_is_gone: true, back_off_factor: 1.0 }
+        Self {
+            incarnation,
+            devices: vec![DeviceClass::Cpu],
+            memory: ByteCount(u64::MAX),
+            samplers,
+            holder_is_gone: true,
+            back_off_factor: 1.0,
+        }
     }
 
     pub(crate) fn back_off(&self, wait: Millis) -> Duration {

@@ -10,7 +10,10 @@ pub(crate) mod message;
 use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
-use tgs_protocol::id::JobId;
+use tgs_protocol::{
+    id::JobId,
+    queue::{Queue, Seats},
+};
 
 use self::{
     crew::{Crew, CrewKeeper},
@@ -22,6 +25,7 @@ use crate::{
     node::NodeConfig,
     notifier::message::NotifierMessage,
     ports::Ports,
+    work_watch::ProgressSender,
 };
 
 /// The actor.
@@ -39,7 +43,11 @@ pub(crate) struct Floor {
     config: Arc<NodeConfig>,
     myself: ActorRef<NodeSupervisorMessage>,
     keeper: CrewKeeper,
+    /// Which jobs wait here, and on which device each of the others computes.
+    queue: Queue,
     jobs: BTreeMap<JobId, JobHere>,
+    /// Where each job, waiting or running, tells how far it is.
+    progress: BTreeMap<JobId, ProgressSender>,
     /// Set by a drain: nothing is begun any more.
     is_draining: bool,
     awaiting_standstill: Vec<RpcReplyPort<()>>,
@@ -57,12 +65,15 @@ impl Actor for NodeSupervisor {
     ) -> Result<Floor, ActorProcessingErr> {
         let Premises { ports, config } = premises;
         let keeper = CrewKeeper::start(&ports, &config, &myself).await?;
+        let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));
         Ok(Floor {
             ports,
             config,
             myself,
             keeper,
+            queue,
             jobs: BTreeMap::new(),
+            progress: BTreeMap::new(),
             is_draining: false,
             awaiting_standstill: Vec::new(),
         })
@@ -75,9 +86,18 @@ impl Actor for NodeSupervisor {
         floor: &mut Floor,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            NodeSupervisorMessage::StartJob { job, reply } => {
-                let started = floor.start_job(job).await;
+            NodeSupervisorMessage::StartJob { job, turn, reply } => {
+                let started = floor.start_job(job, turn).await;
                 let _ = reply.send(started);
+            }
+            NodeSupervisorMessage::Progress { reply } => {
+                let told = floor.progress.iter();
+                let known =
+                    told.filter_map(|(job, told)| Some((job.clone(), told.borrow().clone()?)));
+                let _ = reply.send(known.collect());
+            }
+            NodeSupervisorMessage::WhyWaiting { job, reply } => {
+                let _ = reply.send(floor.queue.why(&job));
             }
             NodeSupervisorMessage::CancelJob { job, reply } => floor.cancel(job, reply).await,
             NodeSupervisorMessage::WatchJob { job, reply } => {
@@ -118,6 +138,7 @@ impl Floor {
 
     fn drain(&mut self, reply: RpcReplyPort<()>) {
         self.is_draining = true;
+        self.send_waiting_away();
         for job in self.jobs.values() {
             let _ = job.actor.cast(JobSupervisorMessage::Drain);
         }

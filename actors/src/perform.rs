@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use tgs_protocol::{
     code::Retry,
-    job::{Job, JobAction, JobEvent, JobRow, JobState, Work, action::Tidings},
+    job::{Job, JobAction, JobEvent, JobRow, Work, action::Tidings, listing::StateClass},
     limits::RETRY_BACK_OFF_MS,
     store::{ArtifactName, Written},
     unit::Millis,
@@ -174,7 +174,7 @@ impl Shell {
                     saving: self.saving.clone(),
                     report_to: self.myself.clone(),
                 };
-                let _ = self.crew.gpu_worker.cast(GpuWorkerMessage::Run(Box::new(order)));
+                let _ = self.device().cast(GpuWorkerMessage::Run(Box::new(order)));
                 WorkBy::Device
             }
         };
@@ -196,7 +196,7 @@ impl Shell {
             WorkBy::Device => {
                 let (job, work_no) = (self.id.clone(), work.no);
                 let withdraw = GpuWorkerMessage::Withdraw { job, work_no };
-                let _ = self.crew.gpu_worker.cast(withdraw);
+                let _ = self.device().cast(withdraw);
             }
             WorkBy::Samplers(sampling) => {
                 if sampling.stop() {
@@ -221,8 +221,9 @@ impl Shell {
     }
 
     async fn sweep(&mut self) {
-        let Some(JobState::Ended(outcome)) = self.row().map(|row| &row.state) else { return };
-        let kept = ArtifactName::kept_after(outcome);
+        let class = self.row().map(|row| StateClass::of(&row.state));
+        let Some(class) = class.filter(|class| class.is_final()) else { return };
+        let kept = ArtifactName::kept_after(class);
         if let Err(error) = transfer("sweep", self.ports.artifacts.sweep(&self.id, kept)).await {
             tracing::warn!(job = %self.id, %error, "private and half-done files were not removed");
             let remedy = "private and half-done files stay until the data folder is next opened";

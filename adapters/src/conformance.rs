@@ -6,6 +6,7 @@
 pub mod artifact_store;
 pub mod checkpoint_store;
 pub mod chunk_store;
+pub mod event_log;
 pub mod job_store;
 pub mod lease_store;
 pub mod sample;
@@ -38,10 +39,21 @@ checks! {
         inserting_twice_changes_nothing,
         what_is_saved_is_read_back,
         rows_are_listed_newest_first,
+        pages_go_through_the_whole_list,
+        lists_and_counts_follow_the_states,
+        an_order_is_taken_once,
+        one_of_concurrent_orders_is_taken,
+        a_job_that_ended_can_be_forgotten,
         a_stale_save_is_refused,
         saving_needs_a_row_and_its_own_lease,
         names_that_leave_the_folder_are_refused,
         a_row_that_cannot_be_read_back_is_refused,
+    }
+    event_log {
+        every_change_is_told_once_and_in_order,
+        events_are_read_from_anywhere,
+        a_refused_write_tells_nothing,
+        a_waiter_is_woken,
     }
     lease_store {
         the_first_look_is_epoch_zero,

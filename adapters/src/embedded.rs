@@ -7,9 +7,12 @@
 pub mod layout;
 
 mod artifact;
+mod at_work;
 mod backend;
 mod checkpoint;
 mod chunk;
+mod dataset;
+mod event;
 mod job;
 mod lease;
 mod ledger;
@@ -28,9 +31,11 @@ use std::{
     },
 };
 
-use tgs_protocol::store::StoreError;
+use tgs_protocol::{id::UploadId, store::StoreError, unit::EventNo};
+use tokio::sync::watch;
 
 use self::{
+    at_work::AtWork,
     layout::{JobFolder, Layout},
     ledger::Ledger,
     lock::FolderLock,
@@ -53,6 +58,9 @@ struct Inner {
     layout: Layout,
     disk: Arc<dyn Disk>,
     parts: AtomicU64,
+    /// The newest event that waiters were told of.
+    told: watch::Sender<EventNo>,
+    uploads_at_work: AtWork<UploadId>,
     _lock: FolderLock,
 }
 
@@ -81,15 +89,23 @@ impl Embedded {
         make_folders(&*disk, &jobs, Readers::Owner)
             .map_err(|error| fault::on_file("make", &jobs, error))?;
         let ledger = Ledger::open(&layout.store(), disk.clone())?;
-        let parts = AtomicU64::new(0);
-        let opened = Self { inner: Arc::new(Inner { ledger, layout, disk, parts, _lock: lock }) };
+        let (parts, told) = (AtomicU64::new(0), watch::Sender::default());
+        let uploads_at_work = AtWork::default();
+        let inner = Inner { ledger, layout, disk, parts, told, uploads_at_work, _lock: lock };
+        let opened = Self { inner: Arc::new(inner) };
         opened.recover()?;
+        opened.tell(opened.newest_event_now()?);
         Ok(opened)
     }
 
     /// Whether a data folder was begun there.
     pub fn is_at(home: &Path) -> bool {
         Layout::of(home).store().is_file()
+    }
+
+    /// The folder that jobs of a server deliver to.
+    pub fn results(&self) -> PathBuf {
+        self.layout().results()
     }
 
     /// The folder this store lives in.

@@ -15,14 +15,19 @@ use tgs_protocol::{
     checkpoint::CheckpointFacts,
     chunk::{ChunkNo, SealedChunk},
     code::Code,
+    event::Event,
     id::{Incarnation, JobId},
-    job::JobRow,
+    job::{
+        JobRow,
+        listing::{Listing, Page, StateClass},
+    },
     lease::{Lease, LeaseCell},
     store::{
-        ArtifactName, ArtifactStore, CheckpointStore, ChunkStore, Delivered, JobStore, LeaseStore,
-        Sealed, StoreError, Written,
+        ArtifactName, ArtifactStore, CheckpointStore, ChunkStore, Delivered, EventLog, JobStore,
+        LeaseStore, Sealed, StoreError, Written,
     },
-    unit::Steps,
+    submission::Inserted,
+    unit::{EventNo, Steps},
 };
 
 /// One way to fail.
@@ -126,17 +131,41 @@ fn mix(counter: u64) -> u64 {
 
 #[async_trait]
 impl<S: JobStore> JobStore for Faulty<S> {
-    async fn insert(&self, row: &JobRow) -> Result<bool, StoreError> {
+    async fn insert(&self, row: &JobRow) -> Result<Inserted, StoreError> {
         self.run("insert", self.inner.insert(row)).await
     }
     async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
         self.run("read", self.inner.read(job)).await
     }
-    async fn list(&self) -> Result<Vec<JobRow>, StoreError> {
-        self.run("list", self.inner.list()).await
+    async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {
+        self.run("list", self.inner.list(listing)).await
+    }
+    async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {
+        self.run("count", self.inner.count()).await
     }
     async fn save(&self, lease: &Lease, row: &JobRow) -> Result<Written, StoreError> {
         self.run("save", self.inner.save(lease, row)).await
+    }
+    async fn forget(&self, job: &JobId) -> Result<bool, StoreError> {
+        self.run("forget", self.inner.forget(job)).await
+    }
+}
+
+#[async_trait]
+impl<S: EventLog> EventLog for Faulty<S> {
+    async fn events(
+        &self,
+        after: EventNo,
+        job: Option<&JobId>,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.run("events", self.inner.events(after, job, limit)).await
+    }
+    async fn newest_event(&self) -> Result<EventNo, StoreError> {
+        self.run("newest event", self.inner.newest_event()).await
+    }
+    async fn wait_for_event(&self, after: EventNo) {
+        self.inner.wait_for_event(after).await;
     }
 }
 
@@ -224,6 +253,9 @@ impl<S: ArtifactStore> ArtifactStore for Faulty<S> {
     }
     async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
         self.run("take back", self.inner.take_back(job, to)).await
+    }
+    async fn drop_result(&self, file: &Path) -> Result<(), StoreError> {
+        self.run("drop result", self.inner.drop_result(file)).await
     }
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         self.run("sweep", self.inner.sweep(job, keep)).await

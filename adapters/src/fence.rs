@@ -111,11 +111,6 @@ pub fn no_such_job(job: &JobId) -> StoreError {
     StoreError::new(Code::JobNotFound, message)
 }
 
-/// The order of lists: by acceptance, the name decides among equals.
-pub fn newest_first(rows: &mut [JobRow]) {
-    rows.sort_by(|a, b| (b.accepted_at, &b.id).cmp(&(a.accepted_at, &a.id)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ mod artifact;
 mod bytes;
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,12 +16,18 @@ use async_trait::async_trait;
 use tgs_protocol::{
     checkpoint::CheckpointFacts,
     chunk::{ChunkNo, SealedChunk},
+    event::{Event, events},
     id::{Incarnation, JobId},
-    job::{JobRow, JobState},
+    job::{
+        JobRow,
+        listing::{Listing, Page, Place, StateClass},
+    },
     lease::{Lease, LeaseCell},
-    store::{ArtifactName, JobStore, LeaseStore, StoreError, Written},
-    unit::Epoch,
+    store::{ArtifactName, EventLog, JobStore, LeaseStore, StoreError, Written},
+    submission::{IdempotencyKey, Inserted},
+    unit::{Epoch, EventNo},
 };
+use tokio::sync::watch;
 
 use crate::{
     deliver::Note,
@@ -32,6 +39,8 @@ use crate::{
 pub struct Memory {
     root: PathBuf,
     state: Arc<Mutex<State>>,
+    /// Changes with every event.
+    told: watch::Sender<()>,
 }
 
 /// Everything there is. One mutex makes every act of a store one step.
@@ -44,6 +53,9 @@ struct State {
     staged: HashMap<(JobId, ArtifactName), (Epoch, PathBuf)>,
     sealed: HashMap<(JobId, ArtifactName), PathBuf>,
     folders: u64,
+    /// Event number `n` is at `n - 1`; none where its job was forgotten.
+    events: Vec<Option<Event>>,
+    keys: HashMap<IdempotencyKey, JobId>,
     /// What was delivered, by job and place.
     notes: HashMap<(JobId, PathBuf), Note>,
 }
@@ -51,7 +63,7 @@ struct State {
 impl Memory {
     /// Empty stores; `root` is an existing folder for files of chunks and artifacts.
     pub fn at(root: &Path) -> Self {
-        Self { root: root.to_owned(), state: Arc::default() }
+        Self { root: root.to_owned(), state: Arc::default(), told: watch::Sender::new(()) }
     }
 
     /// What the death and restart of the process comes to: what was staged is gone, and jobs that
@@ -63,12 +75,10 @@ impl Memory {
         let mut state = self.state();
         let mut leaving: Vec<_> = state.staged.drain().map(|(_, (_, path))| path).collect();
         let rows = state.rows.values();
-        let ended = rows.filter_map(|row| match &row.state {
-            JobState::Ended(outcome) => Some((row.id.clone(), ArtifactName::kept_after(outcome))),
-            _ => None,
-        });
-        for (job, kept) in ended.collect::<Vec<_>>() {
-            leaving.extend(self.swept(&mut state, &job, kept));
+        let classes = rows.map(|row| (row.id.clone(), StateClass::of(&row.state)));
+        let ended = classes.filter(|(_, class)| class.is_final());
+        for (job, class) in ended.collect::<Vec<_>>() {
+            leaving.extend(self.swept(&mut state, &job, ArtifactName::kept_after(class)));
         }
         artifact::remove_all(&leaving)
     }
@@ -86,29 +96,67 @@ impl State {
     fn admit(&self, lease: &Lease) -> Fenced<()> {
         fence::admit(&self.cell(&lease.job), lease)
     }
+
+    fn newest_event(&self) -> EventNo {
+        EventNo(self.events.len() as u64)
+    }
+
+    /// A row with its events.
+    fn put(&mut self, row: &JobRow) {
+        let added = events(self.rows.get(&row.id), row, self.newest_event());
+        self.events.extend(added.into_iter().map(Some));
+        self.rows.insert(row.id.clone(), row.clone());
+    }
 }
 
 #[async_trait]
 impl JobStore for Memory {
-    async fn insert(&self, row: &JobRow) -> Result<bool, StoreError> {
+    async fn insert(&self, row: &JobRow) -> Result<Inserted, StoreError> {
         fence::check_name(&row.id)?;
         fence::encode_row(row)?;
         let mut state = self.state();
-        if state.rows.contains_key(&row.id) {
-            return Ok(false);
+        if let Some(sent) = &row.submission
+            && let Some(job) = state.keys.get(&sent.key)
+        {
+            let known = state.rows.get(job).and_then(|row| row.submission.as_ref());
+            return Ok(Inserted::again(job, known, sent));
         }
-        state.rows.insert(row.id.clone(), row.clone());
-        Ok(true)
+        if state.rows.contains_key(&row.id) {
+            return Ok(Inserted::NameTaken);
+        }
+        if let Some(sent) = &row.submission {
+            state.keys.insert(sent.key.clone(), row.id.clone());
+        }
+        state.put(row);
+        self.told.send_modify(|_| {});
+        Ok(Inserted::New)
     }
 
     async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
         Ok(self.state().rows.get(job).cloned())
     }
 
-    async fn list(&self) -> Result<Vec<JobRow>, StoreError> {
-        let mut rows: Vec<_> = self.state().rows.values().cloned().collect();
-        fence::newest_first(&mut rows);
-        Ok(rows)
+    async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {
+        let is_of = |row: &JobRow| listing.class.is_none_or(|it| it == StateClass::of(&row.state));
+        let is_after =
+            |row: &JobRow| listing.after.as_ref().is_none_or(|place| Place::of(row) < *place);
+        let state = self.state();
+        let found = state.rows.values().filter(|row| is_of(row) && is_after(row));
+        let mut rows: Vec<_> = found.cloned().collect();
+        rows.sort_by_key(|row| Reverse(Place::of(row)));
+        let limit = listing.limit.max(1);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| has_more).map(Place::of);
+        Ok(Page { rows, next })
+    }
+
+    async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {
+        let mut counts = BTreeMap::new();
+        for row in self.state().rows.values() {
+            *counts.entry(StateClass::of(&row.state)).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     async fn save(&self, lease: &Lease, row: &JobRow) -> Result<Written, StoreError> {
@@ -117,10 +165,56 @@ impl JobStore for Memory {
         let mut state = self.state();
         let fenced = state.admit(lease);
         if fenced == Fenced::Held(()) {
-            let held = state.rows.get_mut(&row.id).ok_or_else(|| fence::no_such_job(&row.id))?;
-            *held = row.clone();
+            if !state.rows.contains_key(&row.id) {
+                return Err(fence::no_such_job(&row.id));
+            }
+            state.put(row);
+            self.told.send_modify(|_| {});
         }
         Ok(fenced.written())
+    }
+
+    async fn forget(&self, job: &JobId) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        if !state.rows.get(job).is_some_and(|row| row.state.is_final()) {
+            return Ok(false);
+        }
+        if let Some(sent) = state.rows.remove(job).and_then(|row| row.submission) {
+            state.keys.remove(&sent.key);
+        }
+        let is_its = |event: &Option<Event>| event.as_ref().is_some_and(|it| it.job == *job);
+        state.events.iter_mut().filter(|event| is_its(event)).for_each(|event| *event = None);
+        state.leases.remove(job);
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl EventLog for Memory {
+    async fn events(
+        &self,
+        after: EventNo,
+        job: Option<&JobId>,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let state = self.state();
+        let later = usize::try_from(after.get()).unwrap_or(usize::MAX);
+        let is_asked = |event: &&Event| job.is_none_or(|job| event.job == *job);
+        let events = state.events.iter().skip(later).flatten().filter(is_asked);
+        Ok(events.take(limit).cloned().collect())
+    }
+
+    async fn newest_event(&self) -> Result<EventNo, StoreError> {
+        Ok(self.state().newest_event())
+    }
+
+    async fn wait_for_event(&self, after: EventNo) {
+        let mut told = self.told.subscribe();
+        while self.state().newest_event() <= after {
+            if told.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 

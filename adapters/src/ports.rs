@@ -1,14 +1,18 @@
-//! The five stores of one place, as ports.
+//! The stores of one place, as ports.
 
 use std::sync::Arc;
 
-use tgs_protocol::store::{ArtifactStore, CheckpointStore, ChunkStore, JobStore, LeaseStore};
+use tgs_protocol::store::{
+    ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore,
+};
 
 /// All stores. Clones share them.
 #[derive(Clone)]
 pub struct Ports {
     /// Job rows.
     pub jobs: Arc<dyn JobStore>,
+    /// Events of all jobs.
+    pub events: Arc<dyn EventLog>,
     /// Leases.
     pub leases: Arc<dyn LeaseStore>,
     /// Sealed chunks.
@@ -23,11 +27,18 @@ impl Ports {
     /// The ports of one value that is all stores.
     pub fn of<S>(store: S) -> Self
     where
-        S: JobStore + LeaseStore + ChunkStore + CheckpointStore + ArtifactStore + 'static,
+        S: JobStore
+            + EventLog
+            + LeaseStore
+            + ChunkStore
+            + CheckpointStore
+            + ArtifactStore
+            + 'static,
     {
         let store = Arc::new(store);
         Self {
             jobs: store.clone(),
+            events: store.clone(),
             leases: store.clone(),
             chunks: store.clone(),
             checkpoints: store.clone(),

@@ -3,6 +3,7 @@
 
 use std::{
     env, fs,
+    io::Read,
     sync::{Mutex, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -67,6 +68,17 @@ impl IdSource for SystemIds {
     fn job(&self) -> JobId {
         JobId::new(self.ulid().to_string())
     }
+
+    fn name(&self) -> String {
+        self.ulid().to_string().to_lowercase()
+    }
+
+    fn secret(&self) -> String {
+        let mut bytes = [0_u8; 32];
+        let mut source = fs::File::open("/dev/urandom").expect("every Unix has this source");
+        source.read_exact(&mut bytes).expect("it never ends");
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// The host's name in letters, digits and dashes; `host` if it does not tell.
@@ -94,6 +106,10 @@ mod tests {
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
         assert!(names.iter().all(|name| crate::fence::check_name(name).is_ok()));
         assert_ne!(ids.incarnation(), ids.incarnation());
+        assert_ne!(ids.name(), ids.name());
+        let secret = ids.secret();
+        assert!(secret.len() == 64 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        assert_ne!(secret, ids.secret());
     }
 
     #[test]

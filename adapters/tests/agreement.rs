@@ -5,7 +5,7 @@ use std::fs;
 use proptest::{collection::vec, prelude::*};
 use tgs_adapters::{
     Embedded, Memory,
-    conformance::sample::{chunk, job, row},
+    conformance::sample::{all_rows, chunk, job, row},
     ports::Ports,
 };
 use tgs_protocol::{
@@ -13,7 +13,7 @@ use tgs_protocol::{
     job::{JobState, Outcome},
     lease::{Lease, LeaseCell},
     store::{ArtifactName, StoreError},
-    unit::{Epoch, Steps},
+    unit::{Epoch, EventNo, Steps},
 };
 
 /// One call; small numbers, so that calls meet each other.
@@ -102,7 +102,7 @@ fn said<T: std::fmt::Debug>(answer: Result<T, StoreError>) -> String {
 async fn answer(ports: &Ports, call: &Call) -> String {
     match *call {
         Call::Insert { job, at } => said(ports.jobs.insert(&row(&format!("job-{job}"), at)).await),
-        Call::List => said(ports.jobs.list().await),
+        Call::List => said(all_rows(ports).await),
         Call::Save { job, lease: epoch, tries } => {
             let mut row = row(&format!("job-{job}"), 7);
             row.failed_tries = tries;
@@ -165,7 +165,8 @@ async fn answer(ports: &Ports, call: &Call) -> String {
 
 /// All that can be seen of both jobs.
 async fn everything(ports: &Ports) -> String {
-    let mut seen = said(ports.jobs.list().await);
+    let mut seen = said(all_rows(ports).await);
+    seen += &said(ports.events.events(EventNo(0), None, usize::MAX).await);
     for of in 0..2 {
         let job = job(&format!("job-{of}"));
         seen += &said(ports.jobs.read(&job).await);

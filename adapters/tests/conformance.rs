@@ -21,7 +21,7 @@ const STORES: &[Maker] = &[
 #[test]
 fn every_store_keeps_every_promise() {
     let runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = { runtime }.worker_threads(4).build().expect("runtime");
+    let runtime = { runtime }.worker_threads(4).enable_time().build().expect("runtime");
     let mut broken = Vec::new();
     for (store, make) in STORES {
         for check in CHECKS {

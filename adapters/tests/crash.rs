@@ -51,7 +51,7 @@ fn the_process_that_is_killed() {
 
 /// Writes until it is killed, and says so after each write.
 async fn work(ports: &Ports) {
-    ports.jobs.insert(&row("a", 1)).await.expect("insert");
+    let _ = ports.jobs.insert(&row("a", 1)).await.expect("insert");
     let lease = claim(ports, &job("a"), "child").await;
     println!("\nack claim {}", lease.epoch);
     let kept = ports.jobs.read(&job("a")).await.expect("read").expect("inserted");

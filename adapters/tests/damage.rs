@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use tgs_adapters::{
     Embedded,
-    conformance::sample::{chunk, claim, job, row},
+    conformance::sample::{all_rows, chunk, claim, insert, job, row},
     ports::Ports,
 };
 use tgs_protocol::{
@@ -22,7 +22,7 @@ type Held = (Vec<JobRow>, LeaseCell, Vec<SealedChunk>);
 async fn fill(home: &Path) -> Held {
     let ports = Ports::of(Embedded::open(home).expect("open"));
     for no in 0..12 {
-        assert!(ports.jobs.insert(&row(&format!("job-{no}"), no)).await.expect("insert"));
+        insert(&ports, &row(&format!("job-{no}"), no)).await;
     }
     let lease = claim(&ports, &job("job-3"), "me").await;
     for no in 0..40 {
@@ -37,7 +37,7 @@ async fn fill(home: &Path) -> Held {
 }
 
 async fn look(ports: &Ports) -> Result<Held, StoreError> {
-    let rows = ports.jobs.list().await?;
+    let rows = all_rows(ports).await?;
     let cell = ports.leases.look(&job("job-3")).await?;
     Ok((rows, cell, ports.chunks.sealed(&job("job-3")).await?))
 }

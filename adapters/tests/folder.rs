@@ -10,7 +10,7 @@ use std::{
 use redb::TableDefinition;
 use tgs_adapters::{
     Embedded,
-    conformance::sample::{chunk, claim, code, job, row},
+    conformance::sample::{all_rows, chunk, claim, code, insert, job, row},
     disk::stepped::{Failure, Stepped},
     embedded::SCHEMA_VERSION,
     ports::Ports,
@@ -18,16 +18,16 @@ use tgs_adapters::{
 use tgs_protocol::{
     code::Code,
     digest::Digest,
-    job::{JobState, Outcome},
+    job::{JobRow, JobState, Outcome},
     lease::Lease,
     store::{ArtifactName, Delivered, Sealed, Written},
-    unit::{Rows, Steps},
+    unit::{EventNo, Rows, Steps},
 };
 use tgs_tests::small_disk::SmallDisk;
 
 /// A job with one of everything.
 async fn fill(ports: &Ports, name: &str) -> Lease {
-    assert!(ports.jobs.insert(&row(name, 1)).await.expect("insert"));
+    insert(ports, &row(name, 1)).await;
     let lease = claim(ports, &job(name), "me").await;
     for artifact in [ArtifactName::Dataset, ArtifactName::Model, ArtifactName::Output] {
         let staged = ports.artifacts.stage(&lease, artifact).await.expect("stage");
@@ -149,6 +149,45 @@ fn a_newer_store_is_refused_and_left_as_it_is() {
     }
 }
 
+#[tokio::test]
+async fn an_older_store_is_brought_up_to_date() {
+    let home = tempfile::tempdir().expect("folder");
+    let ports = Ports::of(Embedded::open(home.path()).expect("open"));
+    let lease = fill(&ports, "a").await;
+    insert(&ports, &row("b", 2)).await;
+    drop(ports);
+    make_older(&home.path().join("store.redb"));
+    let ports = Ports::of(Embedded::open(home.path()).expect("open the older one"));
+    assert_eq!(all_rows(&ports).await.expect("list"), [row("b", 2), row("a", 1)]);
+    assert_eq!(ports.events.newest_event().await.expect("newest"), EventNo(0));
+    let ended = JobState::Ended(Outcome::Cancelled);
+    let ended = JobRow { state: ended, ..row("a", 1) };
+    assert_eq!(ports.jobs.save(&lease, &ended).await.expect("save"), Written::Done);
+    assert_eq!(all_rows(&ports).await.expect("list"), [row("b", 2), ended]);
+    let told = ports.events.events(EventNo(0), None, 9).await.expect("events");
+    assert_eq!(told.iter().map(|it| it.what.name()).collect::<Vec<_>>(), ["job.ended"]);
+}
+
+/// The shape of version 1: neither lists nor events.
+fn make_older(file: &Path) {
+    let database = redb::Database::open(file).expect("open");
+    let transaction = database.begin_write().expect("begin");
+    let places = TableDefinition::<(u64, &str), u8>::new("places");
+    let events_of = TableDefinition::<(&str, u64), ()>::new("events_of");
+    assert!(transaction.delete_table(places).expect("delete"));
+    assert!(transaction.delete_table(events_of).expect("delete"));
+    assert!(transaction.delete_table(TableDefinition::<&str, &str>::new("keys")).expect("delete"));
+    let events = TableDefinition::<u64, &[u8]>::new("events");
+    assert!(transaction.delete_table(events).expect("delete"));
+    {
+        let meta = TableDefinition::<&str, u64>::new("meta");
+        let mut meta = transaction.open_table(meta).expect("table");
+        meta.remove("newest_event").expect("remove");
+        meta.insert("schema_version", 1).expect("set");
+    }
+    transaction.commit().expect("commit");
+}
+
 #[test]
 fn a_home_that_cannot_be_is_told_with_its_name() {
     let root = tempfile::tempdir().expect("folder");
@@ -173,11 +212,11 @@ async fn after_a_failed_write_of_the_store_every_use_tells_so() {
         let ports = Ports::of(store);
         let Err(first) = ports.jobs.insert(&row("a", 1)).await else { continue };
         assert_eq!(first.code, Code::CannotWrite, "{first}");
-        assert_eq!(code(ports.jobs.list().await), Code::CannotWrite);
+        assert_eq!(code(all_rows(&ports).await), Code::CannotWrite);
         assert_eq!(code(ports.jobs.insert(&row("b", 1)).await), Code::CannotWrite);
         drop(ports);
         let ports = Ports::of(Embedded::open(&folder).expect("open again"));
-        let listed = ports.jobs.list().await.expect("list");
+        let listed = all_rows(&ports).await.expect("list");
         assert!(listed.is_empty() || listed == [row("a", 1)]);
         return;
     }
@@ -268,10 +307,10 @@ async fn a_disk_that_really_is_full_is_told_and_gone_on_from() {
     let (rows, error) = full.expect("the store's own file grows until the disk is full");
     assert_eq!(error, Code::DiskFull);
     fs::remove_file(&ballast).expect("make room");
-    let listed = ports.jobs.list().await.expect("readable again").len();
+    let listed = all_rows(&ports).await.expect("readable again").len();
     assert!(Rows(listed as u64) >= Rows(rows + 1), "{listed} of {rows} and the first");
     ports.checkpoints.put(&lease, Steps(2), &big).await.expect("room was made");
     let delivered = ports.artifacts.deliver(&lease, from.path(), &out).await;
     assert_eq!(delivered.expect("room was made"), Delivered::Done(Digest::of(&big)));
-    assert!(ports.jobs.insert(&row("last", 9)).await.expect("insert"));
+    insert(&ports, &row("last", 9)).await;
 }

@@ -14,7 +14,7 @@ use std::{
 
 use tgs_adapters::{
     Embedded, Memory,
-    conformance::sample::{chunk, job, row},
+    conformance::sample::{all_rows, chunk, job, row},
     disk::{
         Disk, Readers, RealDisk,
         power_cut::PowerCut,
@@ -26,11 +26,12 @@ use tgs_protocol::{
     checkpoint::CheckpointFacts,
     code::Code,
     digest::Digest,
+    event::Event,
     id::Incarnation,
     job::{JobRow, JobState, Outcome},
     lease::{Lease, LeaseCell},
     store::{ArtifactName, Delivered, Sealed, StoreError, Written},
-    unit::{ByteCount, Epoch, Steps},
+    unit::{ByteCount, Epoch, EventNo, Steps},
 };
 
 /// One act of a job's life; the number is the lease epoch that it carries.
@@ -184,6 +185,8 @@ type Content = (String, usize, u8);
 #[derive(Debug, Clone, PartialEq)]
 struct View {
     row: Option<JobRow>,
+    listed: usize,
+    events: Vec<Event>,
     cell: LeaseCell,
     chunks: Vec<u32>,
     checkpoints: Vec<CheckpointFacts>,
@@ -213,6 +216,8 @@ async fn view(ports: &Ports, root: &Path) -> View {
     }
     View {
         row: ports.jobs.read(&job).await.expect("read"),
+        listed: all_rows(ports).await.expect("list").len(),
+        events: ports.events.events(EventNo(0), None, usize::MAX).await.expect("events"),
         cell: ports.leases.look(&job).await.expect("look"),
         chunks,
         checkpoints,

@@ -120,6 +120,14 @@ impl Engine for LocalEngine {
         export::assemble(order, watch)
     }
 
+    fn check_constants(
+        &self,
+        model: ModelName,
+        set: &Map<String, Value>,
+    ) -> Result<(), EngineError> {
+        check_constants(model, set)
+    }
+
     fn numerics_class(&self, threads: u32) -> Result<NumericsClass, EngineError> {
         // Whoever asks meanwhile waits: two at once would measure the same.
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,8 +9,10 @@ mod profile;
 mod report;
 mod result;
 mod resume;
+mod server;
 mod synth;
 mod train;
+mod up;
 mod verdict;
 
 use std::{future::Future, io::IsTerminal, str::FromStr};
@@ -39,6 +41,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Train(asked) => wait_for(train::run(asked, home, &settings, voice)),
         Command::Generate(asked) => wait_for(generate::run(asked, home, &settings, voice)),
         Command::Resume(asked) => wait_for(resume::run(asked, home, &settings, voice)),
+        Command::Up(asked) => wait_for(up::run(asked, home, &settings, voice)),
+        Command::Job(asked) => server::run(&asked, voice),
         Command::Profile(asked) => profile::run(&asked, voice),
         Command::Report(asked) => report::run(&asked, voice),
         Command::Explain(asked) => explain::run(&asked, voice),

@@ -1,6 +1,6 @@
 //! What may be typed. Data goes to stdout, messages to stderr; secrets are never flags.
 
-use std::{env, ffi::OsString, path::PathBuf};
+use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use tgs_protocol::{code::Code, model::ModelName};
@@ -48,10 +48,82 @@ pub enum Command {
     Profile(ProfileArguments),
     /// Judge a synthetic table against a real one.
     Report(ReportArguments),
+    /// Serve: jobs over REST, events, a start page; everything in the data folder.
+    Up(UpArguments),
+    /// Order jobs of a server and follow them.
+    Job(JobArguments),
     /// Say what an error means, why it comes and what to do.
     Explain(ExplainArguments),
     /// Show every setting and where its value comes from.
     Config,
+}
+
+#[derive(Debug, Args)]
+pub struct UpArguments {
+    /// Where to listen, over the setting of this name.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Make a new token; the former one no longer works.
+    #[arg(long)]
+    pub new_token: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct JobArguments {
+    #[command(flatten)]
+    pub server: ServerArguments,
+    #[command(subcommand)]
+    pub act: JobAct,
+}
+
+/// Which server; its token comes from TGS_TOKEN, never from a flag.
+#[derive(Debug, Args)]
+pub struct ServerArguments {
+    /// Where the server listens.
+    #[arg(long, global = true, value_name = "URL", env = "TGS_SERVER")]
+    #[arg(default_value = "http://127.0.0.1:7400")]
+    pub server: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobAct {
+    /// Order a job, as JSON from a file or from stdin (-).
+    Submit {
+        /// The order.
+        order: PathBuf,
+        /// Send the same key again after a lost answer: there is one job all the same.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
+    /// List jobs, newest first.
+    List {
+        /// Only these: waiting, running, published, withheld, failed, cancelled.
+        #[arg(long)]
+        state: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
+    /// Show one job.
+    Show {
+        /// Its name.
+        job: String,
+    },
+    /// Follow one job until it ends.
+    Watch {
+        /// Its name.
+        job: String,
+    },
+    /// End a job for good.
+    Cancel {
+        /// Its name.
+        job: String,
+    },
+    /// Go on with a job that was suspended.
+    Resume {
+        /// Its name.
+        job: String,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,6 @@
 //! Settings of a node: one home for their keys (`default.toml`), and where each value came from.
 
-use std::{collections::BTreeMap, env, path::PathBuf};
+use std::{collections::BTreeMap, env, net::SocketAddr, path::PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
 use serde::Deserialize;
@@ -22,6 +22,20 @@ pub struct Settings {
     pub samplers: usize,
     /// Which kernels compute.
     pub numerics: Numerics,
+    /// Where `tgs up` listens.
+    pub listen: SocketAddr,
+    /// Jobs that it computes at the same time.
+    pub devices: usize,
+    /// Compute threads of a job that does not say; 0: the cores, shared between devices.
+    pub threads: u32,
+    /// Memory that jobs share; 0: four fifths of the machine's.
+    pub memory_mib: u64,
+    /// Jobs that have ended and are kept.
+    pub history: usize,
+    /// Of one table that is handed in.
+    pub upload_max_mib: u64,
+    /// Connections at one time.
+    pub connections_max: usize,
     /// Filter of the log.
     pub log: String,
     /// Log lines as JSON.

@@ -1,10 +1,12 @@
 //! `tgs`: one binary, from a laptop to a cluster. This file only begins and ends a run.
 
+mod client;
 mod command;
 mod command_line;
 mod configuration;
 mod failure;
 mod following;
+mod history;
 mod home;
 mod leaving;
 mod memory;
@@ -12,6 +14,7 @@ mod numerics;
 mod screen;
 mod signals;
 mod terminal;
+mod token;
 mod voice;
 mod wiring;
 

@@ -25,3 +25,11 @@ pub(crate) fn give_back_at_once() {
         mi_option_set(PURGE_DELAY, 0);
     }
 }
+
+/// Bytes of memory that the machine has; none where it does not tell.
+pub(crate) fn of_machine() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1_024)
+}

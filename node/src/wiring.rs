@@ -17,12 +17,21 @@ use tgs_protocol::{
     code::Code,
     engine::Engine,
     id::{Incarnation, JobId},
+    queue::DeviceClass,
+    unit::ByteCount,
 };
+use tgs_web::{House, TokenHash};
 
-use crate::{configuration::Settings, failure::Failure};
+use crate::{configuration::Settings, failure::Failure, memory};
 
 /// More threads than any machine has cores; a larger number is a slip.
 const SAMPLERS_MAX: usize = 1_024;
+/// More devices than any machine has; a larger number is a slip.
+const DEVICES_MAX: usize = 64;
+/// Bytes of one order: a metadata file of thousands of columns fits.
+const ORDER_BYTES_MAX: usize = 4 << 20;
+/// Threads that answer: they wait for the store, they do not compute.
+const FRONT_THREADS_MAX: usize = 4;
 
 /// The engine of this process.
 pub fn engine() -> Arc<dyn Engine> {
@@ -32,6 +41,19 @@ pub fn engine() -> Arc<dyn Engine> {
 /// Whether a data folder is there already.
 pub fn is_home(folder: &Path) -> bool {
     Embedded::is_at(folder)
+}
+
+/// What a node and its front share.
+pub struct Premises {
+    store: Arc<Embedded>,
+    pub clock: Arc<SystemClock>,
+    pub ids: Arc<SystemIds>,
+}
+
+/// Opens a data folder.
+pub fn premises(home: &Path) -> Result<Premises, Failure> {
+    let store = Arc::new(Embedded::open(home)?);
+    Ok(Premises { store, clock: Arc::new(SystemClock::new()), ids: Arc::new(SystemIds::new()) })
 }
 
 /// Where a job keeps its files.
@@ -45,18 +67,68 @@ pub async fn node(
     settings: &Settings,
     samplers: Option<usize>,
 ) -> Result<Node, Failure> {
-    let store = Arc::new(Embedded::open(home)?);
-    let ids = Arc::new(SystemIds::new());
-    let config = config(ids.incarnation(), settings, samplers);
+    let premises = premises(home)?;
+    let config = config(premises.ids.incarnation(), settings, samplers);
+    start(&premises, config).await
+}
+
+/// A node that takes jobs from others: on several devices, within the machine's memory.
+pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<Node, Failure> {
+    let mut config = config(premises.ids.incarnation(), settings, None);
+    config.devices = vec![DeviceClass::Cpu; settings.devices.clamp(1, DEVICES_MAX)];
+    config.memory = match settings.memory_mib {
+        0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
+        mebibytes => ByteCount(mebibytes.saturating_mul(1 << 20)),
+    };
+    start(premises, config).await
+}
+
+/// The front of a node.
+pub fn house(
+    node: &Node,
+    premises: &Premises,
+    settings: &Settings,
+    token: TokenHash,
+) -> Result<House, Failure> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let shared = (cores / settings.devices.max(1)).max(1);
+    let threads = match settings.threads {
+        0 => u32::try_from(shared).unwrap_or(1),
+        named => named,
+    };
+    let metrics = tgs_web::measure()
+        .map_err(|error| Failure::new(Code::Internal, format!("begin to measure: {error}")))?;
+    Ok(House {
+        desk: node.desk(),
+        events: premises.store.clone(),
+        datasets: premises.store.clone(),
+        clock: premises.clock.clone(),
+        ids: premises.ids.clone(),
+        results: premises.store.results(),
+        token,
+        threads,
+        settings: tgs_web::Settings {
+            listen: settings.listen,
+            order_bytes_max: ORDER_BYTES_MAX,
+            upload_bytes_max: settings.upload_max_mib.saturating_mul(1 << 20),
+            connections_max: settings.connections_max,
+            threads: cores.min(FRONT_THREADS_MAX),
+        },
+        metrics,
+    })
+}
+
+async fn start(premises: &Premises, config: NodeConfig) -> Result<Node, Failure> {
+    let Premises { store, clock, ids } = premises;
     let ports = Ports {
         jobs: store.clone(),
         leases: store.clone(),
         chunks: store.clone(),
         checkpoints: store.clone(),
-        artifacts: store,
+        artifacts: store.clone(),
         engine: engine(),
-        clock: Arc::new(SystemClock::new()),
-        ids,
+        clock: clock.clone(),
+        ids: ids.clone(),
     };
     tgs_actors::start(ports, config)
         .await

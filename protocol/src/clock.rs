@@ -17,4 +17,8 @@ pub trait Clock: Send + Sync {
 pub trait IdSource: Send + Sync {
     /// A job name that was never used.
     fn job(&self) -> JobId;
+    /// A name for anything else: letters and digits, never used before.
+    fn name(&self) -> String;
+    /// Letters and digits that nobody can guess: 256 bits of chance.
+    fn secret(&self) -> String;
 }

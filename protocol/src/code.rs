@@ -69,6 +69,13 @@ codes! {
     "USE-0004" => UnknownConstant, 2, Never, "A model constant is unknown or out of range.";
     "USE-0005" => BadOutputName, 2, Never,
         "The output name tells no known format or cannot be written.";
+    "USE-0006" => KeyTaken, 2, Never, "The idempotency key was used for another order.";
+    "USE-0007" => NoSuchThing, 2, Never, "No dataset, upload or model of this name is there.";
+    "USE-0008" => Unauthorised, 2, Never,
+        "The request may not come in: its token is missing or wrong.";
+    "USE-0009" => TooLarge, 2, Never, "What was sent is larger than this server takes.";
+    "USE-0010" => CannotListen, 2, Never, "The server cannot listen on that address.";
+    "USE-0011" => ServerLost, 2, Later, "The server does not answer.";
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";

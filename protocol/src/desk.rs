@@ -1,35 +1,76 @@
 //! The desk: how a front (command line, web, NATS) hands in jobs and follows them.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     code::Code,
     id::JobId,
-    job::{JobRow, action::Tidings},
+    job::{
+        JobRow,
+        action::Tidings,
+        listing::{Listing, Page, StateClass},
+    },
     progress::Progress,
+    queue::{Priority, Waiting},
     request::JobRequest,
+    submission::Submission,
 };
 
 /// Hands in, cancels, watches. The only door to the actors.
 #[async_trait]
 pub trait JobDesk: Send + Sync {
-    /// Makes a job durable and begins it.
-    async fn submit(&self, request: JobRequest) -> Result<JobId, DeskError>;
+    /// Makes a job durable; it begins when its turn comes. An order that was taken before is
+    /// answered with its job.
+    ///
+    /// # Errors
+    /// `KeyTaken` where the order's key was used for another order, and what
+    /// [`validate`](crate::request::validate) refuses.
+    async fn submit(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError>;
     /// Goes on with an interrupted job.
     async fn resume(&self, job: &JobId) -> Result<(), DeskError>;
     /// Ends a job for good; within one step of whatever it does.
     async fn cancel(&self, job: &JobId) -> Result<(), DeskError>;
+    /// Removes a job that has ended with all that it kept and delivered into the data folder.
+    async fn forget(&self, job: &JobId) -> Result<(), DeskError>;
     /// The row as stored.
     async fn show(&self, job: &JobId) -> Result<JobRow, DeskError>;
-    /// All rows, newest first.
-    async fn list(&self) -> Result<Vec<JobRow>, DeskError>;
+    /// A part of the list of all rows, newest first.
+    async fn list(&self, listing: &Listing) -> Result<Page, DeskError>;
+    /// How many jobs there are of each class.
+    async fn count(&self) -> Result<BTreeMap<StateClass, u64>, DeskError>;
+    /// How far the jobs are that run here.
+    async fn progress(&self) -> Vec<(JobId, Progress)>;
+    /// The model file that a job left; none if it left none.
+    async fn model_file(&self, job: &JobId) -> Result<Option<PathBuf>, DeskError>;
+    /// Why a job waits; none if it does not wait here.
+    async fn why(&self, job: &JobId) -> Result<Option<Waiting>, DeskError>;
     /// What happens to this job until it ends or is interrupted: first the tidings since it came
     /// into this node's hands, so that none is missed between `submit` and here, then what follows.
     /// Progress may be dropped when the watcher is slow, tidings are not.
     async fn watch(&self, job: &JobId) -> Result<Box<dyn Watching>, DeskError>;
     /// Checkpoints and stops everything; returns when it stands still.
     async fn drain(&self);
+}
+
+/// How a job is taken in; none of it decides what comes out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// How urgent it is.
+    pub priority: Priority,
+    /// The order that it comes with, if it may be sent again.
+    pub submission: Option<Submission>,
+}
+
+/// A job that was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Its name.
+    pub job: JobId,
+    /// It was taken in by an earlier sending of the same order.
+    pub before: bool,
 }
 
 /// News of one job.

@@ -7,9 +7,11 @@ mod output;
 
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
+
 use crate::{
     chunk::ChunkNo,
-    model::TrainPlan,
+    model::{ModelName, TrainPlan},
     progress::Watch,
     unit::{Rows, Steps},
 };
@@ -25,6 +27,16 @@ pub use self::{
 
 /// What the engine can do. All paths are local; staging folders are empty and private to the call.
 pub trait Engine: Send + Sync {
+    /// Checks constants that a user set, before any work.
+    ///
+    /// # Errors
+    /// `UnknownConstant` for one that the model does not have, or out of range.
+    fn check_constants(
+        &self,
+        model: ModelName,
+        set: &Map<String, Value>,
+    ) -> Result<(), EngineError>;
+
     /// Reads a source, agrees kinds, splits rows, writes a canonical dataset into `order.into`.
     fn ingest(&self, order: &IngestOrder, watch: &dyn Watch) -> Result<DatasetFacts, EngineError>;
 

@@ -35,6 +35,10 @@ id! {
     JobId
 }
 id! {
+    /// One table on its way in.
+    UploadId
+}
+id! {
     /// One boot of one node: host name and a ULID. A restarted node is another incarnation.
     Incarnation
 }

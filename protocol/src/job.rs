@@ -5,6 +5,7 @@
 pub mod action;
 pub mod audit;
 pub mod event;
+pub mod listing;
 pub mod outcome;
 pub mod row;
 pub mod state;
@@ -14,7 +15,7 @@ pub use self::{
     action::{JobAction, Work},
     event::JobEvent,
     outcome::Outcome,
-    row::JobRow,
+    row::{JobRow, TimelineEntry},
     state::JobState,
     step::Job,
 };

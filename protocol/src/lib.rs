@@ -10,9 +10,13 @@
 //! |---|---|
 //! | what a user may ask for, what is refused | [`request`], [`refusal`] |
 //! | the job's state machine | [`job`]: `state`, `event`, `action`, `step` |
+//! | what the outside hears of jobs | [`event`] |
+//! | tables that were handed in | [`dataset`] |
+//! | the same order sent twice | [`submission`] |
 //! | leases and fencing | [`lease`] |
 //! | chunks of rows, exactly once | [`chunk`] |
 //! | checkpoints and which to resume from | [`checkpoint`] |
+//! | what fronts are sent and answer | [`wire`] |
 //! | which waiting job begins next | [`queue`] |
 //! | where a job runs on a spot market | [`spot`] |
 //! | thresholds on the report | [`gate`], [`report`] |
@@ -33,9 +37,11 @@ pub mod chunk;
 pub mod clock;
 pub mod code;
 pub mod column;
+pub mod dataset;
 pub mod desk;
 pub mod digest;
 pub mod engine;
+pub mod event;
 pub mod figure;
 pub mod gate;
 pub mod id;
@@ -55,4 +61,6 @@ pub mod request;
 pub mod spot;
 pub mod stage;
 pub mod store;
+pub mod submission;
 pub mod unit;
+pub mod wire;

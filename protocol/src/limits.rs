@@ -30,6 +30,22 @@ pub const PRIORITY_MAX: u8 = 10;
 /// 10 that come at most an hour and forty minutes later.
 pub const AGEING_MS: u64 = 600_000;
 
+/// Memory that a job needs beside its table: model, optimiser, buffers.
+pub const MEMORY_PER_JOB_BYTES: u64 = 300 << 20;
+/// Memory that a job needs for each byte of a table that it reads.
+pub const MEMORY_PER_INPUT_BYTE: u64 = 4;
+
+/// Bytes of a key that a sender gives its order; a UUID has 36.
+pub const KEY_BYTES_MAX: usize = 255;
+/// A job that has ended is kept at least so long: whoever lost an answer sends its order again.
+pub const HISTORY_LEAST_MS: u64 = 86_400_000;
+/// Bytes of a dataset's name.
+pub const DATASET_NAME_BYTES_MAX: usize = 100;
+/// Jobs on one page of a list.
+pub const PAGE_ROWS_MAX: usize = 1_000;
+/// Events read from the store at one time.
+pub const EVENTS_READ_MAX: usize = 1_000;
+
 /// How often a stage that failed for a passing reason is tried again.
 pub const RETRY_BACK_OFF_MS: [u64; 3] = [5_000, 10_000, 20_000];
 /// Entries of a job's timeline. Bounds the row of a job that is interrupted again and again.

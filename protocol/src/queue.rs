@@ -24,7 +24,9 @@ pub use self::seats::{Seat, Seats};
 use crate::{
     id::JobId,
     invariant::{Invariant, holds},
-    limits::{AGEING_MS, PRIORITY_MAX},
+    job::JobRow,
+    limits::{AGEING_MS, MEMORY_PER_INPUT_BYTE, MEMORY_PER_JOB_BYTES, PRIORITY_MAX},
+    request::{InputFile, JobRequest},
     unit::{ByteCount, Timestamp},
 };
 
@@ -84,6 +86,49 @@ pub struct Demand {
     pub memory: ByteCount,
 }
 
+impl Demand {
+    /// Of a job that asks for this: the program with its libraries, and a table in memory beside
+    /// what is computed of it (measured, `docs/benchmarks.md`: 3.6 times the table, program
+    /// included). Compressed tables grow by a factor that nobody knows before; ten is usual.
+    pub fn of(request: &JobRequest) -> Self {
+        let grown = |file: &InputFile| {
+            let size = file.size.get().saturating_mul(MEMORY_PER_INPUT_BYTE);
+            let name = file.path.extension().and_then(|end| end.to_str()).unwrap_or_default();
+            let is_packed = ["gz", "zst", "parquet", "xlsx"].contains(&name);
+            size.saturating_mul(if is_packed { 10 } else { 1 })
+        };
+        let inputs = request.inputs.iter().map(grown).fold(0, u64::saturating_add);
+        let memory = ByteCount(inputs.saturating_add(MEMORY_PER_JOB_BYTES));
+        Self { class: DeviceClass::Cpu, memory }
+    }
+}
+
+/// What decides when a job's turn comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Since when it waits.
+    pub accepted_at: Timestamp,
+    /// What it needs.
+    pub demand: Demand,
+}
+
+impl Turn {
+    /// Of this job.
+    pub fn of(row: &JobRow) -> Self {
+        let (priority, accepted_at) = (row.priority, row.accepted_at);
+        Self { priority, accepted_at, demand: Demand::of(&row.request) }
+    }
+
+    /// The order of turns among jobs that need the same: smaller is earlier. It is the time of
+    /// acceptance less what the priority is worth, so the order of two jobs never changes.
+    pub fn rank_ms(&self) -> i128 {
+        let worth = i128::from(self.priority.points()) * i128::from(AGEING_MS);
+        i128::from(self.accepted_at.get()) - worth
+    }
+}
+
 /// A job that waits or runs here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -99,13 +144,6 @@ struct Place {
     turn_ms: i128,
     /// Order of joining, among equals.
     joined: u64,
-}
-
-impl Place {
-    fn of(priority: Priority, accepted_at: Timestamp, joined: u64) -> Self {
-        let worth = i128::from(priority.points()) * i128::from(AGEING_MS);
-        Self { turn_ms: i128::from(accepted_at.get()) - worth, joined }
-    }
 }
 
 /// A job's turn has come.
@@ -153,19 +191,13 @@ impl Queue {
     }
 
     /// A job comes in; one that is here already stays as it is. Says who begins.
-    pub fn join(
-        &mut self,
-        job: JobId,
-        priority: Priority,
-        accepted_at: Timestamp,
-        demand: Demand,
-    ) -> Vec<Start> {
+    pub fn join(&mut self, job: JobId, turn: Turn) -> Vec<Start> {
         if self.entries.contains_key(&job) {
             return Vec::new();
         }
         self.joined += 1;
-        let place = Place::of(priority, accepted_at, self.joined);
-        self.entries.insert(job.clone(), Entry { place, demand, seat: None });
+        let place = Place { turn_ms: turn.rank_ms(), joined: self.joined };
+        self.entries.insert(job.clone(), Entry { place, demand: turn.demand, seat: None });
         self.line.insert(place, job);
         self.begin()
     }

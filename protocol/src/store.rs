@@ -4,7 +4,10 @@
 //! Every guarded write carries its [`Lease`] and answers [`Written::Overtaken`] once a later epoch
 //! exists. A write that returned `Ok(Written::Done)` survives a kill and a power cut.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 
@@ -13,10 +16,15 @@ use crate::{
     chunk::{ChunkNo, SealedChunk},
     code::Code,
     digest::Digest,
+    event::Event,
     id::{Incarnation, JobId},
-    job::{JobRow, Outcome},
+    job::{
+        JobRow,
+        listing::{Listing, Page, StateClass},
+    },
     lease::{Lease, LeaseCell},
-    unit::{Epoch, Steps},
+    submission::Inserted,
+    unit::{Epoch, EventNo, Steps},
 };
 
 /// Whether a guarded write took place.
@@ -35,14 +43,36 @@ pub enum Written {
 /// Durable job rows.
 #[async_trait]
 pub trait JobStore: Send + Sync {
-    /// Adds a row; false if a row of this id exists (then nothing is changed).
-    async fn insert(&self, row: &JobRow) -> Result<bool, StoreError>;
+    /// Adds a row with its events, unless its name or the key of its order is there.
+    async fn insert(&self, row: &JobRow) -> Result<Inserted, StoreError>;
     /// Reads one row.
     async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError>;
-    /// Reads all rows, newest first.
-    async fn list(&self) -> Result<Vec<JobRow>, StoreError>;
-    /// Replaces a row, guarded by the lease.
+    /// A part of the list of all rows.
+    async fn list(&self, listing: &Listing) -> Result<Page, StoreError>;
+    /// How many rows there are of each class; a class without rows may be left out.
+    async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError>;
+    /// Replaces a row and appends what [`happenings`](crate::event::happenings) finds new in it,
+    /// in one act guarded by the lease.
     async fn save(&self, lease: &Lease, row: &JobRow) -> Result<Written, StoreError>;
+    /// Removes a job that ended: row, events and key. False if there is none or it has not ended.
+    /// Its files go by [`ArtifactStore::sweep`], before.
+    async fn forget(&self, job: &JobId) -> Result<bool, StoreError>;
+}
+
+/// Events of all jobs, in the order in which they became durable.
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    /// Events after this one, oldest first: of one job, or of all; at most `limit`.
+    async fn events(
+        &self,
+        after: EventNo,
+        job: Option<&JobId>,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError>;
+    /// The newest event; zero if there never was one.
+    async fn newest_event(&self) -> Result<EventNo, StoreError>;
+    /// Returns once there is an event after this one; may return without one.
+    async fn wait_for_event(&self, after: EventNo);
 }
 
 /// Durable leases. Implementors owe linearizable `claim`: of two concurrent claims one loses.
@@ -120,6 +150,9 @@ pub trait ArtifactStore: Send + Sync {
     /// there whole if this job put it there and it is as it was, and folders that were made for it
     /// and are empty; idempotent.
     async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError>;
+    /// Removes a delivered file that lies in the store's own folder of results, and folders there
+    /// that it leaves empty; idempotent. Files elsewhere are their user's and stay.
+    async fn drop_result(&self, file: &Path) -> Result<(), StoreError>;
     /// Removes everything of the job but the artifacts named in `keep`; idempotent.
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError>;
 }
@@ -145,9 +178,9 @@ impl ArtifactName {
     pub const KEPT_AFTER_END: &'static [Self] = &[Self::Model, Self::Report];
 
     /// What outlives a job that ended so: of a cancelled one, nothing.
-    pub fn kept_after(outcome: &Outcome) -> &'static [Self] {
-        match outcome {
-            Outcome::Cancelled => &[],
+    pub const fn kept_after(end: StateClass) -> &'static [Self] {
+        match end {
+            StateClass::Cancelled => &[],
             _ => Self::KEPT_AFTER_END,
         }
     }

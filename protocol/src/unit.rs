@@ -51,6 +51,10 @@ quantity! {
     Timestamp
 }
 quantity! {
+    /// Number of an event; the first one is 1.
+    EventNo
+}
+quantity! {
     /// A length of time in milliseconds.
     Millis
 }

@@ -22,7 +22,7 @@ use tgs_protocol::{
     job::JobRow,
     lease::rule::Duty,
     limits::LEASE_TICK_MS,
-    queue::{Demand, DeviceClass, Priority},
+    queue::{Demand, DeviceClass, Priority, Turn},
     unit::{ByteCount, Timestamp},
 };
 
@@ -333,7 +333,9 @@ impl World {
         for (job, accepted_at) in open {
             let demand = Demand { class: DeviceClass::Cpu, memory: ByteCount(1) };
             let queue = &mut self.nodes[node].queue;
-            for start in queue.join(job, Priority::default(), accepted_at, demand) {
+            for start in
+                queue.join(job, Turn { priority: Priority::default(), accepted_at, demand })
+            {
                 self.supervise(node, start.job, false);
             }
         }

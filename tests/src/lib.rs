@@ -4,5 +4,6 @@
 pub mod killing;
 pub mod outputs;
 pub mod program;
+pub mod server;
 pub mod skipping;
 pub mod small_disk;

@@ -51,21 +51,33 @@ pub const TABLE: &[Row] = &[
         never: &["actix", "actix-web", "tch", "torch-sys", "scylla", "async-nats", "redb"],
     },
     Row {
+        package: "tgs-web",
+        ours: &["tgs-protocol"],
+        never: &["ractor", "tch", "torch-sys", "scylla", "async-nats", "redb"],
+    },
+    Row {
         package: "tgs-simulations",
         ours: &["tgs-protocol"],
         never: &["tokio", "ractor", "actix", "actix-web", "tch", "torch-sys", "rand", "getrandom"],
     },
     Row {
         package: "tgs",
-        ours: &["tgs-protocol", "tgs-engine", "tgs-adapters", "tgs-actors"],
+        ours: &["tgs-protocol", "tgs-engine", "tgs-adapters", "tgs-actors", "tgs-web"],
         never: &[],
     },
     Row { package: "tgs-tests", ours: ANY, never: &[] },
     Row { package: "tgs-benches", ours: ANY, never: &[] },
 ];
 
-const ANY: &[&str] =
-    &["tgs-protocol", "tgs-engine", "tgs-adapters", "tgs-actors", "tgs-simulations", "tgs"];
+const ANY: &[&str] = &[
+    "tgs-protocol",
+    "tgs-engine",
+    "tgs-adapters",
+    "tgs-actors",
+    "tgs-web",
+    "tgs-simulations",
+    "tgs",
+];
 
 /// What each package imports outside its tests, by name.
 pub type Imports = BTreeMap<String, BTreeSet<String>>;

@@ -36,8 +36,8 @@ pub(crate) enum JobSupervisorMessage {
 /// Which actor of the node failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lost {
-    /// The device's worker; `often`: too often to try again.
-    GpuWorker { often: bool },
+    /// This device's worker; `often`: too often to try again.
+    GpuWorker { at: usize, often: bool },
     /// The sampler in this place of the pool.
     ChunkSampler { at: usize, often: bool },
     /// The writer of checkpoints.
@@ -53,7 +53,7 @@ impl Lost {
     pub(crate) fn fault(self) -> Fault {
         let is_often = matches!(
             self,
-            Self::GpuWorker { often: true } | Self::ChunkSampler { often: true, .. }
+            Self::GpuWorker { often: true, .. } | Self::ChunkSampler { often: true, .. }
         );
         match is_often {
             true => Fault::new(Code::Internal, format!("{self:?} failed again and again")),

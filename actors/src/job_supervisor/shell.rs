@@ -7,17 +7,16 @@ use tgs_protocol::{
     id::JobId,
     job::{Job, JobAction, JobEvent, JobRow, action::Tidings},
     lease::{Lease, rule::Sighting},
-    progress::Progress,
+    queue::Seat,
     unit::Steps,
 };
-use tokio::sync::watch;
 
 use super::{
     claim::Intent,
     message::{JobSupervisorMessage, Lost},
 };
 use crate::{
-    gpu_worker::message::{Saving, WorkNo},
+    gpu_worker::message::{GpuWorkerMessage, Saving, WorkNo},
     node::NodeConfig,
     node_supervisor::crew::Crew,
     notifier::message::NotifierMessage,
@@ -33,6 +32,9 @@ pub(crate) struct Post {
     pub(crate) config: Arc<NodeConfig>,
     pub(crate) crew: Crew,
     pub(crate) intent: Intent,
+    /// The device that the job computes on; none where it is only to be ended.
+    pub(crate) seat: Option<Seat>,
+    pub(crate) progress: ProgressSender,
 }
 
 /// The supervisor's state.
@@ -43,6 +45,7 @@ pub(crate) struct Shell {
     pub(crate) crew: Crew,
     pub(crate) myself: ActorRef<JobSupervisorMessage>,
     pub(crate) intent: Intent,
+    seat: Option<Seat>,
     pub(crate) sighting: Option<Sighting>,
     pub(crate) claim_tries: usize,
     /// The machine; none before the claim.
@@ -81,10 +84,7 @@ pub(crate) enum WorkBy {
 
 impl Shell {
     pub(crate) fn new(post: Post, myself: ActorRef<JobSupervisorMessage>) -> Self {
-        let Post { job: id, ports, config, crew, intent } = post;
-        let (progress, newest): (_, watch::Receiver<Option<Progress>>) = watch::channel(None);
-        let follow = NotifierMessage::Follow { job: id.clone(), progress: newest };
-        let _ = crew.notifier.cast(follow);
+        let Post { job: id, ports, config, crew, intent, seat, progress } = post;
         Self {
             id,
             ports,
@@ -92,6 +92,7 @@ impl Shell {
             crew,
             myself,
             intent,
+            seat,
             sighting: None,
             claim_tries: 0,
             job: None,
@@ -105,7 +106,7 @@ impl Shell {
             last_work_no: WorkNo(0),
             last_snapshot: None,
             saving: Arc::default(),
-            progress: Arc::new(progress),
+            progress,
             left: false,
         }
     }
@@ -125,12 +126,21 @@ impl Shell {
     /// Whether the present work was in the hands of a lost actor.
     pub(crate) fn works_with(&self, lost: Lost) -> bool {
         match (self.work.as_ref().map(|work| &work.by), lost) {
-            (Some(WorkBy::Device), Lost::GpuWorker { .. }) => true,
+            (Some(WorkBy::Device), Lost::GpuWorker { at, .. }) => at == self.device_no(),
             (Some(WorkBy::Samplers(sampling)), Lost::ChunkSampler { at, .. }) => {
                 sampling.is_out_at(at)
             }
             _ => false,
         }
+    }
+
+    /// The worker of the job's device.
+    pub(crate) fn device(&self) -> &ActorRef<GpuWorkerMessage> {
+        &self.crew.gpu_workers[self.device_no()]
+    }
+
+    fn device_no(&self) -> usize {
+        self.seat.map_or(0, |seat| seat.0)
     }
 
     pub(crate) fn tell(&self, tidings: Tidings) {

@@ -1,6 +1,9 @@
 //! The actors of a node that serve all its jobs, and how each is replaced.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
 use tgs_protocol::unit::Millis;
@@ -22,17 +25,18 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Crew {
     pub(crate) lease_keeper: ActorRef<LeaseKeeperMessage>,
-    pub(crate) gpu_worker: ActorRef<GpuWorkerMessage>,
+    /// One per device; a job's seat is its number here.
+    pub(crate) gpu_workers: Vec<ActorRef<GpuWorkerMessage>>,
     pub(crate) samplers: Vec<ActorRef<ChunkOrder>>,
     pub(crate) checkpoint_writer: ActorRef<CheckpointWriterMessage>,
     pub(crate) notifier: ActorRef<NotifierMessage>,
 }
 
 /// Which of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Member {
     LeaseKeeper,
-    GpuWorker,
+    GpuWorker { at: usize },
     ChunkSampler { at: usize },
     CheckpointWriter,
     Notifier,
@@ -41,15 +45,13 @@ pub(super) enum Member {
 /// The crew, and what outlives each of its members.
 pub(super) struct CrewKeeper {
     crew: Crew,
-    permit: Arc<Mutex<()>>,
+    /// One per device.
+    permits: Vec<Arc<Mutex<()>>>,
     models: OpenModels,
     feeds: Feeds,
     is_alone: bool,
-    /// One per member: keeper, worker, writer, notifier, then the samplers.
-    windows: Vec<RestartWindow>,
+    windows: BTreeMap<Member, RestartWindow>,
 }
-
-const SINGLE_MEMBERS: usize = 4;
 
 impl CrewKeeper {
     pub(super) async fn start(
@@ -57,21 +59,26 @@ impl CrewKeeper {
         config: &NodeConfig,
         parent: &ActorRef<NodeSupervisorMessage>,
     ) -> Result<Self, SpawnErr> {
-        let (permit, models, feeds) = (Arc::default(), OpenModels::default(), Feeds::default());
+        let (models, feeds) = (OpenModels::default(), Feeds::default());
+        let permits: Vec<_> = config.devices.iter().map(|_| Arc::default()).collect();
         let cell = parent.get_cell();
+        let mut gpu_workers = Vec::new();
+        for permit in &permits {
+            gpu_workers.push(worker(ports, permit, &cell).await?);
+        }
         let mut samplers = Vec::new();
         for _ in 0..config.samplers.max(1) {
             samplers.push(sampler(ports, &models, &cell).await?);
         }
         let crew = Crew {
             lease_keeper: keeper(ports, config.holder_is_gone, &cell).await?,
-            gpu_worker: worker(ports, &permit, &cell).await?,
+            gpu_workers,
             checkpoint_writer: spawn(CheckpointWriter, ports.clone(), &cell).await?,
             notifier: spawn(Notifier, feeds.clone(), &cell).await?,
             samplers,
         };
-        let windows = vec![RestartWindow::default(); SINGLE_MEMBERS + crew.samplers.len()];
-        Ok(Self { crew, permit, models, feeds, is_alone: config.holder_is_gone, windows })
+        let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
+        Ok(Self { crew, permits, models, feeds, is_alone, windows })
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -83,13 +90,15 @@ impl CrewKeeper {
         let crew = &self.crew;
         let singles = [
             (crew.lease_keeper.get_id(), Member::LeaseKeeper),
-            (crew.gpu_worker.get_id(), Member::GpuWorker),
             (crew.checkpoint_writer.get_id(), Member::CheckpointWriter),
             (crew.notifier.get_id(), Member::Notifier),
         ];
+        let workers = crew.gpu_workers.iter().enumerate();
+        let workers = workers.map(|(at, actor)| (actor.get_id(), Member::GpuWorker { at }));
         let samplers = crew.samplers.iter().enumerate();
         let samplers = samplers.map(|(at, actor)| (actor.get_id(), Member::ChunkSampler { at }));
-        singles.into_iter().chain(samplers).find(|(id, _)| *id == who).map(|(_, member)| member)
+        let mut all = singles.into_iter().chain(workers).chain(samplers);
+        all.find(|(id, _)| *id == who).map(|(_, member)| member)
     }
 
     /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail
@@ -105,8 +114,8 @@ impl CrewKeeper {
         ports: &Ports,
         parent: &ActorRef<NodeSupervisorMessage>,
     ) -> Result<Lost, String> {
-        let often = !self.windows[window_of(member)].permits(now);
-        let serves_all = !matches!(member, Member::GpuWorker | Member::ChunkSampler { .. });
+        let often = !self.windows.entry(member).or_default().permits(now);
+        let serves_all = !matches!(member, Member::GpuWorker { .. } | Member::ChunkSampler { .. });
         if often && serves_all {
             return Err(format!("{member:?} failed again and again"));
         }
@@ -127,9 +136,9 @@ impl CrewKeeper {
                 self.crew.lease_keeper = keeper(ports, self.is_alone, &cell).await?;
                 Lost::LeaseKeeper
             }
-            Member::GpuWorker => {
-                self.crew.gpu_worker = worker(ports, &self.permit, &cell).await?;
-                Lost::GpuWorker { often }
+            Member::GpuWorker { at } => {
+                self.crew.gpu_workers[at] = worker(ports, &self.permits[at], &cell).await?;
+                Lost::GpuWorker { at, often }
             }
             Member::ChunkSampler { at } => {
                 self.crew.samplers[at] = sampler(ports, &self.models, &cell).await?;
@@ -144,16 +153,6 @@ impl CrewKeeper {
                 Lost::Notifier
             }
         })
-    }
-}
-
-fn window_of(member: Member) -> usize {
-    match member {
-        Member::LeaseKeeper => 0,
-        Member::GpuWorker => 1,
-        Member::CheckpointWriter => 2,
-        Member::Notifier => 3,
-        Member::ChunkSampler { at } => SINGLE_MEMBERS + at,
     }
 }
 

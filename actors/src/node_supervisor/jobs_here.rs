@@ -1,13 +1,21 @@
 //! The jobs in this node's hands: started, cancelled, restarted when their supervisor fails.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use ractor::{Actor, ActorRef, RpcReplyPort, SpawnErr};
-use tgs_protocol::id::JobId;
+use tgs_protocol::{
+    id::JobId,
+    job::action::Tidings,
+    queue::{Seat, Start, Turn},
+};
+use tokio::sync::watch;
 
 use super::Floor;
 use crate::{
     job_supervisor::{Intent, JobSupervisor, Post, message::JobSupervisorMessage},
     notifier::message::NotifierMessage,
     restart_window::RestartWindow,
+    work_watch::ProgressSender,
 };
 
 /// One job in this node's hands.
@@ -20,18 +28,42 @@ pub(super) struct JobHere {
 }
 
 impl Floor {
-    pub(super) async fn start_job(&mut self, job: JobId) -> Result<(), String> {
+    pub(super) async fn start_job(&mut self, job: JobId, turn: Turn) -> Result<(), String> {
         if self.is_draining || self.jobs.contains_key(&job) {
             return Ok(()); // While draining it waits in the store, for the next node.
         }
-        self.take_in(job, Intent::Run).await.map_err(|error| error.to_string())
+        self.progress_of(&job);
+        let starts = self.queue.join(job.clone(), turn);
+        match self.begin(starts).await.remove(&job) {
+            Some(error) => Err(error.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins with jobs whose turn has come; gives those that could not be begun with.
+    async fn begin(&mut self, starts: Vec<Start>) -> BTreeMap<JobId, SpawnErr> {
+        let mut failed = BTreeMap::new();
+        let mut starts = VecDeque::from(starts);
+        while let Some(Start { job, seat }) = starts.pop_front() {
+            if let Err(error) = self.take_in(job.clone(), Intent::Run, Some(seat)).await {
+                tracing::error!(%job, %error, "no supervisor for a job whose turn has come");
+                starts.extend(self.out_of_hand(&job));
+                failed.insert(job, error);
+            }
+        }
+        failed
     }
 
     pub(super) async fn cancel(&mut self, job: JobId, reply: RpcReplyPort<()>) {
-        if !self.jobs.contains_key(&job)
-            && let Err(error) = self.take_in(job.clone(), Intent::Cancel).await
-        {
-            tracing::error!(%job, %error, "no supervisor for a job to cancel");
+        if !self.jobs.contains_key(&job) {
+            // Ending it needs no device; whoever stands behind it moves up.
+            let starts = self.queue.leave(&job);
+            if !self.is_draining {
+                self.begin(starts).await;
+            }
+            if let Err(error) = self.take_in(job.clone(), Intent::Cancel, None).await {
+                tracing::error!(%job, %error, "no supervisor for a job to cancel");
+            }
         }
         if let Some(here) = self.jobs.get_mut(&job) {
             here.intent = Intent::Cancel;
@@ -43,41 +75,81 @@ impl Floor {
     /// A job's supervisor is gone: it left, or it failed and is replaced.
     pub(super) async fn job_gone(&mut self, job: JobId, failed: Option<String>) {
         let Some(mut here) = self.jobs.remove(&job) else { return };
-        let Some(why) = failed else { return self.job_left(job, here) };
+        let Some(why) = failed else { return self.job_left(job, here).await };
         if self.is_draining {
             // It is interrupted like the others: whoever starts next goes on with it.
             tracing::warn!(%job, why, "a job's supervisor failed while the node stops");
-            return self.job_left(job, here);
+            return self.job_left(job, here).await;
         }
         if matches!(here.intent, Intent::Condemn(_)) {
             tracing::error!(%job, why, "a job could not even be ended; it is left as it is");
-            return self.job_left(job, here);
+            return self.job_left(job, here).await;
         }
         if !here.restarts.permits(self.ports.clock.monotonic()) {
             here.intent =
                 Intent::Condemn(format!("the job's supervisor failed again and again: {why}"));
         }
-        match self.supervise(job.clone(), here.intent.clone()).await {
+        match self.supervise(job.clone(), here.intent.clone(), self.queue.seat(&job)).await {
             Ok(actor) => {
                 let JobHere { intent, restarts, awaiting_end, .. } = here;
                 self.jobs.insert(job, JobHere { actor, intent, restarts, awaiting_end });
             }
             Err(error) => {
                 tracing::error!(%job, %error, "a job's supervisor could not be replaced");
-                self.job_left(job, here);
+                self.job_left(job, here).await;
             }
         }
     }
 
-    fn job_left(&mut self, job: JobId, here: JobHere) {
-        let _ = self.crew().notifier.cast(NotifierMessage::Left { job });
+    async fn job_left(&mut self, job: JobId, here: JobHere) {
+        let starts = self.out_of_hand(&job);
         for reply in here.awaiting_end {
             let _ = reply.send(());
         }
+        if !self.is_draining {
+            self.begin(starts).await;
+        }
     }
 
-    async fn take_in(&mut self, job: JobId, intent: Intent) -> Result<(), SpawnErr> {
-        let actor = self.supervise(job.clone(), intent.clone()).await?;
+    /// Those who wait stay in the store, for the next node.
+    pub(super) fn send_waiting_away(&mut self) {
+        let is_waiting = |job: &JobId| !self.jobs.contains_key(job);
+        let waiting: Vec<_> = self.progress.keys().filter(|job| is_waiting(job)).cloned().collect();
+        for job in waiting {
+            let tidings = Tidings::Interrupted;
+            let _ = self.crew().notifier.cast(NotifierMessage::Told { job: job.clone(), tidings });
+            self.out_of_hand(&job);
+        }
+    }
+
+    /// The end of its feed and of its place in the queue; gives those who move up.
+    fn out_of_hand(&mut self, job: &JobId) -> Vec<Start> {
+        self.progress.remove(job);
+        let _ = self.crew().notifier.cast(NotifierMessage::Left { job: job.clone() });
+        self.queue.leave(job)
+    }
+
+    /// Where a job in this node's hands tells its progress: one channel while it waits and runs, so
+    /// that nobody who watches must look for another.
+    fn progress_of(&mut self, job: &JobId) -> ProgressSender {
+        if let Some(known) = self.progress.get(job) {
+            return known.clone();
+        }
+        let (sender, progress) = watch::channel(None);
+        let follow = NotifierMessage::Follow { job: job.clone(), progress };
+        let _ = self.crew().notifier.cast(follow);
+        let sender = ProgressSender::new(sender);
+        self.progress.insert(job.clone(), sender.clone());
+        sender
+    }
+
+    async fn take_in(
+        &mut self,
+        job: JobId,
+        intent: Intent,
+        seat: Option<Seat>,
+    ) -> Result<(), SpawnErr> {
+        let actor = self.supervise(job.clone(), intent.clone(), seat).await?;
         let restarts = RestartWindow::default();
         let here = JobHere { actor, intent, restarts, awaiting_end: Vec::new() };
         self.jobs.insert(job, here);
@@ -85,12 +157,14 @@ impl Floor {
     }
 
     async fn supervise(
-        &self,
+        &mut self,
         job: JobId,
         intent: Intent,
+        seat: Option<Seat>,
     ) -> Result<ActorRef<JobSupervisorMessage>, SpawnErr> {
         let (ports, config) = (self.ports.clone(), self.config.clone());
-        let post = Post { job, ports, config, crew: self.crew().clone(), intent };
+        let (crew, progress) = (self.crew().clone(), self.progress_of(&job));
+        let post = Post { job, ports, config, crew, intent, seat, progress };
         let (actor, _) =
             Actor::spawn_linked(None, JobSupervisor, post, self.myself.get_cell()).await?;
         Ok(actor)

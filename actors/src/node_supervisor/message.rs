@@ -1,12 +1,21 @@
 //! What the root of a node is told and asked.
 
 use ractor::RpcReplyPort;
-use tgs_protocol::{desk::Watching, id::JobId};
+use tgs_protocol::{
+    desk::Watching,
+    id::JobId,
+    progress::Progress,
+    queue::{Turn, Waiting},
+};
 
 /// Mailbox of a node's supervisor.
 pub(crate) enum NodeSupervisorMessage {
-    /// Order: go on with this job, unless it is here already.
-    StartJob { job: JobId, reply: RpcReplyPort<Result<(), String>> },
+    /// Order: go on with this job when its turn comes, unless it is here already.
+    StartJob { job: JobId, turn: Turn, reply: RpcReplyPort<Result<(), String>> },
+    /// Question: how far are the jobs that run here.
+    Progress { reply: RpcReplyPort<Vec<(JobId, Progress)>> },
+    /// Question: why does this job wait; none if it does not wait here.
+    WhyWaiting { job: JobId, reply: RpcReplyPort<Option<Waiting>> },
     /// Order: end this job for good; the reply comes when it has left.
     CancelJob { job: JobId, reply: RpcReplyPort<()> },
     /// Question: let me watch this job; none if it is not and was not lately here.

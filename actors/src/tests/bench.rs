@@ -53,6 +53,14 @@ pub struct Ids(AtomicU64);
 
 impl IdSource for Ids {
     fn job(&self) -> JobId {
-        JobId::new(format!("job-{}", 1 + self.0.fetch_add(1, Ordering::SeqCst)))
+        JobId::new(self.name())
+    }
+
+    fn name(&self) -> String {
+        format!("job-{}", 1 + self.0.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn secret(&self) -> String {
+        self.name()
     }
 }

@@ -12,7 +12,7 @@ use tgs_protocol::{
 
 use crate::tests::{
     script::Deed,
-    world::{World, follow, undisturbed},
+    world::{World, follow, submit, undisturbed},
 };
 
 /// Everything told, from a watching that began earlier or begins now; without looking at the row.
@@ -119,7 +119,7 @@ async fn jobs_take_turns_on_one_device() {
     let node = world.node("a").await;
     let mut jobs = Vec::new();
     for _ in 0..4 {
-        jobs.push(node.desk().submit(world.synthesize()).await.expect("a job"));
+        jobs.push(submit(&node, world.synthesize()).await);
     }
     for job in &jobs {
         let (_, row) = follow(&node.desk(), job).await;

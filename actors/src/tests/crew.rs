@@ -17,7 +17,7 @@ use crate::{
     notifier::message::NotifierMessage,
     tests::{
         script::Deed,
-        world::{World, follow, undisturbed},
+        world::{World, follow, submit, undisturbed},
     },
 };
 
@@ -40,7 +40,7 @@ async fn goes_on_without<M: Message>(point: &str, is_heard: bool) {
         false => world.script.pause_at(point),
     };
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     pause.reached().await;
     let mut watching = node.desk().watch(&job).await.expect("a job to watch");
     kill::<M>(&node).await;
@@ -71,7 +71,7 @@ async fn a_worker_that_dies_again_and_again_fails_its_job_and_not_the_node() {
     let node = world.node("a").await;
     let pause = std::sync::Arc::default();
     world.script.at("ingest", usize::MAX, Deed::AwaitStop(std::sync::Arc::clone(&pause)));
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     for _ in 0..4 {
         pause.reached().await;
         kill::<GpuWorkerMessage>(&node).await;
@@ -80,7 +80,7 @@ async fn a_worker_that_dies_again_and_again_fails_its_job_and_not_the_node() {
     let JobState::Ended(Outcome::Failed(failure)) = &row.state else { panic!("{told:?}") };
     assert_eq!(failure.code, Code::Internal, "{told:?}");
     world.script.heal();
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     let (_, row) = follow(&node.desk(), &job).await;
     assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
 }

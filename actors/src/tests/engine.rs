@@ -2,12 +2,13 @@
 
 use std::{fs, path::Path, sync::Arc};
 
+use serde_json::{Map, Value};
 use tgs_protocol::{
     chunk::ChunkNo,
     code::Code,
     digest::Digest,
     engine::*,
-    model::{TrainPlan, TrainingLength},
+    model::{ModelName, TrainPlan, TrainingLength},
     progress::Watch,
     report::Verdict,
     unit::{Rows, Steps},
@@ -122,6 +123,14 @@ impl Engine for FakeEngine {
         write(&order.into, &table)?;
         let rows = table.iter().filter(|byte| **byte == b'\n').count() as u64;
         Ok(OutputFacts { rows: Rows(rows), digest: Digest::of(&table) })
+    }
+
+    fn check_constants(
+        &self,
+        _model: ModelName,
+        _set: &Map<String, Value>,
+    ) -> Result<(), EngineError> {
+        Ok(())
     }
 
     fn numerics_class(&self, threads: u32) -> Result<NumericsClass, EngineError> {

@@ -10,11 +10,12 @@ use tgs_adapters::{
     ports,
 };
 use tgs_protocol::{
-    desk::JobDesk,
+    desk::{JobDesk, Terms},
     digest::Digest,
     id::JobId,
-    job::{JobState, Outcome},
+    job::{JobState, Outcome, listing::Listing},
     store::JobStore,
+    submission::Submission,
 };
 
 use tokio::task::JoinSet;
@@ -72,14 +73,15 @@ async fn run(plan: Plan) -> Ended {
     panic!("a livelock: {:?}", memory.read(&job).await);
 }
 
-/// A submission whose answer was lost may stand in the store all the same.
+/// Sends the order again until it is answered; there is one job all the same.
 async fn submit(world: &World, desk: &dyn JobDesk, memory: &Memory) -> JobId {
+    let submission = Submission { key: "k".parse().expect("a key"), body: Digest::of(b"order") };
+    let terms = Terms { submission: Some(submission), ..Terms::default() };
     loop {
-        if let Ok(job) = desk.submit(world.synthesize()).await {
-            return job;
-        }
-        if let Some(row) = memory.list().await.expect("memory").pop() {
-            return row.id;
+        if let Ok(taken) = desk.submit(world.synthesize(), terms.clone()).await {
+            let all = memory.list(&Listing::all(None)).await.expect("memory");
+            assert_eq!(all.rows.len(), 1, "the order was sent again and taken once");
+            return taken.job;
         }
     }
 }

@@ -7,7 +7,7 @@ use tgs_protocol::{
 
 use crate::tests::{
     script::Deed,
-    world::{World, follow, undisturbed},
+    world::{World, follow, submit, undisturbed},
 };
 
 const ENGINE: [&str; 11] = [
@@ -52,7 +52,7 @@ async fn a_panic_of_the_engine_is_tried_again() {
         let world = World::new();
         world.script.at(point, 1, Deed::Panic);
         let node = world.node("a").await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         let (told, row) = follow(&node.desk(), &job).await;
         let tries = told.iter().filter(|t| matches!(t, Tidings::TryingAgain { .. })).count();
         assert_eq!(tries, 1, "{point}: {told:?}");
@@ -71,7 +71,7 @@ async fn an_engine_that_panics_always_fails_the_job_and_not_the_node() {
     let node = world.node("a").await;
     for point in ENGINE {
         world.script.at(point, usize::MAX, Deed::Panic);
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         let (_, row) = follow(&node.desk(), &job).await;
         world.script.heal();
         let JobState::Ended(Outcome::Failed(failure)) = row.state else {
@@ -80,7 +80,7 @@ async fn an_engine_that_panics_always_fails_the_job_and_not_the_node() {
         assert_eq!(failure.code, Code::DeviceFailed, "{point}");
         assert!(failure.message.contains(&format!("scripted panic at {point}")), "{failure:?}");
     }
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     let (_, row) = follow(&node.desk(), &job).await;
     assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
 }
@@ -90,7 +90,7 @@ async fn bad_data_fails_at_once_with_its_reason() {
     let world = World::new();
     world.script.at("ingest", 1, Deed::Fail(Code::RaggedRow));
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     let (_, row) = follow(&node.desk(), &job).await;
     let JobState::Ended(Outcome::Failed(failure)) = row.state else { panic!("{row:?}") };
     assert_eq!((failure.code, failure.message.as_str()), (Code::RaggedRow, "scripted at ingest"));
@@ -130,7 +130,7 @@ async fn a_full_disk_suspends_a_job_until_someone_made_room() {
             world.script.await_stop_at("step 20"); // Training does not end before the put does.
         }
         let node = world.node("a").await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         let (told, row) = follow(&node.desk(), &job).await;
         let is_said = |t: &Tidings| matches!(t, Tidings::Suspended(f) if f.code == Code::DiskFull);
         assert_eq!(told.iter().filter(|t| is_said(t)).count(), 1, "{point}: {told:?}");
@@ -151,7 +151,7 @@ async fn a_store_that_stays_silent_leaves_the_job_as_it_was_last_saved() {
         let world = World::new();
         world.script.at(point, 4, Deed::Fail(Code::StoreSilent));
         let node = world.node("a").await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         let (told, row) = follow(&node.desk(), &job).await;
         assert_eq!(told.last(), Some(&Tidings::Interrupted), "{point}: {told:?}");
         assert!(!row.state.is_final(), "{point}");
@@ -167,7 +167,7 @@ async fn a_cancel_is_heard_while_a_row_cannot_be_written() {
     let world = World::new();
     let node = world.node_as("a", "class", |config| config.back_off_factor = 0.1).await;
     world.script.at("save", 1, Deed::Fail(Code::StoreSilent));
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     world.script.passed("save", 1).await;
     let (desk, cancelled) = (node.desk(), job.clone());
     let cancel = tokio::spawn(async move { desk.cancel(&cancelled).await });
@@ -184,7 +184,7 @@ async fn a_supervisor_that_panics_is_replaced_and_at_last_the_job_is_ended() {
         let world = World::new();
         world.script.at("save", panics, Deed::Panic);
         let node = world.node("a").await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         let (_, row) = follow(&node.desk(), &job).await;
         match row.state {
             JobState::Ended(Outcome::Published { .. }) => assert!(is_published, "{panics}"),
@@ -203,10 +203,10 @@ async fn a_job_that_cannot_even_be_ended_is_left_and_the_node_goes_on() {
     let world = World::new();
     world.script.at("save", 5, Deed::Panic);
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     let (_, row) = follow(&node.desk(), &job).await;
     assert_eq!(row.state, JobState::Accepted);
-    let next = node.desk().submit(world.synthesize()).await.expect("a job");
+    let next = submit(&node, world.synthesize()).await;
     let (_, row) = follow(&node.desk(), &next).await;
     assert!(matches!(row.state, JobState::Ended(Outcome::Published { .. })), "{row:?}");
 }
@@ -218,7 +218,7 @@ async fn what_a_failed_stage_leaves_is_removed_at_once() {
         let world = World::new();
         world.script.at(point, 1, Deed::Fail(Code::DiskFull));
         let node = world.node("a").await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         let (_, row) = follow(&node.desk(), &job).await;
         assert!(!row.state.is_final(), "{point}: {row:?}");
         assert_eq!(world.stores.staged_of(&job), [""; 0], "failed at {point}");
@@ -232,7 +232,7 @@ async fn what_was_delivered_is_taken_back_from_a_job_that_fails_or_is_cancelled(
         let world = World::new();
         world.script.after("deliver", delivered, Deed::Fail(code));
         let node = world.node("a").await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         let (_, row) = follow(&node.desk(), &job).await;
         if code == Code::CannotWrite {
             // A person may mend it, or be rid of it.
@@ -251,7 +251,7 @@ async fn a_death_while_taking_back_leaves_nothing_either() {
     world.script.after("deliver", 2, Deed::Fail(Code::CannotWrite));
     world.script.after("take back", 1, Deed::Panic);
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     follow(&node.desk(), &job).await;
     node.desk().cancel(&job).await.expect("a suspended job");
     assert_eq!(world.stores.row(&job).state, JobState::Ended(Outcome::Cancelled));
@@ -264,7 +264,7 @@ async fn a_panic_while_a_checkpoint_is_written_neither_stops_training_nor_a_drai
     world.script.at("put", 100, Deed::Panic);
     let reached = world.script.await_stop_at("step 5");
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     reached.reached().await;
     node.stop().await;
     assert_eq!(world.stores.row(&job).done.checkpoint, None);

@@ -9,7 +9,7 @@ use tgs_protocol::{
 };
 
 use crate::tests::script::{Deed, Pause};
-use crate::tests::world::{STEPS, World, follow, undisturbed};
+use crate::tests::world::{STEPS, World, follow, submit, undisturbed};
 
 /// Points where a device's thread or a sampler is met.
 const ANYWHERE: [&str; 15] = [
@@ -59,7 +59,7 @@ async fn a_killed_job_is_resumed_and_delivers_the_same_bytes() {
 async fn a_job_killed_again_and_again_still_delivers_the_same_bytes() {
     let world = World::new();
     let mut node = world.node("boot-0").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     let mut pauses = Vec::new();
     for (boot, point) in
         ["plan", "step 15", "step 30", "chunk 2", "evaluate", "assemble"].iter().enumerate()
@@ -101,7 +101,7 @@ async fn a_torn_checkpoint_costs_time_and_no_byte() {
     let world = World::new();
     let reached = world.script.await_stop_at("step 25");
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     reached.reached().await;
     node.stop().await;
     world.stores.tear_checkpoints(&job);
@@ -122,7 +122,7 @@ async fn a_drained_job_stands_still_saved_and_is_resumed() {
         let world = World::new();
         let reached = world.script.await_stop_at(point);
         let node = world.node("a").await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         reached.reached().await;
         let desk = node.desk();
         node.stop().await;
@@ -160,7 +160,7 @@ async fn a_stop_right_behind_a_snapshot_saves_its_step() {
     let (writing, snapshot) = (world.script.pause_at("put"), Arc::new(Pause::default()));
     world.script.after("snapshot", 1, Deed::Pause(snapshot.clone()));
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     snapshot.reached().await;
     let stopping = tokio::spawn(async move { node.stop().await });
     // Long enough for the stop to be heard first; else this is one more drained job.
@@ -179,7 +179,7 @@ async fn what_is_submitted_to_a_draining_node_waits_for_the_next() {
     let world = World::new();
     let node = world.node("a").await;
     node.desk().drain().await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a durable job");
+    let job = submit(&node, world.synthesize()).await;
     assert_eq!(follow(&node.desk(), &job).await.1.state, JobState::Accepted);
     node.stop().await;
     let node = world.node("b").await;
@@ -194,7 +194,7 @@ async fn a_cancelled_job_ends_within_one_step_and_leaves_nothing() {
         let world = World::new();
         let reached = world.script.await_stop_at(point);
         let node = world.node("a").await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         reached.reached().await;
         node.desk().cancel(&job).await.expect("a running job");
         let (told, row) = follow(&node.desk(), &job).await;
@@ -215,7 +215,7 @@ async fn sampling_is_cancelled_within_one_chunk() {
     // Should the cancel come only after the chunk, it meets the job here.
     let _reached = world.script.await_stop_at("evaluate");
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     pause.reached().await;
     let (desk, cancelled) = (node.desk(), job.clone());
     let cancel = tokio::spawn(async move { desk.cancel(&cancelled).await });

@@ -15,9 +15,13 @@ use tgs_protocol::{
     code::Code,
     digest::Digest,
     id::{Incarnation, JobId},
-    job::JobRow,
+    job::{
+        JobRow,
+        listing::{Listing, Page, StateClass},
+    },
     lease::{Lease, LeaseCell},
     store::*,
+    submission::Inserted,
     unit::{ByteCount, Epoch, Steps},
 };
 
@@ -104,16 +108,28 @@ fn file(error: std::io::Error) -> StoreError {
 
 #[async_trait]
 impl JobStore for Stores {
-    async fn insert(&self, row: &JobRow) -> Answer<bool> {
+    async fn insert(&self, row: &JobRow) -> Answer<Inserted> {
         self.pass("insert")?;
-        Ok(self.table().rows.insert(row.id.clone(), row.clone()).is_none())
+        let earlier = self.table().rows.insert(row.id.clone(), row.clone());
+        Ok(earlier.map_or(Inserted::New, |_| Inserted::NameTaken))
     }
     async fn read(&self, job: &JobId) -> Answer<Option<JobRow>> {
         self.pass("read row")?;
         Ok(self.table().rows.get(job).cloned())
     }
-    async fn list(&self) -> Answer<Vec<JobRow>> {
-        Ok(self.table().rows.values().rev().cloned().collect())
+    async fn list(&self, _listing: &Listing) -> Answer<Page> {
+        let rows = self.table().rows.values().rev().cloned().collect();
+        Ok(Page { rows, next: None })
+    }
+    async fn count(&self) -> Answer<BTreeMap<StateClass, u64>> {
+        let mut counts = BTreeMap::new();
+        for row in self.table().rows.values() {
+            *counts.entry(StateClass::of(&row.state)).or_default() += 1;
+        }
+        Ok(counts)
+    }
+    async fn forget(&self, job: &JobId) -> Answer<bool> {
+        Ok(self.table().rows.remove(job).is_some())
     }
     async fn save(&self, lease: &Lease, row: &JobRow) -> Answer<Written> {
         self.pass("save")?;
@@ -291,6 +307,9 @@ impl ArtifactStore for Stores {
             fs::remove_file(to).map_err(file)?;
         }
         Ok(())
+    }
+    async fn drop_result(&self, _file: &Path) -> Answer<()> {
+        Ok(()) // Every file that tests deliver is its user's.
     }
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Answer<()> {
         self.pass("sweep")?;

@@ -5,9 +5,9 @@ use std::time::Instant;
 use tgs_protocol::{
     artifact::Manifest,
     code::Code,
-    desk::News,
+    desk::{News, Terms},
     digest::Digest,
-    job::{JobState, Outcome, action::Tidings},
+    job::{JobState, Outcome, action::Tidings, listing::Listing},
     report::Verdict,
     request::Goal,
     stage::Stage,
@@ -15,7 +15,7 @@ use tgs_protocol::{
 
 use crate::tests::{
     engine::ROWS_PER_STEP,
-    world::{ROWS, World, follow, undisturbed},
+    world::{ROWS, World, follow, submit, undisturbed},
 };
 
 fn stages(told: &[Tidings]) -> Vec<Stage> {
@@ -30,7 +30,7 @@ fn stages(told: &[Tidings]) -> Vec<Stage> {
 async fn every_stage_runs_once_and_everything_is_delivered() {
     let world = World::new();
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     let (told, row) = follow(&node.desk(), &job).await;
     assert_eq!(stages(&told), Stage::ALL);
     let published = Outcome::Published { verdict: Some(Verdict::Pass) };
@@ -81,7 +81,7 @@ async fn the_number_of_samplers_changes_no_byte() {
     for samplers in [1, 4] {
         let world = World::new();
         let node = world.node_as("a", "class", |config| config.samplers = samplers).await;
-        let job = node.desk().submit(world.synthesize()).await.expect("a job");
+        let job = submit(&node, world.synthesize()).await;
         follow(&node.desk(), &job).await;
         assert_eq!(world.delivered(), expected, "{samplers} samplers");
     }
@@ -91,7 +91,7 @@ async fn the_number_of_samplers_changes_no_byte() {
 async fn a_blocked_table_is_withheld_and_its_report_delivered() {
     let world = World { verdict: Verdict::Block, ..World::new() };
     let node = world.node("a").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     let (_, row) = follow(&node.desk(), &job).await;
     assert!(matches!(row.state, JobState::Ended(Outcome::Withheld { .. })), "{:?}", row.state);
     let names: Vec<_> = world.delivered().into_keys().collect();
@@ -106,11 +106,11 @@ async fn a_model_is_trained_once_and_generates_elsewhere() {
     let desk = node.desk();
     let model_file = world.out().join("model.safetensors");
     let goal = Goal::Train { source: world.source(), model_file: model_file.clone() };
-    let train = desk.submit(world.request(goal)).await.expect("a job");
+    let train = submit(&node, world.request(goal)).await;
     let (told, _) = follow(&desk, &train).await;
     assert_eq!(stages(&told), [Stage::Ingest, Stage::Profile, Stage::Train, Stage::Publish]);
     let goal = Goal::Generate { model_file: model_file.clone(), output: world.output() };
-    let generate = desk.submit(world.request(goal)).await.expect("a job");
+    let generate = submit(&node, world.request(goal)).await;
     let (told, row) = follow(&desk, &generate).await;
     assert_eq!(stages(&told), [Stage::Train, Stage::Sample, Stage::Publish]);
     assert_eq!(row.state, JobState::Ended(Outcome::Published { verdict: None }));
@@ -131,7 +131,7 @@ async fn the_desk_refuses_what_cannot_be() {
     let desk = node.desk();
     let mut request = world.synthesize();
     request.threads = 0;
-    assert_eq!(desk.submit(request).await.unwrap_err().code, Code::BadRequest);
+    assert_eq!(desk.submit(request, Terms::default()).await.unwrap_err().code, Code::BadRequest);
     let nobody = tgs_protocol::id::JobId::new("nobody");
     let refusals = [
         desk.show(&nobody).await.err(),
@@ -142,9 +142,9 @@ async fn the_desk_refuses_what_cannot_be() {
     for refusal in refusals {
         assert_eq!(refusal.map(|refusal| refusal.code), Some(Code::JobNotFound));
     }
-    let job = desk.submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     follow(&desk, &job).await;
     assert_eq!(desk.resume(&job).await.unwrap_err().code, Code::NothingToResume);
     assert_eq!(desk.cancel(&job).await, Ok(()), "what has ended need not be cancelled");
-    assert_eq!(desk.list().await.map(|rows| rows.len()), Ok(1));
+    assert_eq!(desk.list(&Listing::all(None)).await.map(|page| page.rows.len()), Ok(1));
 }

@@ -6,7 +6,7 @@ use crate::{Node, NodeConfig, Ports, start};
 use tgs_protocol::{
     artifact::Manifest,
     clock::{Clock, IdSource},
-    desk::{JobDesk, News},
+    desk::{JobDesk, News, Terms},
     engine::{Compression, OutputFormat, RowFormat},
     gate::Gates,
     id::{Incarnation, JobId},
@@ -16,6 +16,7 @@ use tgs_protocol::{
     report::Verdict,
     request::{Goal, JobRequest, Output, Source},
     store::JobStore,
+    submission::Inserted,
     unit::Rows,
 };
 
@@ -67,7 +68,8 @@ impl World {
 
     /// A node on other stores than this world's own.
     pub async fn node_on(&self, stores: tgs_adapters::ports::Ports) -> Node {
-        let tgs_adapters::ports::Ports { jobs, leases, chunks, checkpoints, artifacts } = stores;
+        let tgs_adapters::ports::Ports { jobs, leases, chunks, checkpoints, artifacts, .. } =
+            stores;
         let ports = self.ports("class");
         let ports = Ports { jobs, leases, chunks, checkpoints, artifacts, ..ports };
         start(ports, config("a")).await.expect("a node")
@@ -95,7 +97,7 @@ impl World {
     /// A job that this node works at, and where it rests: as soon as it came to `point`.
     pub async fn resting_at(&self, point: &str, node: &Node) -> (Arc<Pause>, JobId) {
         let pause = self.script.pause_at(point);
-        let job = node.desk().submit(self.synthesize()).await.expect("a job");
+        let job = submit(node, self.synthesize()).await;
         pause.reached().await;
         (pause, job)
     }
@@ -104,7 +106,7 @@ impl World {
     pub async fn accept(&self) -> JobId {
         let job = self.ids.job();
         let row = JobRow::accepted(job.clone(), self.synthesize(), self.clock.now());
-        assert!(self.stores.insert(&row).await.expect("a store"), "a fresh name");
+        assert_eq!(self.stores.insert(&row).await.expect("a store"), Inserted::New);
         job
     }
 
@@ -162,7 +164,12 @@ impl World {
 
 fn config(name: &str) -> NodeConfig {
     let incarnation = Incarnation::new(name);
-    NodeConfig { incarnation, samplers: 2, holder_is_gone: true, back_off_factor: 0.001 }
+    NodeConfig { samplers: 2, back_off_factor: 0.001, ..NodeConfig::embedded(incarnation) }
+}
+
+/// Hands in a job as a user would who is not in a hurry.
+pub async fn submit(node: &Node, request: JobRequest) -> JobId {
+    node.desk().submit(request, Terms::default()).await.expect("a job").job
 }
 
 /// All tidings of a job until its supervisor has left, and the row it leaves behind.
@@ -182,7 +189,7 @@ pub async fn follow(desk: &Arc<dyn JobDesk>, job: &JobId) -> (Vec<Tidings>, JobR
 pub async fn undisturbed() -> BTreeMap<String, Vec<u8>> {
     let world = World::new();
     let node = world.node("calm").await;
-    let job = node.desk().submit(world.synthesize()).await.expect("a job");
+    let job = submit(&node, world.synthesize()).await;
     follow(&node.desk(), &job).await;
     node.stop().await;
     world.delivered()

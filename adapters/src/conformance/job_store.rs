@@ -2,13 +2,19 @@
 
 use tgs_protocol::{
     code::Code,
-    job::{JobState, Outcome},
+    digest::Digest,
+    job::{
+        JobRow, JobState, Outcome,
+        listing::{Listing, StateClass},
+    },
+    stage::Stage,
     store::Written,
-    unit::{Epoch, Timestamp},
+    submission::{Inserted, Submission},
+    unit::{Epoch, EventNo, Timestamp},
 };
 
 use crate::{
-    conformance::sample::{claim, code, job, overtaken, row},
+    conformance::sample::{all_rows, claim, code, insert, job, overtaken, row},
     ports::Ports,
 };
 
@@ -16,8 +22,8 @@ use crate::{
 pub async fn inserting_twice_changes_nothing(ports: &Ports) {
     let (first, mut second) = (row("a", 1), row("a", 2));
     second.failed_tries = 9;
-    assert!(ports.jobs.insert(&first).await.expect("insert"));
-    assert!(!ports.jobs.insert(&second).await.expect("insert again"));
+    assert_eq!(ports.jobs.insert(&first).await.expect("insert"), Inserted::New);
+    assert_eq!(ports.jobs.insert(&second).await.expect("insert again"), Inserted::NameTaken);
     assert_eq!(ports.jobs.read(&first.id).await.expect("read"), Some(first));
 }
 
@@ -25,7 +31,7 @@ pub async fn inserting_twice_changes_nothing(ports: &Ports) {
 pub async fn what_is_saved_is_read_back(ports: &Ports) {
     let mut saved = row("a", 1);
     assert_eq!(ports.jobs.read(&saved.id).await.expect("read"), None);
-    assert!(ports.jobs.insert(&saved).await.expect("insert"));
+    insert(ports, &saved).await;
     let lease = claim(ports, &saved.id, "me").await;
     for tries in 0..20 {
         saved.failed_tries = tries;
@@ -39,20 +45,127 @@ pub async fn what_is_saved_is_read_back(ports: &Ports) {
 
 /// By acceptance; the name decides among equals.
 pub async fn rows_are_listed_newest_first(ports: &Ports) {
-    assert_eq!(ports.jobs.list().await.expect("list"), []);
+    assert_eq!(listed(ports, None).await, [""; 0]);
     for (name, at) in [("b", 5), ("d", 9), ("a", 5), ("c", 7)] {
-        assert!(ports.jobs.insert(&row(name, at)).await.expect("insert"));
+        insert(ports, &row(name, at)).await;
     }
-    let listed = ports.jobs.list().await.expect("list");
-    let names: Vec<_> = listed.iter().map(|row| row.id.as_str()).collect();
-    assert_eq!(names, ["d", "c", "b", "a"]);
-    assert_eq!(listed[0], row("d", 9));
+    assert_eq!(listed(ports, None).await, ["d", "c", "b", "a"]);
+    assert_eq!(all_rows(ports).await.expect("list")[0], row("d", 9));
+}
+
+/// Each row once, whatever the size of the pages.
+pub async fn pages_go_through_the_whole_list(ports: &Ports) {
+    for no in 0..7 {
+        insert(ports, &row(&format!("j{no}"), no / 2)).await;
+    }
+    for limit in [0, 1, 2, 3, 6, 7, 8, usize::MAX] {
+        let mut listing = Listing { class: None, after: None, limit };
+        let mut names = Vec::new();
+        loop {
+            let page = ports.jobs.list(&listing).await.expect("list");
+            assert!((1..=limit.max(1)).contains(&page.rows.len()), "pages of {limit}");
+            names.extend(page.rows.into_iter().map(|row| row.id.to_string()));
+            let Some(next) = page.next else { break };
+            listing.after = Some(next);
+        }
+        assert_eq!(names, ["j6", "j5", "j4", "j3", "j2", "j1", "j0"], "pages of {limit}");
+    }
+}
+
+/// A list of one class follows every change of state; so do the counts.
+pub async fn lists_and_counts_follow_the_states(ports: &Ports) {
+    use StateClass::{Cancelled, Failed, Running, Waiting};
+    for (name, at) in [("a", 1), ("b", 2), ("c", 3)] {
+        insert(ports, &row(name, at)).await;
+    }
+    assert_eq!(listed(ports, Some(Waiting)).await, ["c", "b", "a"]);
+    let lease = claim(ports, &job("b"), "me").await;
+    let mut moved = row("b", 2);
+    for (state, class) in [
+        (JobState::Running { stage: Stage::Ingest }, Running),
+        (JobState::Running { stage: Stage::Profile }, Running),
+        (JobState::Ended(Outcome::Cancelled), Cancelled),
+    ] {
+        moved.state = state;
+        assert_eq!(ports.jobs.save(&lease, &moved).await.expect("save"), Written::Done);
+        assert_eq!(listed(ports, Some(class)).await, ["b"]);
+        assert_eq!(listed(ports, Some(Waiting)).await, ["c", "a"]);
+        assert_eq!(listed(ports, Some(Failed)).await, [""; 0]);
+        let counts = ports.jobs.count().await.expect("count");
+        assert_eq!(counts, [(Waiting, 2), (class, 1)].into());
+    }
+    assert_eq!(listed(ports, None).await, ["c", "b", "a"]);
+}
+
+/// An order is taken once, however often it is sent; its key serves no other order.
+pub async fn an_order_is_taken_once(ports: &Ports) {
+    let (first, again) = (ordered("a", "k", b"one"), ordered("b", "k", b"one"));
+    let (other, fresh) = (ordered("c", "k", b"two"), ordered("d", "l", b"one"));
+    insert(ports, &first).await;
+    for _ in 0..2 {
+        let known = Inserted::Known(job("a"));
+        assert_eq!(ports.jobs.insert(&again).await.expect("insert again"), known);
+        assert_eq!(ports.jobs.insert(&first).await.expect("insert again"), known);
+        let taken = Inserted::KeyTaken(job("a"));
+        assert_eq!(ports.jobs.insert(&other).await.expect("insert another"), taken);
+    }
+    insert(ports, &fresh).await;
+    assert_eq!(listed(ports, None).await, ["d", "a"]);
+}
+
+/// Of orders with one key that come at the same time, one is taken.
+pub async fn one_of_concurrent_orders_is_taken(ports: &Ports) {
+    let sendings = (0..8).map(|no| {
+        let (jobs, sent) = (ports.jobs.clone(), ordered(&format!("j{no}"), "k", b"one"));
+        tokio::spawn(async move { (jobs.insert(&sent).await.expect("insert"), sent.id) })
+    });
+    let (mut taken, mut known) = (Vec::new(), Vec::new());
+    for sending in sendings.collect::<Vec<_>>() {
+        match sending.await.expect("a sending") {
+            (Inserted::New, job) => taken.push(job),
+            (Inserted::Known(job), _) => known.push(job),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((taken.len(), known.len()), (1, 7));
+    assert!(known.iter().all(|job| *job == taken[0]));
+}
+
+/// Only a job that ended is forgotten, with its events and its key.
+pub async fn a_job_that_ended_can_be_forgotten(ports: &Ports) {
+    let mut old = ordered("a", "k", b"one");
+    insert(ports, &old).await;
+    insert(ports, &row("b", 2)).await;
+    assert!(!ports.jobs.forget(&old.id).await.expect("forget"), "it has not ended");
+    let lease = claim(ports, &old.id, "me").await;
+    old.state = JobState::Ended(Outcome::Cancelled);
+    assert_eq!(ports.jobs.save(&lease, &old).await.expect("save"), Written::Done);
+    assert!(ports.jobs.forget(&old.id).await.expect("forget"));
+    assert!(!ports.jobs.forget(&old.id).await.expect("forget again"));
+    assert_eq!(ports.jobs.read(&old.id).await.expect("read"), None);
+    assert_eq!(listed(ports, None).await, ["b"]);
+    let left = ports.events.events(EventNo(0), None, 9).await.expect("events");
+    assert!(left.iter().all(|event| event.job == job("b")), "{left:?}");
+    let newest = ports.events.newest_event().await.expect("newest");
+    insert(ports, &ordered("c", "k", b"two")).await;
+    let added = ports.events.events(newest, None, 9).await.expect("events");
+    assert_eq!(added.iter().map(|event| event.no).collect::<Vec<_>>(), [newest.next()]);
+}
+
+async fn listed(ports: &Ports, class: Option<StateClass>) -> Vec<String> {
+    let page = ports.jobs.list(&Listing::all(class)).await.expect("list");
+    page.rows.into_iter().map(|row| row.id.to_string()).collect()
+}
+
+fn ordered(name: &str, key: &str, body: &[u8]) -> JobRow {
+    let submission = Submission { key: key.parse().expect("a key"), body: Digest::of(body) };
+    JobRow { submission: Some(submission), ..row(name, 1) }
 }
 
 /// LEASE-2.
 pub async fn a_stale_save_is_refused(ports: &Ports) {
     let kept = row("a", 1);
-    assert!(ports.jobs.insert(&kept).await.expect("insert"));
+    insert(ports, &kept).await;
     let (stale, newest) = overtaken(ports, &kept.id).await;
     let mut lost = kept.clone();
     lost.accepted_at = Timestamp(99);
@@ -67,7 +180,7 @@ pub async fn saving_needs_a_row_and_its_own_lease(ports: &Ports) {
     let lease = claim(ports, &job("a"), "me").await;
     assert_eq!(code(ports.jobs.save(&lease, &row("a", 1)).await), Code::JobNotFound);
     assert_eq!(ports.jobs.read(&job("a")).await.expect("read"), None);
-    assert!(ports.jobs.insert(&row("b", 1)).await.expect("insert"));
+    insert(ports, &row("b", 1)).await;
     assert_eq!(code(ports.jobs.save(&lease, &row("b", 2)).await), Code::Internal);
     assert_eq!(ports.jobs.read(&job("b")).await.expect("read"), Some(row("b", 1)));
 }
@@ -86,5 +199,5 @@ pub async fn a_row_that_cannot_be_read_back_is_refused(ports: &Ports) {
     let mut bad = row("a", 1);
     bad.request.gates.ks_mean.threshold = f64::NAN;
     assert_eq!(code(ports.jobs.insert(&bad).await), Code::BadRequest);
-    assert_eq!(ports.jobs.list().await.expect("list"), []);
+    assert_eq!(listed(ports, None).await, [""; 0]);
 }

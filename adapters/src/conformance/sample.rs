@@ -7,11 +7,12 @@ use tgs_protocol::{
     digest::Digest,
     gate::Gates,
     id::{Incarnation, JobId},
-    job::JobRow,
+    job::{JobRow, listing::Listing},
     lease::Lease,
     model::{ModelName, TrainingLength},
     request::{Goal, JobRequest, Source},
     store::StoreError,
+    submission::Inserted,
     unit::{Rows, Timestamp},
 };
 
@@ -48,6 +49,16 @@ pub async fn claim(ports: &Ports, job: &JobId, owner: &str) -> Lease {
     let seen = ports.leases.look(job).await.expect("look");
     let claimed = ports.leases.claim(job, &Incarnation::new(owner), &seen).await.expect("claim");
     claimed.expect("nobody claimed between look and claim")
+}
+
+/// Adds a row that is new.
+pub async fn insert(ports: &Ports, row: &JobRow) {
+    assert_eq!(ports.jobs.insert(row).await.expect("insert"), Inserted::New);
+}
+
+/// Every row, newest first.
+pub async fn all_rows(ports: &Ports) -> Result<Vec<JobRow>, StoreError> {
+    ports.jobs.list(&Listing::all(None)).await.map(|page| page.rows)
 }
 
 /// A stale lease and the one that overtook it.

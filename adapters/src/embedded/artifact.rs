@@ -23,7 +23,7 @@ use crate::{
     blocking::blocking,
     content::{self, FileFacts},
     deliver::{self, Note, Notes},
-    disk::{Disk, Readers, remove_tree, rename_durably, write_file},
+    disk::{Disk, Readers, gone_is_fine, remove_tree, rename_durably, write_file},
     embedded::{
         Embedded,
         layout::{JobFolder, SEALED_FILE},
@@ -89,6 +89,26 @@ impl ArtifactStore for Embedded {
         blocking(|| {
             let note = self.notes(job, to)?.read()?;
             deliver::take_back(self.disk(), note.as_ref(), job, to)
+        })
+    }
+
+    async fn drop_result(&self, file: &Path) -> Result<(), StoreError> {
+        blocking(|| {
+            let results = self.layout().results();
+            if !file.starts_with(&results) {
+                return Ok(());
+            }
+            gone_is_fine(self.disk().remove_file(file))
+                .map_err(|error| fault::on_file("remove", file, error))?;
+            for folder in file.ancestors().skip(1).take_while(|it| **it != *results) {
+                use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+                match self.disk().remove_folder(folder) {
+                    Err(error) if error.kind() == DirectoryNotEmpty => break,
+                    Err(error) if error.kind() == NotFound => {}
+                    removed => removed.map_err(|error| fault::on_file("remove", folder, error))?,
+                }
+            }
+            Ok(())
         })
     }
 

@@ -3,6 +3,9 @@
 //! ```text
 //! <home>/lock                          held by the one process at work here
 //! <home>/store.redb                    rows, leases, chunk manifests
+//! <home>/uploads/<upload>.part         a table on its way in
+//! <home>/datasets/<digest>.<ending>    a table that was handed in
+//! <home>/results/<result>/…            what jobs of a server deliver
 //! <home>/jobs/<job>/dataset, profile, model, report, output
 //! <home>/jobs/<job>/checkpoints/e<epoch>-s<step>.<digest, 12 digits>.ckpt
 //! <home>/jobs/<job>/chunks/<no>.arrow
@@ -15,8 +18,9 @@ use std::path::{Path, PathBuf};
 use tgs_protocol::{
     checkpoint::CheckpointFacts,
     chunk::ChunkNo,
+    dataset::DatasetVersion,
     digest::Digest,
-    id::JobId,
+    id::{JobId, UploadId},
     lease::Lease,
     store::{ArtifactName, StoreError},
     unit::{Epoch, Steps},
@@ -59,6 +63,27 @@ impl Layout {
     /// The folder of all jobs.
     pub fn jobs(&self) -> PathBuf {
         self.home.join("jobs")
+    }
+    /// What jobs of a server deliver.
+    pub fn results(&self) -> PathBuf {
+        self.home.join("results")
+    }
+    /// Tables on their way in.
+    pub fn uploads(&self) -> PathBuf {
+        self.home.join("uploads")
+    }
+    /// One table on its way in.
+    pub fn upload(&self, upload: &UploadId) -> PathBuf {
+        self.uploads().join(format!("{upload}.part"))
+    }
+    /// Tables that were handed in.
+    pub fn datasets(&self) -> PathBuf {
+        self.home.join("datasets")
+    }
+    /// One table that was handed in.
+    pub fn dataset(&self, version: &DatasetVersion) -> PathBuf {
+        let DatasetVersion { digest, ending, .. } = version;
+        self.datasets().join(format!("{digest}.{}", ending.as_str()))
     }
     /// The folder of one job; an error if its name could leave the data folder.
     pub fn job(&self, job: &JobId) -> Result<JobFolder, StoreError> {

@@ -30,6 +30,19 @@ pub const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
 pub const LEASES: TableDefinition<&str, &[u8]> = TableDefinition::new("leases");
 /// Chunk manifests: sealed chunks as JSON, by job name and chunk number.
 pub const CHUNKS: TableDefinition<(&str, u32), &[u8]> = TableDefinition::new("chunks");
+/// The list of jobs: the class of each (its place in `StateClass::ALL`), by time of acceptance and
+/// name.
+pub const PLACES: TableDefinition<(u64, &str), u8> = TableDefinition::new("places");
+/// Keys of orders, and the job that each came with.
+pub const KEYS: TableDefinition<&str, &str> = TableDefinition::new("keys");
+/// Events as JSON, by number.
+pub const EVENTS: TableDefinition<u64, &[u8]> = TableDefinition::new("events");
+/// Which events are of which job.
+pub const EVENTS_OF: TableDefinition<(&str, u64), ()> = TableDefinition::new("events_of");
+/// Uploads as JSON, by name.
+pub const UPLOADS: TableDefinition<&str, &[u8]> = TableDefinition::new("uploads");
+/// Versions of datasets as JSON, by name and number.
+pub const DATASETS: TableDefinition<(&str, u32), &[u8]> = TableDefinition::new("datasets");
 
 /// Memory for pages of the store; rows are a few kilobytes each.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;

@@ -11,7 +11,6 @@ use std::{
 
 use tgs_protocol::{
     id::JobId,
-    job::JobState,
     store::{ArtifactName, StoreError},
 };
 
@@ -48,10 +47,8 @@ impl Embedded {
             self.settle(&folder)
                 .map_err(|error| fault::on_file("recover", folder.path(), error))?;
         }
-        for row in self.all_rows()? {
-            if let JobState::Ended(outcome) = &row.state {
-                self.sweep_job(&row.id, ArtifactName::kept_after(outcome))?;
-            }
+        for (job, class) in self.all_places()?.iter().filter(|(_, class)| class.is_final()) {
+            self.sweep_job(job, ArtifactName::kept_after(*class))?;
         }
         Ok(())
     }

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, TableDefinition, WriteTransaction};
-use tgs_protocol::{code::Code, store::StoreError};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use tgs_protocol::{code::Code, id::JobId, store::StoreError};
 
 use crate::{
     embedded::{
-        ledger::{CHUNKS, JOBS, LEASES},
+        job::place,
+        ledger::{
+            CHUNKS, DATASETS, EVENTS, EVENTS_OF, JOBS, KEYS, LEASES, PLACES, UPLOADS, decode,
+        },
         trouble::Trouble,
     },
     fault,
@@ -15,16 +18,19 @@ use crate::{
 
 /// The shape this version writes. Raise it with every change that an older version would misread,
 /// and add the step to [`MIGRATIONS`].
-pub const SCHEMA_VERSION: u64 = 1;
+pub const SCHEMA_VERSION: u64 = 2;
 
-const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+/// Numbers that the store keeps of itself.
+pub const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const VERSION_KEY: &str = "schema_version";
+/// Under which [`META`] keeps the number of the newest event.
+pub const NEWEST_EVENT_KEY: &str = "newest_event";
 
 /// One step from a shape to the next.
 type Migration = fn(&WriteTransaction) -> Result<(), Trouble>;
 
 /// `MIGRATIONS[v - 1]` turns shape `v` into shape `v + 1`.
-const MIGRATIONS: &[Migration] = &[];
+const MIGRATIONS: &[Migration] = &[list_jobs];
 const _: () = assert!(MIGRATIONS.len() as u64 + 1 == SCHEMA_VERSION);
 
 /// All tables, empty, in the present shape.
@@ -32,7 +38,29 @@ pub fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
     transaction.open_table(JOBS)?;
     transaction.open_table(LEASES)?;
     transaction.open_table(CHUNKS)?;
+    make_lists(transaction)?;
     transaction.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
+    Ok(())
+}
+
+fn make_lists(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    transaction.open_table(PLACES)?;
+    transaction.open_table(KEYS)?;
+    transaction.open_table(EVENTS)?;
+    transaction.open_table(EVENTS_OF)?;
+    transaction.open_table(UPLOADS)?;
+    transaction.open_table(DATASETS)?;
+    Ok(())
+}
+
+/// From 1 to 2: jobs are listed and tell events. What happened before is in their timelines.
+fn list_jobs(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    make_lists(transaction)?;
+    for entry in transaction.open_table(JOBS)?.iter()? {
+        let (name, bytes) = entry?;
+        let row = decode(bytes.value(), "row", &JobId::new(name.value()))?;
+        place(transaction, None, &row)?;
+    }
     Ok(())
 }
 

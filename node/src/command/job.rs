@@ -3,7 +3,11 @@
 use std::path::Path;
 
 use tgs_actors::Node;
-use tgs_protocol::{id::JobId, request::JobRequest};
+use tgs_protocol::{
+    desk::{Taken, Terms},
+    id::JobId,
+    request::JobRequest,
+};
 
 use super::result;
 use crate::{
@@ -35,7 +39,7 @@ pub async fn run(
 
 async fn submit(node: &Node, request: JobRequest, voice: Voice) -> Result<ExitCode, Failure> {
     let mut stop = signals::listen()?;
-    let job = node.desk().submit(request).await?;
+    let Taken { job, .. } = node.desk().submit(request, Terms::default()).await?;
     follow(node, &job, Begin::Fresh, voice, &mut stop).await
 }
 

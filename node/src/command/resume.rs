@@ -9,7 +9,11 @@ use tgs_protocol::{
     code::Code,
     desk::News,
     id::JobId,
-    job::{JobRow, JobState, action::Tidings},
+    job::{
+        JobRow, JobState,
+        action::Tidings,
+        listing::{Listing, Place, StateClass},
+    },
     request::Goal,
     store::ArtifactName,
 };
@@ -129,7 +133,7 @@ async fn unfinished_of(
                 format!("{act} job {job}: it has ended ({outcome}), so there is nothing {thing}");
             // Unless it was cancelled, its model and its report stay.
             let folder = wiring::job_folder(home, &job)?;
-            let mut kept = ArtifactName::kept_after(outcome).iter();
+            let mut kept = ArtifactName::kept_after(StateClass::of(&row.state)).iter();
             if kept.any(|name| folder.join(name.as_str()).exists()) {
                 let at = folder.display();
                 message += &format!("; what it keeps stands in {at} and may be removed by hand");
@@ -190,8 +194,10 @@ fn say_count(jobs: usize, home: &Path, voice: Voice) {
 }
 
 async fn unfinished(node: &Node) -> Result<Vec<JobRow>, Failure> {
-    let mut rows = node.desk().list().await?;
-    rows.retain(|row| !row.state.is_final());
-    rows.sort_by(|a, b| (a.accepted_at, &a.id).cmp(&(b.accepted_at, &b.id)));
+    let mut rows = Vec::new();
+    for class in StateClass::ALL.into_iter().filter(|class| !class.is_final()) {
+        rows.extend(node.desk().list(&Listing::all(Some(class))).await?.rows);
+    }
+    rows.sort_by_key(Place::of);
     Ok(rows)
 }

@@ -10,8 +10,10 @@ use crate::{
     job::state::JobState,
     limits::TIMELINE_ENTRIES_MAX,
     model::TrainPlan,
+    queue::Priority,
     request::{Goal, JobRequest},
     stage::Stage,
+    submission::Submission,
     unit::{Rows, Steps, Timestamp},
 };
 
@@ -26,12 +28,29 @@ pub struct JobRow {
     pub state: JobState,
     /// When it was accepted.
     pub accepted_at: Timestamp,
+    /// When it was last written.
+    #[serde(default)]
+    pub changed_at: Timestamp,
+    /// How urgent it is; decides when it begins, never what comes out.
+    #[serde(default)]
+    pub priority: Priority,
+    /// The order that it came with, if it may be sent again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submission: Option<Submission>,
     /// Tries of the present stage that failed for a passing reason, since it last went on.
     pub failed_tries: u32,
     /// What is done.
     pub done: Done,
     /// What happened, oldest first; for people.
     pub timeline: Vec<TimelineEntry>,
+    /// Entries that a long timeline has lost.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub timeline_dropped: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Results of finished stages.
@@ -93,9 +112,13 @@ impl JobRow {
             request,
             state: JobState::Accepted,
             accepted_at: now,
+            changed_at: now,
+            priority: Priority::default(),
+            submission: None,
             failed_tries: 0,
             done: Done::default(),
             timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],
+            timeline_dropped: 0,
         }
     }
 
@@ -125,6 +148,7 @@ impl JobRow {
     pub fn log(&mut self, at: Timestamp, what: impl Into<String>) {
         if self.timeline.len() >= TIMELINE_ENTRIES_MAX {
             self.timeline.remove(1);
+            self.timeline_dropped += 1;
         }
         self.timeline.push(TimelineEntry { at, what: what.into() });
     }

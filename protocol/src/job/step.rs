@@ -76,6 +76,7 @@ impl Job {
     pub fn step(&mut self, now: Timestamp, event: JobEvent) -> Vec<JobAction> {
         let (before, mut actions) = (Standing::of(&self.row), Vec::new());
         let broken = caught_with_facts(|| {
+            self.row.changed_at = now;
             actions = self.react(now, event);
             audit(&before, &self.row, &self.sealed, &actions);
         });
@@ -112,8 +113,7 @@ impl Job {
                 if !(is_training && is_newer) {
                     return Vec::new();
                 }
-                self.row.done.checkpoint = Some(facts);
-                self.row.failed_tries = 0;
+                (self.row.done.checkpoint, self.row.failed_tries) = (Some(facts), 0);
                 vec![self.save()]
             }
             (_, JobEvent::ChunkSealed(chunk)) => self.chunk_sealed(now, chunk),

@@ -22,6 +22,10 @@ fn priority(points: u8) -> Priority {
     Priority::new(points).expect("at most ten")
 }
 
+fn turn(points: u8, accepted_at: u64, demand: Demand) -> Turn {
+    Turn { priority: priority(points), accepted_at: Timestamp(accepted_at), demand }
+}
+
 /// Names of those who begin.
 fn names(started: &[Start]) -> Vec<&str> {
     started.iter().map(|start| start.job.as_str()).collect()
@@ -30,13 +34,13 @@ fn names(started: &[Start]) -> Vec<&str> {
 /// Jobs that came while one was at work, `name:priority@seconds`, in the order of their turns.
 fn turns(came: &[&str]) -> Vec<String> {
     let mut queue = queue(1, 0, 100);
-    queue.join(job("first"), priority(10), Timestamp(0), CPU);
+    queue.join(job("first"), turn(10, 0, CPU));
     for words in came {
         let (name, rest) = words.split_once(':').expect("name:priority@seconds");
         let (points, seconds) = rest.split_once('@').expect("priority@seconds");
         let accepted_at = Timestamp(seconds.parse::<u64>().expect("seconds") * 1_000);
         let points = priority(points.parse().expect("points"));
-        assert_eq!(queue.join(job(name), points, accepted_at, CPU), []);
+        assert_eq!(queue.join(job(name), Turn { priority: points, accepted_at, demand: CPU }), []);
     }
     let (mut turns, mut present) = (Vec::new(), job("first"));
     while let [start] = queue.leave(&present).as_slice() {
@@ -61,11 +65,11 @@ fn the_order_is_priority_then_arrival_and_waiting_counts() {
 #[test]
 fn devices_are_given_by_class() {
     let mut queue = queue(1, 1, 100);
-    assert_eq!(names(&queue.join(job("c1"), priority(5), Timestamp(1), CPU)), ["c1"]);
-    assert_eq!(names(&queue.join(job("c2"), priority(5), Timestamp(2), CPU)), [""; 0]);
+    assert_eq!(names(&queue.join(job("c1"), turn(5, 1, CPU))), ["c1"]);
+    assert_eq!(names(&queue.join(job("c2"), turn(5, 2, CPU))), [""; 0]);
     assert_eq!(queue.why(&job("c2")), Some(Waiting::Device));
     // A job of another class passes one that waits for a device.
-    assert_eq!(names(&queue.join(job("g1"), priority(0), Timestamp(3), GPU)), ["g1"]);
+    assert_eq!(names(&queue.join(job("g1"), turn(0, 3, GPU))), ["g1"]);
     assert_eq!(queue.seat(&job("g1")), Some(Seat(1)));
     assert_eq!(queue.counts(), (1, 2));
     assert_eq!(names(&queue.leave(&job("g1"))), [""; 0], "a CPU job takes no GPU while CPUs are");
@@ -75,19 +79,19 @@ fn devices_are_given_by_class() {
 #[test]
 fn without_its_class_any_device_serves() {
     let mut queue = queue(1, 0, 100);
-    let started = queue.join(job("g"), priority(5), Timestamp(1), GPU);
+    let started = queue.join(job("g"), turn(5, 1, GPU));
     assert_eq!(started, [Start { job: job("g"), seat: Seat(0) }]);
 }
 
 #[test]
 fn a_device_that_was_set_aside_is_given_to_nobody() {
     let mut queue = queue(1, 1, 100);
-    queue.join(job("g1"), priority(5), Timestamp(1), GPU);
+    queue.join(job("g1"), turn(5, 1, GPU));
     queue.set_aside(Seat(1));
-    assert_eq!(names(&queue.join(job("g2"), priority(5), Timestamp(2), GPU)), ["g2"], "on a CPU");
+    assert_eq!(names(&queue.join(job("g2"), turn(5, 2, GPU))), ["g2"], "on a CPU");
     assert_eq!(names(&queue.leave(&job("g1"))), [""; 0]);
     queue.set_aside(Seat(0));
-    assert_eq!(names(&queue.join(job("g3"), priority(5), Timestamp(3), GPU)), [""; 0]);
+    assert_eq!(names(&queue.join(job("g3"), turn(5, 3, GPU))), [""; 0]);
     assert_eq!(names(&queue.leave(&job("g2"))), [""; 0]);
     assert_eq!(queue.why(&job("g3")), Some(Waiting::Device));
 }
@@ -96,11 +100,11 @@ fn a_device_that_was_set_aside_is_given_to_nobody() {
 fn who_waits_for_memory_lets_nobody_pass() {
     let needing = |memory| Demand { memory: ByteCount(memory), ..CPU };
     let mut queue = queue(3, 0, 100);
-    assert_eq!(names(&queue.join(job("a"), priority(5), Timestamp(1), needing(60))), ["a"]);
-    assert_eq!(names(&queue.join(job("big"), priority(5), Timestamp(2), needing(50))), [""; 0]);
+    assert_eq!(names(&queue.join(job("a"), turn(5, 1, needing(60)))), ["a"]);
+    assert_eq!(names(&queue.join(job("big"), turn(5, 2, needing(50)))), [""; 0]);
     let waiting = Waiting::Memory { needs: ByteCount(50), free: ByteCount(40) };
     assert_eq!(queue.why(&job("big")), Some(waiting));
-    assert_eq!(names(&queue.join(job("small"), priority(5), Timestamp(3), needing(1))), [""; 0]);
+    assert_eq!(names(&queue.join(job("small"), turn(5, 3, needing(1)))), [""; 0]);
     assert_eq!(queue.why(&job("small")), Some(Waiting::Turn { ahead: 1 }));
     assert_eq!(names(&queue.leave(&job("a"))), ["big", "small"]);
 }
@@ -109,19 +113,19 @@ fn who_waits_for_memory_lets_nobody_pass() {
 fn more_than_the_node_has_runs_alone() {
     let needing = |memory| Demand { memory: ByteCount(memory), ..CPU };
     let mut queue = queue(2, 0, 100);
-    queue.join(job("a"), priority(5), Timestamp(1), needing(1));
-    queue.join(job("huge"), priority(5), Timestamp(2), needing(1_000));
+    queue.join(job("a"), turn(5, 1, needing(1)));
+    queue.join(job("huge"), turn(5, 2, needing(1_000)));
     assert_eq!(names(&queue.leave(&job("a"))), ["huge"]);
-    assert_eq!(names(&queue.join(job("b"), priority(5), Timestamp(3), needing(1))), [""; 0]);
+    assert_eq!(names(&queue.join(job("b"), turn(5, 3, needing(1)))), [""; 0]);
     assert_eq!(names(&queue.leave(&job("huge"))), ["b"]);
 }
 
 #[test]
 fn joining_twice_and_leaving_twice_change_nothing() {
     let mut queue = queue(1, 0, 100);
-    queue.join(job("a"), priority(5), Timestamp(1), CPU);
-    assert_eq!(queue.join(job("a"), priority(9), Timestamp(0), CPU), []);
-    queue.join(job("b"), priority(5), Timestamp(2), CPU);
+    queue.join(job("a"), turn(5, 1, CPU));
+    assert_eq!(queue.join(job("a"), turn(9, 0, CPU)), []);
+    queue.join(job("b"), turn(5, 2, CPU));
     assert_eq!(names(&queue.leave(&job("b"))), [""; 0], "gone before its turn");
     assert_eq!(names(&queue.leave(&job("a"))), [""; 0]);
     assert_eq!(names(&queue.leave(&job("a"))), [""; 0]);
@@ -164,7 +168,7 @@ proptest! {
                 let demand = Demand { class, memory: ByteCount(memory) };
                 let (name, priority) = (job(&format!("{no}")), priority(points));
                 known.insert(name.clone(), (priority, Timestamp(at), demand));
-                queue.join(name, priority, Timestamp(at), demand)
+                queue.join(name, Turn { priority, accepted_at: Timestamp(at), demand })
             };
             for start in &started {
                 let (points, at, demand) = known[&start.job];

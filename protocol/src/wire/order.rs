@@ -1,0 +1,273 @@
+//! What may be ordered of a server: jobs over datasets that were handed in, never over paths.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    code::Code,
+    dataset::DatasetName,
+    gate::Gates,
+    id::JobId,
+    metadata::Metadata,
+    model::{ModelName, TrainingLength},
+    queue::Priority,
+    refusal::Refusal,
+    request::parse_budget,
+};
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum JobOrder {
+    /// All stages: a dataset in, a synthetic table and its report out.
+    Synthesize(SynthesizeOrder),
+    /// Up to the model.
+    Train(TrainOrder),
+    /// From the model of an earlier job to a table, without a report.
+    Generate(GenerateOrder),
+}
+
+/// A dataset in, a synthetic table and its report out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SynthesizeOrder {
+    /// What to learn from.
+    pub dataset: DatasetRef,
+    /// Rows kept aside; else a share of the dataset is kept aside.
+    #[serde(default)]
+    pub holdout: Option<DatasetRef>,
+    /// Rows to make; as many as the dataset has, if not said.
+    #[serde(default)]
+    pub rows: Option<u64>,
+    /// What the table's file is to be: `csv`, `csv.gz`, `jsonl.zst`, `parquet`.
+    #[serde(default = "csv")]
+    pub format: String,
+    /// Thresholds of the report.
+    #[serde(default)]
+    pub gates: Gates,
+    /// How to learn.
+    #[serde(default)]
+    pub learn: LearnOrder,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+}
+
+/// A dataset in, a model out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainOrder {
+    /// What to learn from.
+    pub dataset: DatasetRef,
+    /// Rows kept aside; else a share of the dataset is kept aside.
+    #[serde(default)]
+    pub holdout: Option<DatasetRef>,
+    /// How to learn.
+    #[serde(default)]
+    pub learn: LearnOrder,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+}
+
+/// A model in, a table out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateOrder {
+    /// The job that trained the model.
+    pub model: JobId,
+    /// Rows to make.
+    pub rows: u64,
+    /// Another seed gives other rows of the same model.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// What the table's file is to be: `csv`, `csv.gz`, `jsonl.zst`, `parquet`.
+    #[serde(default = "csv")]
+    pub format: String,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+}
+
+/// How to learn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LearnOrder {
+    /// Generator.
+    pub model: ModelName,
+    /// Same seed, same bytes.
+    pub seed: u64,
+    /// Train about this long: `90s`, `5m`, `1h30m`. At most one of budget, epochs and steps.
+    pub budget: Option<String>,
+    /// Passes over the training rows.
+    pub epochs: Option<u64>,
+    /// Optimiser steps.
+    pub steps: Option<u64>,
+    /// Compute threads; the node's own number if not said. Bytes depend on it.
+    pub threads: Option<u32>,
+    /// Model constants, over their defaults.
+    pub constants: Map<String, Value>,
+    /// Corrections of inferred kinds.
+    pub metadata: Option<Metadata>,
+    /// Column to predict in the utility measure.
+    pub target: Option<String>,
+}
+
+impl Default for LearnOrder {
+    fn default() -> Self {
+        Self {
+            model: ModelName::Tabgraph,
+            seed: one(),
+            budget: None,
+            epochs: None,
+            steps: None,
+            threads: None,
+            constants: Map::new(),
+            metadata: None,
+            target: None,
+        }
+    }
+}
+
+impl LearnOrder {
+    /// How long to train.
+    ///
+    /// # Errors
+    /// If it is said twice, or a budget is no length of time.
+    pub fn length(&self) -> Result<TrainingLength, Refusal> {
+        match (&self.budget, self.epochs, self.steps) {
+            (None, None, None) => Ok(TrainingLength::Default),
+            (Some(text), None, None) => Ok(TrainingLength::BudgetSeconds(parse_budget(text)?)),
+            (None, Some(epochs), None) => Ok(TrainingLength::Epochs(epochs)),
+            (None, None, Some(steps)) => Ok(TrainingLength::Steps(steps)),
+            _ => {
+                let message = "cannot tell how long to train: say one of budget, epochs and steps";
+                Err(Refusal::new(Code::BadRequest, message))
+            }
+        }
+    }
+}
+
+impl JobOrder {
+    /// How urgent it is.
+    pub const fn priority(&self) -> Priority {
+        match self {
+            Self::Synthesize(order) => order.priority,
+            Self::Train(order) => order.priority,
+            Self::Generate(order) => order.priority,
+        }
+    }
+}
+
+/// A dataset as orders name it: `trial`, its newest version, or `trial@3`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct DatasetRef {
+    /// Which dataset.
+    pub dataset: DatasetName,
+    /// Which version; the newest if none.
+    pub version: Option<u32>,
+}
+
+impl FromStr for DatasetRef {
+    type Err = Refusal;
+
+    fn from_str(text: &str) -> Result<Self, Refusal> {
+        let (name, version) = match text.split_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (text, None),
+        };
+        let number = |text: &str| {
+            text.parse().map_err(|_| {
+                let message = format!("cannot find {text:?}: a version is a number, as in trial@3");
+                Refusal::new(Code::BadRequest, message)
+            })
+        };
+        Ok(Self { dataset: name.parse()?, version: version.map(number).transpose()? })
+    }
+}
+
+impl fmt::Display for DatasetRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.version {
+            Some(version) => write!(f, "{}@{version}", self.dataset),
+            None => self.dataset.fmt(f),
+        }
+    }
+}
+
+impl TryFrom<String> for DatasetRef {
+    type Error = Refusal;
+
+    fn try_from(text: String) -> Result<Self, Refusal> {
+        text.parse()
+    }
+}
+
+impl From<DatasetRef> for String {
+    fn from(named: DatasetRef) -> Self {
+        named.to_string()
+    }
+}
+
+fn csv() -> String {
+    "csv".to_owned()
+}
+
+const fn one() -> u64 {
+    1
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(order: Value) -> Result<JobOrder, String> {
+        serde_json::from_value(order).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_shortest_order_is_whole() {
+        let order = read(json!({"kind": "synthesize", "dataset": "trial"})).expect("an order");
+        let JobOrder::Synthesize(order) = order else { panic!("{order:?}") };
+        assert_eq!((order.dataset.to_string().as_str(), order.rows), ("trial", None));
+        assert_eq!(order.learn, LearnOrder::default());
+        assert_eq!(order.learn.length(), Ok(TrainingLength::Default));
+        assert_eq!(order.format, "csv");
+    }
+
+    #[test]
+    fn slips_are_refused_by_name() {
+        for (order, said) in [
+            (json!({"dataset": "trial"}), "missing field `kind`"),
+            (json!({"kind": "paint"}), "unknown variant `paint`"),
+            (json!({"kind": "synthesize"}), "missing field `dataset`"),
+            (json!({"kind": "synthesize", "dataset": "a/b"}), "cannot call a dataset"),
+            (json!({"kind": "synthesize", "dataset": "a@x"}), "a version is a number"),
+            (json!({"kind": "synthesize", "dataset": "a", "row": 1}), "unknown field `row`"),
+            (
+                json!({"kind": "train", "dataset": "a", "learn": {"step": 1}}),
+                "unknown field `step`",
+            ),
+            (json!({"kind": "train", "dataset": "a", "priority": 11}), "a priority is 0 to 10"),
+            (json!({"kind": "generate", "model": "m"}), "missing field `rows`"),
+        ] {
+            let error = read(order.clone()).expect_err(&order.to_string());
+            assert!(error.contains(said), "{order}: {error}");
+        }
+    }
+
+    #[test]
+    fn one_length_is_said_at_most() {
+        let learn = |value: Value| serde_json::from_value::<LearnOrder>(value).expect("shape");
+        assert_eq!(learn(json!({"budget": "2m"})).length(), Ok(TrainingLength::BudgetSeconds(120)));
+        assert_eq!(learn(json!({"steps": 7})).length(), Ok(TrainingLength::Steps(7)));
+        for twice in [json!({"steps": 7, "epochs": 1}), json!({"budget": "soon"})] {
+            assert!(learn(twice.clone()).length().is_err(), "{twice}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is shown of jobs: nothing of the data folder's paths, nothing of the private table.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    digest::Digest,
+    id::JobId,
+    job::{JobRow, JobState, Outcome, TimelineEntry, listing::StateClass, outcome::Failure},
+    model::ModelName,
+    progress::Progress,
+    queue::{Priority, Waiting},
+    report::Verdict,
+    request::Goal,
+    stage::Stage,
+    unit::{ByteCount, Rows, Steps, Timestamp},
+};
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobView {
+    /// Its name.
+    pub id: JobId,
+    /// `synthesize`, `train`, `generate`.
+    pub kind: String,
+    /// Where it is.
+    pub state: StateClass,
+    /// In which stage, while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Generator.
+    pub model: ModelName,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Milliseconds since 1970.
+    pub accepted_at: Timestamp,
+    /// Milliseconds since 1970.
+    pub changed_at: Timestamp,
+    /// Rows it releases, once they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
+    /// Steps that will be made, once they are planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_steps: Option<Steps>,
+    /// Steps that a checkpoint holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_step: Option<Steps>,
+    /// What the report says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Why the table was withheld or the verdict is not better.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Why it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// How far its stage is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// What happened, oldest first; left out of lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<TimelineEntry>,
+    /// What it delivered; left out of lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileView>,
+}
+
+/// A file that a job delivered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FileView {
+    /// Its name, under the job's `files`.
+    pub name: String,
+    /// How large it is.
+    pub size: ByteCount,
+    /// SHA-256 of its bytes, where the manifest names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PageView<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Gives the next page; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_token: Option<String>,
+}
+
+impl JobView {
+    /// A job as it stands in a list.
+    pub fn of(row: &JobRow) -> Self {
+        let stage = match &row.state {
+            JobState::Running { stage } => Some(*stage),
+            _ => None,
+        };
+        let failure = match &row.state {
+            JobState::Ended(Outcome::Failed(failure)) => Some(failure.clone()),
+            _ => None,
+        };
+        let report = row.done.report.as_ref();
+        Self {
+            id: row.id.clone(),
+            kind: kind_of(&row.request.goal).to_owned(),
+            state: StateClass::of(&row.state),
+            stage,
+            priority: row.priority,
+            model: row.request.model,
+            seed: row.request.seed,
+            accepted_at: row.accepted_at,
+            changed_at: row.changed_at.max(row.accepted_at),
+            rows: row.rows(),
+            planned_steps: row.done.plan.as_ref().map(|plan| plan.steps),
+            checkpoint_step: row.done.checkpoint.map(|facts| facts.step),
+            verdict: report.map(|report| report.verdict),
+            reasons: report.map_or_else(Vec::new, |report| report.reasons.clone()),
+            failure,
+            waiting: None,
+            progress: None,
+            timeline: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+}
+
+const fn kind_of(goal: &Goal) -> &'static str {
+    match goal {
+        Goal::Synthesize { .. } => "synthesize",
+        Goal::Train { .. } => "train",
+        Goal::Generate { .. } => "generate",
+    }
+}

@@ -1,0 +1,225 @@
+//! `tgs up` as a real process: started, asked over HTTP, killed, started again on the same port.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::Child,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use ureq::{Agent, Body, http::Response};
+
+use crate::program::tgs;
+
+/// Longer than anything takes that a test waits for.
+const LONG: Duration = Duration::from_secs(120);
+
+/// A server with its data folder. Ended when it is dropped.
+pub struct Server {
+    home: PathBuf,
+    port: u16,
+    token: String,
+    agent: Agent,
+    child: Mutex<Option<Child>>,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The body as JSON; null where it is none.
+    pub body: Value,
+}
+
+impl Server {
+    /// Starts one on a data folder, on a free port of this machine.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start(home: &Path) -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = free.local_addr().expect("it has one").port();
+        drop(free);
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(LONG))
+            .build()
+            .into();
+        let child = Mutex::new(None);
+        let mut server = Self { home: home.to_owned(), port, token: String::new(), agent, child };
+        let listening = server.go_up();
+        server.token = listening["token"].as_str().expect("a new folder has a new token").into();
+        server
+    }
+
+    /// Starts it again after it was killed.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_again(&self) {
+        let listening = self.go_up();
+        assert_eq!(listening["token"], Value::Null, "a token is shown once");
+    }
+
+    fn go_up(&self) -> Value {
+        let listen = format!("127.0.0.1:{}", self.port);
+        let words = ["up", "--listen", &listen, "--json"];
+        let mut command = tgs(&self.home, &words);
+        command.stderr(std::process::Stdio::inherit());
+        let mut child = command.spawn().expect("the binary can be started");
+        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut lines = stdout.lines().map_while(Result::ok);
+        let listening = lines.next().and_then(|line| serde_json::from_str::<Value>(&line).ok());
+        thread::spawn(move || lines.for_each(drop));
+        *self.child() = Some(child);
+        let listening = listening.expect("it says where it listens");
+        assert_eq!(listening["event"], "listening", "{listening}");
+        listening
+    }
+
+    /// SIGKILL; returns when it is dead.
+    pub fn kill(&self) {
+        if let Some(mut child) = self.child().take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// SIGTERM; gives the exit status.
+    ///
+    /// # Panics
+    /// When it does not run, or does not end.
+    pub fn stop(&self) -> Option<i32> {
+        let mut child = self.child().take().expect("it runs");
+        let id = child.id().to_string();
+        std::process::Command::new("kill").args(["-s", "TERM", &id]).status().expect("kill runs");
+        let began = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("our own child") {
+                return status.code();
+            }
+            assert!(began.elapsed() < LONG, "it does not end");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn child(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where it listens.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// What lets a client in.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Asks for something; none if the server was not there or went away.
+    pub fn try_get(&self, path: &str) -> Option<Answer> {
+        let asked = self.agent.get(self.url(path)).header("Authorization", self.bearer());
+        answer(asked.call())
+    }
+
+    /// Asks for something that must be answered.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn get(&self, path: &str) -> Answer {
+        self.try_get(path).expect("the server runs")
+    }
+
+    /// Sends something; none if the server was not there or went away.
+    pub fn try_post(&self, path: &str, body: &Value, key: Option<&str>) -> Option<Answer> {
+        let mut asked = self.agent.post(self.url(path)).header("Authorization", self.bearer());
+        if let Some(key) = key {
+            asked = asked.header("Idempotency-Key", key);
+        }
+        answer(asked.content_type("application/json").send(body.to_string()))
+    }
+
+    /// Sends something that must be answered.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.try_post(path, body, None).expect("the server runs")
+    }
+
+    /// A stream of events from a number on; none if the server is not there.
+    pub fn events(&self, path: &str, after: u64) -> Option<impl BufRead + use<>> {
+        let endless: Agent = Agent::config_builder().http_status_as_error(false).build().into();
+        let asked = endless.get(self.url(path)).header("Authorization", self.bearer());
+        let answer = asked.header("Last-Event-ID", after.to_string()).call().ok()?;
+        Some(BufReader::new(answer.into_body().into_reader()))
+    }
+
+    /// Hands a table in, in pieces of so many bytes; gives the dataset's version.
+    ///
+    /// # Panics
+    /// When the server does not take it.
+    pub fn upload(&self, dataset: &str, file: &str, bytes: &[u8], piece: usize) -> String {
+        let url = self.url(&format!("/v1/uploads?dataset={dataset}&file={file}"));
+        let begun = self.agent.post(url).header("Authorization", self.bearer());
+        let begun = begun.header("Upload-Length", bytes.len().to_string()).send_empty();
+        let begun = begun.expect("the server runs");
+        assert_eq!(begun.status(), 201);
+        let place = begun.headers()["Location"].to_str().expect("an address").to_owned();
+        let mut version = None;
+        for (no, part) in bytes.chunks(piece).enumerate() {
+            let answer = self.append(&place, (no * piece) as u64, part).expect("the server runs");
+            assert_eq!(answer.status(), 204);
+            version = answer.headers().get("Dataset-Version").cloned();
+        }
+        let version = version.expect("the last piece makes it a dataset");
+        version.to_str().expect("a name").to_owned()
+    }
+
+    /// Appends to an upload.
+    ///
+    /// # Errors
+    /// When the server is not there.
+    pub fn append(&self, place: &str, at: u64, part: &[u8]) -> Result<Response<Body>, ureq::Error> {
+        self.agent
+            .patch(self.url(place))
+            .header("Authorization", self.bearer())
+            .header("Upload-Offset", at.to_string())
+            .header("Content-Type", "application/offset+octet-stream")
+            .send(part)
+    }
+
+    /// Where an upload goes on.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn offset(&self, place: &str) -> u64 {
+        let asked = self.agent.head(self.url(place)).header("Authorization", self.bearer());
+        let answer = asked.call().expect("the server runs");
+        let offset = answer.headers()["Upload-Offset"].to_str().expect("a number");
+        offset.parse().expect("a number")
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn answer(answered: Result<Response<Body>, ureq::Error>) -> Option<Answer> {
+    let mut answered = answered.ok()?;
+    let status = answered.status().as_u16();
+    let text = answered.body_mut().read_to_string().ok()?;
+    Some(Answer { status, body: serde_json::from_str(&text).unwrap_or(json!(text)) })
+}

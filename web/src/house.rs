@@ -1,0 +1,37 @@
+//! What every handler can reach.
+
+use std::{path::PathBuf, sync::Arc};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tgs_protocol::{
+    clock::{Clock, IdSource},
+    dataset::DatasetStore,
+    desk::JobDesk,
+    store::EventLog,
+};
+
+use crate::{guard::TokenHash, server::Settings};
+
+/// Ports and settings of one node's front.
+pub struct House {
+    /// Jobs.
+    pub desk: Arc<dyn JobDesk>,
+    /// What happened to them.
+    pub events: Arc<dyn EventLog>,
+    /// Tables that were handed in.
+    pub datasets: Arc<dyn DatasetStore>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh names.
+    pub ids: Arc<dyn IdSource>,
+    /// Where jobs deliver to: a folder of their own in here.
+    pub results: PathBuf,
+    /// Who may come in.
+    pub token: TokenHash,
+    /// Compute threads of a job that does not say.
+    pub threads: u32,
+    /// Limits.
+    pub settings: Settings,
+    /// What is measured.
+    pub metrics: PrometheusHandle,
+}

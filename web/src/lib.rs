@@ -1,0 +1,35 @@
+//! The front of a node: REST, live events and a start page over the desk of its actors.
+//!
+//! | to find | open |
+//! |---|---|
+//! | what a front can reach | [`house`] |
+//! | every address | `route.rs` |
+//! | how a refusal is answered | `problem.rs` |
+//! | who may come in | `guard.rs` |
+//! | events as they happen | `live` |
+//!
+//! Handlers read, ask the desk and answer; they decide nothing about jobs.
+
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+
+mod cursor;
+mod guard;
+pub mod house;
+mod live;
+mod problem;
+mod route;
+pub mod server;
+
+pub use self::{
+    guard::TokenHash,
+    house::House,
+    server::{ServeError, Server, Settings, serve},
+};
+
+/// Begins to measure, once per process.
+///
+/// # Errors
+/// If something else measures already.
+pub fn measure() -> Result<PrometheusHandle, BuildError> {
+    PrometheusBuilder::new().install_recorder()
+}
