@@ -167,7 +167,8 @@ fn check_events(all: &[Value], jobs: usize) {
     check_turns(all);
 }
 
-/// Nobody begins before another that waits since the last but one ended and whose turn is earlier.
+/// Nobody begins before another whose turn is earlier and that waits since the fourth last ended:
+/// between the write of an order and its place in line a busy machine may end a job or two.
 fn check_turns(all: &[Value]) {
     let mut waiting: BTreeMap<&str, (i128, usize)> = BTreeMap::new();
     let (mut ended, mut begun) = (Vec::new(), BTreeSet::new());
@@ -182,10 +183,10 @@ fn check_turns(all: &[Value]) {
             }
             Some("job.stage_began") if begun.insert(job) => {
                 let (rank, _) = waiting.remove(job).expect("it was accepted");
-                let [.., last_but_one, _] = ended.as_slice() else { continue };
+                let [.., fourth_last, _, _, _] = ended.as_slice() else { continue };
                 let passed = waiting
                     .iter()
-                    .find(|(_, (other, since))| *other < rank && since < last_but_one);
+                    .find(|(_, (other, since))| *other < rank && since < fourth_last);
                 assert_eq!(passed, None, "{job} of rank {rank} began at {at}");
             }
             Some("job.ended") => ended.push(at),
