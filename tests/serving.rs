@@ -184,9 +184,8 @@ fn check_turns(all: &[Value]) {
             Some("job.stage_began") if begun.insert(job) => {
                 let (rank, _) = waiting.remove(job).expect("it was accepted");
                 let [.., fourth_last, _, _, _] = ended.as_slice() else { continue };
-                let passed = waiting
-                    .iter()
-                    .find(|(_, (other, since))| *other < rank && since < fourth_last);
+                let passed =
+                    waiting.iter().find(|(_, (other, since))| *other < rank && since < fourth_last);
                 assert_eq!(passed, None, "{job} of rank {rank} began at {at}");
             }
             Some("job.ended") => ended.push(at),
