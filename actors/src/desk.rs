@@ -126,15 +126,15 @@ impl JobDesk for Desk {
         match inserted.map_err(as_refusal)? {
             Inserted::New => {
                 self.start(&row).await?;
-                Ok(Taken { job: row.id, before: false })
+                Ok(Taken { row, before: false })
             }
             // Whoever inserted it was perhaps killed before it was begun.
             Inserted::Known(job) => {
-                let known = self.row(&job).await?;
-                if !known.state.is_final() {
-                    self.start(&known).await?;
+                let row = self.row(&job).await?;
+                if !row.state.is_final() {
+                    self.start(&row).await?;
                 }
-                Ok(Taken { job, before: true })
+                Ok(Taken { row, before: true })
             }
             Inserted::KeyTaken(job) => {
                 let said = format!(

@@ -21,7 +21,7 @@ use tgs_protocol::{
 
 use crate::{
     content,
-    disk::{Disk, Readers, gone_is_fine, make_folders, rename_durably},
+    disk::{Disk, Readers, gone_is_fine, make_folders, remove_if_empty, rename_durably},
     fault,
     fence::Fenced,
 };
@@ -133,11 +133,7 @@ pub fn take_back(
     }
     let made = folder.ancestors().take(note.folders_made);
     for folder in made.filter(|folder| folder.is_dir()) {
-        use io::ErrorKind::{DirectoryNotEmpty, NotFound};
-        match disk.remove_folder(folder) {
-            Err(error) if matches!(error.kind(), DirectoryNotEmpty | NotFound) => {}
-            removed => removed.map_err(|error| fault::on_file("remove", folder, error))?,
-        }
+        remove_if_empty(disk, folder).map_err(|error| fault::on_file("remove", folder, error))?;
     }
     Ok(())
 }

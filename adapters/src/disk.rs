@@ -137,6 +137,16 @@ pub fn gone_is_fine(removed: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Removes a folder if nothing is in it; true if it is gone.
+pub fn remove_if_empty(disk: &dyn Disk, folder: &Path) -> io::Result<bool> {
+    use io::ErrorKind::{DirectoryNotEmpty, NotFound};
+    match disk.remove_folder(folder) {
+        Err(error) if error.kind() == DirectoryNotEmpty => Ok(false),
+        Err(error) if error.kind() != NotFound => Err(error),
+        _ => Ok(true),
+    }
+}
+
 /// Removes a file or a folder with all in it; nothing there is fine.
 pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let facts = match fs::symlink_metadata(path) {

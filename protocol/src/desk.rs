@@ -65,10 +65,10 @@ pub struct Terms {
 }
 
 /// A job that was taken in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Taken {
-    /// Its name.
-    pub job: JobId,
+    /// Its row.
+    pub row: JobRow,
     /// It was taken in by an earlier sending of the same order.
     pub before: bool,
 }

@@ -87,9 +87,17 @@ pub fn caught(run: impl FnOnce()) -> Vec<Invariant> {
 
 /// As [`caught`], with what broke them. For whoever must stop when a promise is broken.
 pub fn caught_with_facts(run: impl FnOnce()) -> Vec<Broken> {
-    let outer = CAUGHT.replace(Some(Vec::new()));
+    /// Puts back who catches outside, also when a panic leaves: else this thread would collect for
+    /// ever, and nobody would hear.
+    struct Outer(Option<Vec<Broken>>);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            CAUGHT.replace(self.0.take());
+        }
+    }
+    let _outer = Outer(CAUGHT.replace(Some(Vec::new())));
     run();
-    CAUGHT.replace(outer).unwrap_or_default()
+    CAUGHT.take().unwrap_or_default()
 }
 
 /// Counts a violation; with debug assertions it panics. Called by [`holds!`].
@@ -145,6 +153,12 @@ mod tests {
         });
         assert_eq!(broken, [Invariant::Lease2, Invariant::Job3]);
         assert_eq!(violations_of(Invariant::Lease2), before);
+    }
+
+    #[test]
+    fn a_panic_inside_ends_the_catching() {
+        let panicked = std::panic::catch_unwind(|| caught(|| panic!("on purpose")));
+        assert!(panicked.is_err() && CAUGHT.with_borrow(Option::is_none));
     }
 
     /// No other test breaks CHUNK-1 outside `caught`, so its count is this test's own.

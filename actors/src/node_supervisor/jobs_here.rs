@@ -40,9 +40,13 @@ impl Floor {
         }
     }
 
-    /// Begins with jobs whose turn has come; gives those that could not be begun with.
+    /// Begins with jobs whose turn has come, but with none while draining; gives those that could
+    /// not be begun with.
     async fn begin(&mut self, starts: Vec<Start>) -> BTreeMap<JobId, SpawnErr> {
         let mut failed = BTreeMap::new();
+        if self.is_draining {
+            return failed;
+        }
         let mut starts = VecDeque::from(starts);
         while let Some(Start { job, seat }) = starts.pop_front() {
             if let Err(error) = self.take_in(job.clone(), Intent::Run, Some(seat)).await {
@@ -58,9 +62,7 @@ impl Floor {
         if !self.jobs.contains_key(&job) {
             // Ending it needs no device; whoever stands behind it moves up.
             let starts = self.queue.leave(&job);
-            if !self.is_draining {
-                self.begin(starts).await;
-            }
+            self.begin(starts).await;
             if let Err(error) = self.take_in(job.clone(), Intent::Cancel, None).await {
                 tracing::error!(%job, %error, "no supervisor for a job to cancel");
             }
@@ -106,9 +108,7 @@ impl Floor {
         for reply in here.awaiting_end {
             let _ = reply.send(());
         }
-        if !self.is_draining {
-            self.begin(starts).await;
-        }
+        self.begin(starts).await;
     }
 
     /// Those who wait stay in the store, for the next node.

@@ -81,7 +81,7 @@ async fn submit(world: &World, desk: &dyn JobDesk, memory: &Memory) -> JobId {
         if let Ok(taken) = desk.submit(world.synthesize(), terms.clone()).await {
             let all = memory.list(&Listing::all(None)).await.expect("memory");
             assert_eq!(all.rows.len(), 1, "the order was sent again and taken once");
-            return taken.job;
+            return taken.row.id;
         }
     }
 }

@@ -169,7 +169,7 @@ fn config(name: &str) -> NodeConfig {
 
 /// Hands in a job as a user would who is not in a hurry.
 pub async fn submit(node: &Node, request: JobRequest) -> JobId {
-    node.desk().submit(request, Terms::default()).await.expect("a job").job
+    node.desk().submit(request, Terms::default()).await.expect("a job").row.id
 }
 
 /// All tidings of a job until its supervisor has left, and the row it leaves behind.

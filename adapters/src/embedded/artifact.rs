@@ -23,7 +23,7 @@ use crate::{
     blocking::blocking,
     content::{self, FileFacts},
     deliver::{self, Note, Notes},
-    disk::{Disk, Readers, gone_is_fine, remove_tree, rename_durably, write_file},
+    disk::{Disk, Readers, gone_is_fine, remove_if_empty, remove_tree, rename_durably, write_file},
     embedded::{
         Embedded,
         layout::{JobFolder, SEALED_FILE},
@@ -101,11 +101,10 @@ impl ArtifactStore for Embedded {
             gone_is_fine(self.disk().remove_file(file))
                 .map_err(|error| fault::on_file("remove", file, error))?;
             for folder in file.ancestors().skip(1).take_while(|it| **it != *results) {
-                use io::ErrorKind::{DirectoryNotEmpty, NotFound};
-                match self.disk().remove_folder(folder) {
-                    Err(error) if error.kind() == DirectoryNotEmpty => break,
-                    Err(error) if error.kind() == NotFound => {}
-                    removed => removed.map_err(|error| fault::on_file("remove", folder, error))?,
+                let is_gone = remove_if_empty(self.disk(), folder)
+                    .map_err(|error| fault::on_file("remove", folder, error))?;
+                if !is_gone {
+                    break;
                 }
             }
             Ok(())

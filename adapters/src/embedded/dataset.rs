@@ -320,9 +320,6 @@ impl Embedded {
     }
 
     fn remove_if_there(&self, path: &Path) -> Result<(), StoreError> {
-        if !path.exists() {
-            return Ok(());
-        }
         gone_is_fine(self.disk().remove_file(path))
             .map_err(|error| fault::on_file("remove", path, error))
     }

@@ -15,7 +15,7 @@ use tgs_protocol::{
 };
 
 use crate::{
-    disk::{Readers, remove_tree, rename_durably},
+    disk::{Readers, remove_if_empty, remove_tree, rename_durably},
     embedded::{
         Embedded,
         artifact::is_whole,
@@ -107,10 +107,9 @@ impl Embedded {
         }
         if keep.is_empty() {
             // Not even a name is left of a cancelled job, unless a person put something there.
-            use io::ErrorKind::{DirectoryNotEmpty, NotFound};
-            return match self.disk().remove_folder(folder.path()) {
-                Err(error) if matches!(error.kind(), NotFound | DirectoryNotEmpty) => Ok(()),
-                removed => removed.and_then(|()| self.disk().sync_folder(&self.layout().jobs())),
+            return match remove_if_empty(self.disk(), folder.path())? {
+                true => self.disk().sync_folder(&self.layout().jobs()),
+                false => Ok(()),
             };
         }
         if is_clean { Ok(()) } else { self.disk().sync_folder(folder.path()) }

@@ -139,8 +139,7 @@ impl Settling<'_> {
 
     fn infer(&self, parts: Vec<Part>) -> Result<Decision, EngineError> {
         let distinct_max = (self.rows / 3).clamp(FEW_TEXTS, CATEGORIES_MAX);
-        let gathered =
-            Gathered::join(parts, false, distinct_max).map_err(|long| long.of(self.name))?;
+        let gathered = self.join(parts, false, distinct_max)?;
         let numbers = Numbers::read(&gathered, self.comma, self.mark);
         let are_codes = numbers.is_ok();
         if let Ok(numbers) = numbers {
@@ -160,9 +159,7 @@ impl Settling<'_> {
         }
         let mut decision = self.infer_texts(match gathered {
             // Postal codes, and whole numbers too large for a double, are names.
-            Gathered::Numbers(parts) => {
-                Gathered::join(parts, true, distinct_max).map_err(|long| long.of(self.name))?
-            }
+            Gathered::Numbers(parts) => self.join(parts, true, distinct_max)?,
             other => other,
         })?;
         if offset == Some(None) && decision.kind == ColumnKind::Text {
@@ -185,7 +182,16 @@ impl Settling<'_> {
         }
     }
 
-    fn texts(&self, gathered: Gathered) -> Result<Texts, EngineError> {
+    pub(super) fn join(
+        &self,
+        parts: Vec<Part>,
+        as_text: bool,
+        distinct_max: usize,
+    ) -> Result<Gathered, EngineError> {
+        Gathered::join(parts, as_text, distinct_max).map_err(|long| long.of(self.name))
+    }
+
+    pub(super) fn texts(&self, gathered: Gathered) -> Result<Texts, EngineError> {
         gathered.into_texts().map_err(|long| long.of(self.name))
     }
 

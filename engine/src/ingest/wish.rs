@@ -136,8 +136,7 @@ pub(crate) fn fulfil(
 }
 
 fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {
-    let gathered =
-        Gathered::join(parts, false, usize::MAX).map_err(|long| long.of(settling.name))?;
+    let gathered = settling.join(parts, false, usize::MAX)?;
     let comma = if settling.comma == Comma::Never { Comma::Thousands } else { Comma::Always };
     let worn = match wish.like.as_deref().map(|spec| &spec.format) {
         Some(ValueFormat::Dressed { dress, .. }) => {
@@ -181,8 +180,7 @@ fn numbers(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decisio
 }
 
 fn moments(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {
-    let gathered =
-        Gathered::join(parts, true, usize::MAX).map_err(|long| long.of(settling.name))?;
+    let gathered = settling.join(parts, true, usize::MAX)?;
     let mut found = Moments::read(&gathered, wish.pattern.as_ref());
     if found.is_err() && wish.like.is_some() {
         // Another program may have written the same moments in another form.
@@ -212,8 +210,7 @@ fn moments(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decisio
 }
 
 fn levels(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {
-    let gathered =
-        Gathered::join(parts, true, usize::MAX).map_err(|long| long.of(settling.name))?;
+    let gathered = settling.join(parts, true, usize::MAX)?;
     let Gathered::Levels(levels) = gathered else {
         return Err(EngineError::new(Code::Internal, "texts without bound were not numbered"));
     };
@@ -238,15 +235,14 @@ fn levels(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision
 }
 
 fn texts(settling: &Settling, parts: Vec<Part>, wish: &Wish) -> Result<Decision, EngineError> {
-    let gathered = Gathered::join(parts, true, 0).map_err(|long| long.of(settling.name))?;
+    let gathered = settling.join(parts, true, 0)?;
     if wish.kind == ColumnKind::Id
         && wish.like.is_none()
         && let Some((row, text)) = repeated(&gathered)
     {
         return Err(bad_cell(settling, row, &text, "an id, which never repeats"));
     }
-    let texts = gathered.into_texts().map_err(|long| long.of(settling.name))?;
-    let cells = texts.into_cells(|_| false);
+    let cells = settling.texts(gathered)?.into_cells(|_| false);
     Ok(decided(wish, ValueFormat::Verbatim, cells, Vec::new()))
 }
 

@@ -39,8 +39,8 @@ pub async fn run(
 
 async fn submit(node: &Node, request: JobRequest, voice: Voice) -> Result<ExitCode, Failure> {
     let mut stop = signals::listen()?;
-    let Taken { job, .. } = node.desk().submit(request, Terms::default()).await?;
-    follow(node, &job, Begin::Fresh, voice, &mut stop).await
+    let Taken { row, .. } = node.desk().submit(request, Terms::default()).await?;
+    follow(node, &row.id, Begin::Fresh, voice, &mut stop).await
 }
 
 /// Shows a job until it ends, and says how it ended.

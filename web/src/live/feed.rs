@@ -29,6 +29,9 @@ pub struct Feed {
     after: EventNo,
     told: BTreeMap<JobId, Progress>,
     last_word: Instant,
+    /// Whether the job had ended before what was asked for, is looked at once: later its end comes
+    /// as an event.
+    may_have_ended: bool,
     is_over: bool,
 }
 
@@ -46,8 +49,8 @@ pub enum Item {
 impl Feed {
     /// Of one job, or of all, from after this event on.
     pub fn new(house: InHouse, job: Option<JobId>, after: EventNo) -> Self {
-        let (told, last_word) = (BTreeMap::new(), Instant::now());
-        Self { house, job, after, told, last_word, is_over: false }
+        let (told, last_word, may_have_ended) = (BTreeMap::new(), Instant::now(), job.is_some());
+        Self { house, job, after, told, last_word, may_have_ended, is_over: false }
     }
 
     /// What comes next; none once the job has ended and everything was told.
@@ -79,11 +82,13 @@ impl Feed {
             self.is_over = self.job.is_some() && matches!(last.what, Happening::Ended(_));
             return Ok(Some(Item::Events(events)));
         }
-        if let Some(job) = &self.job
-            && self.house.desk.show(job).await.is_ok_and(|row| row.state.is_final())
-            && self.house.events.newest_event().await? == newest
+        if let Some(job) = self.job.as_ref().filter(|_| self.may_have_ended)
+            && let Ok(row) = self.house.desk.show(job).await
         {
-            self.is_over = true; // It ended before what was asked for.
+            // What came in between may be its end.
+            if self.house.events.newest_event().await? == newest {
+                (self.is_over, self.may_have_ended) = (row.state.is_final(), false);
+            }
             return Ok(None);
         }
         let _ = timeout(PROGRESS_PERIOD, self.house.events.wait_for_event(newest)).await;

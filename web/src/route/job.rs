@@ -40,11 +40,10 @@ pub async fn submit(
     let submission = key.map(|key| Submission { key, body: Digest::of(&body) });
     let terms = Terms { priority: order.priority(), submission };
     let taken = house.desk.submit(order::request(&house, order).await?, terms).await?;
-    let row = house.desk.show(&taken.job).await?;
     let status = if taken.before { StatusCode::OK } else { StatusCode::CREATED };
     Ok(HttpResponse::build(status)
-        .insert_header((LOCATION, format!("/v1/jobs/{}", taken.job)))
-        .json(JobView::of(&row)))
+        .insert_header((LOCATION, format!("/v1/jobs/{}", taken.row.id)))
+        .json(JobView::of(&taken.row)))
 }
 
 /// Which part of the list is wanted.
