@@ -71,6 +71,10 @@ impl Client {
                 Ok(Some(outcome)) => return Ok(outcome),
                 Err(failure) if failure.code != Code::ServerLost => return Err(failure),
                 Err(failure) if lost >= AGAIN_MAX => return Err(failure),
+                // An end that was never told as an event: of a job that an older version ended.
+                Ok(None) if lost >= AGAIN_MAX => {
+                    return Err(self.lost(&path, "the stream ends without the job's end"));
+                }
                 _ => {}
             }
             lost = if last > before { 0 } else { lost + 1 };
