@@ -119,9 +119,9 @@ impl JobDesk for Desk {
     async fn submit(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError> {
         validate(&request)?;
         let request = self.looked_at(request)?;
-        let Terms { priority, submission } = terms;
+        let Terms { priority, submission, origin } = terms;
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
-        let row = JobRow { priority, submission, ..accepted };
+        let row = JobRow { priority, submission, origin, ..accepted };
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
         match inserted.map_err(as_refusal)? {
             Inserted::New => {

@@ -3,8 +3,8 @@
 use std::any::Any;
 
 use tgs_protocol::{
-    cause::with_causes, code::Code, engine::EngineError, job::outcome::Failure, panic,
-    stage::Stage, store::StoreError,
+    cause::with_causes, code::Code, desk::DeskError, engine::EngineError, job::outcome::Failure,
+    panic, stage::Stage, store::StoreError,
 };
 
 use crate::gpu_worker::message::Snapshot;
@@ -61,6 +61,12 @@ impl Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self::new(error.code, with_causes(&error))
+    }
+}
+
+impl From<Fault> for DeskError {
+    fn from(fault: Fault) -> Self {
+        Self { code: fault.code, message: fault.message }
     }
 }
 

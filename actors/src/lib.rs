@@ -15,6 +15,7 @@
 //! | how a node is started and stopped | [`node`] |
 //! | what a node needs from outside | [`ports`] |
 //! | how actions become deeds | `perform` |
+//! | how a few rows are drawn at once | `model_desk`, `row_sampler`, `warm_models` |
 //! | how work hears *stop* and tells progress | `work_watch`, `row_rate` |
 //! | how another class of bits is told | `numerics` |
 //! | who restarts whom, and when that ends | `node_supervisor`, `restart_window` |
@@ -33,15 +34,18 @@ mod failure;
 mod gpu_worker;
 mod job_supervisor;
 mod lease_keeper;
+mod model_desk;
 mod node_supervisor;
 mod notifier;
 mod numerics;
 mod perform;
 mod restart_window;
 mod row_rate;
+mod row_sampler;
 mod store_call;
 #[cfg(test)]
 mod tests;
+mod warm_models;
 mod work_watch;
 
 pub use self::{

@@ -7,12 +7,14 @@ use tgs_protocol::{
     desk::JobDesk,
     id::Incarnation,
     limits::STANDSTILL_MS,
+    model::desk::ModelDesk,
     queue::DeviceClass,
     unit::{ByteCount, Millis},
 };
 
 use crate::{
     desk::Desk,
+    model_desk::Models,
     node_supervisor::{NodeSupervisor, Premises, message::NodeSupervisorMessage},
     ports::Ports,
 };
@@ -59,6 +61,7 @@ impl NodeConfig {
 pub struct Node {
     pub(crate) supervisor: ActorRef<NodeSupervisorMessage>,
     desk: Arc<Desk>,
+    models: Arc<Models>,
 }
 
 /// Why a node did not start.
@@ -70,14 +73,20 @@ pub struct StartError(#[from] ractor::SpawnErr);
 pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError> {
     let premises = Premises { ports: ports.clone(), config: Arc::new(config) };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
-    let desk = Arc::new(Desk::new(ports, supervisor.clone()));
-    Ok(Node { supervisor, desk })
+    let desk = Arc::new(Desk::new(ports.clone(), supervisor.clone()));
+    let models = Arc::new(Models::new(ports));
+    Ok(Node { supervisor, desk, models })
 }
 
 impl Node {
     /// Hands in, cancels, watches.
     pub fn desk(&self) -> Arc<dyn JobDesk> {
         self.desk.clone()
+    }
+
+    /// Lists models and draws rows from them.
+    pub fn models(&self) -> Arc<dyn ModelDesk> {
+        self.models.clone()
     }
 
     /// Drains, then ends all actors.

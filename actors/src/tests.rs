@@ -13,4 +13,5 @@ mod crew;
 mod every_call;
 mod failures;
 mod interruptions;
+mod rows_at_once;
 mod whole_run;

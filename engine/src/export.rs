@@ -157,6 +157,33 @@ pub fn assemble(order: &AssembleOrder, watch: &dyn Watch) -> Result<OutputFacts,
     writer.finish()
 }
 
+/// The rows of one table as text: what an uncompressed file of this format holds.
+///
+/// # Errors
+/// [`Code::BadOutputName`] for Parquet, which is no text.
+pub fn written(table: &Table, format: RowFormat) -> Result<Vec<u8>, EngineError> {
+    let specs: Vec<_> = table.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
+    let (mut text, all) = (Vec::new(), 0..table.rows());
+    match format {
+        RowFormat::Csv => {
+            csv::write_header(&specs, &mut text);
+            let mut rows = CsvRows::new(&specs);
+            let columns = rows.prepare(table);
+            all.for_each(|row| csv::write_row(&columns, row, &mut text));
+        }
+        RowFormat::JsonLines => {
+            let mut rows = JsonRows::new(&specs);
+            let columns = rows.prepare(table);
+            all.for_each(|row| json_lines::write_row(&columns, row, &mut text));
+        }
+        RowFormat::Parquet => {
+            let message = "write rows as text: Parquet is no text; ask for csv or jsonl";
+            return Err(EngineError::new(Code::BadOutputName, message));
+        }
+    }
+    Ok(text)
+}
+
 fn in_pieces(
     table: &Table,
     buffer: &mut Vec<u8>,

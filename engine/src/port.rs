@@ -13,8 +13,8 @@ use tgs_protocol::{
     code::Code,
     engine::{
         AssembleOrder, DatasetFacts, Engine, EngineError, EvaluateOrder, IngestOrder,
-        NumericsClass, OutputFacts, PlanOrder, ProfileOrder, ReportFacts, Sampler, TrainOrder,
-        Trainer,
+        NumericsClass, OutputFacts, PlanOrder, ProfileOrder, ReportFacts, RowFormat, Sampler,
+        TrainOrder, Trainer,
     },
     limits::TRAIN_ROWS_MIN,
     model::{ModelName, TrainPlan},
@@ -30,7 +30,7 @@ use crate::{
     model::Generator,
     order_of_moments::{self, OrderOfMoments},
     original, seqtree, tabgraph,
-    table::ipc,
+    table::{Table, ipc},
 };
 
 /// Name of the model file inside the model folder.
@@ -180,11 +180,27 @@ pub fn name_of(model: &[u8]) -> Result<ModelName, EngineError> {
 /// A generator whose chunks travel as Arrow IPC files.
 struct IpcSampler(Arc<dyn Generator>);
 
-impl Sampler for IpcSampler {
-    fn chunk(&self, seed: u64, chunk: ChunkNo, rows: Rows) -> Result<Vec<u8>, EngineError> {
+impl IpcSampler {
+    fn table(&self, seed: u64, chunk: ChunkNo, rows: Rows) -> Result<Table, EngineError> {
         let rows = usize::try_from(rows.get())
             .map_err(|_| EngineError::new(Code::RowsOutOfRange, "a chunk beyond memory"))?;
-        ipc::to_ipc(&self.0.chunk(seed, chunk, rows)?)
+        self.0.chunk(seed, chunk, rows)
+    }
+}
+
+impl Sampler for IpcSampler {
+    fn chunk(&self, seed: u64, chunk: ChunkNo, rows: Rows) -> Result<Vec<u8>, EngineError> {
+        ipc::to_ipc(&self.table(seed, chunk, rows)?)
+    }
+
+    fn written(
+        &self,
+        seed: u64,
+        chunk: ChunkNo,
+        rows: Rows,
+        format: RowFormat,
+    ) -> Result<Vec<u8>, EngineError> {
+        export::written(&self.table(seed, chunk, rows)?, format)
     }
 }
 

@@ -124,6 +124,14 @@ pub enum JobAct {
         /// Its name.
         job: String,
     },
+    /// Do what a job asked for that failed or was cancelled, as a new job.
+    Retry {
+        /// Its name.
+        job: String,
+        /// Send the same key again after a lost answer: there is one job all the same.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -100,6 +100,7 @@ pub fn house(
         .map_err(|error| Failure::new(Code::Internal, format!("begin to measure: {error}")))?;
     Ok(House {
         desk: node.desk(),
+        models: node.models(),
         events: premises.store.clone(),
         datasets: premises.store.clone(),
         clock: premises.clock.clone(),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// What the values of a column mean. Decides how a model sees them and how measures compare them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ColumnKind {
     /// Whole numbers on a scale.
     Integer,

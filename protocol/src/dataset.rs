@@ -18,6 +18,7 @@ use crate::{
 
 /// A table on its way in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Upload {
     /// Its name.
     pub id: UploadId,
@@ -33,6 +34,7 @@ pub struct Upload {
 
 /// One version of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DatasetVersion {
     /// Which dataset.
     pub dataset: DatasetName,
@@ -102,8 +104,8 @@ impl From<DatasetName> for String {
 #[serde(try_from = "String", into = "String")]
 pub struct TableEnding(String);
 
-const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "jsonl", "ndjson", "parquet", "xlsx"];
-const PACKINGS: [&str; 2] = ["gz", "zst"];
+pub(crate) const ENDINGS: [&str; 7] = ["csv", "tsv", "txt", "jsonl", "ndjson", "parquet", "xlsx"];
+pub(crate) const PACKINGS: [&str; 2] = ["gz", "zst"];
 
 impl TableEnding {
     /// Of a file of this name.
@@ -134,7 +136,7 @@ impl TableEnding {
     }
 }
 
-fn is_packed_text(ending: &str) -> bool {
+pub(crate) fn is_packed_text(ending: &str) -> bool {
     ENDINGS.contains(&ending) && !["parquet", "xlsx"].contains(&ending)
 }
 

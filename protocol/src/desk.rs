@@ -12,6 +12,7 @@ use crate::{
         JobRow,
         action::Tidings,
         listing::{Listing, Page, StateClass},
+        origin::Origin,
     },
     progress::Progress,
     queue::{Priority, Waiting},
@@ -62,6 +63,8 @@ pub struct Terms {
     pub priority: Priority,
     /// The order that it comes with, if it may be sent again.
     pub submission: Option<Submission>,
+    /// What it was made from.
+    pub origin: Origin,
 }
 
 /// A job that was taken in.

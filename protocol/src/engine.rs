@@ -104,4 +104,15 @@ pub trait Sampler: Send + Sync {
     /// bytes. A chunk of fewer rows (the last one) need not be the beginning of a longer one.
     /// Always uses one thread; the caller may run many at once.
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: Rows) -> Result<Vec<u8>, EngineError>;
+    /// The same chunk as text: what a file of this format holds that has it alone.
+    ///
+    /// # Errors
+    /// `BadOutputName` for a format that is no text.
+    fn written(
+        &self,
+        seed: u64,
+        chunk: ChunkNo,
+        rows: Rows,
+        format: RowFormat,
+    ) -> Result<Vec<u8>, EngineError>;
 }

@@ -17,6 +17,7 @@ use crate::{
 
 /// One thing that happened to one job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Its number: one more than that of the event before it.
     pub no: EventNo,
@@ -32,6 +33,7 @@ pub struct Event {
 /// What happened. A type is never reused for another meaning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Happening {
     /// It stands in the store and waits for its turn.
     #[serde(rename = "job.accepted")]

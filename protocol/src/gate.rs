@@ -9,6 +9,7 @@ use crate::{code::Code, refusal::Refusal};
 /// What a failed gate does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum GateLevel {
     /// Not looked at.
     Off,
@@ -21,6 +22,7 @@ pub enum GateLevel {
 /// The threshold of one measure.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gate {
     /// The measure passes on this side of the threshold (see [`Gates`] for which side).
     pub threshold: f64,
@@ -73,6 +75,7 @@ impl fmt::Display for Side {
 /// The gates of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Gates {
     /// Mean Kolmogorov–Smirnov distance over numeric columns: below.
     pub ks_mean: Gate,

@@ -109,6 +109,28 @@ pub const RATE_FIRST_MS: u64 = 500;
 pub const TIDINGS_KEPT_PER_JOB: usize = 256;
 /// Jobs that left whose tidings are kept for watchers that come late.
 pub const FEEDS_KEPT: usize = 64;
+/// Rows of one request that is answered at once: they are held in memory, and more are a job.
+pub const SAMPLE_ROWS_MAX: u64 = 1_000;
+const _: () = assert!(SAMPLE_ROWS_MAX <= CHUNK_ROWS, "they are a part of one chunk");
+/// Threads that draw the rows of such requests. Jobs have samplers of their own, so that neither
+/// waits for the other.
+pub const ROW_SAMPLERS: usize = 2;
+/// Requests for rows that may wait for such a thread. What comes then is sent away at once: an
+/// answer that comes late is of no use to whoever asked for one at once.
+pub const SAMPLES_WAITING_MAX: usize = 64;
+/// How long such a request may take, with waiting and with opening the model.
+pub const SAMPLE_ANSWER_MS: u64 = 30_000;
+/// Models that are kept open for such requests.
+pub const MODELS_WARM_MAX: usize = 8;
+/// Bytes of the files of those models together; open they take a small multiple.
+pub const MODELS_WARM_BYTES_MAX: u64 = 256 << 20;
+/// A model that nobody asked for rows for so long is closed.
+pub const MODEL_WARM_IDLE_MS: u64 = 600_000;
+/// How often is looked for those.
+pub const MODEL_WARM_LOOK_MS: u64 = 30_000;
+/// Rows of jobs that one page of models looks through: models may lie far apart.
+pub const MODELS_LOOKED_THROUGH_MAX: usize = 2_000;
+
 /// Opened models kept by the samplers of one node.
 pub const MODELS_OPEN_MAX: usize = 2;
 /// A model that no sampler was asked for so long is closed.

@@ -13,6 +13,7 @@ use crate::{code::Code, column::ColumnKind, limits::MISSING_TOKENS_MAX, refusal:
 /// Corrections for one table, as written by a user in JSON.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Metadata {
     /// Per column name; columns left out are inferred.
     #[serde(default, deserialize_with = "columns")]
@@ -28,6 +29,7 @@ pub struct Metadata {
 /// What a user says about one column: `"category"` or an object.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ColumnHint {
     /// Only the kind.
     Kind(ColumnKind),
@@ -38,6 +40,7 @@ pub enum ColumnHint {
 /// All that may be said about one column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FullHint {
     /// What the values mean.
     pub kind: ColumnKind,

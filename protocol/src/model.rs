@@ -1,14 +1,20 @@
 //! Which generator, with which constants. The same numbers on every node, or the bytes differ.
 
+pub mod desk;
+mod sampled;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::unit::Steps;
 
+pub use self::sampled::{has_model, may_be_sampled};
+
 /// The generators a job may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ModelName {
     /// Tokenizer and diffusion over tokens: the flagship.
     Tabgraph,

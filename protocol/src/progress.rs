@@ -6,6 +6,7 @@ use crate::{engine::EngineError, stage::Stage};
 
 /// One sign of life from a stage. Dropping any of them changes no outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Progress {
     /// Where in the job.
     pub stage: Stage,
@@ -36,6 +37,7 @@ impl Progress {
 /// What [`Progress::done`] counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ProgressUnit {
     /// Bytes of a file.
     Bytes,

@@ -158,6 +158,7 @@ pub struct Start {
 /// Why a job waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "for")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Waiting {
     /// Others are before it.
     Turn {

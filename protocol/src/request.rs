@@ -116,6 +116,26 @@ pub struct Output {
     pub report: PathBuf,
 }
 
+impl Goal {
+    /// Takes what is delivered into this folder, under the names that it has in folders of results.
+    pub fn deliver_into(&mut self, folder: &Path) {
+        match self {
+            Self::Train { model_file, .. } => *model_file = folder.join("model.safetensors"),
+            Self::Synthesize { output, .. } | Self::Generate { output, .. } => {
+                *output = Output::in_folder(folder, output.rows, output.format);
+            }
+        }
+    }
+}
+
+impl Output {
+    /// A table with what belongs to it, in a folder of its own.
+    pub fn in_folder(folder: &Path, rows: Option<Rows>, format: OutputFormat) -> Self {
+        let (table, report) = (folder.join(format!("table{format}")), folder.join("report"));
+        Self { rows, table, format, report }
+    }
+}
+
 impl JobRequest {
     /// The table to learn from, unless a model is given.
     pub fn source(&self) -> Option<&Source> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// One stage of a job. The order of the variants is the order of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Stage {
     /// Source file → canonical dataset, kinds agreed, holdout kept aside.
     Ingest,

@@ -11,6 +11,7 @@ macro_rules! quantity {
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default,
             Serialize, Deserialize,
         )]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(pub u64);
 

@@ -2,10 +2,18 @@
 //!
 //! A field that is not known is refused, so that a slip of the pen is not taken for a default.
 
+pub mod format;
+pub mod front;
+pub mod model;
 pub mod order;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod view;
 
 pub use self::{
+    format::TableFormat,
+    front::{Health, HealthView, Problem, TicketView},
+    model::{ModelView, SampleFormat, SampleOrder},
     order::{DatasetRef, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder, TrainOrder},
     view::{FileView, JobView, PageView},
 };

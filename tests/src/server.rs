@@ -36,6 +36,72 @@ pub struct Answer {
     pub body: Value,
 }
 
+/// A request in detail.
+pub struct Asked {
+    method: String,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+    is_stranger: bool,
+}
+
+/// An answer in detail.
+#[derive(Debug)]
+pub struct Heard {
+    /// HTTP status.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
+}
+
+impl Asked {
+    /// With this method.
+    pub fn of(method: &str, path: &str) -> Self {
+        let (method, path) = (method.to_owned(), path.to_owned());
+        Self { method, path, headers: Vec::new(), body: None, is_stranger: false }
+    }
+
+    /// With GET.
+    pub fn get(path: &str) -> Self {
+        Self::of("GET", path)
+    }
+
+    /// Without the token.
+    #[must_use]
+    pub fn stranger(mut self) -> Self {
+        self.is_stranger = true;
+        self
+    }
+
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// With a body.
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = Some(body.to_string().into_bytes());
+        self.header("Content-Type", "application/json")
+    }
+}
+
+impl Heard {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+
+    /// The body as JSON; null where it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+}
+
 impl Server {
     /// Starts one on a data folder, on a free port of this machine.
     ///
@@ -151,6 +217,35 @@ impl Server {
     /// When the server is not there.
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.try_post(path, body, None).expect("the server runs")
+    }
+
+    /// Asks for something that must be answered, in detail.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn ask(&self, asked: &Asked) -> Heard {
+        let mut request =
+            ureq::http::Request::builder().method(&*asked.method).uri(self.url(&asked.path));
+        if !asked.is_stranger {
+            request = request.header("Authorization", self.bearer());
+        }
+        for (name, value) in &asked.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(asked.body.clone().unwrap_or_default()).expect("a request");
+        let mut answer = self.agent.run(request).expect("the server runs");
+        let headers = answer.headers().iter().map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        });
+        let (status, headers) = (answer.status().as_u16(), headers.collect());
+        // A stream of events has no end: of one only its head is looked at.
+        let is_endless =
+            answer.headers().get("content-type").is_some_and(|it| it == "text/event-stream");
+        let bytes = match is_endless {
+            true => Vec::new(),
+            false => answer.body_mut().read_to_vec().expect("a whole body"),
+        };
+        Heard { status, headers, bytes }
     }
 
     /// A stream of events from a number on; none if the server is not there.

@@ -7,6 +7,7 @@ use tgs_protocol::{
     clock::{Clock, IdSource},
     dataset::DatasetStore,
     desk::JobDesk,
+    model::desk::ModelDesk,
     store::EventLog,
 };
 
@@ -16,6 +17,8 @@ use crate::{guard::TokenHash, server::Settings};
 pub struct House {
     /// Jobs.
     pub desk: Arc<dyn JobDesk>,
+    /// What they trained.
+    pub models: Arc<dyn ModelDesk>,
     /// What happened to them.
     pub events: Arc<dyn EventLog>,
     /// Tables that were handed in.

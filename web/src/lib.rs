@@ -3,7 +3,8 @@
 //! | to find | open |
 //! |---|---|
 //! | what a front can reach | [`house`] |
-//! | every address | `route.rs` |
+//! | every address | `route.rs`, described by `endpoint.rs` |
+//! | the document of the API | `openapi.rs` |
 //! | how a refusal is answered | `problem.rs` |
 //! | who may come in | `guard.rs` |
 //! | events as they happen | `live` |
@@ -12,11 +13,20 @@
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
+mod body;
 mod cursor;
+mod endpoint;
+mod etag;
+mod file;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 pub mod house;
 mod live;
+mod number;
+mod openapi;
 mod problem;
+mod range;
 mod route;
 pub mod server;
 

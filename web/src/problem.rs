@@ -4,15 +4,12 @@ use std::fmt;
 
 use actix_web::{
     HttpResponse, ResponseError,
-    http::{StatusCode, header::RETRY_AFTER},
+    http::{
+        StatusCode,
+        header::{ALLOW, CONTENT_RANGE, HeaderName, RETRY_AFTER},
+    },
 };
-use serde_json::json;
-use tgs_protocol::{
-    code::{Code, Retry},
-    desk::DeskError,
-    refusal::Refusal,
-    store::StoreError,
-};
+use tgs_protocol::{code::Code, desk::DeskError, refusal::Refusal, store::StoreError, wire};
 
 /// Seconds after which doing the same again may help.
 const RETRY_AFTER_SECONDS: u64 = 5;
@@ -23,17 +20,35 @@ pub struct Problem {
     status: StatusCode,
     code: Code,
     message: String,
+    /// A header that says what would be answered.
+    header: Option<(HeaderName, String)>,
 }
 
 impl Problem {
     /// With the status that this code has everywhere.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { status: status_of(code), code, message: message.into() }
+        Self::with_status(status_of(code), code, message)
     }
 
     /// With a status of its own.
     pub fn with_status(status: StatusCode, code: Code, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), header: None }
+    }
+
+    /// The address answers other methods.
+    pub fn other_method(allowed: &str) -> Self {
+        let message = format!("this address does not answer that method; it answers {allowed}");
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        let header = Some((ALLOW, allowed.to_owned()));
+        Self { header, ..Self::with_status(status, Code::BadRequest, message) }
+    }
+
+    /// The file has none of the bytes that were asked for.
+    pub fn no_such_range(name: &str, size: u64) -> Self {
+        let message = format!("cannot send that part of {name}: it has {size} bytes");
+        let header = Some((CONTENT_RANGE, format!("bytes */{size}")));
+        let status = StatusCode::RANGE_NOT_SATISFIABLE;
+        Self { header, ..Self::with_status(status, Code::BadRequest, message) }
     }
 
     /// Nothing of this name is there.
@@ -43,15 +58,18 @@ impl Problem {
 }
 
 /// The status of a code.
-fn status_of(code: Code) -> StatusCode {
+pub fn status_of(code: Code) -> StatusCode {
     match code {
         Code::JobNotFound | Code::NoSuchThing => StatusCode::NOT_FOUND,
         Code::KeyTaken => StatusCode::UNPROCESSABLE_ENTITY,
         Code::Unauthorised => StatusCode::UNAUTHORIZED,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::NothingToResume | Code::JobCancelled | Code::Overtaken => StatusCode::CONFLICT,
+        Code::NothingToResume | Code::JobCancelled | Code::Overtaken | Code::Withheld => {
+            StatusCode::CONFLICT
+        }
         Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-        Code::StoreSilent | Code::DataFolderInUse | Code::Interrupted => {
+        Code::Changed => StatusCode::PRECONDITION_FAILED,
+        Code::Busy | Code::StoreSilent | Code::DataFolderInUse | Code::Interrupted => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         _ if code.exit_status() == 2 || code.exit_status() == 4 => StatusCode::BAD_REQUEST,
@@ -76,21 +94,17 @@ impl ResponseError for Problem {
         }
         let mut response = HttpResponse::build(self.status);
         response.content_type("application/problem+json");
+        if let Some((name, value)) = &self.header {
+            response.insert_header((name.clone(), value.as_str()));
+        }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS));
         }
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header(("WWW-Authenticate", "Bearer"));
         }
-        let body = json!({
-            "type": format!("/docs/errors/{}", self.code.page()),
-            "title": self.code.meaning(),
-            "status": self.status.as_u16(),
-            "code": self.code,
-            "detail": self.message,
-            "retry": !matches!(self.code.retry(), Retry::Never),
-        });
-        response.body(body.to_string())
+        let body = wire::Problem::new(self.status.as_u16(), self.code, self.message.as_str());
+        response.body(serde_json::to_string(&body).unwrap_or_default())
     }
 }
 
@@ -120,7 +134,8 @@ mod tests {
     fn every_code_has_a_status_that_tells_whose_fault_it_is() {
         for code in Code::ALL {
             let status = status_of(*code);
-            let is_ours = matches!(code.exit_status(), 1 | 5 | 6 | 130 | 3);
+            // A server that has too much to do is no fault of whoever asks.
+            let is_ours = matches!(code.exit_status(), 1 | 5 | 6 | 130 | 3) || *code == Code::Busy;
             assert!(is_ours || status.is_client_error(), "{code}: {status}");
         }
         assert_eq!(status_of(Code::JobNotFound), StatusCode::NOT_FOUND);

@@ -6,48 +6,59 @@ mod health;
 mod job;
 mod job_file;
 mod metric;
+mod model;
 mod page;
 mod upload;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    web::{JsonConfig, PathConfig, QueryConfig, ServiceConfig, get, post, resource},
+    web::{JsonConfig, PathConfig, QueryConfig, ServiceConfig},
 };
 use tgs_protocol::code::Code;
 
-use crate::{house::House, problem::Problem};
+use crate::{
+    endpoint::{self, Endpoint},
+    house::House,
+    openapi,
+    problem::Problem,
+};
+
+/// All of them. Whoever adds an address adds it to one of these lists.
+pub fn endpoints() -> Vec<Endpoint> {
+    let all = [
+        job::endpoints(),
+        job_file::endpoints(),
+        model::endpoints(),
+        dataset::endpoints(),
+        upload::endpoints(),
+        event::endpoints(),
+        metric::endpoints(),
+        openapi::endpoints(),
+        health::endpoints(),
+        page::endpoints(),
+    ];
+    all.into_iter().flatten().collect()
+}
 
 /// What anybody may ask for.
 pub fn open(config: &mut ServiceConfig) {
-    config
-        .route("/", get().to(page::start))
-        .route("/health/live", get().to(health::live))
-        .route("/health/ready", get().to(health::ready))
-        .route("/health/startup", get().to(health::ready))
-        .route("/events/socket", get().to(event::socket));
+    let all = endpoints().into_iter().filter(|it| it.told.is_open);
+    endpoint::serve(all.collect(), "", config);
+    refuse_in_our_words(config);
 }
 
 /// What is asked for with the token, below `/v1`.
 pub fn closed(config: &mut ServiceConfig) {
+    let all = endpoints().into_iter().filter(|it| !it.told.is_open);
+    endpoint::serve(all.collect(), "/v1", config);
+    refuse_in_our_words(config);
+}
+
+fn refuse_in_our_words(config: &mut ServiceConfig) {
     config
         .app_data(JsonConfig::default().error_handler(|error, _| refuse_input(&error).into()))
         .app_data(QueryConfig::default().error_handler(|error, _| refuse_input(&error).into()))
-        .app_data(PathConfig::default().error_handler(|error, _| refuse_input(&error).into()))
-        .service(resource("/jobs").route(post().to(job::submit)).route(get().to(job::list)))
-        .service(
-            resource("/jobs/{job}")
-                .route(get().to(job::show))
-                .route(actix_web::web::delete().to(job::forget)),
-        )
-        .route("/jobs/{job}:cancel", post().to(job::cancel))
-        .route("/jobs/{job}:resume", post().to(job::resume))
-        .route("/jobs/{job}/events", get().to(event::of_job))
-        .route("/jobs/{job}/files/{file}", get().to(job_file::download))
-        .route("/events", get().to(event::of_all))
-        .route("/tickets", post().to(event::ticket))
-        .route("/metrics", get().to(metric::show))
-        .configure(dataset::routes)
-        .configure(upload::routes);
+        .app_data(PathConfig::default().error_handler(|error, _| refuse_input(&error).into()));
 }
 
 /// An address that leads nowhere.

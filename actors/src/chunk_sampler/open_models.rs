@@ -58,7 +58,11 @@ impl OpenModels {
 
 #[cfg(test)]
 mod tests {
-    use tgs_protocol::{chunk::ChunkNo, engine::EngineError, unit::Rows};
+    use tgs_protocol::{
+        chunk::ChunkNo,
+        engine::{EngineError, RowFormat},
+        unit::Rows,
+    };
 
     use super::*;
 
@@ -66,6 +70,15 @@ mod tests {
 
     impl Sampler for Nothing {
         fn chunk(&self, _: u64, _: ChunkNo, _: Rows) -> Result<Vec<u8>, EngineError> {
+            Ok(Vec::new())
+        }
+        fn written(
+            &self,
+            _: u64,
+            _: ChunkNo,
+            _: Rows,
+            _: RowFormat,
+        ) -> Result<Vec<u8>, EngineError> {
             Ok(Vec::new())
         }
     }

@@ -201,4 +201,15 @@ impl Sampler for FakeSampler {
         let line = format!("{}\n", Digest::of(&name).short());
         Ok(line.repeat(rows.get() as usize).into_bytes())
     }
+    fn written(
+        &self,
+        seed: u64,
+        chunk: ChunkNo,
+        rows: Rows,
+        format: RowFormat,
+    ) -> Result<Vec<u8>, EngineError> {
+        pass(&self.script, "rows written")?;
+        let rows = self.chunk(seed, chunk, rows)?;
+        Ok([format!("{format:?}\n").as_bytes(), &rows].concat())
+    }
 }

@@ -1,6 +1,7 @@
 //! Stores in memory and a temporary folder, fenced by epoch; each call passes a scripted point.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
@@ -17,7 +18,7 @@ use tgs_protocol::{
     id::{Incarnation, JobId},
     job::{
         JobRow,
-        listing::{Listing, Page, StateClass},
+        listing::{Listing, Page, Place, StateClass},
     },
     lease::{Lease, LeaseCell},
     store::*,
@@ -117,9 +118,17 @@ impl JobStore for Stores {
         self.pass("read row")?;
         Ok(self.table().rows.get(job).cloned())
     }
-    async fn list(&self, _listing: &Listing) -> Answer<Page> {
-        let rows = self.table().rows.values().rev().cloned().collect();
-        Ok(Page { rows, next: None })
+    async fn list(&self, listing: &Listing) -> Answer<Page> {
+        let is_wanted = |row: &&JobRow| {
+            listing.class.is_none_or(|class| class == StateClass::of(&row.state))
+                && listing.after.as_ref().is_none_or(|after| Place::of(row) < *after)
+        };
+        let mut rows: Vec<_> = self.table().rows.values().filter(is_wanted).cloned().collect();
+        rows.sort_by_key(|row| Reverse(Place::of(row)));
+        let has_more = rows.len() > listing.limit;
+        rows.truncate(listing.limit);
+        let next = rows.last().filter(|_| has_more).map(Place::of);
+        Ok(Page { rows, next })
     }
     async fn count(&self) -> Answer<BTreeMap<StateClass, u64>> {
         let mut counts = BTreeMap::new();

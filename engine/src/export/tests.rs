@@ -131,6 +131,17 @@ fn csv_reads_back_cell_for_cell() {
 }
 
 #[test]
+fn rows_as_text_are_those_of_a_file() {
+    let text = super::written(&table(), tgs_protocol::engine::RowFormat::Csv).expect("text");
+    assert_eq!(text, written("t.csv", &table(), usize::MAX).0);
+    let text = super::written(&table(), tgs_protocol::engine::RowFormat::JsonLines).expect("text");
+    assert_eq!(text, written("t.jsonl", &table(), usize::MAX).0);
+    let refused =
+        super::written(&table(), tgs_protocol::engine::RowFormat::Parquet).expect_err("no text");
+    assert_eq!(refused.code(), Some(Code::BadOutputName));
+}
+
+#[test]
 fn compressed_csv_holds_the_same_bytes() {
     let plain = written("t.csv", &table(), 3).0;
     let mut unzipped = Vec::new();

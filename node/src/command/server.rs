@@ -39,6 +39,10 @@ pub fn run(asked: &JobArguments, voice: Voice) -> Result<ExitCode, Failure> {
         JobAct::Resume { job } => {
             show(&client.ask(&path(job, ":resume")?, Ask::Post(b"", None))?, voice);
         }
+        JobAct::Retry { job, key } => {
+            let act = Ask::Post(b"", key.as_deref());
+            show(&client.ask(&path(job, ":retry")?, act)?, voice);
+        }
         JobAct::Watch { job } => return watch(&client, &JobId::new(job.clone()), voice),
     }
     Ok(ExitCode::SUCCESS)

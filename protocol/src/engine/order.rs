@@ -156,6 +156,7 @@ pub struct OutputFacts {
 /// Digest of a fixed small training: same class, same bits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NumericsClass(pub String);
 
 impl fmt::Display for NumericsClass {

@@ -15,6 +15,7 @@ use crate::{
 /// What a list can be narrowed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StateClass {
     /// Its turn has not come.
     Waiting,

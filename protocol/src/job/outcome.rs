@@ -9,6 +9,7 @@ use crate::{code::Code, report::Verdict, stage::Stage};
 /// The end of a job, for people and exit statuses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "outcome")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Outcome {
     /// Everything asked for was written.
     Published {
@@ -71,6 +72,7 @@ impl fmt::Display for Outcome {
 
 /// Why a stage failed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failure {
     /// Where.
     pub stage: Stage,

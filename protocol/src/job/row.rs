@@ -7,7 +7,7 @@ use crate::{
     digest::Digest,
     engine::{DatasetFacts, NumericsClass, ReportFacts},
     id::JobId,
-    job::state::JobState,
+    job::{origin::Origin, state::JobState},
     limits::TIMELINE_ENTRIES_MAX,
     model::TrainPlan,
     queue::Priority,
@@ -37,6 +37,9 @@ pub struct JobRow {
     /// The order that it came with, if it may be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<Submission>,
+    /// What it was made from.
+    #[serde(default, skip_serializing_if = "Origin::is_empty")]
+    pub origin: Origin,
     /// Tries of the present stage that failed for a passing reason, since it last went on.
     pub failed_tries: u32,
     /// What is done.
@@ -97,6 +100,7 @@ impl Done {
 
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TimelineEntry {
     /// When, by the clock of whoever wrote it.
     pub at: Timestamp,
@@ -115,6 +119,7 @@ impl JobRow {
             changed_at: now,
             priority: Priority::default(),
             submission: None,
+            origin: Origin::default(),
             failed_tries: 0,
             done: Done::default(),
             timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],

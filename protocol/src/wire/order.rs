@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+#[cfg(feature = "schema")]
+use crate::limits::{EPOCHS_MAX, ROWS_PER_REQUEST_MAX, STEPS_MAX, THREADS_MAX};
 use crate::{
     code::Code,
     dataset::DatasetName,
@@ -15,11 +17,13 @@ use crate::{
     queue::Priority,
     refusal::Refusal,
     request::parse_budget,
+    wire::TableFormat,
 };
 
 /// One job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum JobOrder {
     /// All stages: a dataset in, a synthetic table and its report out.
     Synthesize(SynthesizeOrder),
@@ -32,6 +36,7 @@ pub enum JobOrder {
 /// A dataset in, a synthetic table and its report out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SynthesizeOrder {
     /// What to learn from.
     pub dataset: DatasetRef,
@@ -39,11 +44,12 @@ pub struct SynthesizeOrder {
     #[serde(default)]
     pub holdout: Option<DatasetRef>,
     /// Rows to make; as many as the dataset has, if not said.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = ROWS_PER_REQUEST_MAX)))]
     #[serde(default)]
     pub rows: Option<u64>,
-    /// What the table's file is to be: `csv`, `csv.gz`, `jsonl.zst`, `parquet`.
-    #[serde(default = "csv")]
-    pub format: String,
+    /// What the table's file is to be.
+    #[serde(default)]
+    pub format: TableFormat,
     /// Thresholds of the report.
     #[serde(default)]
     pub gates: Gates,
@@ -58,6 +64,7 @@ pub struct SynthesizeOrder {
 /// A dataset in, a model out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TrainOrder {
     /// What to learn from.
     pub dataset: DatasetRef,
@@ -75,17 +82,19 @@ pub struct TrainOrder {
 /// A model in, a table out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GenerateOrder {
     /// The job that trained the model.
     pub model: JobId,
     /// Rows to make.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = ROWS_PER_REQUEST_MAX)))]
     pub rows: u64,
     /// Another seed gives other rows of the same model.
     #[serde(default = "one")]
     pub seed: u64,
-    /// What the table's file is to be: `csv`, `csv.gz`, `jsonl.zst`, `parquet`.
-    #[serde(default = "csv")]
-    pub format: String,
+    /// What the table's file is to be.
+    #[serde(default)]
+    pub format: TableFormat,
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
@@ -94,18 +103,23 @@ pub struct GenerateOrder {
 /// How to learn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LearnOrder {
     /// Generator.
     pub model: ModelName,
     /// Same seed, same bytes.
     pub seed: u64,
     /// Train about this long: `90s`, `5m`, `1h30m`. At most one of budget, epochs and steps.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = super::schema::BUDGET_PATTERN)))]
     pub budget: Option<String>,
     /// Passes over the training rows.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = EPOCHS_MAX)))]
     pub epochs: Option<u64>,
     /// Optimiser steps.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = STEPS_MAX)))]
     pub steps: Option<u64>,
     /// Compute threads; the node's own number if not said. Bytes depend on it.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = THREADS_MAX)))]
     pub threads: Option<u32>,
     /// Model constants, over their defaults.
     pub constants: Map<String, Value>,
@@ -212,11 +226,7 @@ impl From<DatasetRef> for String {
     }
 }
 
-fn csv() -> String {
-    "csv".to_owned()
-}
-
-const fn one() -> u64 {
+pub(super) const fn one() -> u64 {
     1
 }
 
@@ -237,7 +247,7 @@ mod tests {
         assert_eq!((order.dataset.to_string().as_str(), order.rows), ("trial", None));
         assert_eq!(order.learn, LearnOrder::default());
         assert_eq!(order.learn.length(), Ok(TrainingLength::Default));
-        assert_eq!(order.format, "csv");
+        assert_eq!(order.format, TableFormat::Csv);
     }
 
     #[test]

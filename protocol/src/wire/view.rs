@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     digest::Digest,
     id::JobId,
-    job::{JobRow, JobState, Outcome, TimelineEntry, listing::StateClass, outcome::Failure},
+    job::{
+        JobRow, JobState, Outcome, TimelineEntry, listing::StateClass, origin::Origin,
+        outcome::Failure,
+    },
     model::ModelName,
     progress::Progress,
     queue::{Priority, Waiting},
@@ -17,6 +20,7 @@ use crate::{
 
 /// One job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobView {
     /// Its name.
     pub id: JobId,
@@ -33,6 +37,9 @@ pub struct JobView {
     pub model: ModelName,
     /// Seed of everything random.
     pub seed: u64,
+    /// What it was made from.
+    #[serde(flatten)]
+    pub origin: Origin,
     /// Milliseconds since 1970.
     pub accepted_at: Timestamp,
     /// Milliseconds since 1970.
@@ -71,6 +78,7 @@ pub struct JobView {
 
 /// A file that a job delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FileView {
     /// Its name, under the job's `files`.
     pub name: String,
@@ -83,6 +91,7 @@ pub struct FileView {
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PageOf{T}"))]
 pub struct PageView<T> {
     /// What is on it.
     pub items: Vec<T>,
@@ -111,6 +120,7 @@ impl JobView {
             priority: row.priority,
             model: row.request.model,
             seed: row.request.seed,
+            origin: row.origin.clone(),
             accepted_at: row.accepted_at,
             changed_at: row.changed_at.max(row.accepted_at),
             rows: row.rows(),

@@ -2,29 +2,49 @@
 
 use actix_web::{
     HttpResponse,
-    web::{Path, Query, ServiceConfig, delete, get, resource},
+    http::Method,
+    web::{Path, Query},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
-use tgs_protocol::{dataset::DatasetName, limits::PAGE_ROWS_MAX, wire::PageView};
+use tgs_protocol::{
+    code::Code,
+    dataset::{DatasetName, DatasetVersion},
+    limits::PAGE_ROWS_MAX,
+    wire::PageView,
+};
 
 use super::InHouse;
-use crate::problem::Problem;
+use crate::{endpoint::Endpoint, problem::Problem};
 
 /// Datasets on a page, if not said.
 const PAGE_DATASETS: usize = 100;
 
-pub fn routes(config: &mut ServiceConfig) {
-    config
-        .route("/datasets", get().to(list))
-        .service(resource("/datasets/{dataset}").route(get().to(show)))
-        .service(resource("/datasets/{dataset}/versions/{version}").route(delete().to(remove)));
+pub fn endpoints() -> Vec<Endpoint> {
+    let listed = ("listDatasets", "The newest version of each dataset, in order of names.");
+    let shown = ("getDataset", "Every version of a dataset, newest first.");
+    let removed = ("deleteDatasetVersion", "Removes one version of a dataset.");
+    let version = "/v1/datasets/{dataset}/versions/{version}";
+    vec![
+        Endpoint::new(Method::GET, "/v1/datasets", listed, list)
+            .query::<Wanted>()
+            .gives::<PageView<DatasetVersion>>(200, "A part of the list."),
+        Endpoint::new(Method::GET, "/v1/datasets/{dataset}", shown, show)
+            .gives::<PageView<DatasetVersion>>(200, "Every version.")
+            .refuses(&[Code::NoSuchThing]),
+        Endpoint::new(Method::DELETE, version, removed, remove)
+            .gives_nothing(204, "It is removed.")
+            .refuses(&[Code::NoSuchThing]),
+    ]
 }
 
 /// Which part of the list is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+struct Wanted {
+    /// Datasets on a page; more than 1,000 are taken for 1,000.
     page_size: Option<usize>,
+    /// Goes on where another page ended.
     page_token: Option<DatasetName>,
 }
 

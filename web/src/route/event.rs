@@ -2,41 +2,81 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{HOST, HeaderMap, ORIGIN, UPGRADE},
+    http::{
+        Method,
+        header::{HOST, HeaderMap, ORIGIN, UPGRADE},
+    },
     web::{Data, Path, Payload, Query},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
-use tgs_protocol::{code::Code, id::JobId, unit::EventNo};
+use tgs_protocol::{code::Code, event::Event, id::JobId, unit::EventNo, wire::TicketView};
 
 use super::InHouse;
 use crate::{
+    endpoint::{Endpoint, header::LAST_EVENT_ID},
     live::{
         feed::Feed,
         socket, sse,
         ticket::{TICKET_LIFE_MS, Tickets},
     },
+    number,
     problem::Problem,
 };
 
+pub fn endpoints() -> Vec<Endpoint> {
+    let [all, one, passed, opened] = [
+        ("followEvents", "Events of all jobs as they happen; without a place, from now on."),
+        ("followJobEvents", "Events of one job, from its first on, until it ends."),
+        (
+            "createTicket",
+            "A pass for one WebSocket: a browser can send no token when it opens one.",
+        ),
+        ("openSocket", "The same events over a WebSocket, one JSON object a message."),
+    ];
+    let told = "Server-sent events; the data of each that has an id is an Event.";
+    vec![
+        Endpoint::new(Method::GET, "/v1/events", all, of_all)
+            .query::<From>()
+            .reads(&[LAST_EVENT_ID])
+            .streams::<Event>(200, told),
+        Endpoint::new(Method::GET, "/v1/jobs/{job}/events", one, of_job)
+            .query::<From>()
+            .reads(&[LAST_EVENT_ID])
+            .streams::<Event>(200, told)
+            .refuses(&[Code::JobNotFound]),
+        Endpoint::new(Method::POST, "/v1/tickets", passed, ticket)
+            .gives::<TicketView>(201, "It works once and soon."),
+        Endpoint::new(Method::GET, "/events/socket", opened, socket)
+            .open()
+            .query::<SocketFrom>()
+            .gives_nothing(101, "What follows is a WebSocket; each message is an Event.")
+            .refuses(&[Code::Unauthorised, Code::JobNotFound]),
+    ]
+}
+
 /// Where to begin.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct From {
+struct From {
+    /// Only what came after this event.
     after: Option<u64>,
 }
 
 /// Where to begin, for sockets.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SocketFrom {
+struct SocketFrom {
+    /// Stands for the token.
     ticket: String,
+    /// Only of this job.
     job: Option<String>,
+    /// Only what came after this event.
     after: Option<u64>,
 }
 
 /// `GET /v1/events`
-pub async fn of_all(
+async fn of_all(
     house: InHouse,
     request: HttpRequest,
     from: Query<From>,
@@ -50,7 +90,7 @@ pub async fn of_all(
 }
 
 /// `GET /v1/jobs/{job}/events`
-pub async fn of_job(
+async fn of_job(
     house: InHouse,
     request: HttpRequest,
     job: Path<String>,
@@ -63,15 +103,15 @@ pub async fn of_job(
 }
 
 /// `POST /v1/tickets`
-pub async fn ticket(house: InHouse, tickets: Data<Tickets>) -> Result<HttpResponse, Problem> {
+async fn ticket(house: InHouse, tickets: Data<Tickets>) -> Result<HttpResponse, Problem> {
     let secret = house.ids.secret();
     tickets.give(secret.clone(), house.clock.monotonic());
-    let seconds = TICKET_LIFE_MS / 1_000;
-    Ok(HttpResponse::Created().json(json!({"ticket": secret, "expires_in_seconds": seconds})))
+    let expires_in_seconds = TICKET_LIFE_MS / 1_000;
+    Ok(HttpResponse::Created().json(TicketView { ticket: secret, expires_in_seconds }))
 }
 
 /// `GET /events/socket`: the ticket stands for the token.
-pub async fn socket(
+async fn socket(
     house: InHouse,
     tickets: Data<Tickets>,
     request: HttpRequest,
@@ -105,7 +145,7 @@ fn begin(request: &HttpRequest, after: Option<u64>) -> Result<Option<EventNo>, P
     let Some(last) = request.headers().get("Last-Event-ID") else {
         return Ok(after.map(EventNo));
     };
-    let number = last.to_str().ok().and_then(|text| text.trim().parse().ok());
+    let number = last.to_str().ok().and_then(number::read);
     number.map(EventNo).map(Some).ok_or_else(|| {
         let message = "cannot go on with events: Last-Event-ID is no number of an event";
         Problem::new(Code::BadRequest, message)

@@ -2,61 +2,151 @@
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::{StatusCode, header::LOCATION},
-    web::{Bytes, Path, Payload, Query},
+    http::{
+        Method, StatusCode,
+        header::{ETAG, LOCATION},
+    },
+    web::{Path, Payload, Query},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tgs_protocol::{
     code::Code,
-    desk::Terms,
+    desk::{Taken, Terms},
     digest::Digest,
     id::JobId,
-    job::{JobRow, listing::Listing},
+    job::{
+        JobRow,
+        listing::{Listing, StateClass},
+        origin::Origin,
+    },
     limits::PAGE_ROWS_MAX,
     submission::{IdempotencyKey, Submission},
-    wire::{JobOrder, JobView, PageView},
+    wire::{JobOrder, JobView, PageView, schema::JOB_PAGE_PATTERN},
 };
 
 use super::{InHouse, job_file};
-use crate::{cursor, house::House, problem::Problem};
+use crate::{
+    body, cursor,
+    endpoint::{Endpoint, header},
+    etag,
+    house::House,
+    problem::Problem,
+};
 
 mod order;
 
 /// Jobs on a page, if not said.
 const PAGE_ROWS: usize = 50;
 const KEY_HEADER: &str = "Idempotency-Key";
+const BEFORE: &str = "It was taken before, by the same order with the same key.";
+/// What an order may be refused for, beside its form.
+const ORDER_REFUSED: [Code; 13] = [
+    Code::RowsOutOfRange,
+    Code::BadMetadata,
+    Code::UnknownConstant,
+    Code::BadOutputName,
+    Code::KeyTaken,
+    Code::NoSuchThing,
+    Code::TooLarge,
+    Code::JobNotFound,
+    Code::Withheld,
+    Code::SourceUnreadable,
+    Code::EmptySource,
+    Code::ModelUnreadable,
+    Code::SourceChanged,
+];
+
+pub fn endpoints() -> Vec<Endpoint> {
+    let [ordered, listed, shown, forgotten] = [
+        ("submitJob", "Orders a job."),
+        ("listJobs", "Jobs, newest first."),
+        ("getJob", "One job, with its timeline and its files."),
+        ("deleteJob", "Forgets a job that has ended, with its model, report and table."),
+    ];
+    let [cancelled, resumed, again] = [
+        ("cancelJob", "Ends a job for good; one that has ended stays as it is."),
+        ("resumeJob", "Goes on with a job that was suspended."),
+        ("retryJob", "Does what a job asked for that failed or was cancelled, as a new job."),
+    ];
+    let (all, one) = ("/v1/jobs", "/v1/jobs/{job}");
+    vec![
+        Endpoint::new(Method::POST, all, ordered, submit)
+            .reads(&[header::IDEMPOTENCY_KEY])
+            .takes::<JobOrder>()
+            .gives::<JobView>(201, "It stands in the store and waits for its turn.")
+            .with(&[header::LOCATION, header::ETAG])
+            .gives::<JobView>(200, BEFORE)
+            .with(&[header::LOCATION, header::ETAG])
+            .refuses(&ORDER_REFUSED),
+        Endpoint::new(Method::GET, all, listed, list)
+            .query::<Wanted>()
+            .gives::<PageView<JobView>>(200, "A part of the list."),
+        Endpoint::new(Method::GET, one, shown, show)
+            .reads(&[header::IF_NONE_MATCH])
+            .gives_nothing(304, "It is what is known already.")
+            .with(&[header::ETAG])
+            .gives::<JobView>(200, "The job.")
+            .with(&[header::ETAG])
+            .refuses(&[Code::JobNotFound]),
+        Endpoint::new(Method::DELETE, one, forgotten, forget)
+            .reads(&[header::IF_MATCH])
+            .gives_nothing(204, "It is forgotten.")
+            .refuses(&[Code::JobNotFound, Code::Changed]),
+        Endpoint::new(Method::POST, "/v1/jobs/{job}:cancel", cancelled, cancel)
+            .reads(&[header::IF_MATCH])
+            .gives::<JobView>(200, "It has ended.")
+            .with(&[header::ETAG])
+            .refuses(&[Code::JobNotFound, Code::Changed, Code::Overtaken]),
+        Endpoint::new(Method::POST, "/v1/jobs/{job}:resume", resumed, resume)
+            .reads(&[header::IF_MATCH])
+            .gives::<JobView>(200, "It waits for its turn or runs.")
+            .with(&[header::ETAG])
+            .refuses(&[Code::JobNotFound, Code::Changed, Code::NothingToResume]),
+        Endpoint::new(Method::POST, "/v1/jobs/{job}:retry", again, retry)
+            .reads(&[header::IF_MATCH, header::IDEMPOTENCY_KEY])
+            .gives::<JobView>(201, "A job of its own, with `retry_of`.")
+            .with(&[header::LOCATION, header::ETAG])
+            .gives::<JobView>(200, BEFORE)
+            .with(&[header::LOCATION, header::ETAG])
+            .refuses(&ORDER_REFUSED)
+            .refuses(&[Code::Changed])
+            .refuses_with(StatusCode::CONFLICT, Code::BadRequest),
+    ]
+}
 
 /// `POST /v1/jobs`
-pub async fn submit(
+async fn submit(
     house: InHouse,
     request: HttpRequest,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
     let key = key_of(&request)?;
-    let body = whole(body, house.settings.order_bytes_max).await?;
-    let order: JobOrder = serde_json::from_slice(&body).map_err(|error| {
-        Problem::new(Code::BadRequest, format!("cannot read the order of a job: {error}"))
-    })?;
+    let body = body::whole("the order of a job", body, house.settings.order_bytes_max).await?;
+    let order: JobOrder = body::json("the order of a job", &body)?;
     let submission = key.map(|key| Submission { key, body: Digest::of(&body) });
-    let terms = Terms { priority: order.priority(), submission };
-    let taken = house.desk.submit(order::request(&house, order).await?, terms).await?;
-    let status = if taken.before { StatusCode::OK } else { StatusCode::CREATED };
-    Ok(HttpResponse::build(status)
-        .insert_header((LOCATION, format!("/v1/jobs/{}", taken.row.id)))
-        .json(JobView::of(&taken.row)))
+    let priority = order.priority();
+    let (request, origin) = order::request(&house, order).await?;
+    let terms = Terms { priority, submission, origin };
+    taken(house.desk.submit(request, terms).await?)
 }
 
 /// Which part of the list is wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Wanted {
+struct Wanted {
+    /// Only jobs in this state.
+    #[schemars(with = "Option<StateClass>")]
     state: Option<String>,
+    /// Jobs on a page; more than 1,000 are taken for 1,000.
     page_size: Option<usize>,
+    /// Goes on where another page ended.
+    #[schemars(regex(pattern = JOB_PAGE_PATTERN))]
     page_token: Option<String>,
 }
 
 /// `GET /v1/jobs`
-pub async fn list(house: InHouse, wanted: Query<Wanted>) -> Result<HttpResponse, Problem> {
+async fn list(house: InHouse, wanted: Query<Wanted>) -> Result<HttpResponse, Problem> {
     let Wanted { state, page_size, page_token } = wanted.into_inner();
     let listing = Listing {
         class: state.as_deref().map(str::parse).transpose()?,
@@ -70,35 +160,114 @@ pub async fn list(house: InHouse, wanted: Query<Wanted>) -> Result<HttpResponse,
 }
 
 /// `GET /v1/jobs/{job}`
-pub async fn show(house: InHouse, job: Path<String>) -> Result<HttpResponse, Problem> {
+async fn show(
+    house: InHouse,
+    request: HttpRequest,
+    job: Path<String>,
+) -> Result<HttpResponse, Problem> {
     let row = house.desk.show(&JobId::new(job.into_inner())).await?;
-    Ok(HttpResponse::Ok().json(whole_view(&house, &row).await?))
+    let answer = whole_view(&house, &row).await?;
+    if etag::is_known(&request, &answer.tag) {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, answer.tag)).finish());
+    }
+    Ok(answer.with_status(StatusCode::OK))
 }
 
 /// `POST /v1/jobs/{job}:cancel`
-pub async fn cancel(house: InHouse, job: Path<String>) -> Result<HttpResponse, Problem> {
-    let job = JobId::new(job.into_inner());
+async fn cancel(
+    house: InHouse,
+    request: HttpRequest,
+    job: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let job = unchanged(&house, &request, job).await?.id;
     house.desk.cancel(&job).await?;
-    let row = house.desk.show(&job).await?;
-    Ok(HttpResponse::Ok().json(whole_view(&house, &row).await?))
+    shown(&house, &job).await
 }
 
 /// `DELETE /v1/jobs/{job}`: a job that has ended, with its model, report and table.
-pub async fn forget(house: InHouse, job: Path<String>) -> Result<HttpResponse, Problem> {
-    house.desk.forget(&JobId::new(job.into_inner())).await?;
+async fn forget(
+    house: InHouse,
+    request: HttpRequest,
+    job: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let job = unchanged(&house, &request, job).await?.id;
+    house.desk.forget(&job).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// `POST /v1/jobs/{job}:resume`
-pub async fn resume(house: InHouse, job: Path<String>) -> Result<HttpResponse, Problem> {
-    let job = JobId::new(job.into_inner());
+async fn resume(
+    house: InHouse,
+    request: HttpRequest,
+    job: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let job = unchanged(&house, &request, job).await?.id;
     house.desk.resume(&job).await?;
-    let row = house.desk.show(&job).await?;
-    Ok(HttpResponse::Ok().json(whole_view(&house, &row).await?))
+    shown(&house, &job).await
+}
+
+/// `POST /v1/jobs/{job}:retry`
+async fn retry(
+    house: InHouse,
+    request: HttpRequest,
+    job: Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let row = unchanged(&house, &request, job).await?;
+    let body = Digest::of(format!("retry {}", row.id).as_bytes());
+    let submission = key_of(&request)?.map(|key| Submission { key, body });
+    let again = order::retried(&house, &row).await?;
+    let origin = Origin { retry_of: Some(row.id), ..row.origin };
+    let terms = Terms { priority: row.priority, submission, origin };
+    taken(house.desk.submit(again, terms).await?)
+}
+
+/// What came of an order.
+fn taken(taken: Taken) -> Result<HttpResponse, Problem> {
+    let status = if taken.before { StatusCode::OK } else { StatusCode::CREATED };
+    let answer = Shown::of(&taken.row, &JobView::of(&taken.row))?;
+    let mut response = answer.with_status(status);
+    let place = format!("/v1/jobs/{}", taken.row.id).parse();
+    response.headers_mut().insert(LOCATION, place.map_err(unwritable)?);
+    Ok(response)
+}
+
+/// A job that is what it was when whoever asks last looked.
+async fn unchanged(
+    house: &House,
+    request: &HttpRequest,
+    job: Path<String>,
+) -> Result<JobRow, Problem> {
+    let row = house.desk.show(&JobId::new(job.into_inner())).await?;
+    etag::check_unchanged(request, &row)?;
+    Ok(row)
+}
+
+async fn shown(house: &House, job: &JobId) -> Result<HttpResponse, Problem> {
+    let row = house.desk.show(job).await?;
+    Ok(whole_view(house, &row).await?.with_status(StatusCode::OK))
+}
+
+/// A job as it is answered, with its tag.
+struct Shown {
+    body: Vec<u8>,
+    tag: String,
+}
+
+impl Shown {
+    fn of(row: &JobRow, view: &JobView) -> Result<Self, Problem> {
+        let body = serde_json::to_vec(view).map_err(unwritable)?;
+        let tag = etag::of_job(row, &body);
+        Ok(Self { body, tag })
+    }
+
+    fn with_status(self, status: StatusCode) -> HttpResponse {
+        let mut answer = HttpResponse::build(status);
+        answer.insert_header((ETAG, self.tag)).content_type("application/json").body(self.body)
+    }
 }
 
 /// All that can be shown of one job.
-async fn whole_view(house: &House, row: &JobRow) -> Result<JobView, Problem> {
+async fn whole_view(house: &House, row: &JobRow) -> Result<Shown, Problem> {
     let mut view = JobView::of(row);
     if !row.state.is_final() {
         view.waiting = house.desk.why(&row.id).await?;
@@ -107,23 +276,14 @@ async fn whole_view(house: &House, row: &JobRow) -> Result<JobView, Problem> {
     }
     view.timeline.clone_from(&row.timeline);
     view.files = job_file::files(row).await;
-    Ok(view)
+    Shown::of(row, &view)
+}
+
+fn unwritable(error: impl std::fmt::Display) -> Problem {
+    Problem::new(Code::Internal, format!("write the answer: {error}"))
 }
 
 fn key_of(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(key) = request.headers().get(KEY_HEADER) else { return Ok(None) };
     Ok(Some(key.to_str().unwrap_or_default().parse()?))
-}
-
-/// A body that is read as a whole, and refused as soon as it is too long.
-async fn whole(body: Payload, limit: usize) -> Result<Bytes, Problem> {
-    let told = |message: String| Problem::new(Code::BadRequest, message);
-    match body.to_bytes_limited(limit).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(told(format!("cannot read the order of a job: {error}"))),
-        Err(_) => {
-            let message = format!("cannot take the order: it has more than {limit} bytes");
-            Err(Problem::new(Code::TooLarge, message))
-        }
-    }
 }

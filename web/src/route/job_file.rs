@@ -1,15 +1,16 @@
-//! What a job delivered, by name: listed, and downloaded with ranges.
+//! What a job delivered, by name: listed, looked at, and downloaded in parts.
 
 use std::path::{Path, PathBuf};
 
-use actix_files::NamedFile;
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, ContentDisposition, HeaderValue},
+    http::{Method, StatusCode, header::ContentDisposition},
     web,
 };
 use tgs_protocol::{
     artifact::Manifest,
+    code::Code,
+    digest::Digest,
     id::JobId,
     job::{JobRow, JobState},
     request::Goal,
@@ -18,80 +19,167 @@ use tgs_protocol::{
 };
 
 use super::InHouse;
-use crate::problem::Problem;
+use crate::{
+    endpoint::{Endpoint, header},
+    file::{CONTENT_TYPES, SealedFile},
+    house::House,
+    problem::Problem,
+};
 
+const REPORT: &str = "report.html";
+/// What the model is called among files; a manifest does not name it.
+const MODEL: &str = "model";
+const MANIFEST: &str = "manifest.json";
 /// Names of the files beside the table.
-const REPORT_FILES: [&str; 3] = ["report.html", "report.json", "manifest.json"];
+const REPORT_FILES: [&str; 3] = [REPORT, "report.json", MANIFEST];
+/// The page's script and style are its own, and it has no part in the origin that it comes from: it
+/// can neither fetch anything nor read what a browser keeps of this server.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'; \
+                      sandbox allow-scripts";
 
-/// `GET /v1/jobs/{job}/files/{file}`
-pub async fn download(
+pub fn endpoints() -> Vec<Endpoint> {
+    let [got, looked, shown] = [
+        ("downloadJobFile", "A file that a job delivered, or a part of it."),
+        ("headJobFile", "The headers of such a file."),
+        ("getJobReport", "The report of a job, as a page."),
+    ];
+    let conditions = [header::RANGE, header::IF_RANGE, header::IF_NONE_MATCH];
+    let told = [header::ETAG.optional(), header::ACCEPT_RANGES];
+    let file = "/v1/jobs/{job}/files/{file}";
+    let described = |endpoint: Endpoint| {
+        endpoint
+            .reads(&conditions)
+            .with(&told)
+            .gives_nothing(304, "It is what is known already.")
+            .with(&[header::ETAG])
+            .refuses(&[Code::JobNotFound, Code::NoSuchThing])
+            .refuses_with(StatusCode::RANGE_NOT_SATISFIABLE, Code::BadRequest)
+    };
+    let part = "A part of it.";
+    vec![
+        described(
+            Endpoint::new(Method::GET, file, got, download)
+                .gives_bytes(206, part, &CONTENT_TYPES)
+                .with(&[told[0], told[1], header::CONTENT_RANGE])
+                .gives_bytes(200, "The whole file.", &CONTENT_TYPES),
+        ),
+        described(
+            Endpoint::new(Method::HEAD, file, looked, download)
+                .gives_nothing(206, part)
+                .with(&[told[0], told[1], header::CONTENT_RANGE])
+                .gives_nothing(200, "The whole file."),
+        ),
+        described(
+            Endpoint::new(Method::GET, "/v1/jobs/{job}/report", shown, report)
+                .gives_bytes(206, part, &CONTENT_TYPES[..1])
+                .with(&[told[0], told[1], header::CONTENT_RANGE])
+                .gives_bytes(200, "The page.", &CONTENT_TYPES[..1]),
+        ),
+    ]
+}
+
+/// `GET` and `HEAD /v1/jobs/{job}/files/{file}`
+async fn download(
     house: InHouse,
     request: HttpRequest,
     names: web::Path<(String, String)>,
 ) -> Result<HttpResponse, Problem> {
     let (job, name) = names.into_inner();
-    let row = house.desk.show(&JobId::new(job)).await?;
-    let found = places(&row).into_iter().find(|(known, _)| *known == name);
-    let Some((_, path)) = found.filter(|(_, path)| path.is_file()) else {
-        return Err(Problem::not_found("file", &name));
-    };
-    let opened = NamedFile::open_async(&path).await;
-    let file = opened.map_err(|_| Problem::not_found("file", &name))?;
+    answer(&house, &request, &JobId::new(job), &name).await
+}
+
+/// `GET /v1/jobs/{job}/report`
+async fn report(
+    house: InHouse,
+    request: HttpRequest,
+    job: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    answer(&house, &request, &JobId::new(job.into_inner()), REPORT).await
+}
+
+async fn answer(
+    house: &House,
+    request: &HttpRequest,
+    job: &JobId,
+    name: &str,
+) -> Result<HttpResponse, Problem> {
+    let row = house.desk.show(job).await?;
+    let found = sealed(&row).await.into_iter().find(|file| file.name == name);
+    let file = found.ok_or_else(|| Problem::not_found("file", name))?;
     // A report is looked at, everything else is kept.
-    let disposition = match name.as_str() {
-        "report.html" => ContentDisposition::from_raw(&HeaderValue::from_static("inline")),
-        _ => Ok(ContentDisposition::attachment(format!("{}-{name}", row.id))),
+    let headers = match name {
+        REPORT => vec![
+            ("Content-Disposition", "inline".to_owned()),
+            ("Content-Security-Policy", POLICY.to_owned()),
+            ("Referrer-Policy", "no-referrer".to_owned()),
+        ],
+        _ => {
+            let kept = ContentDisposition::attachment(format!("{job}-{name}"));
+            vec![("Content-Disposition", kept.to_string())]
+        }
     };
-    let mut response = file.use_etag(true).into_response(&request);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
-    if let Some(value) = disposition.ok().and_then(|it| it.to_string().parse().ok()) {
-        headers.insert(CONTENT_DISPOSITION, value);
-    }
-    Ok(response)
+    file.answer(request, &headers).await
 }
 
 /// The files that are there.
 pub async fn files(row: &JobRow) -> Vec<FileView> {
-    if !row.state.is_final() {
+    let view = |file: SealedFile| {
+        let size = std::fs::metadata(&file.path).ok()?.len();
+        Some(FileView { name: file.name, size: ByteCount(size), digest: file.digest })
+    };
+    let files = sealed(row).await;
+    let viewed = web::block(move || files.into_iter().filter_map(view).collect());
+    viewed.await.unwrap_or_default()
+}
+
+/// The files that are there, each with its digest: that of the manifest, whose own is looked for.
+async fn sealed(row: &JobRow) -> Vec<SealedFile> {
+    let (places, model) = (places(row), row.done.model);
+    if places.is_empty() {
         return Vec::new();
     }
-    let places = places(row);
-    let listed = web::block(move || {
-        let manifest = manifest_among(&places);
-        let view = |(name, path): &(String, PathBuf)| {
-            let facts = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-            // The manifest calls a table so, whatever its file's name ends in.
-            let role = if name.starts_with("table.") { "table" } else { name };
-            let written = manifest.iter().flat_map(|it| &it.files).find(|it| it.role == role);
-            let digest = written.map(|it| it.digest);
-            Some(FileView { name: name.clone(), size: ByteCount(facts.len()), digest })
+    let found = web::block(move || {
+        let manifest = places.iter().find(|place| place.role == MANIFEST);
+        let manifest = manifest.and_then(|place| std::fs::read(&place.path).ok());
+        let written: Option<Manifest> =
+            manifest.as_ref().and_then(|bytes| serde_json::from_slice(bytes).ok());
+        let digest = |role: &str| match role {
+            MANIFEST => manifest.as_ref().map(|bytes| Digest::of(bytes)),
+            MODEL => model,
+            _ => {
+                let mut files = written.iter().flat_map(|it| &it.files);
+                files.find(|it| it.role == role).map(|it| it.digest)
+            }
         };
-        places.iter().filter_map(view).collect()
+        let there = places.iter().filter(|place| place.path.is_file());
+        let file = |Place { role, path }: &Place| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            SealedFile { name, path: path.clone(), digest: digest(role) }
+        };
+        there.map(file).collect()
     });
-    listed.await.unwrap_or_default()
+    found.await.unwrap_or_default()
 }
 
-fn manifest_among(places: &[(String, PathBuf)]) -> Option<Manifest> {
-    let (_, path) = places.iter().find(|(name, _)| name == "manifest.json")?;
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+/// A file that a job may deliver: what the manifest calls it, and where it lies.
+struct Place {
+    role: &'static str,
+    path: PathBuf,
 }
 
-/// Every file that a job may deliver, and where. A job that was cancelled or failed has none.
-fn places(row: &JobRow) -> Vec<(String, PathBuf)> {
+/// Every such file. A job that was cancelled or failed has none.
+fn places(row: &JobRow) -> Vec<Place> {
     use tgs_protocol::job::Outcome::{Published, Withheld};
-    let named = |path: &Path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        (name, path.to_owned())
-    };
+    let at = |role, path: &Path| Place { role, path: path.to_owned() };
     let JobState::Ended(outcome @ (Published { .. } | Withheld { .. })) = &row.state else {
         return Vec::new();
     };
     match &row.request.goal {
-        Goal::Train { model_file, .. } => vec![named(model_file)],
+        Goal::Train { model_file, .. } => vec![at(MODEL, model_file)],
         Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
-            let table = matches!(outcome, Published { .. }).then(|| named(&output.table));
-            let beside = REPORT_FILES.iter().map(|name| named(&output.report.join(name)));
+            let table = matches!(outcome, Published { .. }).then(|| at("table", &output.table));
+            let beside = REPORT_FILES.iter().map(|name| at(name, &output.report.join(name)));
             table.into_iter().chain(beside).collect()
         }
     }

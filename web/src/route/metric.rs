@@ -1,13 +1,21 @@
 //! `GET /v1/metrics`: what is measured, for Prometheus.
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, http::Method};
 use metrics::gauge;
 use tgs_protocol::{invariant::violations, job::listing::StateClass};
 
 use super::InHouse;
-use crate::problem::Problem;
+use crate::{endpoint::Endpoint, problem::Problem};
 
-pub async fn show(house: InHouse) -> Result<HttpResponse, Problem> {
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
+
+pub fn endpoints() -> Vec<Endpoint> {
+    let words = ("getMetrics", "What is measured, for Prometheus.");
+    let metrics = Endpoint::new(Method::GET, "/v1/metrics", words, show);
+    vec![metrics.gives_bytes(200, "Metrics in the text format of Prometheus.", &[CONTENT_TYPE])]
+}
+
+async fn show(house: InHouse) -> Result<HttpResponse, Problem> {
     // Counted in the store, so that they agree with the list whatever was killed.
     let counts = house.desk.count().await?;
     for class in StateClass::ALL {
@@ -17,7 +25,7 @@ pub async fn show(house: InHouse) -> Result<HttpResponse, Problem> {
     gauge!("tgs_newest_event").set(to_number(house.events.newest_event().await?.get()));
     gauge!("tgs_invariant_violations").set(to_number(violations()));
     let text = house.metrics.render();
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text))
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]

@@ -5,49 +5,97 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, LOCATION},
     },
-    web::{BytesMut, Path, Payload, Query, ServiceConfig, resource},
+    web::{BytesMut, Path, Payload, Query},
 };
 use futures_util::StreamExt;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tgs_protocol::{
     code::Code,
-    dataset::{Appended, DatasetVersion, Finished, TableEnding, Upload},
+    dataset::{Appended, DatasetName, DatasetVersion, Finished, TableEnding, Upload},
     id::UploadId,
     unit::ByteCount,
+    wire::schema::table_file_pattern,
 };
 
 use super::InHouse;
-use crate::{house::House, problem::Problem};
+use crate::{
+    endpoint::{
+        Endpoint,
+        header::{
+            self, DATASET_VERSION, TUS_EXTENSION, TUS_MAX_SIZE, TUS_RESUMABLE, TUS_VERSION,
+            UPLOAD_LENGTH, UPLOAD_OFFSET,
+        },
+    },
+    house::House,
+    number,
+    problem::Problem,
+};
 
 /// Bytes that are made durable at one time.
 const PIECE_BYTES: usize = 4 << 20;
 const PIECE_TYPE: &str = "application/offset+octet-stream";
 const VERSION: (&str, &str) = ("Tus-Resumable", "1.0.0");
 
-pub fn routes(config: &mut ServiceConfig) {
-    use actix_web::web::{delete, get, head, method, patch, post};
-    let options = || method(actix_web::http::Method::OPTIONS);
-    config
-        .service(resource("/uploads").route(post().to(begin)).route(options().to(abilities)))
-        .service(
-            resource("/uploads/{upload}")
-                .route(head().to(offset))
-                .route(get().to(show))
-                .route(patch().to(append))
-                .route(delete().to(abandon)),
-        );
+pub fn endpoints() -> Vec<Endpoint> {
+    let [told, begun] = [
+        ("describeUploads", "What of the protocol tus 1.0 is spoken."),
+        ("beginUpload", "Begins the upload of a table."),
+    ];
+    let [looked, shown, appended, abandoned] = [
+        ("getUploadOffset", "Where an upload goes on."),
+        ("getUpload", "The version of a dataset that an upload became."),
+        ("appendToUpload", "Appends bytes at an offset; what came before a break stays."),
+        ("abandonUpload", "Gives an upload up."),
+    ];
+    let (all, one) = ("/v1/uploads", "/v1/uploads/{upload}");
+    let tus = TUS_RESUMABLE;
+    let abilities_told = [tus, TUS_VERSION, TUS_EXTENSION, TUS_MAX_SIZE];
+    vec![
+        Endpoint::new(Method::OPTIONS, all, told, abilities)
+            .gives_nothing(204, "In the headers.")
+            .with(&abilities_told),
+        Endpoint::new(Method::POST, all, begun, begin)
+            .query::<Named>()
+            .reads(&[UPLOAD_LENGTH])
+            .gives::<Upload>(201, "It may be sent.")
+            .with(&[tus, header::LOCATION, UPLOAD_OFFSET])
+            .refuses(&[Code::TooLarge, Code::EmptySource]),
+        Endpoint::new(Method::HEAD, one, looked, offset)
+            .gives_nothing(200, "In the headers.")
+            .with(&[tus, UPLOAD_OFFSET, UPLOAD_LENGTH])
+            .refuses(&[Code::NoSuchThing]),
+        Endpoint::new(Method::GET, one, shown, show)
+            .gives::<DatasetVersion>(200, "It is whole.")
+            .refuses(&[Code::NoSuchThing])
+            .refuses_with(StatusCode::CONFLICT, Code::BadRequest),
+        Endpoint::new(Method::PATCH, one, appended, append)
+            .reads(&[UPLOAD_OFFSET])
+            .takes_bytes(PIECE_TYPE)
+            .gives_nothing(204, "They are durable.")
+            .with(&[tus, UPLOAD_OFFSET, DATASET_VERSION])
+            .refuses(&[Code::NoSuchThing, Code::TooLarge])
+            .refuses_with(StatusCode::CONFLICT, Code::BadRequest)
+            .refuses_with(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadRequest),
+        Endpoint::new(Method::DELETE, one, abandoned, abandon)
+            .gives_nothing(204, "It is given up.")
+            .with(&[tus])
+            .refuses(&[Code::NoSuchThing]),
+    ]
 }
 
 /// What the table will be called.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Named {
+struct Named {
     /// The dataset.
+    #[schemars(with = "DatasetName")]
     dataset: String,
     /// The file's name; only its ending counts.
+    #[schemars(regex(pattern = table_file_pattern()))]
     file: String,
 }
 
@@ -67,7 +115,7 @@ async fn begin(
     request: HttpRequest,
     named: Query<Named>,
 ) -> Result<HttpResponse, Problem> {
-    let size = number(request.headers(), "Upload-Length")?;
+    let size = number_in(request.headers(), "Upload-Length")?;
     check_size(&house, size)?;
     let upload = Upload {
         id: UploadId::new(house.ids.name()),
@@ -127,7 +175,7 @@ async fn append(
         ));
     }
     let (upload, _) = find(&house, &upload).await?;
-    let mut at = ByteCount(number(request.headers(), "Upload-Offset")?);
+    let mut at = ByteCount(number_in(request.headers(), "Upload-Offset")?);
     let mut piece = BytesMut::new();
     loop {
         let next = body.next().await;
@@ -209,9 +257,9 @@ fn check_size(house: &House, size: u64) -> Result<(), Problem> {
     Err(Problem::new(code, message))
 }
 
-fn number(headers: &HeaderMap, name: &str) -> Result<u64, Problem> {
+fn number_in(headers: &HeaderMap, name: &str) -> Result<u64, Problem> {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
-    value.and_then(|text| text.trim().parse().ok()).ok_or_else(|| {
+    value.and_then(number::read).ok_or_else(|| {
         let message = format!("cannot take the upload: the header {name} must be a number");
         Problem::new(Code::BadRequest, message)
     })

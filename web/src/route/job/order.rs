@@ -2,33 +2,37 @@
 
 use std::path::PathBuf;
 
+use actix_web::http::StatusCode;
 use tgs_protocol::{
     code::Code,
     dataset::DatasetVersion,
-    engine::OutputFormat,
     gate::Gates,
-    job::{JobState, Outcome},
+    job::{JobRow, origin::Origin, retry},
     metadata::Metadata,
+    model::may_be_sampled,
     request::{Goal, JobRequest, Output, Source},
     unit::Rows,
-    wire::{DatasetRef, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder, TrainOrder},
+    wire::{
+        DatasetRef, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder, TableFormat, TrainOrder,
+    },
 };
 
 use crate::{house::House, problem::Problem};
 
-/// What is asked of the desk.
-pub async fn request(house: &House, order: JobOrder) -> Result<JobRequest, Problem> {
+/// What is asked of the desk, and what it is made from.
+pub async fn request(house: &House, order: JobOrder) -> Result<(JobRequest, Origin), Problem> {
     match order {
         JobOrder::Synthesize(order) => {
             let SynthesizeOrder { dataset, holdout, rows, format, gates, learn, .. } = order;
-            let source = source(house, &dataset, holdout.as_ref(), &learn).await?;
-            let output = output(house, rows, &format)?;
-            learned(house, Goal::Synthesize { source, output }, gates, learn)
+            let (source, origin) = source(house, &dataset, holdout.as_ref(), &learn).await?;
+            let output = output(house, rows, format);
+            Ok((learned(house, Goal::Synthesize { source, output }, gates, learn)?, origin))
         }
         JobOrder::Train(TrainOrder { dataset, holdout, learn, .. }) => {
-            let source = source(house, &dataset, holdout.as_ref(), &learn).await?;
+            let (source, origin) = source(house, &dataset, holdout.as_ref(), &learn).await?;
             let model_file = folder(house).join("model.safetensors");
-            learned(house, Goal::Train { source, model_file }, Gates::default(), learn)
+            let goal = Goal::Train { source, model_file };
+            Ok((learned(house, goal, Gates::default(), learn)?, origin))
         }
         JobOrder::Generate(order) => generate(house, order).await,
     }
@@ -52,20 +56,36 @@ fn learned(
     })
 }
 
-async fn generate(house: &House, order: GenerateOrder) -> Result<JobRequest, Problem> {
+async fn generate(house: &House, order: GenerateOrder) -> Result<(JobRequest, Origin), Problem> {
     let GenerateOrder { model, rows, seed, format, .. } = order;
     let row = house.desk.show(&model).await?;
-    let has_ended =
-        matches!(row.state, JobState::Ended(Outcome::Published { .. } | Outcome::Withheld { .. }));
-    let file = house.desk.model_file(&model).await?.filter(|_| has_ended);
-    let Some(model_file) = file else {
-        let message = format!("job {model} has left no model; name one that trained and ended");
-        return Err(Problem::new(Code::NoSuchThing, message));
+    may_be_sampled(&row)?;
+    let Some(model_file) = house.desk.model_file(&model).await? else {
+        return Err(Problem::not_found("model", model.as_str()));
     };
-    let output = output(house, Some(rows), &format)?;
+    let output = output(house, Some(rows), format);
     let goal = Goal::Generate { model_file, output };
     let learn = LearnOrder { model: row.request.model, seed, ..LearnOrder::default() };
-    learned(house, goal, Gates::default(), learn)
+    let origin = Origin { model_of: Some(model), ..Origin::default() };
+    Ok((learned(house, goal, Gates::default(), learn)?, origin))
+}
+
+/// What a job asked for that failed or was cancelled, with a folder of its own. Whether rows may be
+/// drawn from its model is asked anew.
+pub async fn retried(house: &House, row: &JobRow) -> Result<JobRequest, Problem> {
+    let again = retry::retried(row, &folder(house));
+    let again = again.map_err(|refusal| {
+        Problem::with_status(StatusCode::CONFLICT, refusal.code, refusal.message)
+    })?;
+    if let Goal::Generate { .. } = &again.goal {
+        let Some(model) = &row.origin.model_of else {
+            let message = "it does not say whose model it draws from; order it anew";
+            let message = format!("cannot retry job {}: {message}", row.id);
+            return Err(Problem::with_status(StatusCode::CONFLICT, Code::BadRequest, message));
+        };
+        may_be_sampled(&house.desk.show(model).await?)?;
+    }
+    Ok(again)
 }
 
 async fn source(
@@ -73,8 +93,9 @@ async fn source(
     dataset: &DatasetRef,
     holdout: Option<&DatasetRef>,
     learn: &LearnOrder,
-) -> Result<Source, Problem> {
+) -> Result<(Source, Origin), Problem> {
     let version = find(house, dataset).await?;
+    let mut origin = Origin { dataset: Some((&version).into()), ..Origin::default() };
     let holdout = match holdout {
         None => None,
         Some(named) => {
@@ -86,12 +107,14 @@ async fn source(
                 );
                 return Err(Problem::new(Code::BadRequest, message));
             }
+            origin.holdout = Some((&aside).into());
             Some(house.datasets.file(&aside).await?)
         }
     };
     let target = learn.target.clone();
     let metadata = Metadata::with_target(learn.metadata.clone(), target.as_deref())?;
-    Ok(Source { table: house.datasets.file(&version).await?, holdout, metadata, target })
+    let table = house.datasets.file(&version).await?;
+    Ok((Source { table, holdout, metadata, target }, origin))
 }
 
 /// The version that is meant.
@@ -102,12 +125,8 @@ async fn find(house: &House, named: &DatasetRef) -> Result<DatasetVersion, Probl
     found.ok_or_else(|| Problem::not_found("dataset", &named.to_string()))
 }
 
-fn output(house: &House, rows: Option<u64>, format: &str) -> Result<Output, Problem> {
-    let name = format!("table.{}", format.trim_start_matches('.'));
-    let format = OutputFormat::of_name(&name)?;
-    let folder = folder(house);
-    let table = folder.join(format!("table{format}"));
-    Ok(Output { rows: rows.map(Rows), table, format, report: folder.join("report") })
+fn output(house: &House, rows: Option<u64>, format: TableFormat) -> Output {
+    Output::in_folder(&folder(house), rows.map(Rows), format.output())
 }
 
 /// A folder that no other job delivers to.
