@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     env,
     io::BufRead,
+    net::TcpStream,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgs_protocol::limits::AGEING_MS;
 use tgs_tests::server::Server;
+use tungstenite::WebSocket;
 
 /// Longer than all jobs of a test take on a slow machine.
 const LONG: Duration = Duration::from_secs(1_800);
@@ -57,13 +59,50 @@ fn follow(server: &Arc<Server>, is_over: &Arc<AtomicBool>) -> thread::JoinHandle
     })
 }
 
+/// The same over a WebSocket: a pass for each connection, and on from the last number.
+fn follow_by_socket(
+    server: &Arc<Server>,
+    is_over: &Arc<AtomicBool>,
+) -> thread::JoinHandle<Vec<Value>> {
+    let (server, is_over) = (server.clone(), is_over.clone());
+    thread::spawn(move || {
+        let mut heard: Vec<Value> = Vec::new();
+        while !is_over.load(Ordering::SeqCst) {
+            let last = heard.last().and_then(|event| event["no"].as_u64()).unwrap_or(0);
+            let Some(mut socket) = open_socket(&server, last) else {
+                thread::sleep(Duration::from_millis(30));
+                continue;
+            };
+            // Until the server is killed, which ends the connection.
+            while let Ok(message) = socket.read() {
+                let text = message.into_text().map(|text| text.to_string()).unwrap_or_default();
+                let event = serde_json::from_str::<Value>(&text).ok();
+                heard.extend(event.filter(|event| event["no"].is_u64()));
+                if is_over.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+        }
+        heard
+    })
+}
+
+fn open_socket(server: &Server, after: u64) -> Option<WebSocket<TcpStream>> {
+    let ticket = server.try_post("/v1/tickets", &json!({}), None)?;
+    let ticket = ticket.body["ticket"].as_str()?.to_owned();
+    let address = server.address();
+    let url = format!("ws://{address}/events/socket?ticket={ticket}&after={after}");
+    let stream = TcpStream::connect(address).ok()?;
+    tungstenite::client(url, stream).ok().map(|(socket, _)| socket)
+}
+
 /// Orders jobs until each is taken, while the server is killed so often.
 fn kill_while_ordering(jobs: usize, kills: usize) {
     let home = TempDir::new().expect("a temporary folder");
     let server = Arc::new(Server::start(home.path()));
     assert_eq!(server.upload("small", "small.csv", &table(), 100), "small@1");
     let is_over = Arc::new(AtomicBool::new(false));
-    let watcher = follow(&server, &is_over);
+    let watchers = [follow(&server, &is_over), follow_by_socket(&server, &is_over)];
     let taken = Arc::new(Mutex::new(BTreeMap::new()));
     let sender = {
         let (server, taken) = (server.clone(), taken.clone());
@@ -93,9 +132,11 @@ fn kill_while_ordering(jobs: usize, kills: usize) {
     thread::sleep(Duration::from_millis(500));
     is_over.store(true, Ordering::SeqCst);
     let all = all_events(&server);
-    server.kill(); // Ends the stream that the watcher reads.
-    let heard = watcher.join().expect("a watcher");
-    assert_eq!(heard, all, "the watcher heard every event once and in order");
+    server.kill(); // Ends the streams that the watchers read.
+    for watcher in watchers {
+        let heard = watcher.join().expect("a watcher");
+        assert_eq!(heard, all, "the watcher heard every event once and in order");
+    }
     check_events(&all, jobs);
     server.start_again();
     check_list(&server, jobs);

@@ -26,6 +26,7 @@ use tgs_protocol::{
     store::{ArtifactName, StoreError},
     submission::Inserted,
 };
+use tokio::runtime::Handle;
 
 use crate::{
     failure::Fault,
@@ -37,14 +38,31 @@ use crate::{
 };
 
 /// The door to a node's actors.
+#[derive(Clone)]
 pub(crate) struct Desk {
     ports: Ports,
     supervisor: ActorRef<NodeSupervisorMessage>,
+    /// Where orders are carried out: whoever gave one may go away, and its own runtime need not
+    /// wait for a disk.
+    runtime: Handle,
 }
 
 impl Desk {
+    /// Of the node whose runtime this is called in.
     pub(crate) fn new(ports: Ports, supervisor: ActorRef<NodeSupervisorMessage>) -> Self {
-        Self { ports, supervisor }
+        Self { ports, supervisor, runtime: Handle::current() }
+    }
+
+    /// Carries an order out to its end, also if nobody waits for it any more: a job must not stand
+    /// in the store without being in line.
+    async fn to_its_end<T: Send + 'static>(
+        &self,
+        order: impl Future<Output = Result<T, DeskError>> + Send + 'static,
+    ) -> Result<T, DeskError> {
+        self.runtime.spawn(order).await.unwrap_or_else(|error| {
+            let said = format!("carry out an order: {error}; ask again what became of it");
+            Err(refusal(Code::Internal, said))
+        })
     }
 
     async fn ask<T: Send + 'static>(
@@ -117,80 +135,23 @@ impl Desk {
 #[async_trait]
 impl JobDesk for Desk {
     async fn submit(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError> {
-        validate(&request)?;
-        let request = self.looked_at(request)?;
-        let Terms { priority, submission, origin } = terms;
-        let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
-        let row = JobRow { priority, submission, origin, ..accepted };
-        let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
-        match inserted.map_err(as_refusal)? {
-            Inserted::New => {
-                self.start(&row).await?;
-                Ok(Taken { row, before: false })
-            }
-            // Whoever inserted it was perhaps killed before it was begun.
-            Inserted::Known(job) => {
-                let row = self.row(&job).await?;
-                if !row.state.is_final() {
-                    self.start(&row).await?;
-                }
-                Ok(Taken { row, before: true })
-            }
-            Inserted::KeyTaken(job) => {
-                let said = format!(
-                    "take the order: its idempotency key came with another order before (job \
-                     {job}); send a key of its own"
-                );
-                Err(refusal(Code::KeyTaken, said))
-            }
-            Inserted::NameTaken => {
-                let said = "insert the job: another one has its name; submit it again";
-                Err(refusal(Code::Internal, said))
-            }
-        }
+        let desk = self.clone();
+        self.to_its_end(async move { desk.take_in(request, terms).await }).await
     }
 
     async fn resume(&self, job: &JobId) -> Result<(), DeskError> {
-        let row = self.row(job).await?;
-        if row.state.is_final() {
-            let said = format!("job {job} has ended; there is nothing to go on with");
-            return Err(refusal(Code::NothingToResume, said));
-        }
-        self.start(&row).await
+        let (desk, job) = (self.clone(), job.clone());
+        self.to_its_end(async move { desk.go_on_with(&job).await }).await
     }
 
     async fn cancel(&self, job: &JobId) -> Result<(), DeskError> {
-        if self.row(job).await?.state.is_final() {
-            return Ok(());
-        }
-        let order = |reply| NodeSupervisorMessage::CancelJob { job: job.clone(), reply };
-        self.ask(STANDSTILL_MS, order).await?;
-        if self.row(job).await?.state.is_final() {
-            return Ok(());
-        }
-        Err(match self.why_not_ended(job).await {
-            Some(Failure { code, message, .. }) => {
-                refusal(code, format!("cancel job {job}: {message}"))
-            }
-            None => refusal(Code::Overtaken, format!("cancel job {job}: it is not in our hands")),
-        })
+        let (desk, job) = (self.clone(), job.clone());
+        self.to_its_end(async move { desk.end(&job).await }).await
     }
 
     async fn forget(&self, job: &JobId) -> Result<(), DeskError> {
-        let row = self.row(job).await?;
-        if !row.state.is_final() {
-            let said = format!("forget job {job}: it has not ended; cancel it first");
-            return Err(refusal(Code::BadRequest, said));
-        }
-        // The row goes last: killed in between, the job is still there to be forgotten.
-        let artifacts = &self.ports.artifacts;
-        transfer("sweep", artifacts.sweep(job, &[])).await.map_err(as_refusal)?;
-        for delivery in deliveries(&row.request.goal) {
-            let dropped = transfer("drop result", artifacts.drop_result(&delivery.to)).await;
-            dropped.map_err(as_refusal)?;
-        }
-        answer("forget job", self.ports.jobs.forget(job)).await.map_err(as_refusal)?;
-        Ok(())
+        let (desk, job) = (self.clone(), job.clone());
+        self.to_its_end(async move { desk.remove(&job).await }).await
     }
 
     async fn show(&self, job: &JobId) -> Result<JobRow, DeskError> {
@@ -235,6 +196,85 @@ impl JobDesk for Desk {
         if let Err(error) = self.ask::<()>(STANDSTILL_MS, order).await {
             tracing::warn!(%error, "not everything came to a standstill");
         }
+    }
+}
+
+impl Desk {
+    async fn take_in(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError> {
+        validate(&request)?;
+        let request = self.looked_at(request)?;
+        let Terms { priority, submission, origin } = terms;
+        let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
+        let row = JobRow { priority, submission, origin, ..accepted };
+        let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
+        match inserted.map_err(as_refusal)? {
+            Inserted::New => {
+                self.start(&row).await?;
+                Ok(Taken { row, before: false })
+            }
+            // Whoever inserted it was perhaps killed before it was begun.
+            Inserted::Known(job) => {
+                let row = self.row(&job).await?;
+                if !row.state.is_final() {
+                    self.start(&row).await?;
+                }
+                Ok(Taken { row, before: true })
+            }
+            Inserted::KeyTaken(job) => {
+                let said = format!(
+                    "take the order: its idempotency key came with another order before (job \
+                     {job}); send a key of its own"
+                );
+                Err(refusal(Code::KeyTaken, said))
+            }
+            Inserted::NameTaken => {
+                let said = "insert the job: another one has its name; submit it again";
+                Err(refusal(Code::Internal, said))
+            }
+        }
+    }
+
+    async fn go_on_with(&self, job: &JobId) -> Result<(), DeskError> {
+        let row = self.row(job).await?;
+        if row.state.is_final() {
+            let said = format!("job {job} has ended; there is nothing to go on with");
+            return Err(refusal(Code::NothingToResume, said));
+        }
+        self.start(&row).await
+    }
+
+    async fn end(&self, job: &JobId) -> Result<(), DeskError> {
+        if self.row(job).await?.state.is_final() {
+            return Ok(());
+        }
+        let order = |reply| NodeSupervisorMessage::CancelJob { job: job.clone(), reply };
+        self.ask(STANDSTILL_MS, order).await?;
+        if self.row(job).await?.state.is_final() {
+            return Ok(());
+        }
+        Err(match self.why_not_ended(job).await {
+            Some(Failure { code, message, .. }) => {
+                refusal(code, format!("cancel job {job}: {message}"))
+            }
+            None => refusal(Code::Overtaken, format!("cancel job {job}: it is not in our hands")),
+        })
+    }
+
+    async fn remove(&self, job: &JobId) -> Result<(), DeskError> {
+        let row = self.row(job).await?;
+        if !row.state.is_final() {
+            let said = format!("forget job {job}: it has not ended; cancel it first");
+            return Err(refusal(Code::BadRequest, said));
+        }
+        // The row goes last: killed in between, the job is still there to be forgotten.
+        let artifacts = &self.ports.artifacts;
+        transfer("sweep", artifacts.sweep(job, &[])).await.map_err(as_refusal)?;
+        for delivery in deliveries(&row.request.goal) {
+            let dropped = transfer("drop result", artifacts.drop_result(&delivery.to)).await;
+            dropped.map_err(as_refusal)?;
+        }
+        answer("forget job", self.ports.jobs.forget(job)).await.map_err(as_refusal)?;
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A node: its actors started, handed out as a desk, and stopped again.
 
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorRef};
 use tgs_protocol::{
@@ -33,6 +33,8 @@ pub struct NodeConfig {
     /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
     /// on the data folder: leases are claimed at once.
     pub holder_is_gone: bool,
+    /// The data folder, where those who read why a job failed are not to learn its place.
+    pub untold_folder: Option<PathBuf>,
     /// Factor on every back-off; 1 but in tests.
     pub back_off_factor: f64,
 }
@@ -48,6 +50,7 @@ impl NodeConfig {
             memory: ByteCount(u64::MAX),
             samplers,
             holder_is_gone: true,
+            untold_folder: None,
             back_off_factor: 1.0,
         }
     }

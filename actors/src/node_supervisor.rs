@@ -91,10 +91,12 @@ impl Actor for NodeSupervisor {
                 let _ = reply.send(started);
             }
             NodeSupervisorMessage::Progress { reply } => {
-                let told = floor.progress.iter();
-                let known =
-                    told.filter_map(|(job, told)| Some((job.clone(), told.borrow().clone()?)));
-                let _ = reply.send(known.collect());
+                // Only of jobs that run: those who wait may be many, and tell nothing.
+                let running = floor.jobs.keys();
+                let told = running.filter_map(|job| {
+                    Some((job.clone(), floor.progress.get(job)?.borrow().clone()?))
+                });
+                let _ = reply.send(told.collect());
             }
             NodeSupervisorMessage::WhyWaiting { job, reply } => {
                 let _ = reply.send(floor.queue.why(&job));

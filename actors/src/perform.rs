@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 use tgs_protocol::{
     code::Retry,
-    job::{Job, JobAction, JobEvent, JobRow, Work, action::Tidings, listing::StateClass},
+    job::{
+        Job, JobAction, JobEvent, JobRow, Work, action::Tidings, listing::StateClass,
+        outcome::Failure,
+    },
     limits::RETRY_BACK_OFF_MS,
     store::{ArtifactName, Written},
     unit::Millis,
@@ -73,12 +76,25 @@ impl Shell {
             self.actions.clear(); // None of them may be carried out any more.
             self.is_blocked = false;
         }
+        let event = self.without_folder(event);
         let Some(job) = &mut self.job else { return };
         for action in job.step(self.ports.clock.now(), event) {
             match action {
                 JobAction::StopWork => self.stop_work(how),
                 action => self.actions.push_back(action),
             }
+        }
+    }
+
+    /// Whoever is far away is not told where this node keeps its files.
+    fn without_folder(&self, event: JobEvent) -> JobEvent {
+        match (event, &self.config.untold_folder) {
+            (JobEvent::StageFailed(failure), Some(folder)) => {
+                let beginning = format!("{}/", folder.display());
+                let message = failure.message.replace(&beginning, "");
+                JobEvent::StageFailed(Failure { message, ..failure })
+            }
+            (event, _) => event,
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod artifact_store;
 pub mod checkpoint_store;
 pub mod chunk_store;
+pub mod dataset_store;
 pub mod event_log;
 pub mod job_store;
 pub mod lease_store;
@@ -94,5 +95,14 @@ checks! {
         anothers_delivery_is_not_taken_back,
         a_stale_delivery_is_refused,
         delivery_refuses_folders,
+    }
+    dataset_store {
+        an_upload_grows_where_it_stands,
+        the_same_bytes_are_the_same_version,
+        datasets_are_listed_by_name,
+        uploads_can_be_given_up,
+        bytes_go_with_their_last_version,
+        pieces_that_are_sent_at_once_are_there_once,
+        uploads_that_leave_the_folder_are_refused,
     }
 }

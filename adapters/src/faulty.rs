@@ -1,6 +1,8 @@
 //! A store that fails on plan: before the act, after it (the outcome is unknown to the caller), or
 //! for want of room. Stacked on any store, to test those who use it.
 
+mod dataset;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

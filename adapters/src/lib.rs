@@ -7,6 +7,8 @@
 //! | `ChunkStore` | [`memory`] | [`embedded`]: `chunk.rs` |
 //! | `CheckpointStore` | [`memory`] | [`embedded`]: `checkpoint.rs` |
 //! | `ArtifactStore` | [`memory`] | [`embedded`]: `artifact.rs`, `recover.rs` |
+//! | `EventLog` | [`memory`] | [`embedded`]: `event.rs` |
+//! | `DatasetStore` | [`memory`] | [`embedded`]: `dataset.rs` |
 //! | `Clock`, `IdSource` | | [`system`] |
 //!
 //! [`conformance`] holds what every store owes, as checks that run against each of them;

@@ -4,6 +4,7 @@
 
 mod artifact;
 mod bytes;
+mod dataset;
 
 use std::{
     cmp::Reverse,
@@ -58,6 +59,7 @@ struct State {
     keys: HashMap<IdempotencyKey, JobId>,
     /// What was delivered, by job and place.
     notes: HashMap<(JobId, PathBuf), Note>,
+    datasets: dataset::Datasets,
 }
 
 impl Memory {

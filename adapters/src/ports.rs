@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tgs_protocol::store::{
-    ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore,
+use tgs_protocol::{
+    dataset::DatasetStore,
+    store::{ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore},
 };
 
 /// All stores. Clones share them.
@@ -21,6 +22,8 @@ pub struct Ports {
     pub checkpoints: Arc<dyn CheckpointStore>,
     /// Artifacts.
     pub artifacts: Arc<dyn ArtifactStore>,
+    /// Uploads and datasets.
+    pub datasets: Arc<dyn DatasetStore>,
 }
 
 impl Ports {
@@ -33,6 +36,7 @@ impl Ports {
             + ChunkStore
             + CheckpointStore
             + ArtifactStore
+            + DatasetStore
             + 'static,
     {
         let store = Arc::new(store);
@@ -42,7 +46,8 @@ impl Ports {
             leases: store.clone(),
             chunks: store.clone(),
             checkpoints: store.clone(),
-            artifacts: store,
+            artifacts: store.clone(),
+            datasets: store,
         }
     }
 }

@@ -38,8 +38,17 @@ pub fn processor_seconds() -> f64 {
 /// The most memory that a process (`self`, or its number) has held so far, in units of 10⁶ bytes;
 /// none where the system does not tell or the process is gone.
 pub fn peak_memory_mb(process: &str) -> Option<f64> {
+    memory_mb(process, "VmHWM:")
+}
+
+/// The memory that a process holds now, as [`peak_memory_mb`].
+pub fn resident_memory_mb(process: &str) -> Option<f64> {
+    memory_mb(process, "VmRSS:")
+}
+
+fn memory_mb(process: &str, which: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(which))?;
     let kibibytes: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kibibytes * 1024.0 / 1e6)
 }

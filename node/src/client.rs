@@ -1,5 +1,7 @@
 //! A client of a server: asks over HTTP, tells what went wrong in the server's own words.
 
+mod transfer;
+
 use std::{
     env,
     io::{BufRead, BufReader},
@@ -11,6 +13,7 @@ use serde_json::Value;
 use tgs_protocol::{code::Code, event::Event, id::JobId, job::Outcome, unit::EventNo};
 use ureq::{Agent, Body, http::Response};
 
+pub use self::transfer::{dataset_name, key_of};
 use crate::failure::Failure;
 
 /// How long a server may take to answer; events come when they come.
@@ -137,11 +140,20 @@ impl Client {
                 asked.content_type("application/json").send(body)
             }
         };
+        self.accepted(path, answered)
+    }
+
+    /// The answer, unless it is a refusal: that is told in the server's own words.
+    fn accepted(
+        &self,
+        path: &str,
+        answered: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Body>, Failure> {
         let mut answer = answered.map_err(|error| self.lost(path, &error.to_string()))?;
         if answer.status().is_success() {
             return Ok(answer);
         }
-        let status = answer.status();
+        let (status, url) = (answer.status(), format!("{}{path}", self.base));
         let problem: Value = answer.body_mut().read_json().unwrap_or_default();
         let code = problem["code"].as_str().and_then(|code| code.parse().ok());
         let told = problem["detail"].as_str().map(str::to_owned);

@@ -1,6 +1,7 @@
 //! One file per command; here they are told apart.
 
 mod config;
+mod elsewhere;
 mod explain;
 mod generate;
 mod job;

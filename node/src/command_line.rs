@@ -152,6 +152,10 @@ pub struct SynthArguments {
     /// Check the request and the paths, then stop.
     #[arg(long)]
     pub dry_run: bool,
+    /// Let this server do it, with the token in TGS_TOKEN: the table goes there, the result comes
+    /// back. The same command once more goes on with the same job.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dry_run", "samplers"])]
+    pub server: Option<String>,
 }
 
 #[derive(Debug, Args)]

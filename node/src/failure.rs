@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use tgs_protocol::{
-    cause::with_causes, code::Code, desk::DeskError, engine::EngineError, store::StoreError,
+    cause::with_causes, code::Code, desk::DeskError, engine::EngineError, refusal::Refusal,
+    store::StoreError,
 };
 
 use crate::{
@@ -48,6 +49,12 @@ impl Failure {
 impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {
         Self::new(error.code, error.message)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code, refusal.message)
     }
 }
 

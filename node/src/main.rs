@@ -4,6 +4,7 @@ mod client;
 mod command;
 mod command_line;
 mod configuration;
+mod descriptors;
 mod failure;
 mod following;
 mod history;

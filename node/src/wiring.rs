@@ -75,6 +75,7 @@ pub async fn node(
 /// A node that takes jobs from others: on several devices, within the machine's memory.
 pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<Node, Failure> {
     let mut config = config(premises.ids.incarnation(), settings, None);
+    config.untold_folder = Some(premises.store.home().to_owned());
     config.devices = vec![DeviceClass::Cpu; settings.devices.clamp(1, DEVICES_MAX)];
     config.memory = match settings.memory_mib {
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),

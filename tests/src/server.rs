@@ -1,7 +1,7 @@
 //! `tgs up` as a real process: started, asked over HTTP, killed, started again on the same port.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     net::TcpListener,
     path::{Path, PathBuf},
     process::Child,
@@ -24,6 +24,7 @@ pub struct Server {
     port: u16,
     token: String,
     agent: Agent,
+    settings: Vec<(String, String)>,
     child: Mutex<Option<Child>>,
 }
 
@@ -108,6 +109,14 @@ impl Server {
     /// # Panics
     /// When it does not come up.
     pub fn start(home: &Path) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// The same with settings, as `TGS_HISTORY=10`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(home: &Path, settings: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("it has one").port();
         drop(free);
@@ -117,7 +126,10 @@ impl Server {
             .build()
             .into();
         let child = Mutex::new(None);
-        let mut server = Self { home: home.to_owned(), port, token: String::new(), agent, child };
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let settings = settings.iter().map(owned).collect();
+        let (home, token) = (home.to_owned(), String::new());
+        let mut server = Self { home, port, token, agent, settings, child };
         let listening = server.go_up();
         server.token = listening["token"].as_str().expect("a new folder has a new token").into();
         server
@@ -132,11 +144,24 @@ impl Server {
         assert_eq!(listening["token"], Value::Null, "a token is shown once");
     }
 
+    /// Kills it and starts it again with other settings.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_anew(mut self, settings: &[(&str, &str)]) -> Self {
+        self.kill();
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.settings = settings.iter().map(owned).collect();
+        self.start_again();
+        self
+    }
+
     fn go_up(&self) -> Value {
         let listen = format!("127.0.0.1:{}", self.port);
         let words = ["up", "--listen", &listen, "--json"];
         let mut command = tgs(&self.home, &words);
         command.stderr(std::process::Stdio::inherit());
+        command.envs(self.settings.iter().cloned());
         let mut child = command.spawn().expect("the binary can be started");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut lines = stdout.lines().map_while(Result::ok);
@@ -181,6 +206,16 @@ impl Server {
     /// Where it listens.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The address itself, for tests that speak to it byte by byte.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its process; none while it is down.
+    pub fn id(&self) -> Option<u32> {
+        self.child().as_ref().map(Child::id)
     }
 
     /// What lets a client in.
@@ -261,12 +296,7 @@ impl Server {
     /// # Panics
     /// When the server does not take it.
     pub fn upload(&self, dataset: &str, file: &str, bytes: &[u8], piece: usize) -> String {
-        let url = self.url(&format!("/v1/uploads?dataset={dataset}&file={file}"));
-        let begun = self.agent.post(url).header("Authorization", self.bearer());
-        let begun = begun.header("Upload-Length", bytes.len().to_string()).send_empty();
-        let begun = begun.expect("the server runs");
-        assert_eq!(begun.status(), 201);
-        let place = begun.headers()["Location"].to_str().expect("an address").to_owned();
+        let place = self.begin(dataset, file, bytes.len());
         let mut version = None;
         for (no, part) in bytes.chunks(piece).enumerate() {
             let answer = self.append(&place, (no * piece) as u64, part).expect("the server runs");
@@ -275,6 +305,19 @@ impl Server {
         }
         let version = version.expect("the last piece makes it a dataset");
         version.to_str().expect("a name").to_owned()
+    }
+
+    /// Begins an upload; gives its place.
+    ///
+    /// # Panics
+    /// When the server does not take it.
+    pub fn begin(&self, dataset: &str, file: &str, size: usize) -> String {
+        let url = self.url(&format!("/v1/uploads?dataset={dataset}&file={file}"));
+        let begun = self.agent.post(url).header("Authorization", self.bearer());
+        let begun = begun.header("Upload-Length", size.to_string()).send_empty();
+        let begun = begun.expect("the server runs");
+        assert_eq!(begun.status(), 201);
+        begun.headers()["Location"].to_str().expect("an address").to_owned()
     }
 
     /// Appends to an upload.
@@ -290,15 +333,26 @@ impl Server {
             .send(part)
     }
 
-    /// Where an upload goes on.
+    /// Where an upload goes on; none if the server is not there.
     ///
     /// # Panics
-    /// When the server is not there.
-    pub fn offset(&self, place: &str) -> u64 {
+    /// When it knows no such upload.
+    pub fn offset(&self, place: &str) -> Option<u64> {
         let asked = self.agent.head(self.url(place)).header("Authorization", self.bearer());
-        let answer = asked.call().expect("the server runs");
+        let answer = asked.call().ok()?;
         let offset = answer.headers()["Upload-Offset"].to_str().expect("a number");
-        offset.parse().expect("a number")
+        Some(offset.parse().expect("a number"))
+    }
+
+    /// Asks for a file from a byte on; none if the server was not there. What came may be less than
+    /// was asked for, if it went away.
+    pub fn bytes(&self, path: &str, from: usize) -> Option<(u16, Vec<u8>)> {
+        let asked = self.agent.get(self.url(path)).header("Authorization", self.bearer());
+        let mut answer = asked.header("Range", format!("bytes={from}-")).call().ok()?;
+        let (status, mut bytes) = (answer.status().as_u16(), Vec::new());
+        // A connection that broke is no error here: what came before counts.
+        let _ = answer.body_mut().as_reader().read_to_end(&mut bytes);
+        Some((status, bytes))
     }
 
     fn bearer(&self) -> String {

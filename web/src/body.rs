@@ -1,24 +1,48 @@
-//! Bodies of requests that are read as a whole.
+//! Bodies of requests: in pieces, or read as a whole. Whoever sends nothing for a while is sent
+//! away, so that nobody holds a connection for ever.
+
+use std::time::Duration;
 
 use actix_web::web::{Bytes, Payload};
+use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tgs_protocol::code::Code;
+use tokio::time::timeout;
 
 use crate::problem::Problem;
 
 /// Doubles tell whole numbers apart below this.
 const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
-/// A body, refused as soon as it is too long.
+/// How long a client may send nothing in the middle of a body.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// How long a body that is read as a whole may take.
+const WHOLE_MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// The next bytes of a body; none at its end; else why there are no more.
+pub async fn next(body: &mut Payload) -> Result<Option<Bytes>, String> {
+    match timeout(SILENCE_MAX, body.next()).await {
+        Ok(next) => next.transpose().map_err(|error| error.to_string()),
+        Err(_) => Err(format!("nothing came for {} seconds", SILENCE_MAX.as_secs())),
+    }
+}
+
+/// A body, refused as soon as it is too long or too slow.
 pub async fn whole(what: &str, body: Payload, limit: usize) -> Result<Bytes, Problem> {
     let told = |message: String| Problem::new(Code::BadRequest, message);
-    match body.to_bytes_limited(limit).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(told(format!("cannot read {what}: {error}"))),
-        Err(_) => {
+    match timeout(WHOLE_MAX_WAIT, body.to_bytes_limited(limit)).await {
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+        Ok(Ok(Err(error))) => Err(told(format!("cannot read {what}: {error}"))),
+        Ok(Err(_)) => {
             let message = format!("cannot take {what}: it has more than {limit} bytes");
             Err(Problem::new(Code::TooLarge, message))
+        }
+        Err(_) => {
+            let seconds = WHOLE_MAX_WAIT.as_secs();
+            Err(Problem::too_slow(format!(
+                "cannot read {what}: it did not come within {seconds} s"
+            )))
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | the document of the API | `openapi.rs` |
 //! | how a refusal is answered | `problem.rs` |
 //! | who may come in | `guard.rs` |
+//! | bodies, and clients that send them slowly | `body.rs` |
 //! | events as they happen | `live` |
 //!
 //! Handlers read, ask the desk and answer; they decide nothing about jobs.

@@ -3,6 +3,7 @@
 //! has no number and may be missed.
 
 pub mod feed;
+pub mod seat;
 pub mod socket;
 pub mod sse;
 pub mod ticket;

@@ -161,9 +161,12 @@ fn refusals(endpoint: &Endpoint) -> BTreeMap<StatusCode, Vec<Code>> {
     // With some names an address is no address.
     let nowhere = (status_of(Code::NoSuchThing), Code::NoSuchThing);
     let nowhere = path.contains('{').then_some(nowhere);
+    let slow = (StatusCode::REQUEST_TIMEOUT, Code::BadRequest);
+    let slow = told.body.is_some().then_some(slow);
     let own = told.refusals.iter().copied();
     let mut all: BTreeMap<StatusCode, Vec<Code>> = BTreeMap::new();
-    for (status, code) in anywhere.into_iter().chain(stranger).chain(nowhere).chain(own) {
+    for (status, code) in anywhere.into_iter().chain(stranger).chain(nowhere).chain(slow).chain(own)
+    {
         let codes = all.entry(status).or_default();
         if !codes.contains(&code) {
             codes.push(code);

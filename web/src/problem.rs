@@ -51,6 +51,11 @@ impl Problem {
         Self { header, ..Self::with_status(status, Code::BadRequest, message) }
     }
 
+    /// The client sent its request too slowly.
+    pub fn too_slow(message: impl Into<String>) -> Self {
+        Self::with_status(StatusCode::REQUEST_TIMEOUT, Code::BadRequest, message)
+    }
+
     /// Nothing of this name is there.
     pub fn not_found(what: &str, name: &str) -> Self {
         Self::new(Code::NoSuchThing, format!("no {what} {name:?} is here; list them to find it"))

@@ -1,16 +1,23 @@
 //! The server: opened on an address, answering until it is told to stop.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{any::Any, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use actix_web::{
     App, HttpServer,
     dev::ServerHandle,
     middleware::{DefaultHeaders, from_fn},
+    rt::net::TcpStream,
     web::Data,
 };
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::task::JoinHandle;
 
-use crate::{guard, house::House, live::ticket::Tickets, route};
+use crate::{
+    guard,
+    house::House,
+    live::{seat::Seats, ticket::Tickets},
+    route,
+};
 
 /// Limits of the front.
 #[derive(Debug, Clone)]
@@ -29,6 +36,8 @@ pub struct Settings {
 
 /// How long a client may take to send the head of its request.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
+/// How long a connection lives whose other end takes nothing that is sent to it.
+const TAKES_NOTHING_MS: u32 = 60_000;
 /// How long answers that are under way may take once the server is to stop.
 const LAST_ANSWERS_SECONDS: u64 = 5;
 
@@ -55,10 +64,13 @@ pub fn serve(house: House) -> Result<Server, ServeError> {
     let Settings { listen, connections_max, threads, .. } = house.settings.clone();
     let refuse = |source| ServeError { address: listen, source };
     let (house, tickets) = (Data::from(Arc::new(house)), Data::new(Tickets::default()));
+    // Of all connections half may be watchers, which stay.
+    let seats = Data::new(Seats::new(connections_max / 2));
     let server = HttpServer::new(move || {
         App::new()
             .app_data(house.clone())
             .app_data(tickets.clone())
+            .app_data(seats.clone())
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .configure(route::open)
             .service(
@@ -67,7 +79,9 @@ pub fn serve(house: House) -> Result<Server, ServeError> {
             .default_service(actix_web::web::to(route::nothing_here))
     })
     .workers(threads)
-    .max_connections(connections_max)
+    // The limit of actix-web is one of each of its threads.
+    .max_connections((connections_max / threads.max(1)).max(1))
+    .on_connect(|connection, _| send_away_who_takes_nothing(connection))
     .client_request_timeout(HEAD_WAIT)
     .shutdown_timeout(LAST_ANSWERS_SECONDS)
     .disable_signals()
@@ -77,6 +91,16 @@ pub fn serve(house: House) -> Result<Server, ServeError> {
     let server = server.run();
     let handle = server.handle();
     Ok(Server { handle, address, task: tokio::spawn(server) })
+}
+
+/// A client that opens a stream and reads nothing holds a connection and a buffer for as long as
+/// its machine lives. The kernel ends it: `TCP_USER_TIMEOUT` (RFC 5482) also counts the time in
+/// which the other end has no room.
+fn send_away_who_takes_nothing(connection: &dyn Any) {
+    let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+    if let Err(error) = set_tcp_user_timeout(stream, TAKES_NOTHING_MS) {
+        tracing::debug!(%error, "a connection without a limit of silence");
+    }
 }
 
 impl Server {

@@ -32,16 +32,16 @@ impl JobStore for Embedded {
     async fn insert(&self, row: &JobRow) -> Result<Inserted, StoreError> {
         blocking(|| {
             fence::check_name(&row.id)?;
-            let bytes = fence::encode_row(row)?;
-            let (inserted, newest) = self.ledger().write(|transaction| {
-                if let Some(inserted) = find_taken(transaction, row)? {
+            let (row, bytes) = (row.clone(), fence::encode_row(row)?);
+            let (inserted, newest) = self.ledger().write_grouped(move |transaction| {
+                if let Some(inserted) = find_taken(transaction, &row)? {
                     return Ok(Commit::Leave((inserted, EventNo(0))));
                 }
                 if let Some(sent) = &row.submission {
                     let mut keys = transaction.open_table(KEYS)?;
                     keys.insert(sent.key.as_str(), row.id.as_str())?;
                 }
-                Ok(Commit::Keep((Inserted::New, put(transaction, None, row, &bytes)?)))
+                Ok(Commit::Keep((Inserted::New, put(transaction, None, &row, &bytes)?)))
             })?;
             self.tell(newest);
             Ok(inserted)

@@ -1,7 +1,10 @@
 //! The transactional half of the embedded store: one redb file, its tables, and the fence.
 //!
 //! Every write checks the lease inside the transaction that it commits, and redb has one writer at
-//! a time: so a check and the act that follows it cannot be torn apart by a claim.
+//! a time: so a check and the act that follows it cannot be torn apart by a claim. Small writes that
+//! come at the same time are made durable together: [`group`].
+
+mod group;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -23,6 +26,8 @@ use crate::{
     fault,
     fence::{self, Fenced},
 };
+
+use self::group::Group;
 
 /// Job rows as JSON, by job name.
 pub const JOBS: TableDefinition<&str, &[u8]> = TableDefinition::new("jobs");
@@ -62,6 +67,7 @@ pub struct Ledger {
     path: PathBuf,
     disk: Arc<dyn Disk>,
     state: RwLock<State>,
+    group: Group,
 }
 
 #[derive(Debug)]
@@ -88,7 +94,7 @@ impl Ledger {
         });
         let database = opened.map_err(|trouble| trouble.into_store_error("open", path))?;
         let state = RwLock::new(State::Open(database));
-        Ok(Self { path: path.to_owned(), disk, state })
+        Ok(Self { path: path.to_owned(), disk, state, group: Group::default() })
     }
 
     /// Runs `look` on one consistent view.
@@ -123,6 +129,16 @@ impl Ledger {
                 }
             }
         })
+    }
+
+    /// Like [`Ledger::write`], in one commit with others that wait for theirs. `act` must leave
+    /// everything as it was where it says [`Commit::Leave`], and may be run more than once: only
+    /// the last time counts.
+    pub fn write_grouped<T: Send + 'static>(
+        &self,
+        act: impl Fn(&WriteTransaction) -> Result<Commit<T>, Trouble> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.group.write(self, act)
     }
 
     /// Like [`Ledger::write`], but only if the lease is the newest.

@@ -5,9 +5,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tgs_protocol::{
     code::Code,
+    engine::ReportFacts,
     figure,
+    id::JobId,
     job::{JobRow, Outcome},
-    request::Goal,
+    request::{Goal, Output},
+    unit::{Rows, Steps},
 };
 
 use super::verdict::Judged;
@@ -15,19 +18,52 @@ use crate::{
     command_line::Voice, failure::Failure, leaving::ExitCode, terminal::paragraph, voice::say,
 };
 
-/// Says how a job ended. A withheld table is exit status 3.
+/// Says how a job of this process ended. A withheld table is exit status 3.
 pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, Failure> {
+    let end = JobEnd {
+        job: &row.id,
+        goal: &row.request.goal,
+        rows: row.rows(),
+        report: row.done.report.clone(),
+        planned_steps: row.done.plan.as_ref().map(|plan| plan.steps),
+        steps: row.done.trained_steps,
+    };
+    tell_end(&end, outcome, voice)
+}
+
+/// What is told of a job that is over, wherever it ran.
+pub struct JobEnd<'a> {
+    pub job: &'a JobId,
+    /// With places on this machine.
+    pub goal: &'a Goal,
+    pub rows: Option<Rows>,
+    pub report: Option<ReportFacts>,
+    pub planned_steps: Option<Steps>,
+    pub steps: Option<Steps>,
+}
+
+impl JobEnd<'_> {
+    fn output(&self) -> Option<&Output> {
+        match self.goal {
+            Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => Some(output),
+            Goal::Train { .. } => None,
+        }
+    }
+}
+
+/// Says how a job ended. A withheld table is exit status 3.
+pub fn tell_end(end: &JobEnd<'_>, outcome: &Outcome, voice: Voice) -> Result<ExitCode, Failure> {
     match outcome {
         Outcome::Failed(failure) => {
             let message = format!("{} stage: {}", failure.stage, failure.message);
             return Err(Failure::new(failure.code, message));
         }
         Outcome::Cancelled => {
-            return Err(Failure::new(Code::JobCancelled, format!("job {} was cancelled", row.id)));
+            return Err(Failure::new(Code::JobCancelled, format!("job {} was cancelled", end.job)));
         }
         Outcome::Published { .. } | Outcome::Withheld { .. } => {}
     }
-    let ended = Ended::of(row, outcome);
+    let ended = Ended::of(end, outcome);
     match voice {
         Voice::Json => say!("{}", ended.as_json()),
         Voice::Words | Voice::Quiet => ended.in_words(),
@@ -40,29 +76,29 @@ pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, F
 
 /// A job that came to its end, with or without a table.
 struct Ended<'a> {
-    row: &'a JobRow,
+    end: &'a JobEnd<'a>,
     outcome: &'a Outcome,
     judged: Option<Judged>,
     is_released: bool,
 }
 
 impl<'a> Ended<'a> {
-    fn of(row: &'a JobRow, outcome: &'a Outcome) -> Self {
+    fn of(end: &'a JobEnd<'a>, outcome: &'a Outcome) -> Self {
         let is_released = matches!(outcome, Outcome::Published { .. });
-        let report = row.done.report.as_ref().zip(row.request.output());
+        let report = end.report.as_ref().zip(end.output());
         let judged = report.map(|(facts, output)| Judged::of(facts, &output.report));
-        Self { row, outcome, judged, is_released }
+        Self { end, outcome, judged, is_released }
     }
 
     /// What stands at OUT although this job wrote nothing there: it is of an earlier run.
     fn earlier_table(&self) -> Option<&'a Path> {
-        let table = self.row.request.output().map(|output| output.table.as_path());
+        let table = self.end.output().map(|output| output.table.as_path());
         table.filter(|table| !self.is_released && table.exists())
     }
 
     fn in_words(&self) {
-        let rows = self.row.rows().map_or(String::new(), |rows| figure::count(rows.get()));
-        match &self.row.request.goal {
+        let rows = self.end.rows.map_or(String::new(), |rows| figure::count(rows.get()));
+        match self.end.goal {
             Goal::Train { model_file, .. } => say!("model    {}", model_file.display()),
             Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
                 match self.is_released {
@@ -74,7 +110,7 @@ impl<'a> Ended<'a> {
         if let Some(earlier) = self.earlier_table() {
             say!("         an earlier file stands at {}; it is not of this run", earlier.display());
         }
-        if let (Some(judged), Some(output)) = (&self.judged, self.row.request.output()) {
+        if let (Some(judged), Some(output)) = (&self.judged, self.end.output()) {
             judged.say(self.is_released);
             if !self.is_released {
                 say!("{}", paragraph("advice", advice(judged)));
@@ -84,18 +120,18 @@ impl<'a> Ended<'a> {
     }
 
     fn as_json(&self) -> Value {
-        let (row, judged) = (self.row, self.judged.as_ref());
-        let output = row.request.output();
-        let model = match &row.request.goal {
+        let (end, judged) = (self.end, self.judged.as_ref());
+        let output = end.output();
+        let model = match end.goal {
             Goal::Train { model_file, .. } => Some(model_file),
             Goal::Synthesize { .. } | Goal::Generate { .. } => None,
         };
         json!({
             "event": "ended",
-            "job": row.id,
+            "job": end.job,
             "outcome": self.outcome.word(),
             "code": self.outcome.code(),
-            "rows": row.rows(),
+            "rows": end.rows,
             "table": output.filter(|_| self.is_released).map(|output| &output.table),
             "earlier_table": self.earlier_table(),
             "model": model,
@@ -103,8 +139,8 @@ impl<'a> Ended<'a> {
             "verdict": judged.map(|judged| judged.verdict),
             "reasons": judged.map(|judged| &judged.reasons),
             "open_gates": judged.map(Judged::open_gates),
-            "planned_steps": row.done.plan.as_ref().map(|plan| plan.steps),
-            "steps": row.done.trained_steps,
+            "planned_steps": end.planned_steps,
+            "steps": end.steps,
         })
     }
 }

@@ -1,10 +1,10 @@
-//! `tgs synth`: the main job.
+//! `tgs synth`: the main job, here or on a server.
 
 use std::path::Path;
 
 use tgs_protocol::{gate::Gates, request::Goal};
 
-use super::{job, learning};
+use super::{elsewhere, job, learning};
 use crate::{
     command_line::{GatePolicy, SynthArguments, Voice},
     configuration::Settings,
@@ -28,6 +28,9 @@ pub async fn run(
     let source = learning::source(&asked.learn)?;
     let output = learning::output(&asked.release, asked.report.as_deref())?;
     let request = learning::request(&asked.learn, Goal::Synthesize { source, output }, gates)?;
+    if let Some(server) = &asked.server {
+        return elsewhere::run(server, request, voice).await;
+    }
     if asked.dry_run {
         let shown = match voice {
             Voice::Json => Ok(event("request", &request).to_string()),

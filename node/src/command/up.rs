@@ -18,6 +18,7 @@ use tgs_web::{Server, TokenHash};
 use crate::{
     command_line::{UpArguments, Voice},
     configuration::Settings,
+    descriptors,
     failure::Failure,
     history, home,
     leaving::ExitCode,
@@ -33,6 +34,7 @@ pub async fn run(
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
     let mut stop = signals::listen()?;
+    descriptors::raise_limit();
     let home = home::folder(home, settings)?;
     let settings = Settings { listen: asked.listen.unwrap_or(settings.listen), ..settings.clone() };
     let premises = wiring::premises(&home)?;

@@ -44,6 +44,11 @@ impl TableFormat {
         Self::Parquet,
     ];
 
+    /// The name of a format; none of one that cannot be written.
+    pub fn of(format: OutputFormat) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.output() == format)
+    }
+
     /// How rows are written, and how the file is compressed.
     pub const fn output(self) -> OutputFormat {
         use Compression::{Gzip, None, Zstd};

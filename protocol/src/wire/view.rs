@@ -50,6 +50,9 @@ pub struct JobView {
     /// Steps that will be made, once they are planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned_steps: Option<Steps>,
+    /// Steps that were made, once training has ended; fewer than planned where more gained nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trained_steps: Option<Steps>,
     /// Steps that a checkpoint holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_step: Option<Steps>,
@@ -125,6 +128,7 @@ impl JobView {
             changed_at: row.changed_at.max(row.accepted_at),
             rows: row.rows(),
             planned_steps: row.done.plan.as_ref().map(|plan| plan.steps),
+            trained_steps: row.done.trained_steps,
             checkpoint_step: row.done.checkpoint.map(|facts| facts.step),
             verdict: report.map(|report| report.verdict),
             reasons: report.map_or_else(Vec::new, |report| report.reasons.clone()),

@@ -13,6 +13,7 @@ use tgs_protocol::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
+use super::seat::Seat;
 use crate::route::InHouse;
 
 /// How often progress is looked at.
@@ -33,6 +34,7 @@ pub struct Feed {
     /// as an event.
     may_have_ended: bool,
     is_over: bool,
+    _seat: Seat,
 }
 
 /// What a watcher hears.
@@ -48,9 +50,9 @@ pub enum Item {
 
 impl Feed {
     /// Of one job, or of all, from after this event on.
-    pub fn new(house: InHouse, job: Option<JobId>, after: EventNo) -> Self {
+    pub fn new(house: InHouse, seat: Seat, job: Option<JobId>, after: EventNo) -> Self {
         let (told, last_word, may_have_ended) = (BTreeMap::new(), Instant::now(), job.is_some());
-        Self { house, job, after, told, last_word, may_have_ended, is_over: false }
+        Self { house, job, after, told, last_word, may_have_ended, is_over: false, _seat: seat }
     }
 
     /// What comes next; none once the job has ended and everything was told.

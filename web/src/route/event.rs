@@ -17,6 +17,7 @@ use crate::{
     endpoint::{Endpoint, header::LAST_EVENT_ID},
     live::{
         feed::Feed,
+        seat::Seats,
         socket, sse,
         ticket::{TICKET_LIFE_MS, Tickets},
     },
@@ -39,19 +40,20 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::GET, "/v1/events", all, of_all)
             .query::<From>()
             .reads(&[LAST_EVENT_ID])
-            .streams::<Event>(200, told),
+            .streams::<Event>(200, told)
+            .refuses(&[Code::Busy]),
         Endpoint::new(Method::GET, "/v1/jobs/{job}/events", one, of_job)
             .query::<From>()
             .reads(&[LAST_EVENT_ID])
             .streams::<Event>(200, told)
-            .refuses(&[Code::JobNotFound]),
+            .refuses(&[Code::JobNotFound, Code::Busy]),
         Endpoint::new(Method::POST, "/v1/tickets", passed, ticket)
             .gives::<TicketView>(201, "It works once and soon."),
         Endpoint::new(Method::GET, "/events/socket", opened, socket)
             .open()
             .query::<SocketFrom>()
             .gives_nothing(101, "What follows is a WebSocket; each message is an Event.")
-            .refuses(&[Code::Unauthorised, Code::JobNotFound]),
+            .refuses(&[Code::Unauthorised, Code::JobNotFound, Code::Busy]),
     ]
 }
 
@@ -78,6 +80,7 @@ struct SocketFrom {
 /// `GET /v1/events`
 async fn of_all(
     house: InHouse,
+    seats: Data<Seats>,
     request: HttpRequest,
     from: Query<From>,
 ) -> Result<HttpResponse, Problem> {
@@ -86,12 +89,13 @@ async fn of_all(
         // Whoever does not say wants what happens from now on.
         None => house.events.newest_event().await?,
     };
-    Ok(sse::answer(Feed::new(house, None, after)))
+    Ok(sse::answer(Feed::new(house, seats.take()?, None, after)))
 }
 
 /// `GET /v1/jobs/{job}/events`
 async fn of_job(
     house: InHouse,
+    seats: Data<Seats>,
     request: HttpRequest,
     job: Path<String>,
     from: Query<From>,
@@ -99,7 +103,7 @@ async fn of_job(
     let job = JobId::new(job.into_inner());
     house.desk.show(&job).await?;
     let after = begin(&request, from.after)?.unwrap_or_default();
-    Ok(sse::answer(Feed::new(house, Some(job), after)))
+    Ok(sse::answer(Feed::new(house, seats.take()?, Some(job), after)))
 }
 
 /// `POST /v1/tickets`
@@ -113,7 +117,8 @@ async fn ticket(house: InHouse, tickets: Data<Tickets>) -> Result<HttpResponse, 
 /// `GET /events/socket`: the ticket stands for the token.
 async fn socket(
     house: InHouse,
-    tickets: Data<Tickets>,
+    passes: Data<Tickets>,
+    seats: Data<Seats>,
     request: HttpRequest,
     from: Query<SocketFrom>,
     body: Payload,
@@ -124,7 +129,7 @@ async fn socket(
         let message = "cannot answer here but over a WebSocket; GET /v1/events answers with SSE";
         return Err(Problem::new(Code::BadRequest, message));
     }
-    if !tickets.take(&ticket, house.clock.monotonic()) {
+    if !passes.take(&ticket, house.clock.monotonic()) {
         let message = "come in: the ticket was used or is too old; POST /v1/tickets gives another";
         return Err(Problem::new(Code::Unauthorised, message));
     }
@@ -137,7 +142,7 @@ async fn socket(
         (None, Some(_)) => EventNo(0),
         (None, None) => house.events.newest_event().await?,
     };
-    socket::answer(&request, body, Feed::new(house, job, after))
+    socket::answer(&request, body, Feed::new(house, seats.take()?, job, after))
 }
 
 /// The number after which to begin: of the address, or of a browser that comes back.

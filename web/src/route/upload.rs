@@ -10,7 +10,6 @@ use actix_web::{
     },
     web::{BytesMut, Path, Payload, Query},
 };
-use futures_util::StreamExt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tgs_protocol::{
@@ -23,6 +22,7 @@ use tgs_protocol::{
 
 use super::InHouse;
 use crate::{
+    body,
     endpoint::{
         Endpoint,
         header::{
@@ -158,8 +158,7 @@ async fn show(house: InHouse, upload: Path<String>) -> Result<HttpResponse, Prob
     Ok(HttpResponse::Ok().json(finish(&house, &upload.id).await?))
 }
 
-/// `PATCH /v1/uploads/{upload}` with `Upload-Offset`: what was made durable before a connection
-/// broke stays.
+/// `PATCH /v1/uploads/{upload}` with `Upload-Offset`: what came before a connection broke stays.
 async fn append(
     house: InHouse,
     request: HttpRequest,
@@ -178,22 +177,20 @@ async fn append(
     let mut at = ByteCount(number_in(request.headers(), "Upload-Offset")?);
     let mut piece = BytesMut::new();
     loop {
-        let next = body.next().await;
-        let is_last = next.is_none();
-        match next {
-            Some(Ok(bytes)) => piece.extend_from_slice(&bytes),
-            Some(Err(error)) => {
-                // Whole pieces stay; the client asks where to go on.
-                return Err(broken_off(&error.to_string()));
-            }
-            None => {}
+        let next = body::next(&mut body).await;
+        let is_last = !matches!(next, Ok(Some(_)));
+        if let Ok(Some(bytes)) = &next {
+            piece.extend_from_slice(bytes);
         }
         if piece.len() >= PIECE_BYTES || is_last {
+            // Also after a connection broke: what came is kept, and the client asks where to go on.
             at = put(&house, &upload, at, &piece).await?;
             piece.clear();
         }
-        if is_last {
-            break;
+        match next {
+            Ok(Some(_)) => {}
+            Ok(None) => break,
+            Err(why) => return Err(broken_off(&why)),
         }
     }
     let mut answer = HttpResponse::NoContent();

@@ -1,0 +1,176 @@
+//! Every command that a page shows is run as it stands there.
+//!
+//! Each page is one session in a folder of its own. What a reader has to put in stands in the page
+//! as a shell variable, so that nothing is left out here. Only three things are changed, by a `tgs`
+//! in front of the real one: trainings are short, the server gets a free port, and it goes into the
+//! background once it listens, as another window would have it.
+
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+use tgs_tests::program::{binary, in_repository};
+
+/// The `tgs` in front of the real one.
+const IN_FRONT: &str = r#"#!/usr/bin/env bash
+set -u
+words=() ; has_length=0
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --budget) words+=(--steps 20); has_length=1; shift 2 ;;
+    --steps | --epochs) words+=("$1" "$2"); has_length=1; shift 2 ;;
+    --model) [ "$2" = seqtree ] && has_length=1; words+=("$1" "$2"); shift 2 ;;
+    *) words+=("$1"); shift ;;
+  esac
+done
+case "${words[0]}" in
+  up)
+    "$REAL_TGS" "${words[@]}" --listen "127.0.0.1:$PORT" > up.log 2>&1 &
+    echo $! > up.pid
+    for _ in $(seq 600); do grep -q listening up.log && exit 0; sleep .1; done
+    cat up.log >&2; exit 1 ;;
+  synth | train) [ $has_length = 1 ] || words+=(--steps 20) ;;
+esac
+"$REAL_TGS" "${words[@]}"
+status=$?
+# A table that is withheld after so short a training is an answer, too, and so is that nothing was
+# interrupted.
+case "$status ${words[0]}" in 3\ * | "2 resume") exit 0 ;; esac
+exit $status
+"#;
+
+/// What the pages call their tables.
+const TABLES: [&str; 4] = ["patients.csv", "trial.csv", "real.csv", "unseen.csv"];
+
+/// Lines of these are run by whoever builds and tests, or measure for hours.
+const ELSEWHERE: [&str; 2] = ["./dev ", "benches/"];
+
+/// Blocks of shell commands, in order.
+fn blocks(page: &str) -> Vec<String> {
+    let (mut blocks, mut block) = (Vec::new(), None::<String>);
+    for line in page.lines() {
+        match (&mut block, line) {
+            (None, "```sh") => block = Some(String::new()),
+            (Some(_), "```") => blocks.extend(block.take()),
+            (Some(text), line) => {
+                text.push_str(line);
+                text.push('\n');
+            }
+            (None, _) => {}
+        }
+    }
+    blocks
+}
+
+/// All commands of a page as one script.
+fn script(page: &str) -> String {
+    let is_here = |line: &&str| !ELSEWHERE.iter().any(|other| line.starts_with(other));
+    let blocks = blocks(page);
+    let lines = blocks.iter().flat_map(|block| block.lines()).filter(is_here);
+    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    text.replace("tgs_…", "$(sed -n 's/^token *//p' up.log)")
+        .replace("127.0.0.1:7400", "127.0.0.1:$PORT")
+        .replace(r#""budget": "2m""#, r#""steps": 20"#)
+}
+
+/// A table with two hundred rows of the example, from a row on; so small that all is quick.
+fn part_of_example(from: usize) -> String {
+    let whole = fs::read_to_string(in_repository("examples/actg175.csv")).expect("the example");
+    let head = whole.lines().take(1);
+    let rows = whole.lines().skip(1 + from).take(400);
+    head.chain(rows).map(|line| format!("{line}\n")).collect()
+}
+
+fn prepare(folder: &Path) {
+    let tools = folder.join("bin");
+    fs::create_dir_all(&tools).expect("a folder");
+    fs::create_dir_all(folder.join("examples")).expect("a folder");
+    let in_front = tools.join("tgs");
+    fs::write(&in_front, IN_FRONT).expect("it can be written");
+    fs::set_permissions(&in_front, fs::Permissions::from_mode(0o755)).expect("our own file");
+    for (no, name) in TABLES.iter().enumerate() {
+        fs::write(folder.join(name), part_of_example(no * 400)).expect("it can be written");
+    }
+    for name in ["actg175.csv", "actg175.metadata.json"] {
+        let from = in_repository("examples").join(name);
+        fs::copy(from, folder.join("examples").join(name)).expect("the example");
+    }
+}
+
+/// Runs the commands of a page; gives how many lines it had.
+fn run(page: &str) -> usize {
+    let folder = TempDir::new().expect("a temporary folder");
+    prepare(folder.path());
+    let text = fs::read_to_string(in_repository(page)).expect(page);
+    let script = script(&text);
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = free.local_addr().expect("it has one").port().to_string();
+    drop(free);
+    let tools = folder.path().join("bin");
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+    let at_the_end = "trap '[ ! -f up.pid ] || kill \"$(cat up.pid)\"' EXIT";
+    let output = Command::new("bash")
+        .arg("-c")
+        .arg(format!("set -euo pipefail\nexec 2>&1\n{at_the_end}\nset -x\n{script}"))
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .env("REAL_TGS", binary())
+        .env("PORT", &port)
+        .env("TGS_SERVER", format!("http://127.0.0.1:{port}"))
+        .env("TGS_HOME", folder.path().join("home"))
+        .env("XDG_CONFIG_HOME", folder.path().join("no-configuration"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{page}: {:?}\n{said}", output.status);
+    script.lines().count()
+}
+
+#[test]
+fn the_readme_does_what_it_shows() {
+    assert!(run("README.md") >= 5, "it shows the main commands");
+}
+
+#[test]
+fn the_examples_do_what_their_page_shows() {
+    assert!(run("examples/README.md") >= 2, "it shows how to use the example");
+}
+
+#[test]
+fn the_page_of_constants_does_what_it_shows() {
+    assert!(run("docs/guide/constants.md") >= 2, "it shows how to set a constant");
+}
+
+#[test]
+fn the_page_of_serving_does_what_it_shows() {
+    assert!(run("docs/guide/serving.md") >= 10, "it shows the way of a table");
+}
+
+/// A page with commands that nobody runs is not overlooked.
+#[test]
+fn no_page_shows_commands_that_are_not_run() {
+    let run_here =
+        ["README.md", "examples/README.md", "docs/guide/constants.md", "docs/guide/serving.md"];
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.md"])
+        .current_dir(in_repository("."))
+        .output()
+        .expect("git runs");
+    for page in String::from_utf8_lossy(&listed.stdout).lines() {
+        let Ok(text) = fs::read_to_string(in_repository(page)) else { continue };
+        let is_shown = blocks(&text).iter().any(|block| {
+            block.lines().any(|line| line.contains("tgs ") && !line.starts_with("benches/"))
+        });
+        let is_elsewhere = page == "benches/quality/README.md";
+        assert!(
+            !is_shown || is_elsewhere || run_here.contains(&page),
+            "{page} shows commands; run them here"
+        );
+    }
+}
