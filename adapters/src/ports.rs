@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tgs_protocol::{
     dataset::DatasetStore,
+    notification::NotificationStore,
     store::{ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore},
 };
 
@@ -14,6 +15,8 @@ pub struct Ports {
     pub jobs: Arc<dyn JobStore>,
     /// Events of all jobs.
     pub events: Arc<dyn EventLog>,
+    /// Subscriptions and deliveries.
+    pub notifications: Arc<dyn NotificationStore>,
     /// Leases.
     pub leases: Arc<dyn LeaseStore>,
     /// Sealed chunks.
@@ -32,6 +35,7 @@ impl Ports {
     where
         S: JobStore
             + EventLog
+            + NotificationStore
             + LeaseStore
             + ChunkStore
             + CheckpointStore
@@ -43,6 +47,7 @@ impl Ports {
         Self {
             jobs: store.clone(),
             events: store.clone(),
+            notifications: store.clone(),
             leases: store.clone(),
             chunks: store.clone(),
             checkpoints: store.clone(),

@@ -24,8 +24,9 @@ pub struct Server {
     port: u16,
     token: String,
     agent: Agent,
-    settings: Vec<(String, String)>,
     child: Mutex<Option<Child>>,
+    /// Settings, as variables of its environment.
+    settings: Vec<(String, String)>,
 }
 
 /// What a server answered.
@@ -112,7 +113,7 @@ impl Server {
         Self::start_with(home, &[])
     }
 
-    /// The same with settings, as `TGS_HISTORY=10`.
+    /// The same with settings, as variables of its environment; each start has them.
     ///
     /// # Panics
     /// When it does not come up.
@@ -129,7 +130,7 @@ impl Server {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let settings = settings.iter().map(owned).collect();
         let (home, token) = (home.to_owned(), String::new());
-        let mut server = Self { home, port, token, agent, settings, child };
+        let mut server = Self { home, port, token, agent, child, settings };
         let listening = server.go_up();
         server.token = listening["token"].as_str().expect("a new folder has a new token").into();
         server
@@ -281,6 +282,25 @@ impl Server {
             false => answer.body_mut().read_to_vec().expect("a whole body"),
         };
         Heard { status, headers, bytes }
+    }
+
+    /// Changes something that is there.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        let asked = self.agent.patch(self.url(path)).header("Authorization", self.bearer());
+        let answered = asked.content_type("application/json").send(body.to_string());
+        answer(answered).expect("the server runs")
+    }
+
+    /// Removes something.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn delete(&self, path: &str) -> Answer {
+        let asked = self.agent.delete(self.url(path)).header("Authorization", self.bearer());
+        answer(asked.call()).expect("the server runs")
     }
 
     /// A stream of events from a number on; none if the server is not there.
