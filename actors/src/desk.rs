@@ -11,7 +11,7 @@ use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use tgs_protocol::{
     cause::with_causes,
     code::Code,
-    desk::{DeskError, JobDesk, News, Taken, Terms, Watching},
+    desk::{DeskError, Health, JobDesk, News, Taken, Terms, Watching},
     id::JobId,
     job::{
         JobRow,
@@ -25,14 +25,16 @@ use tgs_protocol::{
     request::{JobRequest, validate},
     store::{ArtifactName, StoreError},
     submission::Inserted,
+    unit::Millis,
 };
 use tokio::runtime::Handle;
 
 use crate::{
+    experience::Learned,
     failure::Fault,
     gpu_worker::{bench::MODEL_FILE, publish::deliveries},
     input,
-    node_supervisor::message::NodeSupervisorMessage,
+    node_supervisor::{care::NodeHealth, message::NodeSupervisorMessage},
     ports::Ports,
     store_call::{answer, transfer},
 };
@@ -45,12 +47,19 @@ pub(crate) struct Desk {
     /// Where orders are carried out: whoever gave one may go away, and its own runtime need not
     /// wait for a disk.
     runtime: Handle,
+    learned: Learned,
+    health: NodeHealth,
 }
 
 impl Desk {
     /// Of the node whose runtime this is called in.
-    pub(crate) fn new(ports: Ports, supervisor: ActorRef<NodeSupervisorMessage>) -> Self {
-        Self { ports, supervisor, runtime: Handle::current() }
+    pub(crate) fn new(
+        ports: Ports,
+        supervisor: ActorRef<NodeSupervisorMessage>,
+        learned: Learned,
+        health: NodeHealth,
+    ) -> Self {
+        Self { ports, supervisor, runtime: Handle::current(), learned, health }
     }
 
     /// Carries an order out to its end, also if nobody waits for it any more: a job must not stand
@@ -177,6 +186,11 @@ impl JobDesk for Desk {
         Ok(folder.map(|folder| folder.join(MODEL_FILE)))
     }
 
+    async fn wait(&self, job: &JobId) -> Result<Option<Millis>, DeskError> {
+        let question = |reply| NodeSupervisorMessage::HowLongWaiting { job: job.clone(), reply };
+        self.ask(ORDER_TAKEN_MS, question).await
+    }
+
     async fn why(&self, job: &JobId) -> Result<Option<Waiting>, DeskError> {
         let question = |reply| NodeSupervisorMessage::WhyWaiting { job: job.clone(), reply };
         self.ask(ORDER_TAKEN_MS, question).await
@@ -191,6 +205,10 @@ impl JobDesk for Desk {
         Ok(Box::new(NothingToHear))
     }
 
+    fn health(&self) -> Health {
+        self.health.now()
+    }
+
     async fn drain(&self) {
         let order = |reply| NodeSupervisorMessage::Drain { reply };
         if let Err(error) = self.ask::<()>(STANDSTILL_MS, order).await {
@@ -202,10 +220,12 @@ impl JobDesk for Desk {
 impl Desk {
     async fn take_in(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError> {
         validate(&request)?;
+        self.health.now().has_room("take the job")?;
         let request = self.looked_at(request)?;
         let Terms { priority, submission, origin } = terms;
+        let estimate = Some(self.learned.estimate(&request));
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
-        let row = JobRow { priority, submission, origin, ..accepted };
+        let row = JobRow { priority, submission, origin, estimate, ..accepted };
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
         match inserted.map_err(as_refusal)? {
             Inserted::New => {

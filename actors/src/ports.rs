@@ -6,6 +6,7 @@ use tgs_protocol::{
     clock::{Clock, IdSource},
     engine::Engine,
     notification::{Channel, NotificationStore, Target},
+    space::Space,
     store::{ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore},
 };
 
@@ -26,6 +27,8 @@ pub struct Ports {
     pub engine: Arc<dyn Engine>,
     /// What it takes to send notices; left out by a node that sends none.
     pub notices: Option<NoticePorts>,
+    /// Room on the disk that all this lies on.
+    pub space: Arc<dyn Space>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Fresh names.

@@ -12,6 +12,7 @@
 //! | `EventLog` | [`memory`] | [`embedded`]: `event.rs` |
 //! | `DatasetStore` | [`memory`] | [`embedded`]: `dataset.rs` |
 //! | `Clock`, `IdSource` | | [`system`] |
+//! | `Space` | | [`space`] |
 //!
 //! | port | over HTTP | over SMTP |
 //! |---|---|---|
@@ -34,6 +35,7 @@ pub mod fence;
 pub mod mail;
 pub mod memory;
 pub mod ports;
+pub mod space;
 pub mod system;
 pub mod webhook;
 

@@ -9,6 +9,7 @@ use std::{
 use tgs_actors::{Node, NodeConfig, NoticePorts, Ports};
 use tgs_adapters::{
     embedded::{Embedded, layout::Layout},
+    space::DiskOf,
     system::{SystemClock, SystemIds},
 };
 use tgs_engine::port::LocalEngine;
@@ -83,6 +84,7 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
         mebibytes => ByteCount(mebibytes.saturating_mul(1 << 20)),
     };
+    config.disk_floor = ByteCount(settings.disk_floor_mib.saturating_mul(1 << 20));
     config.notice_pause_factor = settings.notify_pause_factor;
     let Premises { store, .. } = premises;
     let (events, notifications) = (store.clone(), store.clone());
@@ -144,6 +146,7 @@ async fn start(
         artifacts: store.clone(),
         notices,
         engine: engine(),
+        space: Arc::new(DiskOf::folder(store.home())),
         clock: clock.clone(),
         ids: ids.clone(),
     };

@@ -332,12 +332,28 @@ impl Server {
     /// # Panics
     /// When the server does not take it.
     pub fn begin(&self, dataset: &str, file: &str, size: usize) -> String {
-        let url = self.url(&format!("/v1/uploads?dataset={dataset}&file={file}"));
-        let begun = self.agent.post(url).header("Authorization", self.bearer());
-        let begun = begun.header("Upload-Length", size.to_string()).send_empty();
-        let begun = begun.expect("the server runs");
+        let begun = self.ask_for_upload(dataset, file, size).expect("the server runs");
         assert_eq!(begun.status(), 201);
         begun.headers()["Location"].to_str().expect("an address").to_owned()
+    }
+
+    /// Begins an upload and does no more.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn begin_upload(&self, dataset: &str, file: &str, length: usize) -> Answer {
+        answer(self.ask_for_upload(dataset, file, length)).expect("the server runs")
+    }
+
+    fn ask_for_upload(
+        &self,
+        dataset: &str,
+        file: &str,
+        length: usize,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let url = self.url(&format!("/v1/uploads?dataset={dataset}&file={file}"));
+        let begun = self.agent.post(url).header("Authorization", self.bearer());
+        begun.header("Upload-Length", length.to_string()).send_empty()
     }
 
     /// Appends to an upload.

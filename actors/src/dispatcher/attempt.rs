@@ -40,7 +40,7 @@ impl Attempts<'_> {
         self.tasks.spawn(async move {
             let mut ending = ending;
             if let (Target::Mail { .. }, Ok(Some(row))) = (&notice.target, jobs.read(&job).await) {
-                notice.job_kind = Some(view::kind_of(&row.request.goal).to_owned());
+                notice.job_kind = Some(row.request.goal.kind().to_owned());
             }
             ending.what = Some(send(channel, &notice).await);
         });

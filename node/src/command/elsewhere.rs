@@ -182,7 +182,7 @@ fn tell_end(
     let report = view.verdict.map(|verdict| ReportFacts { verdict, reasons: view.reasons.clone() });
     let end = JobEnd {
         job: &view.id,
-        goal: &request.goal,
+        request,
         rows: view.rows,
         report,
         planned_steps: view.planned_steps,

@@ -9,7 +9,7 @@ use tgs_protocol::{
     figure,
     id::JobId,
     job::{JobRow, Outcome},
-    request::{Goal, Output},
+    request::{Goal, JobRequest},
     unit::{Rows, Steps},
 };
 
@@ -22,7 +22,7 @@ use crate::{
 pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, Failure> {
     let end = JobEnd {
         job: &row.id,
-        goal: &row.request.goal,
+        request: &row.request,
         rows: row.rows(),
         report: row.done.report.clone(),
         planned_steps: row.done.plan.as_ref().map(|plan| plan.steps),
@@ -35,20 +35,11 @@ pub fn tell(row: &JobRow, outcome: &Outcome, voice: Voice) -> Result<ExitCode, F
 pub struct JobEnd<'a> {
     pub job: &'a JobId,
     /// With places on this machine.
-    pub goal: &'a Goal,
+    pub request: &'a JobRequest,
     pub rows: Option<Rows>,
     pub report: Option<ReportFacts>,
     pub planned_steps: Option<Steps>,
     pub steps: Option<Steps>,
-}
-
-impl JobEnd<'_> {
-    fn output(&self) -> Option<&Output> {
-        match self.goal {
-            Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => Some(output),
-            Goal::Train { .. } => None,
-        }
-    }
 }
 
 /// Says how a job ended. A withheld table is exit status 3.
@@ -85,21 +76,22 @@ struct Ended<'a> {
 impl<'a> Ended<'a> {
     fn of(end: &'a JobEnd<'a>, outcome: &'a Outcome) -> Self {
         let is_released = matches!(outcome, Outcome::Published { .. });
-        let report = end.report.as_ref().zip(end.output());
-        let judged = report.map(|(facts, output)| Judged::of(facts, &output.report));
+        let report = end.report.as_ref().zip(end.request.report_folder());
+        let judged = report.map(|(facts, folder)| Judged::of(facts, folder));
         Self { end, outcome, judged, is_released }
     }
 
     /// What stands at OUT although this job wrote nothing there: it is of an earlier run.
     fn earlier_table(&self) -> Option<&'a Path> {
-        let table = self.end.output().map(|output| output.table.as_path());
+        let table = self.end.request.output().map(|output| output.table.as_path());
         table.filter(|table| !self.is_released && table.exists())
     }
 
     fn in_words(&self) {
         let rows = self.end.rows.map_or(String::new(), |rows| figure::count(rows.get()));
-        match self.end.goal {
+        match &self.end.request.goal {
             Goal::Train { model_file, .. } => say!("model    {}", model_file.display()),
+            Goal::Evaluate { synthetic, .. } => say!("judged   {}", synthetic.display()),
             Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
                 match self.is_released {
                     true => say!("table    {} ({rows} rows)", output.table.display()),
@@ -110,21 +102,21 @@ impl<'a> Ended<'a> {
         if let Some(earlier) = self.earlier_table() {
             say!("         an earlier file stands at {}; it is not of this run", earlier.display());
         }
-        if let (Some(judged), Some(output)) = (&self.judged, self.end.output()) {
+        if let (Some(judged), Some(folder)) = (&self.judged, self.end.request.report_folder()) {
             judged.say(self.is_released);
-            if !self.is_released {
+            if !self.is_released && self.end.request.output().is_some() {
                 say!("{}", paragraph("advice", advice(judged)));
             }
-            say!("report   {}", output.report.join("report.html").display());
+            say!("report   {}", folder.join("report.html").display());
         }
     }
 
     fn as_json(&self) -> Value {
         let (end, judged) = (self.end, self.judged.as_ref());
-        let output = end.output();
-        let model = match end.goal {
+        let output = end.request.output();
+        let model = match &end.request.goal {
             Goal::Train { model_file, .. } => Some(model_file),
-            Goal::Synthesize { .. } | Goal::Generate { .. } => None,
+            _ => None,
         };
         json!({
             "event": "ended",
@@ -135,7 +127,7 @@ impl<'a> Ended<'a> {
             "table": output.filter(|_| self.is_released).map(|output| &output.table),
             "earlier_table": self.earlier_table(),
             "model": model,
-            "report": judged.and(output).map(|output| output.report.join("report.html")),
+            "report": judged.and(end.request.report_folder()).map(|it| it.join("report.html")),
             "verdict": judged.map(|judged| judged.verdict),
             "reasons": judged.map(|judged| &judged.reasons),
             "open_gates": judged.map(Judged::open_gates),
