@@ -40,6 +40,9 @@ pub struct JobRow {
     /// What it was made from.
     #[serde(default, skip_serializing_if = "Origin::is_empty")]
     pub origin: Origin,
+    /// How often it was written. An earlier write of the same holder that comes late has fewer.
+    #[serde(default)]
+    pub writes: u64,
     /// Tries of the present stage that failed for a passing reason, since it last went on.
     pub failed_tries: u32,
     /// What is done.
@@ -120,11 +123,19 @@ impl JobRow {
             priority: Priority::default(),
             submission: None,
             origin: Origin::default(),
+            writes: 0,
             failed_tries: 0,
             done: Done::default(),
             timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],
             timeline_dropped: 0,
         }
+    }
+
+    /// Whether it may take the place of what stands in a store. A lease does not tell: a write
+    /// that its holder gave up may still arrive, after later ones of the same holder. The same
+    /// write once more may.
+    pub fn may_replace(&self, stored: &Self) -> bool {
+        self.writes >= stored.writes
     }
 
     /// The stages this goal needs, in order.

@@ -7,11 +7,13 @@
 //! end), JOB-4 (results never change), CHUNK-1 (a chunk is sealed once), CKPT-1 (the checkpoint
 //! never moves back), GATE-1 (a blocked table is never published).
 
+mod tries;
+
 use std::collections::BTreeMap;
 
 use crate::{
     chunk::{self, ChunkNo, SealedChunk},
-    code::{Code, Retry},
+    code::Code,
     engine::DatasetFacts,
     invariant::{Invariant, caught_with_facts, holds, violated},
     job::{
@@ -22,11 +24,11 @@ use crate::{
         row::JobRow,
         state::JobState,
     },
-    limits::{RETRY_BACK_OFF_MS, ROWS_PER_REQUEST_MAX},
+    limits::ROWS_PER_REQUEST_MAX,
     report::Verdict,
     request::Goal,
     stage::Stage,
-    unit::{Millis, Rows, Timestamp},
+    unit::{Rows, Timestamp},
 };
 
 /// One job in the hands of one supervisor.
@@ -36,6 +38,8 @@ pub struct Job {
     sealed: BTreeMap<ChunkNo, SealedChunk>,
     hold: Hold,
     leaving: Option<Leaving>,
+    /// Back-offs that were begun and are not over.
+    back_offs: u32,
 }
 
 /// How the supervisor holds the job.
@@ -64,7 +68,7 @@ impl Job {
     /// Takes a row read from the store. Orders that come before [`JobEvent::Claimed`] are
     /// remembered.
     pub fn new(row: JobRow) -> Self {
-        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None }
+        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None, back_offs: 0 }
     }
 
     /// The row as of the last step.
@@ -102,7 +106,7 @@ impl Job {
             (_, JobEvent::DrainAsked) => self.leave(now, Leaving::Drained),
             (Hold::New, JobEvent::StageFailed(failure)) => self.end(now, Outcome::Failed(failure)),
             (Hold::New, _) | (_, JobEvent::Claimed { .. }) => Vec::new(),
-            (Hold::Waiting, JobEvent::RetryDue) => self.go_on(now),
+            (_, JobEvent::RetryDue) => self.retry_due(now),
             (Hold::Working(_), JobEvent::WorkStopped) => self.work_ended(now),
             (Hold::Working(_), JobEvent::StageFailed(failure)) => self.failed(now, failure),
             (_, JobEvent::CheckpointWritten(facts)) => {
@@ -302,33 +306,6 @@ impl Job {
         asked.is_some_and(|count| usize::try_from(count) == Ok(self.sealed.len()))
     }
 
-    fn failed(&mut self, now: Timestamp, failure: Failure) -> Vec<JobAction> {
-        if self.row.state != (JobState::Running { stage: failure.stage }) {
-            return Vec::new();
-        }
-        self.hold = Hold::Waiting;
-        self.row.log(now, format!("failed: {}", failure.without_cell()));
-        if self.leaving.is_some() {
-            return self.work_ended(now);
-        }
-        let tries = usize::try_from(self.row.failed_tries).unwrap_or(usize::MAX);
-        match (failure.code.retry(), RETRY_BACK_OFF_MS.get(tries)) {
-            (Retry::Later, Some(back_off)) => {
-                self.row.failed_tries += 1;
-                let after = Millis(*back_off);
-                let tidings = Tidings::TryingAgain { message: failure.message, after };
-                vec![self.save(), JobAction::Tell(tidings), JobAction::RetryAfter(after)]
-            }
-            (Retry::Mended, _) => {
-                // Told first: what must be mended (a full disk) may make the save fail as well.
-                let mut actions = vec![JobAction::Tell(Tidings::Suspended(failure))];
-                actions.extend(self.hand_over(now, "suspended; resume goes on"));
-                actions
-            }
-            (Retry::Later | Retry::Never, _) => self.end(now, Outcome::Failed(failure)),
-        }
-    }
-
     fn leave(&mut self, now: Timestamp, why: Leaving) -> Vec<JobAction> {
         // A cancel outranks a drain; a drain never takes a cancel back.
         if self.leaving != Some(Leaving::Cancelled) {
@@ -393,7 +370,8 @@ impl Job {
         actions
     }
 
-    fn save(&self) -> JobAction {
+    fn save(&mut self) -> JobAction {
+        self.row.writes += 1;
         JobAction::Save(Box::new(self.row.clone()))
     }
 }
