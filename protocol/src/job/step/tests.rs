@@ -8,7 +8,7 @@ use crate::{
     invariant::caught,
     model::TrainPlan,
     request::JobRequest,
-    unit::{ByteCount, Epoch, Steps},
+    unit::{ByteCount, Epoch, Millis, Steps},
 };
 
 /// Plays a script and writes the actions under each event. Nothing may be broken on the way.
