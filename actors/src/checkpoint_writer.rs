@@ -1,9 +1,8 @@
 //! Makes snapshots durable while training goes on: at most one in flight per job, and of those
 //! that wait only the newest.
 //!
-//! Writing and pruning of one job never overlap, and pruning spares the committed checkpoint, the
-//! one committed before it (should the newer one be damaged) and the last one written: its pointer
-//! may be on its way. Invariant kept here: CKPT-1.
+//! Writing and pruning of one job never overlap; what pruning spares is a rule of
+//! `protocol/src/checkpoint/keep.rs`. Invariants kept here: CKPT-1, GC-1.
 
 pub(crate) mod message;
 
@@ -11,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
-    checkpoint::CheckpointFacts,
+    checkpoint::{CheckpointFacts, keep::kept},
     clock::Clock,
     code::Code,
     id::JobId,
@@ -40,9 +39,9 @@ pub(crate) struct Writing {
 struct Desk {
     is_busy: bool,
     waiting: Option<WriteOrder>,
-    to_prune: Option<(Lease, Vec<CheckpointFacts>)>,
-    /// Kept between writes: its pointer may be on its way when an older one is committed.
-    last_written: Option<CheckpointFacts>,
+    to_prune: Option<(Lease, CheckpointFacts, Option<CheckpointFacts>)>,
+    /// Those beyond the committed one: their pointers may be on their way.
+    written: Vec<CheckpointFacts>,
     is_forgotten: bool,
 }
 
@@ -75,14 +74,13 @@ impl Actor for CheckpointWriter {
             CheckpointWriterMessage::Committed { lease, facts, before } => {
                 let job = lease.job.clone();
                 let desk = writing.jobs.entry(job.clone()).or_default();
-                desk.to_prune =
-                    Some((lease, [Some(facts), before].into_iter().flatten().collect()));
+                desk.to_prune = Some((lease, facts, before));
                 job
             }
             CheckpointWriterMessage::Idle { job, written } => {
                 if let Some(desk) = writing.jobs.get_mut(&job) {
                     desk.is_busy = false;
-                    desk.last_written = written.or(desk.last_written);
+                    desk.written.extend(written);
                 }
                 job
             }
@@ -115,10 +113,10 @@ impl Writing {
         if let Some(order) = desk.waiting.take() {
             desk.is_busy = true;
             tokio::spawn(write(store, self.clock.clone(), order, myself));
-        } else if let Some((lease, mut keep)) = desk.to_prune.take() {
+        } else if let Some((lease, committed, before)) = desk.to_prune.take() {
             desk.is_busy = true;
-            let newest = keep.iter().map(|kept| kept.step).max();
-            keep.extend(desk.last_written.filter(|last| Some(last.step) > newest));
+            let keep = kept(committed, before, &desk.written);
+            desk.written.retain(|written| keep.contains(written));
             tokio::spawn(prune(store, lease, keep, myself));
         } else if desk.is_forgotten {
             self.jobs.remove(job);

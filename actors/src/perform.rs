@@ -3,7 +3,8 @@
 //! Actions are performed in order, and nothing after a `Save` happens unless the row was written: a
 //! row that cannot be written keeps its place at the head, and what was learned stays in memory.
 //! After a while the machine hears of it and gives up; the store then holds the job as it last was,
-//! and resume goes on from there. `StopWork` alone does not wait in line.
+//! and resume goes on from there. A `TakeBack` that failed is tried again as well, since nobody
+//! comes back to a job that ended. `StopWork` alone does not wait in line.
 
 pub(crate) mod sampling;
 
@@ -126,7 +127,7 @@ impl Shell {
         let Some(lease) = self.lease.clone() else { return };
         match answer("save job", self.ports.jobs.save(&lease, &row)).await {
             Ok(Written::Done) => {
-                self.save_tries = 0;
+                self.head_tries = 0;
                 self.prune_behind(&row);
                 row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
                 if row.state.is_final() {
@@ -139,29 +140,32 @@ impl Shell {
                 self.events.push_front(JobEvent::Overtaken);
             }
             Err(error) => {
-                self.actions.push_front(JobAction::Save(row));
-                self.save_failed(error.into());
+                let fault: Fault = error.into();
+                if !self.will_try_again(JobAction::Save(row), &fault) {
+                    self.actions.clear();
+                    let failure = fault.at(self.stage());
+                    self.events.push_front(JobEvent::SaveFailed(failure));
+                }
             }
         }
     }
 
-    fn save_failed(&mut self, fault: Fault) {
-        let back_off = RETRY_BACK_OFF_MS.get(self.save_tries);
-        self.save_tries += 1;
-        match (fault.code.retry(), back_off) {
-            (Retry::Later, Some(after)) => {
-                self.is_blocked = true;
-                let after = Millis(*after);
-                self.tell(Tidings::TryingAgain { message: fault.message, after });
-                let again = || JobSupervisorMessage::SaveAgain;
-                self.myself.send_after(self.config.back_off(after), again);
-            }
-            _ => {
-                self.actions.clear();
-                let failure = fault.at(self.stage());
-                self.events.push_front(JobEvent::SaveFailed(failure));
-            }
-        }
+    /// Puts an action that failed back to its place, for another try after a while; false if that
+    /// would not help, or was done often enough.
+    fn will_try_again(&mut self, action: JobAction, fault: &Fault) -> bool {
+        let back_off = RETRY_BACK_OFF_MS.get(self.head_tries);
+        let Some(after) = back_off.filter(|_| fault.code.retry() == Retry::Later) else {
+            self.head_tries = 0;
+            return false;
+        };
+        self.head_tries += 1;
+        self.actions.push_front(action);
+        self.is_blocked = true;
+        let after = Millis(*after);
+        self.tell(Tidings::TryingAgain { message: fault.message.clone(), after });
+        let again = || JobSupervisorMessage::SaveAgain;
+        self.myself.send_after(self.config.back_off(after), again);
+        true
     }
 
     /// A checkpoint whose pointer is durable makes all but the one before it useless.
@@ -232,11 +236,18 @@ impl Shell {
         for delivery in deliveries(&goal).into_iter().rev() {
             let taken_back = self.ports.artifacts.take_back(&self.id, &delivery.to);
             if let Err(error) = transfer("take back", taken_back).await {
+                let (said, fault) = (error.to_string(), Fault::from(error));
+                // The job ends after this, and nobody would try again.
+                if self.will_try_again(JobAction::TakeBack, &fault) {
+                    return;
+                }
                 let to = delivery.to.display();
-                tracing::warn!(job = %self.id, %error, %to, "a delivered file was not taken back");
-                self.tell(Tidings::Notice(format!("{error}; remove {to} yourself")));
+                let job = &self.id;
+                tracing::warn!(%job, error = %said, %to, "a delivered file was not taken back");
+                self.tell(Tidings::Notice(format!("{said}; remove {to} yourself")));
             }
         }
+        self.head_tries = 0;
     }
 
     async fn sweep(&mut self) {

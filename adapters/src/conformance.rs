@@ -40,6 +40,7 @@ checks! {
     job_store {
         inserting_twice_changes_nothing,
         what_is_saved_is_read_back,
+        a_late_write_of_the_same_holder_changes_nothing,
         rows_are_listed_newest_first,
         pages_go_through_the_whole_list,
         lists_and_counts_follow_the_states,

@@ -173,8 +173,11 @@ impl JobStore for Memory {
         let mut state = self.state();
         let fenced = state.admit(lease);
         if fenced == Fenced::Held(()) {
-            if !state.rows.contains_key(&row.id) {
+            let Some(before) = state.rows.get(&row.id) else {
                 return Err(fence::no_such_job(&row.id));
+            };
+            if !row.may_replace(before) {
+                return Ok(Written::Overtaken { by: lease.epoch });
             }
             state.put(row);
             self.told.send_modify(|_| {});

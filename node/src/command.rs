@@ -11,6 +11,7 @@ mod report;
 mod result;
 mod resume;
 mod server;
+mod sim;
 mod synth;
 mod train;
 mod up;
@@ -46,6 +47,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Job(asked) => server::run(&asked, voice),
         Command::Profile(asked) => profile::run(&asked, voice),
         Command::Report(asked) => report::run(&asked, voice),
+        Command::Sim(asked) => sim::run(&asked, voice),
         Command::Explain(asked) => explain::run(&asked, voice),
         Command::Config => config::run(home, &settings, voice),
     }

@@ -1,10 +1,13 @@
 //! What may be typed. Data goes to stdout, messages to stderr; secrets are never flags.
 
+mod sim;
+
 use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use tgs_protocol::{code::Code, model::ModelName};
 
+pub use self::sim::SimArguments;
 use crate::{failure::Failure, leaving::ExitCode};
 
 /// Synthetic copies of private tables, with a report that says whether they may be shared.
@@ -52,6 +55,8 @@ pub enum Command {
     Up(UpArguments),
     /// Order jobs of a server and follow them.
     Job(JobArguments),
+    /// Try the rules of this program in made-up worlds, by seed: crashes, lost calls, wrong clocks.
+    Sim(SimArguments),
     /// Say what an error means, why it comes and what to do.
     Explain(ExplainArguments),
     /// Show every setting and where its value comes from.

@@ -1,6 +1,7 @@
 //! Checkpoints: everything needed to continue a training run bit for bit.
 
 pub mod cadence;
+pub mod keep;
 pub mod resolve;
 
 use serde::{Deserialize, Serialize};

@@ -34,15 +34,24 @@ invariants! {
     Job2 = "JOB-2": "a job's states follow the table of legal moves";
     Job3 = "JOB-3": "a job that ended does nothing more";
     Job4 = "JOB-4": "the result of a finished stage never changes";
+    Job5 = "JOB-5": "a job that failed or was cancelled leaves nothing at work and no table";
+    Same1 = "SAME-1": "a released table has the bytes of an undisturbed run";
     Chunk1 = "CHUNK-1": "a chunk is sealed once, and sealing it again gives the same digest";
     Ckpt1 = "CKPT-1": "a committed checkpoint is whole and its pointer never moves back";
     Lease1 = "LEASE-1": "the epoch of a lease only grows";
     Lease2 = "LEASE-2": "no write of an earlier epoch is accepted after a later claim";
+    Lease3 = "LEASE-3": "a lease passes on only after its holder had to stand down by its clock";
     Queue1 = "QUEUE-1": "a device is given to one job at a time, and no memory twice";
     Queue2 = "QUEUE-2": "nobody is passed by a later job of no more priority that needs the same";
     Note1 = "NOTE-1": "an event that is subscribed has one delivery, and none is passed over";
     Note2 = "NOTE-2": "what is known to have arrived is sent no more, unless somebody asks";
     Gate1 = "GATE-1": "a table whose report blocks is never released";
+    Retry1 = "RETRY-1": "a failed stage is tried three times more, after 5, 10 and 20 seconds";
+    Effect1 = "EFFECT-1": "an order that is sent again has one effect";
+    Event1 = "EVENT-1": "what happens to a job is told once and in order, and nothing else is";
+    Event2 = "EVENT-2": "whoever follows events gets each once, wherever the connection broke";
+    Gc1 = "GC-1": "what nothing points to is removed, what something points to is not";
+    Live1 = "LIVE-1": "once nothing goes wrong any more, everything ends in bounded time";
 }
 
 /// Violations of each promise in this process, in the order of [`Invariant::ALL`].

@@ -33,7 +33,7 @@ use crate::{
 pub enum Written {
     /// It is durable.
     Done,
-    /// A later epoch exists; nothing was written.
+    /// A later epoch exists, or a later write of this one; nothing was written.
     Overtaken {
         /// That epoch.
         by: Epoch,
@@ -52,7 +52,8 @@ pub trait JobStore: Send + Sync {
     /// How many rows there are of each class; a class without rows may be left out.
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError>;
     /// Replaces a row and appends what [`happenings`](crate::event::happenings) finds new in it,
-    /// in one act guarded by the lease.
+    /// in one act guarded by the lease, and by the number of writes
+    /// ([`JobRow::may_replace`]).
     async fn save(&self, lease: &Lease, row: &JobRow) -> Result<Written, StoreError>;
     /// Removes a job that ended: row, events and key. False if there is none or it has not ended.
     /// Its files go by [`ArtifactStore::sweep`], before.

@@ -1,169 +1,191 @@
 //! A made-up world: nodes, a store, people and weather, by seed. The rules are those of
-//! `tgs-protocol`: jobs, leases, checkpoints, chunks, the queue.
+//! `tgs-protocol`: jobs, leases, checkpoints, chunks, the queue, events, keys of orders.
 //!
 //! Whatever happens is an event; events happen one after the other, so a seed repeats a world to
 //! the last event. After each the watchman looks whether a promise was broken.
 
 mod bytes;
 mod calendar;
+mod call;
+mod chronicle;
+mod claim;
 mod event;
+mod fault;
+mod flaw;
 mod labour;
 mod node;
+mod op;
+mod people;
+mod place;
 mod shell;
+mod slab;
 mod store;
+mod trouble;
 mod watchman;
 mod weather;
 
 use std::collections::BTreeMap;
 
-use tgs_protocol::{
-    code::Code,
-    id::JobId,
-    job::JobRow,
-    lease::rule::Duty,
-    limits::LEASE_TICK_MS,
-    queue::{Demand, DeviceClass, Priority, Turn},
-    unit::{ByteCount, Timestamp},
-};
-
 use self::{
     calendar::Calendar,
-    event::{Asker, Call, CallNo, Event, Letter, ShellNo},
+    chronicle::Chronicle,
+    event::{Call, Event, Letter, LetterNo, ShellNo},
+    fault::Faults,
     node::Node,
+    people::People,
     shell::Shell,
-    store::{Op, Reply, Store},
+    slab::Slab,
+    store::Store,
     watchman::Watchman,
 };
-pub use self::{store::Flaw, watchman::Violation, weather::Weather};
-use crate::dice::Dice;
-
-/// Rules that the world's own actors break, beside those of its store.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Flaws {
-    /// Of the store.
-    pub store: Option<Flaw>,
-    /// A lease is claimed without waiting for its holder.
-    pub claims_at_once: bool,
-}
+pub use self::{
+    chronicle::{Entry, Listener},
+    fault::{Fault, NoFault, Rate, Site},
+    flaw::{Flaw, NoFlaw},
+    watchman::Violation,
+    weather::Weather,
+};
+use crate::{dice::Dice, scenario::Scenario};
 
 /// How a world went.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Course {
     /// Events that happened.
     pub events: u64,
-    /// A digest of them all, in order: the same seed gives the same.
+    /// How long it lasted, by its own time.
+    pub lasted_ms: u64,
+    /// A digest of all events, in order: the same seed gives the same.
     pub log: u64,
     /// How each job ended.
     pub ends: BTreeMap<String, String>,
-    /// Promises that were broken.
-    pub violations: Vec<Violation>,
+    /// The promise that was broken first.
+    pub violation: Option<Violation>,
+    /// What went wrong, in order.
+    pub faults: Vec<Fault>,
 }
 
 /// Everything there is.
-pub(crate) struct World {
+pub(crate) struct World<'a> {
     seed: u64,
+    weather: Weather,
+    flaw: Option<Flaw>,
     now_ms: u64,
     calendar: Calendar<Event>,
-    dice: Dice,
-    weather: Weather,
-    flaws: Flaws,
+    faults: Faults,
+    /// How long things take, each order's and each watcher's by dice of its own.
+    paces: Vec<Dice>,
     store: Store,
+    /// The disk is full until then.
+    full_until_ms: u64,
+    /// Of which order each job is.
+    orders: Vec<u32>,
     nodes: Vec<Node>,
-    shells: BTreeMap<ShellNo, Shell>,
-    calls: BTreeMap<CallNo, Call>,
+    shells: Vec<Option<Box<Shell>>>,
+    shells_alive: usize,
+    letters: Slab<Letter>,
+    calls: Slab<Call>,
+    people: People,
     watchman: Watchman,
-    numbers: u64,
+    chronicle: Chronicle<'a>,
     events: u64,
     log: u64,
 }
 
-/// Lives through the world of a seed.
-pub fn simulate(seed: u64, weather: &Weather, flaws: Flaws) -> Course {
-    let mut world = World::new(seed, weather.clone(), flaws);
-    world.begin_all();
-    world.live();
-    let ends = world.store.jobs.values();
-    let ends = ends.map(|it| (it.row.id.to_string(), it.row.state.to_string())).collect();
-    let World { events, log, watchman, .. } = world;
-    Course { events, log, ends, violations: watchman.violations }
+/// Lives through a world.
+pub fn simulate(scenario: &Scenario) -> Course {
+    World::new(scenario, None).live()
 }
 
-impl World {
-    fn new(seed: u64, weather: Weather, flaws: Flaws) -> Self {
-        let mut dice = Dice::of_seed(seed);
-        let drift = i64::from(weather.drift);
-        let mut node = |no| {
-            let ahead = dice.below(2 * weather.drift as u64 + 1) as i64 - drift;
-            Node::new(no, weather.devices, ahead)
-        };
-        let nodes = (0..weather.nodes).map(&mut node).collect();
-        Self {
+/// Lives through a world and tells every event.
+pub fn narrate(scenario: &Scenario, listener: Listener<'_>) -> Course {
+    World::new(scenario, Some(listener)).live()
+}
+
+impl<'a> World<'a> {
+    fn new(scenario: &Scenario, listener: Option<Listener<'a>>) -> Self {
+        let Scenario { seed, weather, flaw, overlooks, .. } = scenario.clone();
+        let node = |no| Node::new(no, seed, weather.drift, scenario.nodes.contains(&no));
+        let nodes: Vec<Node> = (0..weather.nodes).map(node).collect();
+        let lines = nodes.iter().map(|node| watchman::Line::new(node.premises())).collect();
+        let mut world = Self {
             seed,
+            flaw,
             now_ms: 0,
             calendar: Calendar::default(),
-            dice,
-            flaws,
-            store: Store::new(flaws.store),
+            paces: (0..fault::THINGS as u64).map(|of| pace(seed, of)).collect(),
+            faults: Faults::new(seed, &weather, scenario.faults.as_ref()),
+            store: Store::new(flaw),
+            full_until_ms: 0,
+            orders: Vec::new(),
             nodes,
-            shells: BTreeMap::new(),
-            calls: BTreeMap::new(),
-            watchman: Watchman::default(),
-            numbers: 0,
+            shells: Vec::new(),
+            shells_alive: 0,
+            letters: Slab::default(),
+            calls: Slab::default(),
+            people: People::new(&scenario.watchers),
+            watchman: Watchman::new(overlooks, lines),
+            chronicle: Chronicle::new(listener),
             events: 0,
             log: seed,
             weather,
+        };
+        for node in &scenario.nodes {
+            world.plan(0, Event::Boot(*node));
         }
+        world.plan_troubles();
+        world.plan_people(&scenario.orders);
+        world
     }
 
-    fn begin_all(&mut self) {
-        for no in 0..self.nodes.len() {
-            self.plan(0, Event::Boot(no));
-            self.plan_trouble(no);
-        }
-        for no in 0..self.weather.jobs {
-            let at_ms = self.dice.below(self.weather.calm_at_ms / 2 + 1);
-            self.plan(at_ms, Event::Submit(no));
-            if self.dice.happens(self.weather.submitted_twice) {
-                let again = at_ms + self.dice.below(60_000);
-                self.plan(again, Event::Submit(no));
-            }
-            if self.dice.happens(self.weather.cancelled) {
-                let later = at_ms + self.dice.below(120_000);
-                self.plan(later, Event::Cancel(name(no)));
-            }
-        }
-    }
-
-    fn plan_trouble(&mut self, node: usize) {
-        let (crash, freeze) = (self.weather.crash_every_ms, self.weather.freeze_every_ms);
-        for (every_ms, event) in [(crash, Event::Crash(node)), (freeze, Event::Freeze(node))] {
-            if every_ms > 0 {
-                let after = self.dice.below(2 * every_ms);
-                self.plan(after, event);
-            }
-        }
-    }
-
-    fn live(&mut self) {
+    fn live(mut self) -> Course {
         let end_ms = self.weather.calm_at_ms + self.weather.patience_ms;
         while let Some((at_ms, event)) = self.calendar.next() {
-            self.now_ms = at_ms;
-            if at_ms > end_ms || !self.watchman.violations.is_empty() {
+            if at_ms > end_ms {
                 break;
             }
+            self.now_ms = at_ms;
+            self.faults.are_over = self.is_calm();
+            self.watchman.wake(at_ms);
             self.happen(event);
-            if self.is_calm() && self.all_have_ended() {
+            if self.watchman.violation.is_some() || (self.is_calm() && self.is_settled()) {
                 break;
             }
         }
-        if self.watchman.violations.is_empty() {
-            self.watchman.at_the_end(self.now_ms, &self.store);
+        self.close();
+        let ends = self.store.jobs.iter();
+        let ends = ends.map(|it| (it.row.id.to_string(), it.row.state.to_string())).collect();
+        Course {
+            events: self.events,
+            lasted_ms: self.now_ms,
+            log: self.log,
+            ends,
+            violation: self.watchman.violation,
+            faults: self.faults.struck,
         }
     }
 
-    fn all_have_ended(&self) -> bool {
-        let submitted = self.store.jobs.len() as u64 == self.weather.jobs;
-        submitted && self.store.jobs.values().all(|it| it.row.state.is_final())
+    /// Everybody has what he came for.
+    fn is_settled(&self) -> bool {
+        self.store.open.is_empty() && self.shells_alive == 0 && self.are_people_settled()
+    }
+
+    /// The last looks at a world that is over. Whoever opens the data folder next sweeps it.
+    fn close(&mut self) {
+        if self.watchman.violation.is_some() {
+            return;
+        }
+        if let Some(waiting) = self.whoever_waits() {
+            self.watchman.broken(tgs_protocol::invariant::Invariant::Live1, waiting);
+        }
+        for at in 0..self.store.jobs.len() {
+            let job = store::JobNo(at as u32);
+            if self.store.jobs[at].row.state.is_final() {
+                self.store.perform(Some(job), &store::Op::Sweep);
+            }
+        }
+        let labours = self.shells.iter().flatten().filter(|shell| shell.labour.is_some());
+        let labours = labours.map(|shell| format!("work goes on at {:?}", shell.job));
+        self.watchman.at_the_end(&self.store, labours.collect::<Vec<_>>().into_iter());
     }
 
     pub(crate) fn is_calm(&self) -> bool {
@@ -174,226 +196,143 @@ impl World {
         self.calendar.plan(self.now_ms + after_ms, event);
     }
 
-    fn number(&mut self) -> u64 {
-        self.numbers += 1;
-        self.numbers
+    /// Adds to the present line of the log, if anybody listens.
+    pub(crate) fn say(&mut self, matters: bool, words: impl FnOnce(&Self) -> String) {
+        if self.chronicle.is_heard() {
+            let words = words(self);
+            self.chronicle.say(matters, || words);
+        }
     }
 
     fn happen(&mut self, event: Event) {
-        if let Some(node) = self.place_of(&event)
-            && !self.nodes[node].is_awake(self.now_ms)
-        {
-            let until = self.nodes[node].frozen_until_ms;
-            if self.nodes[node].is_up {
-                self.calendar.plan(until, event);
+        if let Some((node, boot)) = self.place_of(event) {
+            let node = &self.nodes[node as usize];
+            if !node.is_up || node.boot != boot {
+                return self.nobody_is_there(event);
             }
-            return;
+            if node.still_until_ms > self.now_ms {
+                self.calendar.plan(node.still_until_ms, event);
+                return;
+            }
         }
-        self.note(&event);
+        self.note(event);
         match event {
             Event::Reach(call) => self.reach(call),
             Event::Answer(call) => self.answer(call),
-            Event::Letter(shell, letter) => self.with(shell, |_, it| it.letters.push_back(letter)),
+            Event::Letter(shell, letter) => {
+                if let Some(letter) = self.letters.take(letter.0) {
+                    self.with(shell, |_, it| it.letters.push_back(letter));
+                }
+            }
             Event::Toil(shell, work_no) => self.with(shell, |world, it| world.toil(it, work_no)),
             Event::Tick { node, boot } => self.tick(node, boot),
-            Event::Crash(node) => self.crash(node),
             Event::Boot(node) => self.boot(node),
-            Event::Freeze(node) => self.freeze(node),
-            Event::Submit(no) => self.submit(no),
-            Event::Cancel(job) => self.cancel(&job),
+            Event::Kill { node, boot } => self.kill(node, boot),
+            Event::Trouble(fault) => self.trouble(fault),
+            Event::Send { sender } => self.send(sender),
+            Event::Cancel { order, times } => self.cancel(order, times),
+            Event::Poll { watcher, connection } => self.poll(watcher, connection),
         }
+        if let Some(Violation { invariant, facts, .. }) = &self.watchman.violation {
+            self.chronicle.say(true, || format!("{} is broken: {facts}", invariant.id()));
+        }
+        self.chronicle.end();
     }
 
-    /// Where an event happens, if it happens inside a process.
-    fn place_of(&self, event: &Event) -> Option<usize> {
-        let of_shell = |shell: &ShellNo| self.shells.get(shell).map(|it| it.node);
+    /// In which process an event happens, and in which boot of it; none if outside of all.
+    fn place_of(&self, event: Event) -> Option<(u32, u32)> {
         match event {
-            Event::Answer(call) => self.calls.get(call).and_then(|call| of_shell(&call.shell)),
-            Event::Letter(shell, _) | Event::Toil(shell, _) => of_shell(shell),
-            Event::Tick { node, .. } => Some(*node),
+            Event::Answer(call) => self.calls.get(call.0).map(|call| call.from),
+            Event::Letter(shell, _) | Event::Toil(shell, _) => {
+                let shell = self.shells[shell.at()].as_ref();
+                Some(shell.map_or((0, u32::MAX), |it| (it.node, it.boot)))
+            }
+            Event::Tick { node, boot } => Some((node, boot)),
             _ => None,
         }
     }
 
+    /// What was meant for a process that is gone.
+    fn nobody_is_there(&mut self, event: Event) {
+        match event {
+            Event::Letter(_, letter) => drop(self.letters.take(letter.0)),
+            Event::Answer(call) => self.forget(call),
+            _ => {}
+        }
+    }
+
     /// One more line of the log, as a digest of all lines.
-    fn note(&mut self, event: &Event) {
+    fn note(&mut self, event: Event) {
         self.events += 1;
         let (kind, number) = match event {
-            Event::Reach(call) => (1, call.0),
-            Event::Answer(call) => (2, call.0),
-            Event::Letter(shell, _) => (3, shell.0),
-            Event::Toil(shell, work_no) => (4, shell.0 << 20 | work_no),
-            Event::Tick { node, boot } => (5, (*node as u64) << 20 | boot),
-            Event::Crash(node) => (6, *node as u64),
-            Event::Boot(node) => (7, *node as u64),
-            Event::Freeze(node) => (8, *node as u64),
-            Event::Submit(no) => (9, *no),
-            Event::Cancel(_) => (10, 0),
+            Event::Reach(call) => (1, u64::from(call.0)),
+            Event::Answer(call) => (2, u64::from(call.0)),
+            Event::Letter(shell, _) => (3, u64::from(shell.0)),
+            Event::Toil(shell, work_no) => (4, u64::from(shell.0) << 20 | u64::from(work_no)),
+            Event::Tick { node, .. } => (5, u64::from(node)),
+            Event::Boot(node) => (6, u64::from(node)),
+            Event::Kill { node, .. } => (7, u64::from(node)),
+            Event::Trouble(fault) => (8, (fault.site as u64) << 20 | u64::from(fault.of)),
+            Event::Send { sender } => (9, u64::from(sender)),
+            Event::Cancel { order, .. } => (10, u64::from(order)),
+            Event::Poll { watcher, .. } => (11, u64::from(watcher)),
         };
         self.log = Dice::of_seed(self.log ^ self.now_ms << 8 ^ number << 4 ^ kind).any();
-    }
-
-    /// Lets a supervisor do something, and go on until it waits.
-    fn with(&mut self, shell: ShellNo, act: impl FnOnce(&mut Self, &mut Shell)) {
-        let Some(mut it) = self.shells.remove(&shell) else { return };
-        act(self, &mut it);
-        self.pump(&mut it);
-        if !it.has_left {
-            self.shells.insert(shell, it);
-            return;
-        }
-        let node = &mut self.nodes[it.node];
-        node.shells.remove(&it.job);
-        for start in node.queue.leave(&it.job) {
-            self.supervise(it.node, start.job, false);
+        if self.chronicle.is_heard() {
+            let words = self.words_of(event);
+            self.chronicle.begin(self.now_ms, self.events, words);
         }
     }
 
-    /// A call on its way to the store.
-    pub(crate) fn call(&mut self, shell: &Shell, op: Op, asker: Asker) -> CallNo {
-        let no = CallNo(self.number());
-        let call = Call { shell: shell.no, job: shell.job.clone(), op, asker, reply: None };
-        self.calls.insert(no, call);
-        let is_slow = !self.is_calm() && self.dice.happens(self.weather.call_slow);
-        let after = if is_slow { self.dice.within(1, 30_000) } else { self.dice.within(0, 5) };
-        self.plan(after, Event::Reach(no));
-        no
-    }
-
-    fn reach(&mut self, no: CallNo) {
-        let Some(mut call) = self.calls.remove(&no) else { return };
-        let is_calm = self.is_calm();
-        let mut falls = |rate| !is_calm && self.dice.happens(rate);
-        let is_write = !matches!(call.op, Op::Look | Op::Read);
-        let reply = if falls(self.weather.call_lost) {
-            Reply::Failed(Code::StoreSilent)
-        } else if is_write && falls(self.weather.disk_full) {
-            Reply::Failed(Code::DiskFull)
-        } else {
-            let is_lost = falls(self.weather.answer_lost);
-            let before = self.store.jobs.get(&call.job).cloned();
-            let reply = self.store.perform(&call.job, &call.op);
-            if let (Some(before), Some(after)) = (before, self.store.jobs.get(&call.job)) {
-                self.watchman.saw(self.now_ms, &before, &call.op, &reply, after);
-            }
-            if is_lost { Reply::Failed(Code::StoreSilent) } else { reply }
+    fn words_of(&self, event: Event) -> String {
+        let shell = |shell: ShellNo| match self.shells.get(shell.at()) {
+            Some(Some(it)) => format!("node {}, {}", it.node, self.name(it.job)),
+            _ => "nobody".to_owned(),
         };
-        call.reply = Some(reply);
-        self.calls.insert(no, call);
-        let after = self.dice.within(0, 5);
-        self.plan(after, Event::Answer(no));
-    }
-
-    fn answer(&mut self, no: CallNo) {
-        let Some(Call { shell, op, asker, reply: Some(reply), .. }) = self.calls.remove(&no) else {
-            return;
-        };
-        self.with(shell, |world, it| match asker {
-            Asker::Shell { sent } => {
-                if it.waiting == Some(no) {
-                    world.answered(it, &op, reply, sent);
+        match event {
+            Event::Reach(call) => match self.calls.get(call.0) {
+                Some(call) => {
+                    format!("node {} reaches the store: {}", call.from.0, self.asks(call))
                 }
+                None => "a call of nobody".to_owned(),
+            },
+            Event::Answer(call) => match self.calls.get(call.0) {
+                Some(call) => format!("node {} is answered: {}", call.from.0, self.asks(call)),
+                None => "an answer to nobody".to_owned(),
+            },
+            Event::Letter(to, LetterNo(no)) => {
+                format!("{} hears {}", shell(to), self.letters.get(no).map_or("nothing", heard))
             }
-            Asker::Work { work_no } => world.work_answered(it, work_no, &op, reply),
-            Asker::Keeper { sent } => {
-                it.is_renewing = false;
-                match (reply, &mut it.holding) {
-                    (Reply::Done, Some(holding)) => holding.sent = holding.sent.max(sent),
-                    (Reply::Overtaken, Some(_)) => it.letters.push_back(Letter::StandDown),
-                    _ => {}
-                }
-            }
-        });
-    }
-
-    /// A node looks for jobs that nobody has here, and keeps its leases.
-    fn tick(&mut self, node: usize, boot: u64) {
-        if self.nodes[node].boot != boot {
-            return;
-        }
-        self.plan(LEASE_TICK_MS, Event::Tick { node, boot });
-        let clock = self.nodes[node].clock(self.now_ms);
-        let held: Vec<ShellNo> = self.nodes[node].shells.values().copied().collect();
-        for shell in held {
-            self.with(shell, |world, it| {
-                let (Some(holding), Some(lease)) = (it.holding, it.lease.clone()) else { return };
-                match holding.duty(clock) {
-                    Duty::WaitUntil(_) => {}
-                    Duty::Renew if it.is_renewing => {}
-                    Duty::Renew => {
-                        it.is_renewing = true;
-                        world.call(it, Op::Renew(lease), Asker::Keeper { sent: clock });
-                    }
-                    Duty::StandDown => it.letters.push_back(Letter::StandDown),
-                }
-            });
-        }
-        let open = self.store.jobs.values().filter(|it| !it.row.state.is_final());
-        let open: Vec<_> = open.map(|it| (it.row.id.clone(), it.row.accepted_at)).collect();
-        for (job, accepted_at) in open {
-            let demand = Demand { class: DeviceClass::Cpu, memory: ByteCount(1) };
-            let queue = &mut self.nodes[node].queue;
-            for start in queue
-                .join(job, Turn { priority: Priority::default(), accepted_at, demand, left: None })
-            {
-                self.supervise(node, start.job, false);
-            }
-        }
-    }
-
-    fn supervise(&mut self, node: usize, job: JobId, is_to_cancel: bool) {
-        let no = ShellNo(self.number());
-        self.nodes[node].shells.insert(job.clone(), no);
-        self.shells.insert(no, Shell::new(no, job, node, is_to_cancel));
-        self.plan(0, Event::Letter(no, Letter::Claim));
-    }
-
-    fn boot(&mut self, node: usize) {
-        self.nodes[node].start(self.now_ms);
-        let boot = self.nodes[node].boot;
-        self.plan(0, Event::Tick { node, boot });
-    }
-
-    fn crash(&mut self, node: usize) {
-        if self.is_calm() {
-            return;
-        }
-        for shell in self.nodes[node].die() {
-            self.shells.remove(&shell);
-        }
-        let (down_ms, every_ms) = (self.dice.within(1, 30_000), self.weather.crash_every_ms);
-        self.plan(down_ms, Event::Boot(node));
-        let next = down_ms + self.dice.below(2 * every_ms + 1);
-        self.plan(next, Event::Crash(node));
-    }
-
-    fn freeze(&mut self, node: usize) {
-        if self.is_calm() {
-            return;
-        }
-        let ms = self.dice.within(1, self.weather.freeze_ms_max);
-        self.nodes[node].frozen_until_ms = self.now_ms + ms;
-        let next = ms + self.dice.below(2 * self.weather.freeze_every_ms + 1);
-        self.plan(next, Event::Freeze(node));
-    }
-
-    fn submit(&mut self, no: u64) {
-        let request = bytes::request(self.seed, no);
-        self.store.insert(JobRow::accepted(name(no), request, Timestamp(self.now_ms)));
-    }
-
-    /// Someone asks whichever node is there.
-    fn cancel(&mut self, job: &JobId) {
-        let awake = self.nodes.iter().filter(|node| node.is_awake(self.now_ms));
-        let here = awake.filter_map(|node| node.shells.get(job)).copied().next();
-        if let Some(shell) = here {
-            self.plan(0, Event::Letter(shell, Letter::Cancel));
+            Event::Toil(of, _) => format!("{} works", shell(of)),
+            Event::Tick { node, .. } => format!("node {node} looks around"),
+            Event::Boot(node) => format!("node {node} is started"),
+            Event::Kill { node, .. } => format!("the time of node {node} is over"),
+            Event::Trouble(fault) => format!("node {}: {}", fault.of, fault.site.what()),
+            Event::Send { sender } => self.people.sender_in_words(sender),
+            Event::Cancel { order, .. } => format!("order {order} is to be cancelled"),
+            Event::Poll { watcher, .. } => format!("watcher {watcher} asks for events"),
         }
     }
 }
 
-fn name(no: u64) -> JobId {
-    JobId::new(format!("job-{no}"))
+fn pace(seed: u64, of: u64) -> Dice {
+    Dice::of_seed(seed).apart(PACE).apart(of)
+}
+
+/// The stream of dice that say how long things take.
+const PACE: u64 = 7;
+
+/// What a letter says, for the log.
+fn heard(letter: &Letter) -> &'static str {
+    match letter {
+        Letter::Claim => "that it may claim",
+        Letter::Cancel => "a cancel",
+        Letter::Drain => "a drain",
+        Letter::Fact { .. } => "a fact",
+        Letter::RetryDue => "that the next try is due",
+        Letter::SaveAgain => "that the row is to be saved again",
+        Letter::StandDown => "that the lease may be lost",
+    }
 }
 
 #[cfg(test)]

@@ -62,7 +62,14 @@ pub const TABLE: &[Row] = &[
     },
     Row {
         package: "tgs",
-        ours: &["tgs-protocol", "tgs-engine", "tgs-adapters", "tgs-actors", "tgs-web"],
+        ours: &[
+            "tgs-protocol",
+            "tgs-engine",
+            "tgs-adapters",
+            "tgs-actors",
+            "tgs-web",
+            "tgs-simulations",
+        ],
         never: &[],
     },
     Row { package: "tgs-tests", ours: ANY, never: &[] },

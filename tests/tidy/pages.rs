@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 use tgs_protocol::{
     code::{Code, EXIT_STATUSES, Retry},
+    invariant::Invariant,
     job::state,
 };
+use tgs_simulations::world::{Flaw, Rate, Site};
 
 use super::{
     constants,
@@ -78,6 +80,7 @@ pub fn generated_parts_are_fresh(tree: &Tree) -> Vec<Finding> {
         ("docs/semantics.md", exit_statuses()),
         ("docs/architecture.md", format!("```mermaid\n{}```\n", diagram())),
         ("docs/guide/constants.md", constants::tables(tree)),
+        ("docs/guide/simulator.md", troubles() + "\n" + &promises()),
     ];
     let stale = parts.into_iter().filter_map(|(path, wanted)| {
         let text = tree.text(path).unwrap_or_default();
@@ -178,6 +181,31 @@ fn index_of_errors() -> String {
 fn exit_statuses() -> String {
     let rows = EXIT_STATUSES.map(|(status, meaning)| format!("| {status} | {meaning} |\n"));
     format!("| exit status | meaning |\n|---|---|\n{}", rows.concat())
+}
+
+/// What goes wrong in made-up worlds.
+fn troubles() -> String {
+    let mut table = "| trouble | what | in a bad world |\n|---|---|---|\n".to_owned();
+    for site in Site::ALL {
+        let often = match site.often() {
+            Rate::Chance(millionths) => format!("{} % of the times", millionths as f64 / 1e4),
+            Rate::Every(ms) => format!("once in {} s", ms / 1_000),
+        };
+        table.push_str(&format!("| `{site}` | {} | {often} |\n", site.what()));
+    }
+    table
+}
+
+/// Promises, and the rules that are broken on purpose to see each of them caught.
+fn promises() -> String {
+    let mut table = "| promise | what | broken by |\n|---|---|---|\n".to_owned();
+    for invariant in Invariant::ALL {
+        let flaws = Flaw::ALL.iter().filter(|flaw| flaw.breaks() == *invariant);
+        let flaws = flaws.map(|flaw| format!("`{flaw}`: {}", flaw.what())).collect::<Vec<_>>();
+        let (id, promise, flaws) = (invariant.id(), invariant.promise(), flaws.join("; "));
+        table.push_str(&format!("| {id} | {promise} | {flaws} |\n"));
+    }
+    table
 }
 
 fn diagram() -> String {

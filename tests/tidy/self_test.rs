@@ -211,7 +211,7 @@ fn error_pages() {
 #[test]
 fn stale_pages() {
     let stale = found(pages::generated_parts_are_fresh, &[]);
-    assert_eq!(stale.len(), 4, "{stale:?}");
+    assert_eq!(stale.len(), 5, "{stale:?}");
 }
 
 #[test]

@@ -59,9 +59,9 @@ pub(crate) struct Shell {
     /// Facts the machine has not taken in, actions that were not performed; both in order.
     pub(crate) events: VecDeque<JobEvent>,
     pub(crate) actions: VecDeque<JobAction>,
-    /// How often the row at the head of `actions` could not be written.
-    pub(crate) save_tries: usize,
-    /// The row at the head of `actions` waits for its next try.
+    /// How often the action at the head of `actions` could not be carried out.
+    pub(crate) head_tries: usize,
+    /// The action at the head of `actions` waits for its next try.
     pub(crate) is_blocked: bool,
     pub(crate) work: Option<WorkUnderWay>,
     pub(crate) last_work_no: WorkNo,
@@ -104,7 +104,7 @@ impl Shell {
             saved: None,
             events: VecDeque::new(),
             actions: VecDeque::new(),
-            save_tries: 0,
+            head_tries: 0,
             is_blocked: false,
             work: None,
             last_work_no: WorkNo(0),

@@ -244,6 +244,21 @@ async fn what_was_delivered_is_taken_back_from_a_job_that_fails_or_is_cancelled(
     }
 }
 
+/// A store that is silent for a while costs a while, not a table that nobody comes back for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn taking_back_is_tried_again() {
+    let world = World::new();
+    world.script.after("deliver", 2, Deed::Fail(Code::CannotWrite));
+    world.script.at("take back", 2, Deed::Fail(Code::StoreSilent));
+    let node = world.node("a").await;
+    let job = submit(&node, world.synthesize()).await;
+    follow(&node.desk(), &job).await;
+    assert_eq!(world.delivered().len(), 2);
+    node.desk().cancel(&job).await.expect("a suspended job");
+    assert_eq!(world.stores.row(&job).state, JobState::Ended(Outcome::Cancelled));
+    assert_eq!(world.delivered().len(), 0);
+}
+
 /// Whoever dies while it takes back leaves a job that has not ended: it is cancelled again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_death_while_taking_back_leaves_nothing_either() {

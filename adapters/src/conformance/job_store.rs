@@ -43,6 +43,28 @@ pub async fn what_is_saved_is_read_back(ports: &Ports) {
     }
 }
 
+/// A write that its holder gave up arrives after later ones of the same holder: it changes nothing,
+/// and tells nothing. The newest one may be sent once more.
+pub async fn a_late_write_of_the_same_holder_changes_nothing(ports: &Ports) {
+    let mut early = row("a", 1);
+    insert(ports, &early).await;
+    let lease = claim(ports, &early.id, "me").await;
+    early.writes = 1;
+    early.timeline.push(early.timeline[0].clone());
+    let mut later = JobRow { writes: 2, failed_tries: 1, ..early.clone() };
+    later.timeline.push(early.timeline[0].clone());
+    assert_eq!(ports.jobs.save(&lease, &later).await.expect("save"), Written::Done);
+    let newest = ports.events.newest_event().await.expect("look");
+    for _ in 0..2 {
+        let by = lease.epoch;
+        let late = ports.jobs.save(&lease, &early).await.expect("save late");
+        assert_eq!(late, Written::Overtaken { by });
+        assert_eq!(ports.jobs.save(&lease, &later).await.expect("save again"), Written::Done);
+    }
+    assert_eq!(ports.jobs.read(&later.id).await.expect("read"), Some(later));
+    assert_eq!(ports.events.newest_event().await.expect("look"), newest);
+}
+
 /// By acceptance; the name decides among equals.
 pub async fn rows_are_listed_newest_first(ports: &Ports) {
     assert_eq!(listed(ports, None).await, [""; 0]);

@@ -75,12 +75,19 @@ impl JobStore for Embedded {
             let fenced = self.ledger().write_fenced(lease, |transaction| {
                 let before = row_in(&transaction.open_table(JOBS)?, &row.id)?;
                 let before = before.ok_or_else(|| fence::no_such_job(&row.id))?;
-                Ok(Commit::Keep(put(transaction, Some(&before), row, &bytes)?))
+                if !row.may_replace(&before) {
+                    return Ok(Commit::Leave(None));
+                }
+                Ok(Commit::Keep(Some(put(transaction, Some(&before), row, &bytes)?)))
             })?;
-            if let fence::Fenced::Held(newest) = fenced {
-                self.tell(newest);
+            match fenced {
+                fence::Fenced::Held(None) => Ok(Written::Overtaken { by: lease.epoch }),
+                fence::Fenced::Held(Some(newest)) => {
+                    self.tell(newest);
+                    Ok(Written::Done)
+                }
+                fence::Fenced::Overtaken(_) => Ok(fenced.written()),
             }
-            Ok(fenced.written())
         })
     }
 

@@ -47,6 +47,9 @@ pub struct JobRow {
     /// last write is not counted.
     #[serde(default)]
     pub ran: Millis,
+    /// How often it was written. An earlier write of the same holder that comes late has fewer.
+    #[serde(default)]
+    pub writes: u64,
     /// Tries of the present stage that failed for a passing reason, since it last went on.
     pub failed_tries: u32,
     /// How often training ran out of memory and went on with half the threads: fewer parts of a
@@ -138,12 +141,20 @@ impl JobRow {
             origin: Origin::default(),
             estimate: None,
             ran: Millis(0),
+            writes: 0,
             failed_tries: 0,
             narrowed: 0,
             done: Done::default(),
             timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],
             timeline_dropped: 0,
         }
+    }
+
+    /// Whether it may take the place of what stands in a store. A lease does not tell: a write
+    /// that its holder gave up may still arrive, after later ones of the same holder. The same
+    /// write once more may.
+    pub fn may_replace(&self, stored: &Self) -> bool {
+        self.writes >= stored.writes
     }
 
     /// The stages this goal needs, in order.

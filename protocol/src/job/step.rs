@@ -7,12 +7,14 @@
 //! end), JOB-4 (results never change), CHUNK-1 (a chunk is sealed once), CKPT-1 (the checkpoint
 //! never moves back), GATE-1 (a blocked table is never published).
 
+mod tries;
+
 use std::collections::BTreeMap;
 
 use self::ending::Leaving;
 use crate::{
     chunk::{self, ChunkNo, SealedChunk},
-    code::{Code, Retry},
+    code::Code,
     engine::DatasetFacts,
     invariant::{Invariant, caught_with_facts, holds, violated},
     job::{
@@ -23,7 +25,6 @@ use crate::{
         row::JobRow,
         state::JobState,
     },
-    limits::RETRY_BACK_OFF_MS,
     report::Verdict,
     stage::Stage,
     unit::{Millis, Timestamp},
@@ -38,6 +39,8 @@ pub struct Job {
     leaving: Option<Leaving>,
     /// When it was claimed, and how long it had been in the hands of nodes before.
     claimed: Option<(Timestamp, Millis)>,
+    /// Back-offs that were begun and are not over.
+    back_offs: u32,
 }
 
 /// How the supervisor holds the job.
@@ -59,7 +62,7 @@ impl Job {
     /// Takes a row read from the store. Orders that come before [`JobEvent::Claimed`] are
     /// remembered.
     pub fn new(row: JobRow) -> Self {
-        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None, claimed: None }
+        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None, claimed: None, back_offs: 0 }
     }
 
     /// The row as of the last step.
@@ -99,7 +102,7 @@ impl Job {
             (_, JobEvent::DrainAsked) => self.leave(now, Leaving::Drained),
             (Hold::New, JobEvent::StageFailed(failure)) => self.end(now, Outcome::Failed(failure)),
             (Hold::New, _) | (_, JobEvent::Claimed { .. }) => Vec::new(),
-            (Hold::Waiting, JobEvent::RetryDue) => self.go_on(now),
+            (_, JobEvent::RetryDue) => self.retry_due(now),
             (Hold::Working(_), JobEvent::WorkStopped) => self.work_ended(now),
             (Hold::Working(_), JobEvent::StageFailed(failure)) => self.failed(now, failure),
             (_, JobEvent::CheckpointWritten(facts)) => {
@@ -259,37 +262,8 @@ impl Job {
         actions
     }
 
-    fn failed(&mut self, now: Timestamp, failure: Failure) -> Vec<JobAction> {
-        if self.row.state != (JobState::Running { stage: failure.stage }) {
-            return Vec::new();
-        }
-        self.hold = Hold::Waiting;
-        self.row.log(now, format!("failed: {}", failure.without_cell()));
-        if self.leaving.is_some() {
-            return self.work_ended(now);
-        }
-        if self.narrows(&failure) {
-            return self.narrow(now);
-        }
-        let tries = usize::try_from(self.row.failed_tries).unwrap_or(usize::MAX);
-        match (failure.code.retry(), RETRY_BACK_OFF_MS.get(tries)) {
-            (Retry::Later, Some(back_off)) => {
-                self.row.failed_tries += 1;
-                let after = Millis(*back_off);
-                let tidings = Tidings::TryingAgain { message: failure.message, after };
-                vec![self.save(), JobAction::Tell(tidings), JobAction::RetryAfter(after)]
-            }
-            (Retry::Mended, _) => {
-                // Told first: what must be mended (a full disk) may make the save fail as well.
-                let mut actions = vec![JobAction::Tell(Tidings::Suspended(failure))];
-                actions.extend(self.hand_over(now, "suspended; resume goes on"));
-                actions
-            }
-            (Retry::Later | Retry::Never, _) => self.end(now, Outcome::Failed(failure)),
-        }
-    }
-
-    fn save(&self) -> JobAction {
+    fn save(&mut self) -> JobAction {
+        self.row.writes += 1;
         JobAction::Save(Box::new(self.row.clone()))
     }
 }

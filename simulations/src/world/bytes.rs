@@ -4,21 +4,23 @@
 use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk, partition},
     digest::Digest,
-    engine::Compression,
-    engine::{DatasetFacts, NumericsClass, OutputFormat, ReportFacts, RowFormat},
+    engine::{Compression, DatasetFacts, NumericsClass, OutputFormat, ReportFacts, RowFormat},
     gate::Gates,
     job::JobRow,
+    limits::PRIORITY_MAX,
     model::{ModelName, TrainPlan, TrainingLength},
+    queue::{Demand, DeviceClass, Priority},
     report::Verdict,
     request::{Goal, JobRequest, Output, Source},
-    unit::{Rows, Steps},
+    unit::{ByteCount, Rows, Steps},
 };
 
 use crate::dice::Dice;
 
-/// A request of a world, with everything that decides what it ends as.
-pub fn request(seed: u64, no: u64) -> JobRequest {
-    let mut dice = Dice::of_seed(seed).apart(REQUEST).apart(no);
+/// What an order asks for, with everything that decides what it ends as; other bodies ask for other
+/// things.
+pub fn request(seed: u64, order: u32, body: u32) -> JobRequest {
+    let mut dice = stream(seed, REQUEST, order).apart(u64::from(body));
     let format = OutputFormat { rows: RowFormat::Csv, compression: Compression::None };
     let rows = dice.within(1, 4) * 10_000 - dice.below(10_000);
     let output = Output {
@@ -38,6 +40,20 @@ pub fn request(seed: u64, no: u64) -> JobRequest {
         gates: Gates::default(),
         inputs: Vec::new(),
     }
+}
+
+/// How urgent an order is, and what its job needs.
+pub fn needs(seed: u64, order: u32) -> (Priority, Demand) {
+    let mut dice = stream(seed, NEEDS, order);
+    let points = *dice.pick(&[0, 5, 5, 5, 9, PRIORITY_MAX]).unwrap_or(&5);
+    let class = if dice.below(3) == 0 { DeviceClass::Gpu } else { DeviceClass::Cpu };
+    // Some need more than the largest node has.
+    let memory = *dice.pick(&[1, 10, 40, 100, 300]).unwrap_or(&1);
+    (Priority::new(points).unwrap_or_default(), Demand { class, memory: ByteCount(memory) })
+}
+
+fn stream(seed: u64, purpose: u64, order: u32) -> Dice {
+    Dice::of_seed(seed).apart(purpose).apart(u64::from(order))
 }
 
 /// A digest of numbers: cheap, and different for different numbers.
@@ -119,5 +135,6 @@ pub fn undisturbed(row: &JobRow) -> Digest {
     table(partition(rows).map(|(no, rows)| chunk(&model, no, rows)))
 }
 
-/// The stream of dice that makes requests.
+/// The streams of dice that orders are made of.
 const REQUEST: u64 = 2;
+const NEEDS: u64 = 5;

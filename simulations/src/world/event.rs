@@ -1,44 +1,68 @@
 //! What can happen in a world, and who waits for what.
 
 use tgs_protocol::{
-    id::JobId,
     job::{JobEvent, Work},
-    unit::{Millis, Steps},
+    unit::Millis,
 };
 
-use super::store::{Op, Reply};
+use super::{
+    fault::Fault,
+    store::{JobNo, Op, Reply},
+};
 
-/// One supervisor of a job, in one boot of one node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShellNo(pub u64);
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u32);
+    };
+}
 
-/// One call to the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallNo(pub u64);
+number! {
+    /// One supervisor of a job, in one boot of one node; never given twice.
+    ShellNo
+}
+number! {
+    /// One call to the store that is under way.
+    CallNo
+}
+number! {
+    /// One letter that is under way.
+    LetterNo
+}
+
+impl ShellNo {
+    /// As a place in a list.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// Something that happens.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Event {
     /// A call takes effect in the store.
     Reach(CallNo),
-    /// Its answer is there.
+    /// Its answer is there, or its sender gives it up.
     Answer(CallNo),
     /// A letter reaches a supervisor.
-    Letter(ShellNo, Letter),
+    Letter(ShellNo, LetterNo),
     /// Work goes on.
-    Toil(ShellNo, u64),
+    Toil(ShellNo, u32),
     /// A node looks for jobs that nobody has, and at its leases.
-    Tick { node: usize, boot: u64 },
-    /// A process dies.
-    Crash(usize),
-    /// It is started again.
-    Boot(usize),
-    /// It stands still for a while, and knows nothing of it.
-    Freeze(usize),
-    /// Someone submits job number so many.
-    Submit(u64),
-    /// Someone cancels it.
-    Cancel(JobId),
+    Tick { node: u32, boot: u32 },
+    /// A process is started.
+    Boot(u32),
+    /// A process is killed, if it still is the one that was told.
+    Kill { node: u32, boot: u32 },
+    /// Something goes wrong, as planned.
+    Trouble(Fault),
+    /// Somebody sends an order, unless it was answered since.
+    Send { sender: u32 },
+    /// Somebody cancels an order's job.
+    Cancel { order: u32, times: u32 },
+    /// A watcher asks for events.
+    Poll { watcher: u32, connection: u32 },
 }
 
 /// What a supervisor is told.
@@ -48,8 +72,10 @@ pub enum Letter {
     Claim,
     /// End the job.
     Cancel,
+    /// Stop and hand the job over.
+    Drain,
     /// Work number so many says this.
-    Fact { work_no: u64, event: JobEvent },
+    Fact { work_no: u32, event: JobEvent },
     /// The machine's own timer.
     RetryDue,
     /// Write the row again.
@@ -61,49 +87,87 @@ pub enum Letter {
 /// A call under way.
 #[derive(Debug)]
 pub struct Call {
-    /// Whose.
-    pub shell: ShellNo,
-    /// About which job.
-    pub job: JobId,
     /// What is asked.
     pub op: Op,
+    /// About which job; that of an order that is sent comes with the answer.
+    pub job: Option<JobNo>,
+    /// Of which order or watcher, for chance.
+    pub of: u32,
+    /// From which node, in which boot of it.
+    pub from: (u32, u32),
     /// Who goes on with the answer.
     pub asker: Asker,
     /// The answer, once there is one.
     pub reply: Option<Reply>,
+    /// How often it still takes effect or is answered; then it is forgotten.
+    pub left: u8,
 }
 
 /// Who waits for the answer of a call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Asker {
     /// The supervisor, which does nothing else meanwhile.
     Shell {
+        /// Which.
+        shell: ShellNo,
         /// When it was sent, on the node's own clock.
         sent: Millis,
     },
     /// The keeper of leases.
     Keeper {
+        /// For whom.
+        shell: ShellNo,
         /// When it was sent, on the node's own clock.
         sent: Millis,
     },
     /// The work.
     Work {
+        /// Of which supervisor.
+        shell: ShellNo,
         /// Which.
-        work_no: u64,
+        work_no: u32,
     },
+    /// The writer of checkpoints, which does one thing after the other.
+    Writer {
+        /// Of which supervisor.
+        shell: ShellNo,
+        /// For which work.
+        work_no: u32,
+    },
+    /// The front of a node, for somebody who sends an order.
+    Front {
+        /// Who.
+        sender: u32,
+    },
+    /// The front of a node, for somebody who follows events.
+    Watcher {
+        /// Who.
+        watcher: u32,
+        /// Answers of earlier connections are not heard.
+        connection: u32,
+    },
+    /// Nobody.
+    Nobody,
 }
 
 /// Work under way.
 #[derive(Debug)]
 pub struct Labour {
     /// Which.
-    pub no: u64,
+    pub no: u32,
     /// What is to be done.
     pub work: Work,
     /// It was told to stop.
     pub is_stopping: bool,
-    /// Training: steps done. Sampling: chunks done.
-    pub at: Steps,
+    /// Training: steps done. Sampling: chunks begun. Publishing: tables delivered.
+    pub at: u64,
     /// It waits for the store.
     pub is_waiting: bool,
+}
+
+impl Labour {
+    /// Every chunk is on its way: nothing is left that could be stopped.
+    pub fn has_begun_all(&self) -> bool {
+        matches!(&self.work, Work::Sample { chunks } if self.at >= chunks.len() as u64)
+    }
 }

@@ -1,27 +1,39 @@
 //! Made-up work: how stages go on, what they leave in the store, and how they fail.
 
+use std::rc::Rc;
+
 use tgs_protocol::{
     checkpoint::{
         CheckpointFacts,
+        keep::kept,
         resolve::{Resume, resume},
     },
     code::Code,
-    job::{JobEvent, Work},
-    unit::{ByteCount, Steps},
+    job::{JobEvent, JobRow, Work},
+    lease::Lease,
+    unit::{ByteCount, Epoch, Steps},
 };
 
 use super::{
     World, bytes,
     event::{Asker, Event, Labour, Letter},
-    shell::Shell,
-    store::{Artifact, Op, Reply},
+    fault::{Kind, Site},
+    flaw::Flaw,
+    shell::{Shell, Writing},
+    store::{Artifact, Bytes, Op, Reply},
 };
 
 /// Steps of a segment.
 const SEGMENT: u64 = 5;
 
-impl World {
+impl World<'_> {
     pub(super) fn begin(&mut self, shell: &mut Shell, work: Work) {
+        if let Some((stage, at, after)) = shell.failed_at.take()
+            && shell.saved.as_ref().is_some_and(|row| row.stage() == stage)
+        {
+            let waited_ms = self.nodes[shell.node as usize].own_ms(self.now_ms - at);
+            self.watchman.retries(shell.job, waited_ms, after);
+        }
         shell.works += 1;
         let at = self.start_of(shell, &work);
         let labour = Labour { no: shell.works, work, is_stopping: false, at, is_waiting: false };
@@ -30,47 +42,59 @@ impl World {
     }
 
     /// Where training begins: as `actors` choose it, among what is whole.
-    fn start_of(&mut self, shell: &Shell, work: &Work) -> Steps {
-        let Work::Train { from, .. } = work else { return Steps(0) };
-        let Some(standing) = self.store.jobs.get(&shell.job) else { return Steps(0) };
-        let torn = self.weather.checkpoint_torn;
-        let whole = standing.checkpoints.clone();
-        let whole: Vec<_> = whole.into_iter().filter(|_| !self.dice.happens(torn)).collect();
-        match resume(*from, &whole) {
-            Resume::From(facts) | Resume::Behind(facts) => {
-                let row = &standing.row;
-                self.watchman.resumed(self.now_ms, row, &facts);
-                facts.step
-            }
-            Resume::Afresh => Steps(0),
-        }
+    fn start_of(&mut self, shell: &Shell, work: &Work) -> u64 {
+        let Work::Train { from, .. } = work else { return 0 };
+        let standing = &self.store.jobs[shell.job.at()];
+        let epoch = shell.lease.as_ref().map_or(Epoch(0), |lease| lease.epoch);
+        let trusts = self.flaw == Some(Flaw::TrustsTorn);
+        let kept = standing.checkpoints.iter();
+        let whole = kept.filter(|(_, bytes)| *bytes == Bytes::Whole || trusts);
+        let whole: Vec<_> = whole.map(|(facts, _)| *facts).collect();
+        let (Resume::From(facts) | Resume::Behind(facts)) = resume(*from, &whole) else {
+            self.watchman.resumed(None, epoch, standing);
+            return 0;
+        };
+        self.watchman.resumed(Some(&facts), epoch, standing);
+        self.say(true, |_| format!("training goes on from step {}", facts.step));
+        facts.step.get()
     }
 
     fn toil_later(&mut self, shell: &Shell) {
         let Some(labour) = &shell.labour else { return };
-        let (no, after) = (labour.no, self.dice.within(20, 2_000));
-        self.plan(after, Event::Toil(shell.no, no));
+        let after_ms = self.paces[shell.order as usize].within(20, 2_000);
+        self.plan(after_ms, Event::Toil(shell.no, labour.no));
     }
 
     /// One unit of work.
-    pub(super) fn toil(&mut self, shell: &mut Shell, work_no: u64) {
-        let (fails, breaks) = (self.weather.work_fails, self.weather.work_breaks);
-        let Some(labour) = shell.labour.as_mut().filter(|it| it.no == work_no) else { return };
+    pub(super) fn toil(&mut self, shell: &mut Shell, work_no: u32) {
+        let Some(labour) = shell.labour.as_ref().filter(|it| it.no == work_no) else { return };
         if labour.is_waiting {
             return;
         }
         if labour.is_stopping {
             return self.tell(shell, work_no, JobEvent::WorkStopped);
         }
-        if !self.is_calm() && self.dice.happens(fails) {
-            let failure = shell.failure(Code::DeviceFailed);
-            return self.tell(shell, work_no, JobEvent::StageFailed(failure));
+        let moment = self.faults.moment(shell.order, Kind::work(shell.phase()));
+        if self.faults.strikes(Site::SupervisorDies, moment).is_some() {
+            self.say(true, |_| "its supervisor dies".to_owned());
+            shell.is_dead = true;
+            return;
         }
-        if !self.is_calm() && self.dice.happens(breaks) {
-            let failure = shell.failure(Code::RaggedRow);
-            return self.tell(shell, work_no, JobEvent::StageFailed(failure));
+        for (site, code) in
+            [(Site::WorkFails, Code::DeviceFailed), (Site::WorkBreaks, Code::RaggedRow)]
+        {
+            if self.faults.strikes(site, moment).is_some() {
+                self.say(true, |_| site.what().to_owned());
+                let failure = shell.failure(code);
+                return self.tell(shell, work_no, JobEvent::StageFailed(failure));
+            }
         }
         let (Some(lease), Some(row)) = (shell.lease.clone(), shell.saved.clone()) else { return };
+        self.toil_on(shell, work_no, lease, &row);
+    }
+
+    fn toil_on(&mut self, shell: &mut Shell, work_no: u32, lease: Rc<Lease>, row: &Rc<JobRow>) {
+        let Some(labour) = &mut shell.labour else { return };
         let request = &row.request;
         let op = match &labour.work {
             Work::Ingest => Op::Seal(lease, Artifact::Dataset, bytes::dataset(request).digest),
@@ -79,54 +103,128 @@ impl World {
                 let (plan, class) = bytes::plan(request);
                 return self.tell(shell, work_no, JobEvent::Planned(plan, class));
             }
-            Work::Train { plan, .. } if labour.at < plan.steps => {
-                labour.at = Steps((labour.at.get() + SEGMENT).min(plan.steps.get()));
-                let step = labour.at;
-                if step < plan.steps && self.dice.happens(400_000) {
-                    let digest = bytes::state(request, step);
-                    let size = ByteCount(1_000);
-                    let facts = CheckpointFacts { epoch: lease.epoch, step, digest, size };
-                    self.call(shell, Op::Put(lease, facts), Asker::Work { work_no });
-                }
-                return self.toil_later(shell);
+            Work::Train { plan, .. } if labour.at < plan.steps.get() => {
+                let steps = plan.steps.get();
+                labour.at = (labour.at + SEGMENT).min(steps);
+                let at = labour.at;
+                return self.train(shell, work_no, lease, row, (at, steps));
             }
             Work::Train { .. } | Work::AdoptModel => {
-                let state = bytes::state(request, labour.at);
+                let state = bytes::state(request, Steps(labour.at));
                 Op::Seal(lease, Artifact::Model, bytes::model(&state))
             }
-            Work::Sample { chunks } => {
-                let Some((no, rows)) = chunks.get(labour.at.get() as usize).copied() else {
-                    return; // The machine has them all, or its facts are on their way.
-                };
-                let Some(model) = row.done.model else { return };
-                labour.at = labour.at.next();
-                let sealed = bytes::chunk(&model, no, rows);
-                self.call(shell, Op::SealChunk(lease, sealed), Asker::Work { work_no });
-                return self.toil_later(shell);
-            }
+            Work::Sample { .. } => return self.sample(shell, work_no, lease, row),
             Work::Evaluate => Op::Seal(lease, Artifact::Report, bytes::mixed(&[request.seed, 8])),
-            Work::Publish { withhold: true } => {
+            Work::Publish { withhold: true } if self.flaw != Some(Flaw::ReleasesBlocked) => {
+                return self.tell(shell, work_no, JobEvent::Delivered);
+            }
+            // The table stands there, and so do the files beside it.
+            Work::Publish { .. } if labour.at > 0 => {
                 return self.tell(shell, work_no, JobEvent::Delivered);
             }
             Work::Publish { .. } => {
-                let chunks = self.store.jobs.get(&shell.job).map(|it| it.chunks.values().copied());
-                let table = bytes::table(chunks.into_iter().flatten());
-                Op::Deliver(lease, table)
+                let chunks = self.store.jobs[shell.job.at()].chunks.values().copied();
+                Op::Deliver(lease, bytes::table(chunks))
             }
         };
         labour.is_waiting = true;
-        self.call(shell, op, Asker::Work { work_no });
+        self.ask_store(shell, op, Asker::Work { shell: shell.no, work_no });
+    }
+
+    /// One segment was trained.
+    fn train(
+        &mut self,
+        shell: &mut Shell,
+        work_no: u32,
+        lease: Rc<Lease>,
+        row: &JobRow,
+        (at, steps): (u64, u64),
+    ) {
+        let is_due = self.paces[shell.order as usize].happens(400_000);
+        if at < steps && is_due {
+            let digest = bytes::state(&row.request, Steps(at));
+            let (epoch, size) = (lease.epoch, ByteCount(1_000));
+            let facts = CheckpointFacts { epoch, step: Steps(at), digest, size };
+            let moment = self.faults.moment(shell.order, Kind::CHECKPOINT);
+            let torn = self.faults.strikes(Site::CheckpointTorn, moment);
+            let bytes = if torn.is_some() { Bytes::Torn } else { Bytes::Whole };
+            shell.writing.waiting = Some((work_no, Op::Put(lease, facts, bytes)));
+            self.write_next(shell);
+        }
+        self.toil_later(shell);
+    }
+
+    /// One chunk is drawn.
+    fn sample(&mut self, shell: &mut Shell, work_no: u32, lease: Rc<Lease>, row: &JobRow) {
+        let Some(Labour { work: Work::Sample { chunks }, at, .. }) = &mut shell.labour else {
+            return;
+        };
+        let Some((no, rows)) = chunks.get(*at as usize).copied() else {
+            return; // The machine has them all, or its facts are on their way.
+        };
+        let Some(mut model) = row.done.model else { return };
+        *at += 1;
+        if self.flaw == Some(Flaw::SamplesByNode) {
+            model = bytes::mixed(&[u64::from(shell.node), u64::from(no.0)]);
+        }
+        let sealed = bytes::chunk(&model, no, rows);
+        if self.flaw == Some(Flaw::SkipsChunks) && no.0 == 1 {
+            self.tell(shell, work_no, JobEvent::ChunkSealed(sealed));
+        } else {
+            let op = Op::SealChunk(lease, sealed);
+            self.ask_store(shell, op, Asker::Work { shell: shell.no, work_no });
+        }
+        self.toil_later(shell);
+    }
+
+    /// A checkpoint whose pointer is durable makes all but the one before it useless.
+    pub(super) fn prune_behind(&mut self, shell: &mut Shell, row: &JobRow) {
+        let earlier = shell.saved.as_ref().and_then(|saved| saved.done.checkpoint);
+        let (Some(lease), Some(facts)) = (&shell.lease, row.done.checkpoint) else { return };
+        if earlier != Some(facts) {
+            shell.writing.to_prune = Some((lease.clone(), facts, earlier));
+            self.write_next(shell);
+        }
+    }
+
+    /// The writer of checkpoints goes on.
+    pub(super) fn write_next(&mut self, shell: &mut Shell) {
+        let flaw = self.flaw;
+        let Writing { is_busy, waiting, to_prune, written } = &mut shell.writing;
+        if *is_busy {
+            return;
+        }
+        let next = waiting.take().or_else(|| {
+            let (lease, committed, before) = to_prune.take()?;
+            if flaw == Some(Flaw::PrunesBeyond) {
+                written.drain(..written.len().saturating_sub(1));
+            }
+            let keep = kept(committed, before, written);
+            written.retain(|it| keep.contains(it));
+            Some((0, Op::Prune(lease, keep)))
+        });
+        if let Some((work_no, op)) = next {
+            *is_busy = true;
+            self.ask_store(shell, op, Asker::Writer { shell: shell.no, work_no });
+        }
     }
 
     /// The answer to a call of the work.
-    pub(super) fn work_answered(&mut self, shell: &mut Shell, work_no: u64, op: &Op, reply: Reply) {
+    pub(super) fn work_answered(&mut self, shell: &mut Shell, work_no: u32, op: &Op, reply: Reply) {
         let event = match (op, reply) {
+            (Op::Prune(..), _) => return,
             (_, Reply::Overtaken) => JobEvent::Overtaken,
             (Op::Put(..), Reply::Failed(_)) => return, // A checkpoint less; training goes on.
             (_, Reply::Failed(code)) => JobEvent::StageFailed(shell.failure(code)),
-            (Op::Put(_, facts), _) => JobEvent::CheckpointWritten(*facts),
+            (Op::Put(_, facts, _), _) => JobEvent::CheckpointWritten(*facts),
             (Op::SealChunk(_, chunk), _) => JobEvent::ChunkSealed(*chunk),
-            (Op::Deliver(..), _) => JobEvent::Delivered,
+            (Op::Deliver(..), _) => {
+                if let Some(labour) = shell.labour.as_mut().filter(|it| it.no == work_no) {
+                    (labour.at, labour.is_waiting) = (1, false);
+                    self.toil_later(shell);
+                }
+                return;
+            }
             (Op::Seal(_, artifact, digest), _) => {
                 let Some(row) = &shell.saved else { return };
                 match artifact {
@@ -148,15 +246,16 @@ impl World {
     }
 
     /// A fact on its way to the supervisor: soon, late, or twice.
-    fn tell(&mut self, shell: &Shell, work_no: u64, event: JobEvent) {
+    fn tell(&mut self, shell: &Shell, work_no: u32, event: JobEvent) {
         let letter = Letter::Fact { work_no, event };
-        let is_calm = self.is_calm();
-        let is_late = !is_calm && self.dice.happens(self.weather.fact_late);
-        let after = if is_late { self.dice.within(1, 60_000) } else { self.dice.within(0, 3) };
-        if !is_calm && self.dice.happens(self.weather.fact_twice) {
-            let again = after + self.dice.within(1, 900_000);
-            self.plan(again, Event::Letter(shell.no, letter.clone()));
+        let moment = self.faults.moment(shell.order, Kind::fact(shell.phase()));
+        let mut after_ms = self.paces[shell.order as usize].within(0, 3);
+        if let Some(mut dice) = self.faults.strikes(Site::FactLate, moment) {
+            after_ms += dice.within(1, 60_000);
         }
-        self.plan(after, Event::Letter(shell.no, letter));
+        if let Some(mut dice) = self.faults.strikes(Site::FactTwice, moment) {
+            self.post(after_ms + dice.within(1, 900_000), shell.no, letter.clone());
+        }
+        self.post(after_ms, shell.no, letter);
     }
 }

@@ -7,35 +7,40 @@
 use std::{collections::VecDeque, rc::Rc};
 
 use tgs_protocol::{
+    checkpoint::CheckpointFacts,
     code::{Code, Retry},
-    id::JobId,
-    job::{Job, JobAction, JobEvent, JobRow, JobState, action::Tidings, outcome::Failure},
+    job::{Job, JobAction, JobEvent, JobRow, action::Tidings, outcome::Failure},
     lease::{
         Lease,
         rule::{Holding, Sighting},
     },
-    limits::{LEASE_RENEW_MS, RETRY_BACK_OFF_MS},
+    limits::RETRY_BACK_OFF_MS,
+    queue::Seat,
     stage::Stage,
-    unit::{Millis, Timestamp},
+    unit::Millis,
 };
 
 use super::{
     World,
-    event::{Asker, CallNo, Event, Labour, Letter, ShellNo},
-    store::{Op, Reply},
+    event::{Asker, CallNo, Labour, Letter, ShellNo},
+    flaw::Flaw,
+    store::{JobNo, Op, Reply, phase},
 };
 
 /// One supervisor.
 #[derive(Debug)]
 pub struct Shell {
     pub no: ShellNo,
-    pub job: JobId,
-    pub node: usize,
+    pub job: JobNo,
+    pub order: u32,
+    pub node: u32,
+    pub boot: u32,
+    pub seat: Option<Seat>,
     pub is_to_cancel: bool,
     pub sighting: Option<Sighting>,
     pub claim_tries: usize,
     pub machine: Option<Job>,
-    pub lease: Option<Lease>,
+    pub lease: Option<Rc<Lease>>,
     pub holding: Option<Holding>,
     pub is_renewing: bool,
     pub events: VecDeque<JobEvent>,
@@ -43,21 +48,39 @@ pub struct Shell {
     pub letters: VecDeque<Letter>,
     pub waiting: Option<CallNo>,
     pub is_blocked: bool,
-    pub save_tries: usize,
+    pub head_tries: usize,
     /// The row as it stands in the store.
     pub saved: Option<Rc<JobRow>>,
     pub labour: Option<Labour>,
-    pub works: u64,
+    pub works: u32,
+    pub writing: Writing,
+    /// In which stage and when the present back-off began.
+    pub failed_at: Option<(Stage, u64, Millis)>,
     pub has_left: bool,
+    pub is_dead: bool,
+}
+
+/// What is written of checkpoints: as `actors/src/checkpoint_writer.rs` has it.
+#[derive(Debug, Default)]
+pub struct Writing {
+    pub is_busy: bool,
+    /// Of those that wait only the newest.
+    pub waiting: Option<(u32, Op)>,
+    pub to_prune: Option<(Rc<Lease>, CheckpointFacts, Option<CheckpointFacts>)>,
+    /// Their pointers may be on their way.
+    pub written: Vec<CheckpointFacts>,
 }
 
 impl Shell {
-    pub fn new(no: ShellNo, job: JobId, node: usize, is_to_cancel: bool) -> Self {
+    pub fn new(no: ShellNo, job: JobNo, order: u32, (node, boot): (u32, u32)) -> Self {
         Self {
             no,
             job,
+            order,
             node,
-            is_to_cancel,
+            boot,
+            seat: None,
+            is_to_cancel: false,
             sighting: None,
             claim_tries: 0,
             machine: None,
@@ -69,24 +92,29 @@ impl Shell {
             letters: VecDeque::new(),
             waiting: None,
             is_blocked: false,
-            save_tries: 0,
+            head_tries: 0,
             saved: None,
             labour: None,
             works: 0,
+            writing: Writing::default(),
+            failed_at: None,
             has_left: false,
+            is_dead: false,
         }
     }
 
-    fn stage(&self) -> Stage {
-        match self.machine.as_ref().map(|job| (&job.row().state, job.row().next_stage())) {
-            Some((JobState::Running { stage }, _)) => *stage,
-            Some((_, Some(next))) => next,
-            _ => Stage::Ingest,
-        }
+    /// The present stage; the first one before any began.
+    pub fn stage(&self) -> Stage {
+        self.machine.as_ref().map_or(Stage::Ingest, |job| job.row().stage())
+    }
+
+    /// A number for the state of the job as it knows it.
+    pub fn phase(&self) -> u8 {
+        self.machine.as_ref().map_or(0, |job| phase(&job.row().state))
     }
 
     /// The end of this supervisor; its work goes with it.
-    fn leave(&mut self) {
+    pub fn leave(&mut self) {
         self.has_left = true;
         self.labour = None;
     }
@@ -94,15 +122,28 @@ impl Shell {
     pub fn failure(&self, code: Code) -> Failure {
         Failure::new(self.stage(), code, "made up")
     }
+
+    /// A renewal was answered.
+    pub fn renewed(&mut self, reply: &Reply, sent: Millis) {
+        self.is_renewing = false;
+        match (reply, &mut self.holding) {
+            (Reply::Done, Some(holding)) => holding.sent = holding.sent.max(sent),
+            (Reply::Overtaken, Some(_)) => self.stand_down(),
+            _ => {}
+        }
+    }
+
+    /// The lease may be lost.
+    pub fn stand_down(&mut self) {
+        self.holding = None;
+        self.letters.push_back(Letter::StandDown);
+    }
 }
 
-impl World {
+impl World<'_> {
     /// Goes on with a supervisor until it waits or has nothing to do.
     pub(super) fn pump(&mut self, shell: &mut Shell) {
-        loop {
-            if shell.has_left || shell.waiting.is_some() {
-                return;
-            }
+        while !shell.has_left && !shell.is_dead && shell.waiting.is_none() {
             if !shell.is_blocked
                 && let Some(action) = shell.actions.pop_front()
             {
@@ -122,8 +163,14 @@ impl World {
         match letter {
             Letter::Claim if !is_claimed => self.ask(shell, Op::Look),
             Letter::Claim => {}
-            Letter::Cancel if !is_claimed => shell.is_to_cancel = true,
-            Letter::Cancel => shell.events.push_back(JobEvent::CancelAsked),
+            Letter::Cancel => {
+                shell.is_to_cancel = true;
+                if is_claimed {
+                    shell.events.push_back(JobEvent::CancelAsked);
+                }
+            }
+            Letter::Drain if is_claimed => shell.events.push_back(JobEvent::DrainAsked),
+            Letter::Drain => shell.leave(),
             Letter::Fact { work_no, event } => {
                 let stands_in_the_store =
                     matches!(event, JobEvent::ChunkSealed(_) | JobEvent::CheckpointWritten(_));
@@ -146,44 +193,53 @@ impl World {
             shell.actions.clear();
             shell.is_blocked = false;
         }
-        let now = Timestamp(self.now_ms);
+        let now = self.nodes[shell.node as usize].wall(self.now_ms);
         let Some(machine) = &mut shell.machine else { return };
-        for action in machine.step(now, event) {
+        for action in self.watchman.watching(|| machine.step(now, event)) {
             match action {
                 JobAction::StopWork => stop_work(shell),
+                JobAction::Tell(Tidings::Ended(outcome))
+                    if self.flaw == Some(Flaw::TellsTooSoon) =>
+                {
+                    self.watchman.told(&outcome, &self.store.jobs[shell.job.at()]);
+                }
                 action => shell.actions.push_back(action),
             }
         }
     }
 
     fn perform(&mut self, shell: &mut Shell, action: JobAction) {
-        let Some(lease) = shell.lease.clone() else {
-            if action == JobAction::Leave {
-                shell.leave();
+        match (action, shell.lease.clone()) {
+            (JobAction::Leave, _) => shell.leave(),
+            (JobAction::Tell(Tidings::Ended(outcome)), _) => {
+                self.watchman.told(&outcome, &self.store.jobs[shell.job.at()]);
             }
-            return;
-        };
-        match action {
-            JobAction::Save(row) => self.ask(shell, Op::Save(lease, Rc::from(row))),
-            JobAction::TakeBack => self.ask(shell, Op::TakeBack(lease)),
-            JobAction::Release => self.ask(shell, Op::Release(lease)),
-            JobAction::Sweep => self.ask(shell, Op::Sweep),
-            JobAction::Begin(work) => self.begin(shell, work),
-            JobAction::RetryAfter(after) => {
-                self.plan(after.get(), Event::Letter(shell.no, Letter::RetryDue));
+            (JobAction::Sweep, _) => self.ask(shell, Op::Sweep),
+            (JobAction::RetryAfter(after), _) => {
+                let node = &self.nodes[shell.node as usize];
+                let saved = shell.saved.as_ref().map(|row| (row.stage(), row.failed_tries));
+                let (stage, tries) = saved.unwrap_or((Stage::Ingest, 0));
+                shell.failed_at = Some((stage, self.now_ms, after));
+                self.watchman.retries_after(shell.job, tries, after);
+                let is_flawed = self.flaw == Some(Flaw::RetriesAtOnce);
+                let after_ms = if is_flawed { 0 } else { node.lasts_ms(after.get()) };
+                self.post(after_ms, shell.no, Letter::RetryDue);
             }
-            JobAction::Tell(Tidings::Ended(outcome)) => {
-                self.watchman.told(self.now_ms, &shell.job, &outcome, &self.store);
+            (JobAction::StopWork | JobAction::Tell(_), _) | (_, None) => {}
+            (JobAction::Save(row), Some(lease)) => self.ask(shell, Op::Save(lease, Rc::from(row))),
+            (JobAction::TakeBack, Some(lease)) => self.ask(shell, Op::TakeBack(lease)),
+            (JobAction::Release, Some(lease)) => {
+                (shell.lease, shell.holding) = (None, None);
+                self.ask(shell, Op::Release(lease));
             }
-            JobAction::StopWork | JobAction::Tell(_) => {}
-            JobAction::Leave => shell.leave(),
+            (JobAction::Begin(work), Some(_)) => self.begin(shell, work),
         }
     }
 
     /// The supervisor's own call: it waits for the answer.
     pub(super) fn ask(&mut self, shell: &mut Shell, op: Op) {
-        let sent = self.nodes[shell.node].clock(self.now_ms);
-        let call = self.call(shell, op, Asker::Shell { sent });
+        let sent = self.nodes[shell.node as usize].clock(self.now_ms);
+        let call = self.ask_store(shell, op, Asker::Shell { shell: shell.no, sent });
         shell.waiting = Some(call);
     }
 
@@ -191,99 +247,59 @@ impl World {
     pub(super) fn answered(&mut self, shell: &mut Shell, op: &Op, reply: Reply, sent: Millis) {
         shell.waiting = None;
         match (op, reply) {
-            (Op::Look, Reply::Cell(cell)) => self.looked(shell, cell),
-            (Op::Claim(..), Reply::Claimed(Some(lease))) => {
-                shell.lease = Some(lease);
-                shell.holding = Some(Holding { sent });
-                self.ask(shell, Op::Read);
-            }
-            (Op::Claim(..), Reply::Claimed(None)) => self.ask(shell, Op::Look),
-            (Op::Read, Reply::Row(row, sealed)) => {
-                let Some(lease) = &shell.lease else { return };
-                let epoch = lease.epoch;
-                shell.saved = Some(row.clone());
-                shell.machine = Some(Job::new((*row).clone()));
-                if shell.is_to_cancel {
-                    shell.events.push_back(JobEvent::CancelAsked);
-                }
-                shell.events.push_back(JobEvent::Claimed { epoch, sealed });
+            (Op::Look | Op::Claim(..) | Op::Read, reply) => {
+                self.claim_answered(shell, op, reply, sent);
             }
             (Op::Save(_, row), Reply::Done) => {
-                shell.save_tries = 0;
+                shell.head_tries = 0;
+                self.prune_behind(shell, row);
                 shell.saved = Some(row.clone());
             }
             (Op::Save(..), Reply::Overtaken) => {
                 shell.actions.clear();
                 shell.events.push_front(JobEvent::Overtaken);
             }
-            (Op::Save(_, row), Reply::Failed(code)) => self.save_failed(shell, row.clone(), code),
-            (Op::Release(_), _) => {
-                shell.lease = None;
-                shell.holding = None;
+            (Op::Save(_, row), Reply::Failed(code)) => {
+                let action = JobAction::Save(Box::new((**row).clone()));
+                if !self.will_try_again(shell, action, code) {
+                    shell.actions.clear();
+                    let failure = shell.failure(code);
+                    shell.events.push_front(JobEvent::SaveFailed(failure));
+                }
             }
-            (Op::Look | Op::Claim(..) | Op::Read, _) => self.claim_failed(shell),
+            (Op::TakeBack(_), Reply::Failed(code)) if self.flaw != Some(Flaw::TakesBackOnce) => {
+                let is_given_up = !self.will_try_again(shell, JobAction::TakeBack, code);
+                self.watchman.left_behind(shell.job, is_given_up);
+            }
+            (Op::TakeBack(_), _) => shell.head_tries = 0,
             _ => {}
         }
     }
 
-    fn looked(&mut self, shell: &mut Shell, cell: tgs_protocol::lease::LeaseCell) {
-        let now = self.nodes[shell.node].clock(self.now_ms);
-        let before = shell.sighting.take();
-        let is_alive =
-            before.as_ref().is_some_and(|seen| seen.cell != cell && cell.owner.is_some());
-        let sighting = match before {
-            Some(sighting) => sighting.look(cell.clone(), now),
-            None => Sighting::first(cell.clone(), now),
+    /// Puts an action that failed back to its place, for another try after a while; false if that
+    /// would not help, or was done often enough.
+    fn will_try_again(&mut self, shell: &mut Shell, action: JobAction, code: Code) -> bool {
+        let back_off = RETRY_BACK_OFF_MS.get(shell.head_tries).copied();
+        let Some(after) = back_off.filter(|_| code.retry() == Retry::Later) else {
+            shell.head_tries = 0;
+            return false;
         };
-        let may_claim = sighting.may_claim(now, false) || self.flaws.claims_at_once;
-        shell.sighting = Some(sighting);
-        if may_claim {
-            let owner = self.nodes[shell.node].incarnation();
-            self.ask(shell, Op::Claim(owner, cell));
-        } else if is_alive {
-            // Somebody works at it.
-            shell.leave();
-        } else {
-            self.plan(LEASE_RENEW_MS / 2, Event::Letter(shell.no, Letter::Claim));
-        }
-    }
-
-    fn claim_failed(&mut self, shell: &mut Shell) {
-        let back_off = RETRY_BACK_OFF_MS.get(shell.claim_tries).copied();
-        shell.claim_tries += 1;
-        match back_off {
-            // A claim whose outcome is unknown is looked at like anybody's.
-            Some(after) if shell.machine.is_none() => {
-                shell.lease = None;
-                shell.holding = None;
-                self.plan(after, Event::Letter(shell.no, Letter::Claim));
-            }
-            _ => shell.leave(),
-        }
-    }
-
-    fn save_failed(&mut self, shell: &mut Shell, row: Rc<JobRow>, code: Code) {
-        let back_off = RETRY_BACK_OFF_MS.get(shell.save_tries).copied();
-        shell.save_tries += 1;
-        match (code.retry(), back_off) {
-            (Retry::Later, Some(after)) => {
-                shell.actions.push_front(JobAction::Save(Box::new((*row).clone())));
-                shell.is_blocked = true;
-                self.plan(after, Event::Letter(shell.no, Letter::SaveAgain));
-            }
-            _ => {
-                shell.actions.clear();
-                let failure = shell.failure(code);
-                shell.events.push_front(JobEvent::SaveFailed(failure));
-            }
-        }
+        shell.head_tries += 1;
+        shell.actions.push_front(action);
+        shell.is_blocked = true;
+        let after_ms = self.nodes[shell.node as usize].lasts_ms(after);
+        self.post(after_ms, shell.no, Letter::SaveAgain);
+        true
     }
 }
 
 fn stop_work(shell: &mut Shell) {
     shell.actions.retain(|action| !matches!(action, JobAction::Begin(_)));
     match &mut shell.labour {
-        Some(labour) => labour.is_stopping = true,
-        None => shell.events.push_back(JobEvent::WorkStopped),
+        Some(labour) if !labour.has_begun_all() => labour.is_stopping = true,
+        _ => {
+            shell.labour = None;
+            shell.events.push_back(JobEvent::WorkStopped);
+        }
     }
 }

@@ -1,117 +1,93 @@
-//! The made-up truth: rows, leases, manifests, checkpoints and deliveries, each call one act.
+//! The made-up truth: rows, events, leases, manifests, checkpoints, deliveries; each call one act.
 //!
-//! Who may write is decided by the very functions that real stores call (`lease/fence.rs`). What a
-//! rule-breaking store would do is a [`Flaw`]: tests switch one on and see it caught.
+//! Who may write is decided by the very functions that real stores call (`lease/fence.rs`), what is
+//! told of a row by the very one that they call (`event::events`). What a rule-breaking store would
+//! do is a [`Flaw`]: tests switch one on and see it caught.
 
 use std::{collections::BTreeMap, rc::Rc};
 
 use tgs_protocol::{
     checkpoint::CheckpointFacts,
     chunk::{ChunkNo, SealedChunk},
+    code::Code,
     digest::Digest,
+    event::{self, Event},
     id::{Incarnation, JobId},
-    job::JobRow,
+    job::{JobRow, JobState, Outcome},
     lease::{
         Lease, LeaseCell,
         fence::{Fenced, admit, claim, release, renew, unclaimed},
     },
-    unit::Epoch,
+    submission::Inserted,
+    unit::{Epoch, EventNo},
 };
 
-/// A call to the store.
-#[derive(Debug, Clone)]
-pub enum Op {
-    /// Look at a lease.
-    Look,
-    /// Take a lease that looks like this.
-    Claim(Incarnation, LeaseCell),
-    /// Say that the holder lives.
-    Renew(Lease),
-    /// Give the lease back.
-    Release(Lease),
-    /// Read row and manifest.
-    Read,
-    /// Replace the row.
-    Save(Lease, Rc<JobRow>),
-    /// Seal what a stage made.
-    Seal(Lease, Artifact, Digest),
-    /// Make a checkpoint's bytes durable.
-    Put(Lease, CheckpointFacts),
-    /// Enter a chunk in the manifest.
-    SealChunk(Lease, SealedChunk),
-    /// Write a file where it was asked for.
-    Deliver(Lease, Digest),
-    /// Undo deliveries.
-    TakeBack(Lease),
-    /// Remove everything private and half done.
-    Sweep,
+use super::flaw::Flaw;
+pub use super::op::{Artifact, Bytes, Op, Reply};
+
+/// A job by the order in which it came into the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobNo(pub u32);
+
+impl JobNo {
+    /// As a place in a list.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
 }
 
-/// What stages leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Artifact {
-    /// The dataset.
-    Dataset,
-    /// The profile.
-    Profile,
-    /// The model.
-    Model,
-    /// The report.
-    Report,
+/// What a call changed, for the watchman.
+#[derive(Debug)]
+pub enum Trace {
+    /// Nothing that he must look at.
+    Nothing,
+    /// A job came in.
+    Inserted(JobNo),
+    /// A row was replaced, and this was told of it.
+    Saved(Rc<JobRow>, Vec<Event>),
+    /// A chunk stands there now, this one stood there before.
+    Sealed(Option<SealedChunk>),
 }
 
-/// What a call came to.
-#[derive(Debug, Clone)]
-pub enum Reply {
-    /// The lease as it is.
-    Cell(LeaseCell),
-    /// The lease is ours, or somebody else's.
-    Claimed(Option<Lease>),
-    /// Row and manifest.
-    Row(Rc<JobRow>, Vec<SealedChunk>),
-    /// Done.
-    Done,
-    /// A later epoch exists.
-    Overtaken,
-    /// Failed; what happened, if anything, is not known.
-    Failed(tgs_protocol::code::Code),
-}
-
-/// A rule that the store breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// Writes of any epoch are let through.
-    ForgetsEpochs,
-    /// A claim does not grow the epoch.
-    KeepsEpoch,
-    /// A chunk that is sealed already is replaced.
-    SealsChunksAgain,
-    /// An acknowledged row is lost now and then.
-    LosesRows,
+/// A number for each state of a job, below 8.
+pub fn phase(state: &JobState) -> u8 {
+    match state {
+        JobState::Accepted => 0,
+        JobState::Running { stage } => 1 + *stage as u8,
+        JobState::Ended(_) => 7,
+    }
 }
 
 /// One job as it stands.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Standing {
     /// Its row.
     pub row: Rc<JobRow>,
+    /// The row before that.
+    before: Rc<JobRow>,
     /// Its lease.
     pub cell: LeaseCell,
     /// Its manifest.
     pub chunks: BTreeMap<ChunkNo, SealedChunk>,
     /// Its checkpoints.
-    pub checkpoints: Vec<CheckpointFacts>,
+    pub checkpoints: Vec<(CheckpointFacts, Bytes)>,
     /// What its stages left.
-    pub artifacts: BTreeMap<Artifact, Digest>,
+    pub artifacts: Vec<(Artifact, Digest)>,
     /// What stands where it was asked for.
     pub delivered: Option<Digest>,
+    /// Its newest event.
+    pub newest: EventNo,
 }
 
-/// All jobs.
-#[derive(Debug, Default)]
+/// Everything durable.
+#[derive(Debug)]
 pub struct Store {
-    /// By name.
-    pub jobs: BTreeMap<JobId, Standing>,
+    /// In the order in which they came.
+    pub jobs: Vec<Standing>,
+    /// Those that have not ended.
+    pub open: Vec<JobNo>,
+    /// Which job each event is of; the first one has number 1.
+    pub log: Vec<JobNo>,
     flaw: Option<Flaw>,
     saves: u64,
 }
@@ -119,107 +95,198 @@ pub struct Store {
 impl Store {
     /// An empty store, with a rule that it breaks, if any.
     pub fn new(flaw: Option<Flaw>) -> Self {
-        Self { flaw, ..Self::default() }
+        Self { jobs: Vec::new(), open: Vec::new(), log: Vec::new(), flaw, saves: 0 }
     }
 
-    /// Adds a job; false if it is there already.
-    pub fn insert(&mut self, row: JobRow) -> bool {
-        if self.jobs.contains_key(&row.id) {
-            return false;
-        }
-        let standing = Standing {
-            cell: unclaimed(),
-            chunks: BTreeMap::new(),
-            checkpoints: Vec::new(),
-            artifacts: BTreeMap::new(),
-            delivered: None,
-            row: Rc::new(row),
-        };
-        self.jobs.insert(standing.row.id.clone(), standing);
-        true
+    /// The job of this name.
+    pub fn named(&self, name: &JobId) -> Option<JobNo> {
+        let at = self.jobs.iter().position(|it| it.row.id == *name)?;
+        Some(JobNo(at as u32))
+    }
+
+    /// The newest event.
+    pub fn newest(&self) -> EventNo {
+        EventNo(self.log.len() as u64)
     }
 
     /// Carries a call out.
-    pub fn perform(&mut self, job: &JobId, op: &Op) -> Reply {
-        let flaw = self.flaw;
-        let Some(standing) = self.jobs.get_mut(job) else { return Reply::Overtaken };
-        match op {
-            Op::Look => Reply::Cell(standing.cell.clone()),
-            Op::Read => {
-                let chunks = standing.chunks.values().copied().collect();
-                Reply::Row(standing.row.clone(), chunks)
+    pub fn perform(&mut self, job: Option<JobNo>, op: &Op) -> (Reply, Trace) {
+        let nothing = |reply| (reply, Trace::Nothing);
+        let no = match (op, job) {
+            (Op::Insert(row), _) => return self.insert(row),
+            (Op::Events(after, job, limit), _) => {
+                return nothing(Reply::Events(self.events(*after, *job, *limit)));
             }
-            Op::Claim(owner, seen) => {
-                let Some(mut cell) = claim(&standing.cell, seen, owner) else {
-                    return Reply::Claimed(None);
-                };
-                if flaw == Some(Flaw::KeepsEpoch) {
-                    cell.epoch = standing.cell.epoch.max(Epoch(1));
-                }
-                let lease = Lease { job: job.clone(), owner: owner.clone(), epoch: cell.epoch };
-                standing.cell = cell;
-                Reply::Claimed(Some(lease))
+            (_, Some(no)) => no,
+            (_, None) => return nothing(Reply::Failed(Code::JobNotFound)),
+        };
+        let flaw = self.flaw;
+        let standing = &mut self.jobs[no.at()];
+        let is_newest = |lease| admit(&standing.cell, lease) == Fenced::Held(());
+        match op {
+            Op::Look => nothing(Reply::Cell(standing.cell.clone())),
+            Op::Read => {
+                let is_stale = flaw == Some(Flaw::ReadsStaleRows);
+                let row = if is_stale { &standing.before } else { &standing.row };
+                let chunks = standing.chunks.values().copied().collect();
+                nothing(Reply::Row(row.clone(), chunks))
+            }
+            Op::Claim(owner, seen) => nothing(Reply::Claimed(standing.claim(owner, seen, flaw))),
+            Op::Renew(lease) if !is_newest(lease) => nothing(Reply::Overtaken),
+            Op::Renew(_) => {
+                standing.cell = renew(std::mem::replace(&mut standing.cell, unclaimed()));
+                nothing(Reply::Done)
             }
             Op::Release(lease) => match release(&standing.cell, lease) {
                 Fenced::Held(cell) => {
                     standing.cell = cell;
-                    Reply::Done
+                    nothing(Reply::Done)
                 }
-                Fenced::Overtaken(_) => Reply::Overtaken,
+                Fenced::Overtaken(_) => nothing(Reply::Overtaken),
             },
             Op::Sweep => {
-                standing.chunks.clear();
-                standing.checkpoints.clear();
-                standing.artifacts.remove(&Artifact::Dataset);
-                standing.artifacts.remove(&Artifact::Profile);
-                Reply::Done
+                if flaw != Some(Flaw::NeverSweeps) {
+                    standing.sweep();
+                }
+                nothing(Reply::Done)
             }
-            Op::Renew(lease)
-            | Op::Save(lease, _)
-            | Op::Seal(lease, ..)
-            | Op::Put(lease, _)
-            | Op::SealChunk(lease, _)
-            | Op::Deliver(lease, _)
-            | Op::TakeBack(lease) => {
-                let is_newest = admit(&standing.cell, lease) == Fenced::Held(());
-                if !is_newest && flaw != Some(Flaw::ForgetsEpochs) {
-                    return Reply::Overtaken;
+            write => {
+                let lease = write.lease();
+                if flaw != Some(Flaw::ForgetsEpochs) && !lease.is_some_and(is_newest) {
+                    return nothing(Reply::Overtaken);
                 }
-                if matches!(op, Op::Save(..)) {
-                    self.saves += 1;
-                    if flaw == Some(Flaw::LosesRows) && self.saves.is_multiple_of(7) {
-                        return Reply::Done;
-                    }
+                match write {
+                    Op::Save(_, row) => self.save(no, row),
+                    write => (Reply::Done, standing.write(write, flaw)),
                 }
-                standing.write(op, flaw)
             }
         }
+    }
+
+    fn insert(&mut self, row: &Rc<JobRow>) -> (Reply, Trace) {
+        let known = |known: &&Standing| match (&known.row.submission, &row.submission) {
+            (Some(known), Some(sent)) => known.key == sent.key,
+            _ => false,
+        };
+        let known = self.jobs.iter().find(known).filter(|_| self.flaw != Some(Flaw::ForgetsKeys));
+        if let (Some(known), Some(sent)) = (known, &row.submission) {
+            let again = Inserted::again(&known.row.id, known.row.submission.as_ref(), sent);
+            return (Reply::Inserted(again), Trace::Nothing);
+        }
+        if self.named(&row.id).is_some() {
+            return (Reply::Inserted(Inserted::NameTaken), Trace::Nothing);
+        }
+        let no = JobNo(self.jobs.len() as u32);
+        let told = event::events(None, row, self.newest());
+        self.log.extend(told.iter().map(|_| no));
+        self.jobs.push(Standing {
+            row: row.clone(),
+            before: row.clone(),
+            cell: unclaimed(),
+            chunks: BTreeMap::new(),
+            checkpoints: Vec::new(),
+            artifacts: Vec::new(),
+            delivered: None,
+            newest: self.newest(),
+        });
+        self.open.push(no);
+        (Reply::Inserted(Inserted::New), Trace::Inserted(no))
+    }
+
+    fn save(&mut self, no: JobNo, row: &Rc<JobRow>) -> (Reply, Trace) {
+        let is_late = !row.may_replace(&self.jobs[no.at()].row);
+        if is_late && self.flaw != Some(Flaw::TakesLateWrites) {
+            return (Reply::Overtaken, Trace::Nothing);
+        }
+        self.saves += 1;
+        if self.flaw == Some(Flaw::LosesRows) && self.saves.is_multiple_of(7) {
+            return (Reply::Done, Trace::Nothing);
+        }
+        let newest = self.newest();
+        let standing = &mut self.jobs[no.at()];
+        let former = std::mem::replace(&mut standing.row, row.clone());
+        let earlier = std::mem::replace(&mut standing.before, former.clone());
+        let told = match self.flaw {
+            Some(Flaw::AppendsApart) if self.saves.is_multiple_of(5) => Vec::new(),
+            Some(Flaw::AppendsBlindly) if *former == **row => {
+                event::events(Some(&earlier), row, newest)
+            }
+            _ => event::events(Some(&former), row, newest),
+        };
+        self.log.extend(told.iter().map(|_| no));
+        standing.newest = told.last().map_or(standing.newest, |event| event.no);
+        if row.state.is_final() && !former.state.is_final() {
+            self.open.retain(|open| *open != no);
+        }
+        (Reply::Done, Trace::Saved(former, told))
+    }
+
+    fn events(&self, after: EventNo, job: Option<JobNo>, limit: usize) -> Vec<EventNo> {
+        let is_flawed = self.flaw == Some(Flaw::ReadsFromBefore);
+        let after = after.get().saturating_sub(u64::from(is_flawed));
+        let numbers = (after + 1..).zip(self.log.iter().skip(after as usize));
+        let wanted = numbers.filter(|(_, of)| job.is_none_or(|job| job == **of));
+        wanted.map(|(no, _)| EventNo(no)).take(limit).collect()
     }
 }
 
 impl Standing {
-    fn write(&mut self, op: &Op, flaw: Option<Flaw>) -> Reply {
+    fn claim(
+        &mut self,
+        owner: &Incarnation,
+        seen: &LeaseCell,
+        flaw: Option<Flaw>,
+    ) -> Option<Lease> {
+        let mut cell = claim(&self.cell, seen, owner)?;
+        if flaw == Some(Flaw::KeepsEpoch) {
+            cell.epoch = self.cell.epoch.max(Epoch(1));
+        }
+        let (job, epoch) = (self.row.id.clone(), cell.epoch);
+        self.cell = cell;
+        Some(Lease { job, owner: owner.clone(), epoch })
+    }
+
+    /// What is kept after the end: as `ArtifactName::kept_after` has it.
+    pub fn is_kept(&self, artifact: Artifact) -> bool {
+        let is_cancelled = self.row.state == JobState::Ended(Outcome::Cancelled);
+        !is_cancelled && matches!(artifact, Artifact::Model | Artifact::Report)
+    }
+
+    fn sweep(&mut self) {
+        self.chunks.clear();
+        self.checkpoints.clear();
+        let is_kept = |artifact| self.is_kept(artifact);
+        let kept = self.artifacts.iter().copied().filter(|(artifact, _)| is_kept(*artifact));
+        self.artifacts = kept.collect();
+    }
+
+    fn write(&mut self, op: &Op, flaw: Option<Flaw>) -> Trace {
         match op {
-            Op::Renew(_) => self.cell = renew(self.cell.clone()),
-            Op::Save(_, row) => self.row = row.clone(),
             Op::Seal(_, artifact, digest) => {
-                self.artifacts.insert(*artifact, *digest);
+                self.artifacts.retain(|(known, _)| known != artifact);
+                self.artifacts.push((*artifact, *digest));
             }
-            Op::Put(_, facts) => {
-                self.checkpoints.retain(|known| known != facts);
-                self.checkpoints.push(*facts);
+            Op::Put(_, facts, bytes) => {
+                self.checkpoints.retain(|(known, _)| known != facts);
+                self.checkpoints.push((*facts, *bytes));
+            }
+            Op::Prune(_, keep) => {
+                let keep = if flaw == Some(Flaw::PrunesCommitted) { &keep[1..] } else { &keep[..] };
+                self.checkpoints.retain(|(known, _)| keep.contains(known));
             }
             Op::SealChunk(_, chunk) => {
+                let before = self.chunks.get(&chunk.chunk).copied();
                 let known = self.chunks.entry(chunk.chunk).or_insert(*chunk);
                 if flaw == Some(Flaw::SealsChunksAgain) {
                     let torn = Digest::of(&chunk.digest.as_bytes()[..]);
                     *known = SealedChunk { digest: torn, ..*chunk };
                 }
+                return Trace::Sealed(before);
             }
             Op::Deliver(_, digest) => self.delivered = Some(*digest),
-            Op::TakeBack(_) => self.delivered = None,
+            Op::TakeBack(_) if flaw != Some(Flaw::LeavesDeliveries) => self.delivered = None,
             _ => {}
         }
-        Reply::Done
+        Trace::Nothing
     }
 }

@@ -5,15 +5,15 @@ use tgs_protocol::invariant::Invariant;
 use super::*;
 
 fn course(seed: u64) -> Course {
-    simulate(seed, &Weather::of_seed(seed), Flaws::default())
+    simulate(&Scenario::of_seed(seed))
 }
 
 #[test]
 fn a_calm_world_ends_all_its_jobs() {
     for seed in 0..20 {
-        let course = simulate(seed, &Weather::calm(2, 5), Flaws::default());
-        assert_eq!(course.violations, [], "seed {seed}");
-        assert_eq!(course.ends.len(), 5, "seed {seed}");
+        let course = simulate(&Scenario::in_weather(seed, Weather::calm(2, 5)));
+        assert_eq!(course.violation, None, "seed {seed}");
+        assert_eq!((course.ends.len(), course.faults.len()), (5, 0), "seed {seed}");
         let is_good = |end: &String| end == "published" || end == "withheld";
         assert!(course.ends.values().all(is_good), "seed {seed}: {:?}", course.ends);
     }
@@ -23,54 +23,77 @@ fn a_calm_world_ends_all_its_jobs() {
 fn no_weather_breaks_a_promise() {
     for seed in 0..2_000 {
         let course = course(seed);
-        assert_eq!(course.violations, [], "seed {seed}");
+        assert_eq!(course.violation, None, "tgs sim --seed {seed}");
     }
 }
 
+/// Whatever can go wrong does go wrong in these worlds, and jobs end in every way.
 #[test]
-fn a_seed_repeats_itself() {
+fn everything_goes_wrong_somewhere() {
+    let (mut sites, mut ends) = (BTreeMap::<_, usize>::new(), BTreeMap::<_, usize>::new());
+    for seed in 0..300 {
+        let course = course(seed);
+        course.faults.iter().for_each(|it| *sites.entry(it.site).or_default() += 1);
+        course.ends.into_values().for_each(|end| *ends.entry(end).or_default() += 1);
+    }
+    assert_eq!(sites.len(), Site::ALL.len(), "{sites:?}");
+    assert_eq!(ends.keys().collect::<Vec<_>>(), ["cancelled", "failed", "published", "withheld"]);
+}
+
+#[test]
+fn a_seed_repeats_itself_to_the_letter() {
+    let told = |seed| {
+        let mut log = Vec::new();
+        let course = narrate(&Scenario::of_seed(seed), &mut |entry| log.push(entry.to_string()));
+        (course, log)
+    };
     for seed in [1, 7, 99] {
-        assert_eq!(course(seed), course(seed), "seed {seed}");
+        let (course, log) = told(seed);
+        assert_eq!(log.len() as u64, course.events, "seed {seed}");
+        assert_eq!(
+            (told(seed), simulate(&Scenario::of_seed(seed))),
+            ((course.clone(), log), course)
+        );
     }
     assert_ne!(course(1).log, course(2).log);
 }
 
-/// In how many worlds a flaw breaks which promises.
-fn caught_in(flaws: Flaws) -> BTreeMap<Invariant, usize> {
+/// In how many worlds a flaw breaks which promise first.
+fn caught_in(flaw: Flaw) -> BTreeMap<Invariant, usize> {
     let mut broken = BTreeMap::new();
     for seed in 0..300 {
-        let course = simulate(seed, &Weather::of_seed(seed), flaws);
-        for violation in course.violations.iter().take(1) {
+        let course = simulate(&Scenario::of_seed(seed).with_flaw(Some(flaw)));
+        if let Some(violation) = course.violation {
             *broken.entry(violation.invariant).or_default() += 1;
         }
     }
     broken
 }
 
+/// Needs a cancel in the second in which a table stands there, and a lost call: one world in ten
+/// thousand. `tests/replays.rs` lives one of them.
+const RARE: Flaw = Flaw::TakesBackOnce;
+
 #[test]
-fn broken_rules_are_caught() {
-    let store = |flaw| Flaws { store: Some(flaw), ..Flaws::default() };
-    for (flaws, invariant) in [
-        (store(Flaw::KeepsEpoch), Invariant::Lease1),
-        (store(Flaw::ForgetsEpochs), Invariant::Lease2),
-        (store(Flaw::SealsChunksAgain), Invariant::Chunk1),
-    ] {
-        let broken = caught_in(flaws);
-        assert!(broken.contains_key(&invariant), "{flaws:?}: {broken:?}");
+fn broken_rules_are_caught_by_the_promise_that_they_break() {
+    let mut missed = Vec::new();
+    for flaw in Flaw::ALL.iter().filter(|flaw| **flaw != RARE) {
+        let broken = caught_in(*flaw);
+        if !broken.contains_key(&flaw.breaks()) {
+            missed.push(format!("{flaw}: {broken:?}"));
+        }
     }
-    assert!(!caught_in(store(Flaw::LosesRows)).is_empty());
+    assert!(missed.is_empty(), "{missed:#?}");
 }
 
-/// Waiting for a holder is a courtesy: even one who claims at once breaks no promise, because the
-/// store refuses whoever was overtaken.
+/// Waiting for a holder is a courtesy: even one who claims at once breaks no other promise, because
+/// the store refuses whoever was overtaken.
 #[test]
-fn fencing_alone_keeps_every_promise() {
-    let flaws = Flaws { claims_at_once: true, ..Flaws::default() };
+fn fencing_alone_keeps_every_other_promise() {
     for seed in 0..500 {
-        let weather = Weather { patience_ms: 60_000, ..Weather::of_seed(seed) };
-        let course = simulate(seed, &weather, flaws);
-        let is_safety = |it: &&Violation| it.invariant != Invariant::Job2;
-        let broken: Vec<_> = course.violations.iter().filter(is_safety).collect();
-        assert!(broken.is_empty(), "seed {seed}: {broken:?}");
+        let mut scenario = Scenario::of_seed(seed).with_flaw(Some(Flaw::ClaimsAtOnce));
+        scenario.overlooks = Some(Invariant::Lease3);
+        let course = simulate(&scenario);
+        assert_eq!(course.violation, None, "seed {seed}");
     }
 }

@@ -1,27 +1,32 @@
 //! Looks at every effect on the store and every word to the outside, and says which promise is
-//! broken.
+//! broken. It looks after every event, at what the event changed: nothing else can have broken.
 
-use std::collections::BTreeMap;
+mod line;
+mod telling;
 
 use tgs_protocol::{
     checkpoint::CheckpointFacts,
-    id::JobId,
-    invariant::{Invariant, caught},
+    invariant::{Invariant, caught_with_facts},
     job::{
         JobRow, JobState, Outcome,
         audit::{self, audit},
     },
-    lease::Lease,
-    unit::Epoch,
+    limits::RETRY_BACK_OFF_MS,
+    report::Verdict,
+    submission::{Inserted, Submission},
+    unit::{Epoch, Millis},
 };
 
+pub use self::line::{Line, Wrong};
+use self::telling::Telling;
 use super::{
     bytes,
-    store::{Op, Reply, Standing, Store},
+    event::ShellNo,
+    store::{Bytes, JobNo, Op, Standing, Store, Trace},
 };
 
 /// A promise that was broken.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// When.
     pub at_ms: u64,
@@ -34,100 +39,257 @@ pub struct Violation {
 /// What is remembered of the past.
 #[derive(Debug, Default)]
 pub struct Watchman {
-    claimed: BTreeMap<JobId, Epoch>,
-    /// What was broken, first things first.
-    pub violations: Vec<Violation>,
+    /// What was broken first.
+    pub violation: Option<Violation>,
+    overlooks: Option<Invariant>,
+    /// Who waits and who computes, on each node.
+    pub lines: Vec<Line>,
+    now_ms: u64,
+    jobs: Vec<Memory>,
+    /// Events in all.
+    told: u64,
+}
+
+/// What is remembered of one job.
+#[derive(Debug, Default)]
+struct Memory {
+    claimed: Epoch,
+    holder: Option<ShellNo>,
+    /// Somebody was told that a table was left.
+    is_left_said: bool,
+    told: Telling,
 }
 
 impl Watchman {
-    fn broken(&mut self, at_ms: u64, invariant: Invariant, facts: String) {
-        self.violations.push(Violation { at_ms, invariant, facts });
+    /// Looks for every promise but one, on nodes with these lines.
+    pub fn new(overlooks: Option<Invariant>, lines: Vec<Line>) -> Self {
+        Self { overlooks, lines, ..Self::default() }
     }
 
-    /// A call took effect, or was refused.
-    pub fn saw(&mut self, at_ms: u64, before: &Standing, op: &Op, reply: &Reply, after: &Standing) {
-        let job = &before.row.id;
-        match (op, reply) {
-            (Op::Claim(..), Reply::Claimed(Some(lease))) => {
-                let last = self.claimed.insert(job.clone(), lease.epoch).unwrap_or(Epoch(0));
-                if lease.epoch <= last {
-                    let facts = format!("job {job}: epoch {} after {last}", lease.epoch);
-                    self.broken(at_ms, Invariant::Lease1, facts);
+    /// Remembers the time.
+    pub fn wake(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
+    }
+
+    /// A promise is broken. Only the first one counts: what follows may follow from it.
+    pub fn broken(&mut self, invariant: Invariant, facts: String) {
+        if self.violation.is_none() && self.overlooks != Some(invariant) {
+            self.violation = Some(Violation { at_ms: self.now_ms, invariant, facts });
+        }
+    }
+
+    fn holds(&mut self, invariant: Invariant, holds: bool, facts: impl FnOnce() -> String) {
+        if !holds {
+            self.broken(invariant, facts());
+        }
+    }
+
+    /// Runs something of `protocol` that watches itself.
+    pub fn watching<T>(&mut self, run: impl FnOnce() -> T) -> T {
+        let mut done = None;
+        let broken = caught_with_facts(|| done = Some(run()));
+        broken.into_iter().for_each(|it| self.broken(it.invariant, it.facts));
+        done.expect("it was run")
+    }
+
+    /// Whoever held this lease last, and did not give it back.
+    pub fn holder(&self, job: JobNo) -> Option<ShellNo> {
+        self.jobs.get(job.at())?.holder
+    }
+
+    /// A lease was claimed.
+    pub fn claimed(&mut self, job: JobNo, epoch: Epoch, by: Option<ShellNo>) {
+        let memory = &mut self.jobs[job.at()];
+        memory.holder = by;
+        let last = std::mem::replace(&mut memory.claimed, epoch);
+        self.holds(Invariant::Lease1, epoch > last, || format!("epoch {epoch} after {last}"));
+    }
+
+    /// A lease was given back.
+    pub fn released(&mut self, job: JobNo) {
+        self.jobs[job.at()].holder = None;
+    }
+
+    /// A job came in.
+    pub fn inserted(&mut self, job: JobNo, store: &Store) {
+        self.jobs.push(Memory::default());
+        self.told += 1;
+        let row = &store.jobs[job.at()].row;
+        self.jobs[job.at()].told.accepted();
+        let is_same = |it: &&Standing| key(&it.row) == key(row);
+        let count = store.jobs.iter().filter(is_same).count();
+        self.holds(Invariant::Effect1, count == 1, || format!("{count} jobs of {:?}", key(row)));
+    }
+
+    /// An order was answered.
+    pub fn answered(&mut self, sent: Option<&Submission>, inserted: &Inserted, store: &Store) {
+        let (Inserted::Known(name) | Inserted::KeyTaken(name)) = inserted else { return };
+        let known = store.named(name).and_then(|job| store.jobs[job.at()].row.submission.as_ref());
+        let is_right = match inserted {
+            Inserted::Known(_) => known == sent,
+            _ => known.zip(sent).is_some_and(|(a, b)| a.key == b.key && a.body != b.body),
+        };
+        self.holds(Invariant::Effect1, is_right, || format!("{inserted:?} answers {sent:?}"));
+    }
+
+    /// A guarded write took effect.
+    pub fn wrote(&mut self, job: JobNo, op: &Op, trace: Trace, after: &Standing) {
+        let newest = self.jobs[job.at()].claimed;
+        if let Some(lease) = op.lease() {
+            let epoch = lease.epoch;
+            self.holds(Invariant::Lease2, epoch >= newest, || {
+                format!("epoch {epoch} wrote after {newest}")
+            });
+        }
+        match (op, trace) {
+            (Op::Save(..), Trace::Saved(before, told)) => {
+                self.saved(job, &before, after);
+                let memory = &mut self.jobs[job.at()].told;
+                let found = memory.heard(self.told, &told, &after.row);
+                self.told += told.len() as u64;
+                if let Err(facts) = found {
+                    self.broken(Invariant::Event1, facts);
                 }
             }
-            (Op::Save(lease, _), Reply::Done) => {
-                self.wrote(at_ms, lease);
-                let standing = audit::Standing::of(&before.row);
-                let row = &after.row;
-                let broken = caught(|| audit(&standing, row, &before.chunks, &[]));
-                for invariant in broken {
-                    let facts = format!("job {job}: {} to {}", before.row.state, row.state);
-                    self.broken(at_ms, invariant, facts);
-                }
+            (Op::SealChunk(_, chunk), Trace::Sealed(before)) => {
+                let first = before.unwrap_or(*chunk);
+                let is_first = after.chunks.get(&chunk.chunk) == Some(&first);
+                let facts = || format!("chunk {} was replaced", chunk.chunk);
+                self.holds(Invariant::Chunk1, is_first, facts);
             }
-            (Op::SealChunk(lease, chunk), Reply::Done) => {
-                self.wrote(at_ms, lease);
-                let first = before.chunks.get(&chunk.chunk).unwrap_or(chunk);
-                if after.chunks.get(&chunk.chunk) != Some(first) {
-                    let facts = format!("job {job}: chunk {} was replaced", chunk.chunk);
-                    self.broken(at_ms, Invariant::Chunk1, facts);
-                }
-            }
-            (Op::Deliver(lease, table), Reply::Done) => {
-                self.wrote(at_ms, lease);
-                if *table != bytes::undisturbed(&before.row) {
-                    let facts = format!("job {job}: other bytes than undisturbed");
-                    self.broken(at_ms, Invariant::Job1, facts);
-                }
-            }
-            (Op::Seal(lease, ..) | Op::Put(lease, _) | Op::TakeBack(lease), Reply::Done) => {
-                self.wrote(at_ms, lease);
-            }
+            (Op::Deliver(_, table), _) => self.delivered(*table, &after.row),
+            (Op::Prune(..), _) => self.pruned(after),
             _ => {}
         }
     }
 
-    fn wrote(&mut self, at_ms: u64, lease: &Lease) {
-        let newest = self.claimed.get(&lease.job).copied().unwrap_or(lease.epoch);
-        if lease.epoch < newest {
-            let facts = format!("job {}: epoch {} wrote after {newest}", lease.job, lease.epoch);
-            self.broken(at_ms, Invariant::Lease2, facts);
+    fn saved(&mut self, job: JobNo, before: &JobRow, after: &Standing) {
+        let row = &after.row;
+        let standing = audit::Standing::of(before);
+        let broken = caught_with_facts(|| audit(&standing, row, &after.chunks, &[]));
+        broken.into_iter().for_each(|it| self.broken(it.invariant, it.facts));
+        let (old, new) = (before.failed_tries, row.failed_tries);
+        let is_right = new <= old + 1 && new <= TRIES;
+        let tries = || format!("job {}: {new} tries failed after {old}", row.id);
+        self.holds(Invariant::Retry1, is_right, tries);
+        let is_broken_off =
+            matches!(row.state, JobState::Ended(Outcome::Cancelled | Outcome::Failed(_)));
+        if is_broken_off && !self.jobs[job.at()].is_left_said {
+            let state = || format!("job {} is {}: a table stands there", row.id, row.state);
+            self.holds(Invariant::Job5, after.delivered.is_none(), state);
         }
     }
 
-    /// Training goes on from a checkpoint.
-    pub fn resumed(&mut self, at_ms: u64, row: &JobRow, facts: &CheckpointFacts) {
-        if facts.digest != bytes::state(&row.request, facts.step) {
-            let facts = format!("job {}: step {} of another training", row.id, facts.step);
-            self.broken(at_ms, Invariant::Ckpt1, facts);
-        }
+    fn delivered(&mut self, table: tgs_protocol::digest::Digest, row: &JobRow) {
+        let report = row.done.report.as_ref().map(|it| it.verdict);
+        let is_blocked = report == Some(Verdict::Block);
+        self.holds(Invariant::Gate1, !is_blocked, || format!("job {}: delivered", row.id));
+        let is_same = table == bytes::undisturbed(row);
+        self.holds(Invariant::Same1, is_same, || format!("job {}: other bytes", row.id));
+    }
+
+    /// What the row points to is there.
+    fn pruned(&mut self, after: &Standing) {
+        let pointer = after.row.done.checkpoint.filter(|_| !after.row.state.is_final());
+        let is_kept =
+            pointer.is_none_or(|it| after.checkpoints.iter().any(|(kept, _)| *kept == it));
+        let facts = || format!("job {}: committed checkpoint removed", after.row.id);
+        self.holds(Invariant::Gc1, is_kept, facts);
+    }
+
+    /// Everything half done of a job was removed.
+    pub fn swept(&mut self, after: &Standing) {
+        let facts = || format!("job {} was swept in {}", after.row.id, after.row.state);
+        self.holds(Invariant::Gc1, after.row.state.is_final(), facts);
+    }
+
+    /// Training goes on from a checkpoint, or from the start: from whole bytes, and nothing behind
+    /// the committed one while that is whole.
+    pub fn resumed(&mut self, from: Option<&CheckpointFacts>, epoch: Epoch, standing: &Standing) {
+        let row = &standing.row;
+        // Whoever was overtaken does not know what was committed since; nobody will take his work.
+        let is_newest = epoch == standing.cell.epoch;
+        let is_whole = |facts: &CheckpointFacts| {
+            let is_same = facts.digest == bytes::state(&row.request, facts.step);
+            is_same && standing.checkpoints.contains(&(*facts, Bytes::Whole))
+        };
+        let committed = row.done.checkpoint.filter(|it| is_newest && is_whole(it));
+        let is_right = from.is_none_or(is_whole)
+            && committed.is_none_or(|it| from.is_some_and(|from| from.step >= it.step));
+        let facts = || format!("job {}: goes on from {from:?}", row.id);
+        self.holds(Invariant::Ckpt1, is_right, facts);
+    }
+
+    /// A stage failed so often, and is to be tried again after so long.
+    pub fn retries_after(&mut self, job: JobNo, tries: u32, after: Millis) {
+        let due = (tries as usize).checked_sub(1).and_then(|at| RETRY_BACK_OFF_MS.get(at));
+        let facts = || format!("{job:?}: {after} ms after try {tries}");
+        self.holds(Invariant::Retry1, due == Some(&after.get()), facts);
+    }
+
+    /// A stage is tried again.
+    pub fn retries(&mut self, job: JobNo, waited_ms: u64, after: Millis) {
+        let facts = || format!("{job:?}: tried after {waited_ms} ms instead of {after}");
+        self.holds(Invariant::Retry1, waited_ms >= after.get(), facts);
     }
 
     /// Somebody was told how a job ended.
-    pub fn told(&mut self, at_ms: u64, job: &JobId, outcome: &Outcome, store: &Store) {
-        let state = store.jobs.get(job).map(|standing| &standing.row.state);
-        if state != Some(&JobState::Ended(outcome.clone())) {
-            self.broken(at_ms, Invariant::Job3, format!("job {job}: told {outcome}, is {state:?}"));
-        }
+    pub fn told(&mut self, outcome: &Outcome, standing: &Standing) {
+        let state = &standing.row.state;
+        let is_so = *state == JobState::Ended(outcome.clone());
+        self.holds(Invariant::Job3, is_so, || {
+            format!("job {}: told {outcome}, is {state}", standing.row.id)
+        });
     }
 
-    /// The world is calm and has had its time: all must have ended, and as they should.
-    pub fn at_the_end(&mut self, at_ms: u64, store: &Store) {
-        for standing in store.jobs.values() {
-            let row = &standing.row;
-            let wanted = match &row.state {
-                JobState::Ended(Outcome::Published { .. }) => Some(bytes::undisturbed(row)),
-                JobState::Ended(_) => None,
-                state => {
-                    let facts = format!("job {}: never ended, is in {state}", row.id);
-                    self.broken(at_ms, Invariant::Job2, facts);
-                    continue;
+    /// A watcher got these events after the one that it had.
+    pub fn watched(&mut self, after: u64, got: &[u64], of: Option<JobNo>, store: &Store) {
+        let between = |end: u64| {
+            let numbers = after + 1..=end;
+            let of = |no: &u64| of.is_none_or(|of| store.log.get(*no as usize - 1) == Some(&of));
+            numbers.filter(of)
+        };
+        let last = got.last().copied().unwrap_or(after);
+        let is_exact = got.iter().copied().eq(between(last));
+        self.holds(Invariant::Event2, is_exact, || format!("got {got:?} after {after}"));
+    }
+
+    /// A table of a job could not be removed; its owner is told so, once nothing more is tried.
+    pub fn left_behind(&mut self, job: JobNo, is_given_up: bool) {
+        self.jobs[job.at()].is_left_said = is_given_up;
+    }
+
+    /// The world has been calm for long enough: all has ended, and nothing is left of it.
+    pub fn at_the_end(&mut self, store: &Store, labours: impl Iterator<Item = String>) {
+        for (at, it) in store.jobs.iter().enumerate() {
+            let row = &it.row;
+            let is_over = row.state.is_final();
+            self.holds(Invariant::Live1, is_over, || format!("job {} is in {}", row.id, row.state));
+            let (invariant, wanted) = match &row.state {
+                JobState::Ended(Outcome::Published { .. }) => {
+                    (Invariant::Same1, Some(bytes::undisturbed(row)))
                 }
+                JobState::Ended(Outcome::Withheld { .. }) => (Invariant::Gate1, None),
+                _ => (Invariant::Job5, None),
             };
-            if standing.delivered != wanted {
-                let facts = format!("job {}: {} with {:?}", row.id, row.state, standing.delivered);
-                self.broken(at_ms, Invariant::Gate1, facts);
-            }
+            let is_said = self.jobs[at].is_left_said && invariant == Invariant::Job5;
+            let facts = || format!("job {}: {} with {:?}", row.id, row.state, it.delivered);
+            self.holds(invariant, it.delivered == wanted || is_said, facts);
+            let is_kept = |artifact| it.is_kept(artifact);
+            let is_clean = it.chunks.is_empty()
+                && it.checkpoints.is_empty()
+                && it.artifacts.iter().all(|(artifact, _)| is_kept(*artifact));
+            self.holds(Invariant::Gc1, is_clean, || format!("job {}: bytes are left", row.id));
+        }
+        for labour in labours {
+            self.broken(Invariant::Job5, labour);
         }
     }
 }
+
+fn key(row: &JobRow) -> Option<&str> {
+    row.submission.as_ref().map(|it| it.key.as_str())
+}
+
+/// How often a stage is tried again.
+const TRIES: u32 = RETRY_BACK_OFF_MS.len() as u32;

@@ -9,7 +9,7 @@ use crate::{
     limits::ROWS_PER_REQUEST_MAX,
     model::TrainPlan,
     request::JobRequest,
-    unit::{ByteCount, Epoch, Rows, Steps},
+    unit::{ByteCount, Epoch, Millis, Rows, Steps},
 };
 
 /// Plays a script and writes the actions under each event. Nothing may be broken on the way.
@@ -310,6 +310,37 @@ fn a_warning_report_is_told_with_the_table() {
     play_on(&mut job, "claimed\njudged warn\ndelivered");
     let published = Outcome::Published { verdict: Some(Verdict::Warn) };
     assert_eq!(job.row().state, JobState::Ended(published));
+}
+
+/// A chunk that was on its way when its stage failed completes the stage during the back-off. What
+/// is left of that back-off must not cut short the next one (simulations/replays/early-try.json).
+#[test]
+fn a_back_off_is_not_cut_short_by_the_end_of_an_earlier_one() {
+    let script = "
+        claimed
+        ingested 100
+        profiled
+        planned 10
+        trained 10
+        sealed 0
+        sealed 1
+        failed sample later
+        sealed 2
+        failed evaluate later
+        retry
+        retry
+    ";
+    let transcript = play(samples::synthesize(25_000), script);
+    let (_, last) = transcript.split_once("sealed 2\n").expect("it is in the script");
+    insta::assert_snapshot!(last, @r"
+        save evaluate, tell evaluate began, begin evaluate
+    failed evaluate later
+        save evaluate, tell trying again in 5000, retry after 5000
+    retry
+        -
+    retry
+        save evaluate, tell evaluate began again, begin evaluate
+    ");
 }
 
 #[test]

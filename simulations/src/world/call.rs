@@ -1,0 +1,277 @@
+//! Calls to the store: when they take effect, when they are answered, and what goes wrong between.
+//!
+//! A call is two events, one when it takes effect and one when its answer comes or its sender gives
+//! it up, so anything may happen in between; a call that was given up may still take effect later.
+
+use tgs_protocol::{
+    code::Code,
+    invariant::Invariant,
+    lease::Lease,
+    limits::{LEASE_RENEW_ANSWER_MS, LEASE_STAND_DOWN_MS, STORE_ANSWER_MS, STORE_TRANSFER_MS},
+    submission::Inserted,
+};
+
+use super::{
+    World,
+    event::{Asker, Call, CallNo, Event, ShellNo},
+    fault::{Kind, Site},
+    shell::Shell,
+    store::{JobNo, Op, Reply, Trace, phase},
+};
+
+impl World<'_> {
+    /// A call of a supervisor, or of what works for it.
+    pub(super) fn ask_store(&mut self, shell: &Shell, op: Op, asker: Asker) -> CallNo {
+        self.call(shell.node, Some(shell.job), shell.order, op, asker)
+    }
+
+    /// A call on its way to the store.
+    pub(super) fn call(
+        &mut self,
+        from: u32,
+        job: Option<JobNo>,
+        of: u32,
+        op: Op,
+        asker: Asker,
+    ) -> CallNo {
+        let patience_ms = patience_ms(&op, asker);
+        let is_short = patience_ms < STORE_TRANSFER_MS;
+        let node = &self.nodes[from as usize];
+        let pace = &mut self.paces[of as usize];
+        let (mut there, back) = (pace.within(0, 5), pace.within(0, 5));
+        let (cut_out, cut_in) = (node.cut_out_until_ms, node.cut_in_until_ms);
+        let boot = node.boot;
+        let state = job.map_or(0, |job| phase(&self.store.jobs[job.at()].row.state));
+        let moment = self.faults.moment(of, Kind::call(op.number(), state));
+        let mut again = None;
+        if let Some(mut dice) = self.faults.strikes(Site::CallSlow, moment) {
+            there += dice.within(1, 9_000);
+        }
+        if is_short
+            && op.may_repeat()
+            && let Some(mut dice) = self.faults.strikes(Site::CallLate, moment)
+        {
+            there += patience_ms + dice.below(60_000);
+        }
+        if op.may_repeat()
+            && let Some(mut dice) = self.faults.strikes(Site::CallTwice, moment)
+        {
+            again = Some(there + dice.within(1, 60_000));
+        }
+        let lost = self.faults.strikes(Site::CallLost, moment);
+        let deaf = self.faults.strikes(Site::AnswerLost, moment);
+        let is_lost = lost.is_some() || cut_out > self.now_ms;
+        let is_deaf = deaf.is_some() || cut_in > self.now_ms + there + back;
+        // A broken connection is known at once, or not at all.
+        let is_silent = lost.or(deaf).is_none_or(|mut dice| dice.below(2) == 0);
+        let answered = match (is_lost || is_deaf) && is_silent {
+            true => patience_ms,
+            false => (there + back).min(patience_ms),
+        };
+        let reply = (is_lost || is_deaf).then_some(Reply::Failed(Code::StoreSilent));
+        let reaches = if is_lost { 0 } else { 1 + u8::from(again.is_some()) };
+        let call = Call { op, job, of, from: (from, boot), asker, reply, left: reaches + 1 };
+        let no = CallNo(self.calls.put(call));
+        if is_lost || is_deaf {
+            let what = if is_lost { "the call is lost" } else { "its answer will be lost" };
+            self.say(true, |it| {
+                let asks = it.calls.get(no.0).map(|call| op_words(&call.op));
+                format!("{what}: {}", asks.unwrap_or_default())
+            });
+        }
+        if !is_lost {
+            self.plan(there, Event::Reach(no));
+            if let Some(again) = again {
+                self.plan(again, Event::Reach(no));
+            }
+        }
+        self.plan(answered, Event::Answer(no));
+        no
+    }
+
+    /// A call takes effect.
+    pub(super) fn reach(&mut self, no: CallNo) {
+        let is_full = self.full_until_ms > self.now_ms;
+        let Self { calls, store, .. } = self;
+        let Some(call) = calls.get_mut(no.0) else { return };
+        call.left -= 1;
+        let (reply, trace) = match is_full && call.op.is_write() {
+            true => (Reply::Failed(Code::DiskFull), Trace::Nothing),
+            false => store.perform(call.job, &call.op),
+        };
+        let is_over = call.left == 0;
+        self.see(no, &reply, trace);
+        let matters = matches!(reply, Reply::Overtaken | Reply::Failed(_) | Reply::Claimed(_));
+        self.chronicle.say(matters, || reply_words(&reply));
+        if is_over {
+            self.calls.take(no.0);
+        } else if let Some(call) = self.calls.get_mut(no.0)
+            && call.reply.is_none()
+        {
+            call.reply = Some(reply);
+        }
+    }
+
+    /// Shows the watchman what a call did.
+    fn see(&mut self, no: CallNo, reply: &Reply, trace: Trace) {
+        if let Trace::Inserted(job) = trace {
+            let of = self.calls.get(no.0).map_or(0, |call| call.of);
+            self.orders.push(of);
+            self.watchman.inserted(job, &self.store);
+        }
+        let Self { calls, store, watchman, chronicle, .. } = self;
+        let Some(Call { op, job, asker, .. }) = calls.get(no.0) else { return };
+        match (op, reply, job) {
+            (Op::Insert(row), Reply::Inserted(inserted), _) => {
+                watchman.answered(row.submission.as_ref(), inserted, store);
+            }
+            (Op::Claim(..), Reply::Claimed(Some(lease)), Some(job)) => {
+                let by = match asker {
+                    Asker::Shell { shell, .. } => Some(*shell),
+                    _ => None,
+                };
+                let (job, lease) = (*job, lease.clone());
+                self.see_claim(job, &lease, by);
+            }
+            (Op::Release(_), Reply::Done, Some(job)) => watchman.released(*job),
+            (Op::Sweep, Reply::Done, Some(job)) => watchman.swept(&store.jobs[job.at()]),
+            (op, Reply::Done, Some(job)) => {
+                let after = &store.jobs[job.at()];
+                if let (Op::Save(..), Trace::Saved(before, _)) = (op, &trace)
+                    && before.state != after.row.state
+                {
+                    chronicle.say(true, || format!("{} is in {}", after.row.id, after.row.state));
+                }
+                if matches!(op, Op::Deliver(..) | Op::TakeBack(_)) {
+                    chronicle.say(true, || op_words(op));
+                }
+                watchman.wrote(*job, op, trace, after);
+            }
+            _ => {}
+        }
+    }
+
+    /// LEASE-3: a lease passes on only after its holder had to stand down, by the holder's own
+    /// clock; unless that clock stood still.
+    fn see_claim(&mut self, job: JobNo, lease: &Lease, by: Option<ShellNo>) {
+        let holder = self.watchman.holder(job).and_then(|no| self.shells[no.at()].as_deref());
+        if let Some(holder) = holder
+            && let (Some(held), Some(holding)) = (&holder.lease, holder.holding)
+            && held.owner != lease.owner
+        {
+            let node = &self.nodes[holder.node as usize];
+            let age_ms = node.clock(self.now_ms).get().saturating_sub(holding.sent.get());
+            let stood_still = node.suspended_at.is_some_and(|at| at >= holding.sent);
+            if age_ms < LEASE_STAND_DOWN_MS && !stood_still {
+                let facts = format!("{} claims what {} held {age_ms} ms", lease.owner, held.owner);
+                self.watchman.broken(Invariant::Lease3, facts);
+            }
+        }
+        self.chronicle.say(true, || format!("{} claims in epoch {}", lease.owner, lease.epoch));
+        self.watchman.claimed(job, lease.epoch, by);
+    }
+
+    /// The answer of a call comes, or its sender gives it up.
+    pub(super) fn answer(&mut self, no: CallNo) {
+        let Some(call) = self.calls.get_mut(no.0) else { return };
+        call.left -= 1;
+        let reply = call.reply.take().unwrap_or(Reply::Failed(Code::StoreSilent));
+        let (asker, (node, _)) = (call.asker, call.from);
+        let op = match call.left {
+            0 => self.calls.take(no.0).map(|call| call.op),
+            _ => Some(call.op.clone()),
+        };
+        let Some(op) = op else { return };
+        match asker {
+            Asker::Shell { shell, sent } => self.with(shell, |world, it| {
+                if it.waiting == Some(no) {
+                    world.answered(it, &op, reply, sent);
+                }
+            }),
+            Asker::Work { shell, work_no } => {
+                self.with(shell, |world, it| world.work_answered(it, work_no, &op, reply));
+            }
+            Asker::Writer { shell, work_no } => self.with(shell, |world, it| {
+                it.writing.is_busy = false;
+                if let (Op::Put(_, facts, _), Reply::Done) = (&op, &reply) {
+                    it.writing.written.push(*facts);
+                }
+                world.work_answered(it, work_no, &op, reply);
+                world.write_next(it);
+            }),
+            Asker::Keeper { shell, sent } => {
+                self.with(shell, |_, it| it.renewed(&reply, sent));
+            }
+            Asker::Front { sender } => self.order_answered(node, sender, &op, reply),
+            Asker::Watcher { watcher, connection } => {
+                self.events_came(watcher, connection, &op, reply);
+            }
+            Asker::Nobody => {}
+        }
+    }
+
+    /// Nobody waits for the answer any more.
+    pub(super) fn forget(&mut self, no: CallNo) {
+        let Some(call) = self.calls.get_mut(no.0) else { return };
+        call.left -= 1;
+        if call.left == 0 {
+            self.calls.take(no.0);
+        }
+    }
+
+    /// What a call asks, for the log.
+    pub(super) fn asks(&self, call: &Call) -> String {
+        let job = call.job.map_or_else(|| format!("order {}", call.of), |job| self.name(job));
+        format!("{job}: {}", op_words(&call.op))
+    }
+}
+
+/// How long a sender waits for an answer: as the actors do.
+fn patience_ms(op: &Op, asker: Asker) -> u64 {
+    match (op, asker) {
+        (_, Asker::Keeper { .. }) => LEASE_RENEW_ANSWER_MS,
+        (Op::Sweep | Op::TakeBack(_), _) => STORE_TRANSFER_MS,
+        (_, Asker::Work { .. } | Asker::Writer { .. } | Asker::Nobody) => STORE_TRANSFER_MS,
+        _ => STORE_ANSWER_MS,
+    }
+}
+
+fn op_words(op: &Op) -> String {
+    match op {
+        Op::Insert(row) => format!("insert {}", row.id),
+        Op::Look => "look at the lease".to_owned(),
+        Op::Claim(owner, _) => format!("claim for {owner}"),
+        Op::Renew(lease) => format!("renew epoch {}", lease.epoch),
+        Op::Release(lease) => format!("release epoch {}", lease.epoch),
+        Op::Read => "read".to_owned(),
+        Op::Save(lease, row) => format!("save {} in epoch {}", row.state, lease.epoch),
+        Op::Seal(_, artifact, _) => format!("seal the {artifact:?}").to_lowercase(),
+        Op::Put(_, facts, bytes) => format!("put step {}, {bytes:?}", facts.step).to_lowercase(),
+        Op::Prune(..) => "prune checkpoints".to_owned(),
+        Op::SealChunk(_, chunk) => format!("seal chunk {}", chunk.chunk),
+        Op::Deliver(..) => "deliver the table".to_owned(),
+        Op::TakeBack(_) => "take back the table".to_owned(),
+        Op::Sweep => "sweep".to_owned(),
+        Op::Events(after, ..) => format!("events after {after}"),
+    }
+}
+
+fn reply_words(reply: &Reply) -> String {
+    match reply {
+        Reply::Inserted(Inserted::New) => "taken".to_owned(),
+        Reply::Inserted(Inserted::Known(job)) => format!("known as {job}"),
+        Reply::Inserted(Inserted::KeyTaken(job)) => format!("the key is that of {job}"),
+        Reply::Inserted(Inserted::NameTaken) => "the name is taken".to_owned(),
+        Reply::Cell(cell) => match &cell.owner {
+            Some(owner) => format!("{owner} holds epoch {}", cell.epoch),
+            None => format!("nobody holds it after epoch {}", cell.epoch),
+        },
+        Reply::Claimed(Some(_)) => "it is ours".to_owned(),
+        Reply::Claimed(None) => "it is another's".to_owned(),
+        Reply::Row(row, chunks) => format!("in {}, {} chunks", row.state, chunks.len()),
+        Reply::Events(numbers) => format!("{} events", numbers.len()),
+        Reply::Done => "done".to_owned(),
+        Reply::Overtaken => "overtaken".to_owned(),
+        Reply::Failed(code) => format!("failed, {code}"),
+    }
+}

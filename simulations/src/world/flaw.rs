@@ -1,0 +1,100 @@
+//! Rules that are broken on purpose, each to see it caught by the promise that it breaks.
+
+use std::{fmt, str::FromStr};
+
+use tgs_protocol::invariant::Invariant;
+
+macro_rules! flaws {
+    ($($name:ident = $id:literal breaks $invariant:ident: $what:literal;)*) => {
+        /// One broken rule.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Flaw {
+            $(#[doc = $what] $name,)*
+        }
+
+        impl Flaw {
+            /// Every flaw.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+            /// `forgets_epochs`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $id,)* }
+            }
+            /// What is done wrong, in words.
+            pub const fn what(self) -> &'static str {
+                match self { $(Self::$name => $what,)* }
+            }
+            /// The promise that it breaks.
+            pub const fn breaks(self) -> Invariant {
+                match self { $(Self::$name => Invariant::$invariant,)* }
+            }
+        }
+    };
+}
+
+flaws! {
+    SkipsChunks = "skips_chunks" breaks Job1: "work says that a chunk is sealed which is not";
+    LosesRows = "loses_rows" breaks Job2: "every seventh row that the store acknowledges is lost";
+    TakesLateWrites = "takes_late_writes" breaks Job2: "earlier writes of a holder are taken";
+    TellsTooSoon = "tells_too_soon" breaks Job3: "the end is told before it stands in the store";
+    ReadsStaleRows = "reads_stale_rows" breaks Job4: "a claimant reads the row before the last one";
+    LeavesDeliveries = "leaves_deliveries" breaks Job5: "what was delivered is not taken back";
+    TakesBackOnce = "takes_back_once" breaks Job5: "taking back is not tried again";
+    SamplesByNode = "samples_by_node" breaks Same1: "what is drawn depends on the node";
+    SealsChunksAgain = "seals_chunks_again" breaks Chunk1: "a sealed chunk is replaced";
+    TrustsTorn = "trusts_torn" breaks Ckpt1: "a checkpoint is not held against its digest";
+    KeepsEpoch = "keeps_epoch" breaks Lease1: "a claim does not grow the epoch";
+    ForgetsEpochs = "forgets_epochs" breaks Lease2: "the store lets writes of any epoch through";
+    ClaimsAtOnce = "claims_at_once" breaks Lease3: "a lease is claimed without a wait";
+    GivesSeatsEarly = "gives_seats_early" breaks Queue1: "a cancel frees a seat that is in use";
+    NewestFirst = "newest_first" breaks Queue2: "who came last is first in line";
+    ReleasesBlocked = "releases_blocked" breaks Gate1: "a blocked table is delivered";
+    RetriesAtOnce = "retries_at_once" breaks Retry1: "the next try does not wait";
+    ForgetsKeys = "forgets_keys" breaks Effect1: "the store does not look at keys of orders";
+    AppendsBlindly = "appends_blindly" breaks Event1: "a repeated write appends its events again";
+    AppendsApart = "appends_apart" breaks Event1: "events are appended apart, and some are lost";
+    ReadsFromBefore = "reads_from_before" breaks Event2: "a watcher gets its last event again";
+    PrunesCommitted = "prunes_committed" breaks Gc1: "the committed checkpoint is removed as well";
+    PrunesBeyond = "prunes_beyond" breaks Gc1: "only the last uncommitted one is spared";
+    NeverSweeps = "never_sweeps" breaks Gc1: "nothing is removed after the end";
+    KeepsSeats = "keeps_seats" breaks Live1: "a device stays taken when its job has left";
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The text names no flaw.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no flaw is called {0:?}: one of {known}", known = names())]
+pub struct NoFlaw(String);
+
+impl FromStr for Flaw {
+    type Err = NoFlaw;
+
+    fn from_str(text: &str) -> Result<Self, NoFlaw> {
+        let named = Self::ALL.iter().copied().find(|flaw| flaw.name() == text);
+        named.ok_or_else(|| NoFlaw(text.to_owned()))
+    }
+}
+
+fn names() -> String {
+    Flaw::ALL.iter().map(|flaw| flaw.name()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_promise_has_a_flaw_that_breaks_it() {
+        let names: BTreeSet<_> = Flaw::ALL.iter().map(|flaw| flaw.name()).collect();
+        assert_eq!(names.len(), Flaw::ALL.len());
+        assert!(Flaw::ALL.iter().all(|flaw| flaw.name().parse() == Ok(*flaw)));
+        let broken: BTreeSet<_> = Flaw::ALL.iter().map(|flaw| flaw.breaks()).collect();
+        assert_eq!(broken, Invariant::ALL.iter().copied().collect());
+    }
+}

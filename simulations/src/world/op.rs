@@ -1,0 +1,151 @@
+//! What the made-up store is asked, and what it answers.
+
+use std::rc::Rc;
+
+use tgs_protocol::{
+    checkpoint::CheckpointFacts,
+    chunk::SealedChunk,
+    code::Code,
+    digest::Digest,
+    id::Incarnation,
+    job::JobRow,
+    lease::{Lease, LeaseCell},
+    submission::Inserted,
+    unit::EventNo,
+};
+
+use super::store::JobNo;
+
+/// A call to the store.
+#[derive(Debug, Clone)]
+pub enum Op {
+    /// Add a job, unless its key is known.
+    Insert(Rc<JobRow>),
+    /// Look at a lease.
+    Look,
+    /// Take a lease that looks like this.
+    Claim(Rc<Incarnation>, LeaseCell),
+    /// Say that the holder lives.
+    Renew(Rc<Lease>),
+    /// Give the lease back.
+    Release(Rc<Lease>),
+    /// Read row and manifest.
+    Read,
+    /// Replace the row, and tell what is new in it.
+    Save(Rc<Lease>, Rc<JobRow>),
+    /// Seal what a stage made.
+    Seal(Rc<Lease>, Artifact, Digest),
+    /// Make a checkpoint's bytes durable, or some of them.
+    Put(Rc<Lease>, CheckpointFacts, Bytes),
+    /// Remove all checkpoints but these.
+    Prune(Rc<Lease>, Vec<CheckpointFacts>),
+    /// Enter a chunk in the manifest.
+    SealChunk(Rc<Lease>, SealedChunk),
+    /// Write a file where it was asked for.
+    Deliver(Rc<Lease>, Digest),
+    /// Undo deliveries.
+    TakeBack(Rc<Lease>),
+    /// Remove everything private and half done.
+    Sweep,
+    /// Events after this one, of one job or of all; at most so many.
+    Events(EventNo, Option<JobNo>, usize),
+}
+
+impl Op {
+    /// Whether it changes anything.
+    pub fn is_write(&self) -> bool {
+        !matches!(self, Self::Look | Self::Read | Self::Events(..))
+    }
+
+    /// A number for each kind of call, below 16.
+    pub fn number(&self) -> u8 {
+        match self {
+            Self::Insert(_) => 0,
+            Self::Look => 1,
+            Self::Claim(..) => 2,
+            Self::Renew(_) => 3,
+            Self::Release(_) => 4,
+            Self::Read => 5,
+            Self::Save(..) => 6,
+            Self::Seal(..) => 7,
+            Self::Put(..) => 8,
+            Self::Prune(..) => 9,
+            Self::SealChunk(..) => 10,
+            Self::Deliver(..) => 11,
+            Self::TakeBack(_) => 12,
+            Self::Sweep => 13,
+            Self::Events(..) => 14,
+        }
+    }
+
+    /// Whether the network may bring it once more, or long after its sender gave it up: a single
+    /// small write, unlike a list of things to remove or bytes that are sent.
+    pub fn may_repeat(&self) -> bool {
+        matches!(
+            self,
+            Self::Insert(_)
+                | Self::Claim(..)
+                | Self::Renew(_)
+                | Self::Release(_)
+                | Self::Save(..)
+                | Self::SealChunk(..)
+        )
+    }
+
+    /// The pen that it is written with.
+    pub fn lease(&self) -> Option<&Lease> {
+        match self {
+            Self::Save(lease, _)
+            | Self::Seal(lease, ..)
+            | Self::Put(lease, ..)
+            | Self::Prune(lease, _)
+            | Self::SealChunk(lease, _)
+            | Self::Deliver(lease, _)
+            | Self::TakeBack(lease) => Some(lease),
+            _ => None,
+        }
+    }
+}
+
+/// Whether bytes are as they were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bytes {
+    /// All of them.
+    Whole,
+    /// Some are missing or wrong.
+    Torn,
+}
+
+/// What stages leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Artifact {
+    /// The dataset.
+    Dataset,
+    /// The profile.
+    Profile,
+    /// The model.
+    Model,
+    /// The report.
+    Report,
+}
+
+/// What a call came to.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// The order is taken, or was before, or is refused.
+    Inserted(Inserted),
+    /// The lease as it is.
+    Cell(LeaseCell),
+    /// The lease is ours, or somebody else's.
+    Claimed(Option<Lease>),
+    /// Row and manifest.
+    Row(Rc<JobRow>, Vec<SealedChunk>),
+    /// Numbers of events.
+    Events(Vec<EventNo>),
+    /// Done.
+    Done,
+    /// A later epoch exists.
+    Overtaken,
+    /// Failed; what happened, if anything, is not known.
+    Failed(Code),
+}

@@ -1,0 +1,258 @@
+//! People: who sends orders, sends them again, cancels, and follows events.
+
+use std::rc::Rc;
+
+use tgs_protocol::{
+    id::JobId,
+    invariant::Invariant,
+    job::JobRow,
+    submission::{Inserted, Submission},
+    unit::EventNo,
+};
+
+use super::{
+    World, bytes,
+    event::{Asker, Event, Letter},
+    fault::{Kind, Site},
+    flaw::Flaw,
+    store::{JobNo, Op, Reply},
+};
+use crate::dice::Dice;
+
+/// Everybody outside.
+#[derive(Debug)]
+pub struct People {
+    senders: Vec<Sender>,
+    watchers: Vec<Watcher>,
+    /// Names given to jobs.
+    named: u32,
+}
+
+/// Somebody who sends an order until he has an answer.
+#[derive(Debug)]
+struct Sender {
+    order: u32,
+    body: u32,
+    tries: u32,
+    is_answered: bool,
+}
+
+/// Somebody who follows events.
+#[derive(Debug)]
+struct Watcher {
+    no: u32,
+    /// The last event that he has.
+    last: EventNo,
+    connection: u32,
+}
+
+impl People {
+    pub(super) fn new(watchers: &[u32]) -> Self {
+        let watcher = |no: &u32| Watcher { no: *no, last: EventNo(0), connection: 0 };
+        let watchers = watchers.iter().map(watcher).collect();
+        Self { senders: Vec::new(), watchers, named: 0 }
+    }
+
+    pub(super) fn sender_in_words(&self, sender: u32) -> String {
+        let Sender { order, body, tries, .. } = &self.senders[sender as usize];
+        format!("order {order} is sent with body {body}, try {}", tries + 1)
+    }
+}
+
+/// How long somebody waits before he sends an order again.
+const AGAIN_MS: u64 = 12_000;
+/// Numbers of watchers among things that faults are about.
+const WATCHERS_FROM: u32 = 16;
+/// The stream of dice that people are made of.
+const PEOPLE: u64 = 6;
+
+impl World<'_> {
+    pub(super) fn plan_people(&mut self, orders: &[u32]) {
+        let end_ms = self.weather.orders_until_ms;
+        for order in orders.iter().copied() {
+            let mut dice = self.dice_of(order);
+            let at_ms = dice.below(end_ms);
+            self.plan_sender(order, 0, at_ms);
+            let moment = self.faults.moment(order, Kind::OTHER);
+            if let Some(mut dice) = self.faults.strikes(Site::SubmitAgain, moment) {
+                self.plan_sender(order, 0, at_ms + dice.below(120_000));
+            }
+            if let Some(mut dice) = self.faults.strikes(Site::OtherBody, moment) {
+                self.plan_sender(order, 1, at_ms + dice.below(2_000));
+            }
+            if let Some(mut dice) = self.faults.strikes(Site::Cancel, moment) {
+                let at_ms = at_ms + dice.below(300_000);
+                self.plan(at_ms, Event::Cancel { order, times: 0 });
+            }
+        }
+        for at in 0..self.people.watchers.len() as u32 {
+            self.plan(0, Event::Poll { watcher: at, connection: 0 });
+        }
+    }
+
+    fn plan_sender(&mut self, order: u32, body: u32, at_ms: u64) {
+        let sender = self.people.senders.len() as u32;
+        self.people.senders.push(Sender { order, body, tries: 0, is_answered: false });
+        self.plan(at_ms, Event::Send { sender });
+    }
+
+    fn dice_of(&self, thing: u32) -> Dice {
+        Dice::of_seed(self.seed).apart(PEOPLE).apart(u64::from(thing))
+    }
+
+    /// A node that answers people, if there is one.
+    fn somewhere(&self, thing: u32, times: u32) -> Option<u32> {
+        let mut dice = self.dice_of(thing).apart(u64::from(times));
+        let from = dice.below(self.nodes.len() as u64) as usize;
+        let (before, after) = self.nodes.split_at(from);
+        let is_there = |node: &&super::node::Node| node.is_awake(self.now_ms) && !node.is_draining;
+        after.iter().chain(before).find(is_there).map(|node| node.no)
+    }
+
+    /// Somebody sends an order.
+    pub(super) fn send(&mut self, sender: u32) {
+        let Sender { order, body, tries, is_answered } = self.people.senders[sender as usize];
+        if is_answered {
+            return;
+        }
+        self.people.senders[sender as usize].tries += 1;
+        self.plan(AGAIN_MS, Event::Send { sender });
+        let Some(node) = self.somewhere(order, tries) else { return };
+        self.people.named += 1;
+        let name = JobId::new(format!("job-{order}.{}", self.people.named));
+        let request = bytes::request(self.seed, order, body);
+        let digest = bytes::mixed(&[request.seed]);
+        let mut row = JobRow::accepted(name, request, self.nodes[node as usize].wall(self.now_ms));
+        row.priority = bytes::needs(self.seed, order).0;
+        let key = format!("order-{order}").parse().expect("letters and digits are a key");
+        row.submission = Some(Submission { key, body: digest });
+        self.call(node, None, order, Op::Insert(Rc::new(row)), Asker::Front { sender });
+    }
+
+    /// The store answers a front that sent an order.
+    pub(super) fn order_answered(&mut self, node: u32, sender: u32, op: &Op, reply: Reply) {
+        let Op::Insert(row) = op else { return };
+        let name = match &reply {
+            Reply::Inserted(Inserted::New) => &row.id,
+            Reply::Inserted(Inserted::Known(name) | Inserted::KeyTaken(name)) => name,
+            _ => return, // He sends it again.
+        };
+        if let Some(job) = self.store.named(name)
+            && !self.store.jobs[job.at()].row.state.is_final()
+            && !self.nodes[node as usize].is_draining
+            && self.nodes[node as usize].may_take(job, self.now_ms)
+        {
+            self.join(node, job);
+        }
+        let order = self.people.senders[sender as usize].order;
+        let moment = self.faults.moment(order, Kind::RECEIPT);
+        let is_lost = self.faults.strikes(Site::ReceiptLost, moment).is_some();
+        self.people.senders[sender as usize].is_answered |= !is_lost;
+        self.say(true, |_| match is_lost {
+            true => format!("order {order}: the receipt is lost"),
+            false => format!("order {order}: answered"),
+        });
+    }
+
+    /// Somebody cancels an order's job, at whichever node is there, until it has ended.
+    pub(super) fn cancel(&mut self, order: u32, times: u32) {
+        let job = self.orders.iter().position(|it| *it == order).map(|at| JobNo(at as u32));
+        let Some(job) = job else { return };
+        if self.store.jobs[job.at()].row.state.is_final() || times > 20 {
+            return;
+        }
+        self.plan(30_000, Event::Cancel { order, times: times + 1 });
+        let Some(node) = self.somewhere(order, times + 100) else { return };
+        self.say(true, |it| format!("node {node} is asked to cancel {}", it.name(job)));
+        match self.nodes[node as usize].shell_of(job) {
+            Some(shell) => {
+                self.post(0, shell, Letter::Cancel);
+                if self.flaw == Some(Flaw::GivesSeatsEarly) {
+                    self.out_of_line(node, job);
+                }
+            }
+            None => {
+                self.watchman.lines[node as usize].left(job);
+                self.out_of_line(node, job);
+                self.supervise(node, job, None, true);
+            }
+        }
+    }
+
+    /// A watcher connects and asks for what follows the last event that he has.
+    pub(super) fn poll(&mut self, watcher: u32, connection: u32) {
+        let it = &mut self.people.watchers[watcher as usize];
+        if it.connection != connection {
+            return;
+        }
+        it.connection += 1;
+        let (last, connection, of) = (it.last, it.connection, WATCHERS_FROM + it.no);
+        self.plan(AGAIN_MS, Event::Poll { watcher, connection });
+        let Some(node) = self.somewhere(of, connection) else { return };
+        let limit = self.dice_of(of).apart(u64::from(connection)).within(1, 20) as usize;
+        let op = Op::Events(last, self.followed(watcher), limit);
+        self.call(node, None, of, op, Asker::Watcher { watcher, connection });
+    }
+
+    /// Events come to a watcher; a store that lags gives fewer, never others.
+    pub(super) fn events_came(&mut self, watcher: u32, connection: u32, op: &Op, reply: Reply) {
+        let it = &mut self.people.watchers[watcher as usize];
+        let (Op::Events(_, followed, _), Reply::Events(mut numbers)) = (op, reply) else { return };
+        if it.connection != connection {
+            return;
+        }
+        it.connection += 1;
+        let (last, of, next) = (it.last, WATCHERS_FROM + it.no, it.connection);
+        let moment = self.faults.moment(of, Kind::EVENTS);
+        if let Some(mut dice) = self.faults.strikes(Site::StaleEvents, moment) {
+            numbers.truncate(dice.below(numbers.len() as u64 + 1) as usize);
+        }
+        let got: Vec<u64> = numbers.iter().map(|no| no.get()).collect();
+        self.watchman.watched(last.get(), &got, *followed, &self.store);
+        if let Some(newest) = numbers.last() {
+            self.people.watchers[watcher as usize].last = *newest;
+        }
+        let after_ms = self.dice_of(of).apart(!u64::from(next)).within(500, 10_000);
+        self.plan(after_ms, Event::Poll { watcher, connection: next });
+    }
+
+    /// Whose events a watcher wants: every other one wants those of the first job only, once there
+    /// is one. Whoever followed all until then goes on from where he is.
+    fn followed(&self, watcher: u32) -> Option<JobNo> {
+        let is_picky = self.people.watchers[watcher as usize].no % 2 == 1;
+        (is_picky && !self.store.jobs.is_empty()).then_some(JobNo(0))
+    }
+
+    /// Whether everybody outside has what he came for.
+    pub(super) fn are_people_settled(&self) -> bool {
+        self.people.senders.iter().all(|it| it.is_answered)
+            && (0..self.people.watchers.len() as u32).all(|it| self.has_all(it))
+    }
+
+    fn has_all(&self, watcher: u32) -> bool {
+        let newest = match self.followed(watcher) {
+            Some(job) => self.store.jobs[job.at()].newest,
+            None => self.store.newest(),
+        };
+        self.people.watchers[watcher as usize].last >= newest
+    }
+
+    /// Somebody who waits though the world has been calm for long; whoever has no answer, or has
+    /// two jobs for one order.
+    pub(super) fn whoever_waits(&mut self) -> Option<String> {
+        for Sender { order, is_answered, .. } in &self.people.senders {
+            let count = self.orders.iter().filter(|it| *it == order).count();
+            if *is_answered && count != 1 {
+                let facts = format!("{count} jobs of order {order}, which was answered");
+                self.watchman.broken(Invariant::Effect1, facts);
+            }
+        }
+        let sender = self.people.senders.iter().find(|it| !it.is_answered);
+        if let Some(sender) = sender {
+            return Some(format!("order {} was never answered", sender.order));
+        }
+        let mut watchers = 0..self.people.watchers.len() as u32;
+        let behind = watchers.find(|it| !self.has_all(*it))?;
+        Some(format!("watcher {behind} never got all events"))
+    }
+}
