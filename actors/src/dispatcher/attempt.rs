@@ -12,7 +12,6 @@ use tgs_protocol::{
         target::Target,
     },
     unit::EventNo,
-    wire::view,
 };
 use tokio::{task::JoinSet, time::timeout};
 

@@ -74,7 +74,7 @@ impl World<'_> {
         let row = &self.store.jobs[job.at()].row;
         let (_, demand) = bytes::needs(self.seed, self.orders[job.at()]);
         let (priority, accepted_at) = (row.priority, row.accepted_at);
-        let turn = Turn { priority, accepted_at, demand };
+        let turn = Turn { priority, accepted_at, demand, left: None };
         self.watchman.lines[node as usize].joined(job, turn);
         let turn = match self.flaw {
             Some(Flaw::NewestFirst) => {
