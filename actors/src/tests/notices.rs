@@ -99,7 +99,7 @@ impl Channel for Post {
 
 /// A node that sends notices of these stores.
 async fn node(world: &World, stores: &Stores, post: &Arc<Post>) -> Node {
-    let Stores { jobs, leases, chunks, checkpoints, artifacts, events, notifications } =
+    let Stores { jobs, leases, chunks, checkpoints, artifacts, events, notifications, .. } =
         stores.clone();
     let channels = Channels { webhook: post.clone(), mail: None };
     let notices = Some(NoticePorts { events, notifications, channels });
