@@ -84,6 +84,6 @@ fn what_cannot_be_lived_is_refused_with_a_remedy() {
             found.stderr
         );
     }
-    sim(folder.path(), &["--replay", "absent.json"]).expect_status(5);
-    sim(folder.path(), &["--seed", "1", "--log", "no/such/folder"]).expect_status(5);
+    let _ = sim(folder.path(), &["--replay", "absent.json"]).expect_status(5);
+    let _ = sim(folder.path(), &["--seed", "1", "--log", "no/such/folder"]).expect_status(5);
 }

@@ -78,9 +78,7 @@ pub fn status_of(code: Code) -> StatusCode {
         | Code::StoreSilent
         | Code::DataFolderInUse
         | Code::Interrupted
-        | Code::DeviceLost => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        | Code::DeviceLost => StatusCode::SERVICE_UNAVAILABLE,
         _ if code.exit_status() == 2 || code.exit_status() == 4 => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

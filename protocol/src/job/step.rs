@@ -62,7 +62,14 @@ impl Job {
     /// Takes a row read from the store. Orders that come before [`JobEvent::Claimed`] are
     /// remembered.
     pub fn new(row: JobRow) -> Self {
-        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None, claimed: None, back_offs: 0 }
+        Self {
+            row,
+            sealed: BTreeMap::new(),
+            hold: Hold::New,
+            leaving: None,
+            claimed: None,
+            back_offs: 0,
+        }
     }
 
     /// The row as of the last step.
