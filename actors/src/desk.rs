@@ -11,7 +11,7 @@ use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use tgs_protocol::{
     cause::with_causes,
     code::Code,
-    desk::{DeskError, JobDesk, News, Taken, Terms, Watching},
+    desk::{DeskError, Health, JobDesk, News, Taken, Terms, Watching},
     id::JobId,
     job::{
         JobRow,
@@ -25,13 +25,15 @@ use tgs_protocol::{
     request::{JobRequest, validate},
     store::{ArtifactName, StoreError},
     submission::Inserted,
+    unit::Millis,
 };
 
 use crate::{
+    experience::Learned,
     failure::Fault,
     gpu_worker::{bench::MODEL_FILE, publish::deliveries},
     input,
-    node_supervisor::message::NodeSupervisorMessage,
+    node_supervisor::{care::NodeHealth, message::NodeSupervisorMessage},
     ports::Ports,
     store_call::{answer, transfer},
 };
@@ -40,11 +42,18 @@ use crate::{
 pub(crate) struct Desk {
     ports: Ports,
     supervisor: ActorRef<NodeSupervisorMessage>,
+    learned: Learned,
+    health: NodeHealth,
 }
 
 impl Desk {
-    pub(crate) fn new(ports: Ports, supervisor: ActorRef<NodeSupervisorMessage>) -> Self {
-        Self { ports, supervisor }
+    pub(crate) fn new(
+        ports: Ports,
+        supervisor: ActorRef<NodeSupervisorMessage>,
+        learned: Learned,
+        health: NodeHealth,
+    ) -> Self {
+        Self { ports, supervisor, learned, health }
     }
 
     async fn ask<T: Send + 'static>(
@@ -118,10 +127,12 @@ impl Desk {
 impl JobDesk for Desk {
     async fn submit(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError> {
         validate(&request)?;
+        self.health.now().has_room("take the job")?;
         let request = self.looked_at(request)?;
         let Terms { priority, submission, origin } = terms;
+        let estimate = Some(self.learned.estimate(&request));
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
-        let row = JobRow { priority, submission, origin, ..accepted };
+        let row = JobRow { priority, submission, origin, estimate, ..accepted };
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
         match inserted.map_err(as_refusal)? {
             Inserted::New => {
@@ -216,6 +227,11 @@ impl JobDesk for Desk {
         Ok(folder.map(|folder| folder.join(MODEL_FILE)))
     }
 
+    async fn wait(&self, job: &JobId) -> Result<Option<Millis>, DeskError> {
+        let question = |reply| NodeSupervisorMessage::HowLongWaiting { job: job.clone(), reply };
+        self.ask(ORDER_TAKEN_MS, question).await
+    }
+
     async fn why(&self, job: &JobId) -> Result<Option<Waiting>, DeskError> {
         let question = |reply| NodeSupervisorMessage::WhyWaiting { job: job.clone(), reply };
         self.ask(ORDER_TAKEN_MS, question).await
@@ -228,6 +244,10 @@ impl JobDesk for Desk {
         }
         self.row(job).await?;
         Ok(Box::new(NothingToHear))
+    }
+
+    fn health(&self) -> Health {
+        self.health.now()
     }
 
     async fn drain(&self) {

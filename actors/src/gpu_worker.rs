@@ -17,7 +17,7 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tgs_protocol::job::JobEvent;
+use tgs_protocol::{clock::Clock, code::Code, job::JobEvent, unit::Millis, watchdog::Watchdog};
 use tokio::runtime::Handle;
 
 use self::{
@@ -27,6 +27,7 @@ use self::{
 use crate::{
     failure::Halt,
     job_supervisor::message::JobSupervisorMessage,
+    node_supervisor::message::NodeSupervisorMessage,
     ports::Ports,
     work_watch::{Stop, WorkWatch},
 };
@@ -39,6 +40,15 @@ pub(crate) struct Device {
     pub(crate) ports: Ports,
     /// Held by whichever thread computes on the device.
     pub(crate) permit: Arc<Mutex<()>>,
+    pub(crate) post: DevicePost,
+}
+
+/// Whose device it is, and how long it may be silent.
+#[derive(Clone)]
+pub(crate) struct DevicePost {
+    pub(crate) at: usize,
+    pub(crate) node: ActorRef<NodeSupervisorMessage>,
+    pub(crate) hang_least: Millis,
 }
 
 /// Orders at work and waiting.
@@ -46,6 +56,11 @@ pub(crate) struct Queue {
     orders: mpsc::Sender<WorkOrder>,
     at_work: Option<Arc<WorkWatch>>,
     waiting: VecDeque<WorkOrder>,
+    post: DevicePost,
+    clock: Arc<dyn Clock>,
+    watchdog: Watchdog,
+    looked_at: Millis,
+    hangs: bool,
 }
 
 impl Actor for GpuWorker {
@@ -59,12 +74,24 @@ impl Actor for GpuWorker {
         device: Device,
     ) -> Result<Queue, ActorProcessingErr> {
         let (orders, received) = mpsc::channel();
+        let clock = device.ports.clock.clone();
         let bench = Bench::new(device.ports, Handle::current());
-        let permit = device.permit;
+        let (permit, post) = (device.permit, device.post);
+        let (at, node) = (post.at, post.node.clone());
+        let reporter = Reporter { worker: myself, at, node };
         thread::Builder::new()
             .name("tgs-device".to_owned())
-            .spawn(move || compute(&permit, &received, bench, &myself))?;
-        Ok(Queue { orders, at_work: None, waiting: VecDeque::new() })
+            .spawn(move || compute(&permit, &received, bench, &reporter))?;
+        Ok(Queue {
+            orders,
+            at_work: None,
+            waiting: VecDeque::new(),
+            post,
+            looked_at: clock.monotonic(),
+            clock,
+            watchdog: Watchdog::default(),
+            hangs: false,
+        })
     }
 
     async fn handle(
@@ -83,7 +110,8 @@ impl Actor for GpuWorker {
                     report(&order, WorkEnd::Stopped(None));
                 }
             }
-            GpuWorkerMessage::Freed => queue.at_work = None,
+            GpuWorkerMessage::Freed => queue.freed(),
+            GpuWorkerMessage::Look => queue.look(),
         }
         queue.go_on()
     }
@@ -99,6 +127,27 @@ impl Actor for GpuWorker {
 }
 
 impl Queue {
+    fn freed(&mut self) {
+        self.at_work = None;
+        self.watchdog = Watchdog::default();
+        if std::mem::take(&mut self.hangs) {
+            let at = self.post.at;
+            let _ = self.post.node.cast(NodeSupervisorMessage::DeviceCameBack { at });
+        }
+    }
+
+    fn look(&mut self) {
+        let now = self.clock.monotonic();
+        let since = Millis(now.get().saturating_sub(self.looked_at.get()));
+        self.looked_at = now;
+        let Some(watch) = &self.at_work else { return };
+        if self.watchdog.look(watch.signs(), since, self.post.hang_least) && !self.hangs {
+            self.hangs = true;
+            let at = self.post.at;
+            let _ = self.post.node.cast(NodeSupervisorMessage::DeviceHangs { at });
+        }
+    }
+
     fn go_on(&mut self) -> Result<(), ActorProcessingErr> {
         if self.at_work.is_none()
             && let Some(order) = self.waiting.pop_front()
@@ -124,7 +173,7 @@ fn compute(
     permit: &Mutex<()>,
     orders: &mpsc::Receiver<WorkOrder>,
     bench: Bench,
-    worker: &ActorRef<GpuWorkerMessage>,
+    reporter: &Reporter,
 ) {
     let _held = permit.lock().unwrap_or_else(PoisonError::into_inner);
     while let Ok(order) = orders.recv() {
@@ -132,10 +181,36 @@ fn compute(
             Ok(result) => WorkEnd::Event(result),
             Err(halt) => end_of(&order, halt),
         };
+        reporter.say_how_it_went(&order, &end);
         report(&order, end);
-        if worker.cast(GpuWorkerMessage::Freed).is_err() {
+        if reporter.worker.cast(GpuWorkerMessage::Freed).is_err() {
             return;
         }
+    }
+}
+
+/// Who hears how work on a device went, beside the job.
+struct Reporter {
+    worker: ActorRef<GpuWorkerMessage>,
+    at: usize,
+    node: ActorRef<NodeSupervisorMessage>,
+}
+
+impl Reporter {
+    /// Only what the device itself owes: a full disk or a bad table says nothing of it.
+    fn say_how_it_went(&self, order: &WorkOrder, end: &WorkEnd) {
+        let has_failed = match end {
+            WorkEnd::Stopped(_) => return,
+            WorkEnd::Event(JobEvent::StageFailed(failure)) => {
+                if failure.code != Code::DeviceFailed {
+                    return;
+                }
+                true
+            }
+            WorkEnd::Event(_) => false,
+        };
+        let (at, job) = (self.at, order.lease.job.clone());
+        let _ = self.node.cast(NodeSupervisorMessage::DeviceReported { at, job, has_failed });
     }
 }
 

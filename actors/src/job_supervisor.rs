@@ -77,6 +77,15 @@ impl Shell {
             JobSupervisorMessage::Cancel => self.happen(JobEvent::CancelAsked).await,
             JobSupervisorMessage::Drain if !self.is_claimed() => self.leave_unclaimed(),
             JobSupervisorMessage::Drain => self.happen(JobEvent::DrainAsked).await,
+            JobSupervisorMessage::Move(_) if !self.is_claimed() => self.leave_unclaimed(),
+            JobSupervisorMessage::Move(why) => {
+                self.happen(JobEvent::Noticed(why)).await;
+                self.happen(JobEvent::DrainAsked).await;
+            }
+            JobSupervisorMessage::WorkLost(fault) if self.work.is_some() => {
+                self.fail_work(fault).await;
+            }
+            JobSupervisorMessage::WorkLost(_) => {}
             JobSupervisorMessage::Occurred(event) => self.happen(event).await,
             JobSupervisorMessage::SaveAgain => self.save_again().await,
             JobSupervisorMessage::SnapshotTaken { work_no, snapshot } => {

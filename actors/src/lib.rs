@@ -18,6 +18,7 @@
 //! | how a few rows are drawn at once | `model_desk`, `row_sampler`, `warm_models` |
 //! | how work hears *stop* and tells progress | `work_watch`, `row_rate` |
 //! | how another class of bits is told | `numerics` |
+//! | how long jobs take | `experience` |
 //! | who restarts whom, and when that ends | `node_supervisor`, `restart_window` |
 //!
 //! **Absent on purpose:** decisions about jobs. A message only makes something happen sooner; what
@@ -30,6 +31,7 @@ pub mod ports;
 mod checkpoint_writer;
 mod chunk_sampler;
 mod desk;
+mod experience;
 mod failure;
 mod gpu_worker;
 mod job_supervisor;

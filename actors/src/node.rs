@@ -6,7 +6,7 @@ use ractor::{Actor, ActorRef};
 use tgs_protocol::{
     desk::JobDesk,
     id::Incarnation,
-    limits::STANDSTILL_MS,
+    limits::{HANG_LEAST_MS, STANDSTILL_MS, WATCHDOG_PERIOD_MS},
     model::desk::ModelDesk,
     queue::DeviceClass,
     unit::{ByteCount, Millis},
@@ -14,8 +14,9 @@ use tgs_protocol::{
 
 use crate::{
     desk::Desk,
+    experience::Learned,
     model_desk::Models,
-    node_supervisor::{NodeSupervisor, Premises, message::NodeSupervisorMessage},
+    node_supervisor::{NodeSupervisor, Premises, care::NodeHealth, message::NodeSupervisorMessage},
     ports::Ports,
 };
 
@@ -33,6 +34,10 @@ pub struct NodeConfig {
     /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
     /// on the data folder: leases are claimed at once.
     pub holder_is_gone: bool,
+    /// Room on the disk below which nothing new is begun and what runs is suspended; 0: none.
+    pub disk_floor: ByteCount,
+    /// Silence of training that is always allowed before it is taken to hang.
+    pub hang_least: Millis,
     /// Factor on every back-off; 1 but in tests.
     pub back_off_factor: f64,
 }
@@ -48,12 +53,19 @@ impl NodeConfig {
             memory: ByteCount(u64::MAX),
             samplers,
             holder_is_gone: true,
+            disk_floor: ByteCount(0),
+            hang_least: Millis(HANG_LEAST_MS),
             back_off_factor: 1.0,
         }
     }
 
     pub(crate) fn back_off(&self, wait: Millis) -> Duration {
         Duration::from_millis(wait.get()).mul_f64(self.back_off_factor)
+    }
+
+    /// How often the node looks after itself.
+    pub(crate) fn look_period(&self) -> Duration {
+        Duration::from_millis(WATCHDOG_PERIOD_MS.min(self.hang_least.get() / 10).max(1))
     }
 }
 
@@ -71,11 +83,14 @@ pub struct StartError(#[from] ractor::SpawnErr);
 
 /// Starts the actors of a node. Must be called inside a multi-threaded tokio runtime.
 pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError> {
-    let premises = Premises { ports: ports.clone(), config: Arc::new(config) };
+    let learned = Learned::from_store(&*ports.jobs).await;
+    let (experience, health) = (learned.clone(), NodeHealth::default());
+    let config = Arc::new(config);
+    let premises = Premises { ports: ports.clone(), config, learned, health: health.clone() };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
-    let desk = Arc::new(Desk::new(ports.clone(), supervisor.clone()));
+    let desk = Desk::new(ports.clone(), supervisor.clone(), experience, health);
     let models = Arc::new(Models::new(ports));
-    Ok(Node { supervisor, desk, models })
+    Ok(Node { supervisor, desk: Arc::new(desk), models })
 }
 
 impl Node {

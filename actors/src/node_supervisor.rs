@@ -3,6 +3,7 @@
 //! An actor that fails is replaced, at most `RESTARTS_MAX` times a minute. Then its failure is
 //! escalated: a job is ended with a reason, a worker's jobs fail for good. The node goes on.
 
+pub(crate) mod care;
 pub(crate) mod crew;
 mod jobs_here;
 pub(crate) mod message;
@@ -12,16 +13,22 @@ use std::{collections::BTreeMap, sync::Arc};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tgs_protocol::{
     id::JobId,
-    queue::{Queue, Seats},
+    queue::{Queue, Seats, trust::Trust},
+    space::Room,
 };
 
 use self::{
+    care::NodeHealth,
     crew::{Crew, CrewKeeper},
-    jobs_here::JobHere,
+    jobs_here::{GoneBy, JobHere},
     message::NodeSupervisorMessage,
 };
 use crate::{
-    job_supervisor::message::{JobSupervisorMessage, Lost},
+    experience::Learned,
+    job_supervisor::{
+        Shell,
+        message::{JobSupervisorMessage, Lost},
+    },
     node::NodeConfig,
     notifier::message::NotifierMessage,
     ports::Ports,
@@ -35,12 +42,16 @@ pub(crate) struct NodeSupervisor;
 pub(crate) struct Premises {
     pub(crate) ports: Ports,
     pub(crate) config: Arc<NodeConfig>,
+    pub(crate) learned: Learned,
+    pub(crate) health: NodeHealth,
 }
 
 /// The node's actors and jobs.
 pub(crate) struct Floor {
     ports: Ports,
     config: Arc<NodeConfig>,
+    learned: Learned,
+    health: NodeHealth,
     myself: ActorRef<NodeSupervisorMessage>,
     keeper: CrewKeeper,
     /// Which jobs wait here, and on which device each of the others computes.
@@ -48,6 +59,10 @@ pub(crate) struct Floor {
     jobs: BTreeMap<JobId, JobHere>,
     /// Where each job, waiting or running, tells how far it is.
     progress: BTreeMap<JobId, ProgressSender>,
+    /// Which devices have done well.
+    trust: Trust,
+    /// On the disk, as last seen.
+    room: Room,
     /// Set by a drain: nothing is begun any more.
     is_draining: bool,
     awaiting_standstill: Vec<RpcReplyPort<()>>,
@@ -63,12 +78,17 @@ impl Actor for NodeSupervisor {
         myself: ActorRef<Self::Msg>,
         premises: Premises,
     ) -> Result<Floor, ActorProcessingErr> {
-        let Premises { ports, config } = premises;
+        let Premises { ports, config, learned, health } = premises;
         let keeper = CrewKeeper::start(&ports, &config, &myself).await?;
         let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));
-        Ok(Floor {
+        let (trust, room) = (Trust::default(), Room::above(config.disk_floor));
+        let mut floor = Floor {
             ports,
             config,
+            learned,
+            health,
+            trust,
+            room,
             myself,
             keeper,
             queue,
@@ -76,7 +96,12 @@ impl Actor for NodeSupervisor {
             progress: BTreeMap::new(),
             is_draining: false,
             awaiting_standstill: Vec::new(),
-        })
+        };
+        floor.look_around().await;
+        floor
+            .myself
+            .send_interval(floor.config.look_period(), || NodeSupervisorMessage::LookAround);
+        Ok(floor)
     }
 
     async fn handle(
@@ -99,13 +124,23 @@ impl Actor for NodeSupervisor {
             NodeSupervisorMessage::WhyWaiting { job, reply } => {
                 let _ = reply.send(floor.queue.why(&job));
             }
+            NodeSupervisorMessage::HowLongWaiting { job, reply } => {
+                let _ = reply.send(floor.wait_of(&job));
+            }
             NodeSupervisorMessage::CancelJob { job, reply } => floor.cancel(job, reply).await,
             NodeSupervisorMessage::WatchJob { job, reply } => {
                 let watch = NotifierMessage::Watch { job, reply };
                 let _ = floor.crew().notifier.cast(watch);
             }
+            NodeSupervisorMessage::LookAround => floor.look_around().await,
+            NodeSupervisorMessage::DeviceReported { at, job, has_failed } => {
+                floor.device_reported(at, &job, has_failed).await;
+            }
+            NodeSupervisorMessage::DeviceHangs { at } => floor.device_hangs(at).await,
+            NodeSupervisorMessage::DeviceCameBack { at } => floor.device_came_back(at).await,
             NodeSupervisorMessage::Drain { reply } => floor.drain(reply),
         }
+        floor.tell_health();
         Ok(())
     }
 
@@ -118,15 +153,20 @@ impl Actor for NodeSupervisor {
         match event {
             // Only jobs stop by themselves, and only when they leave.
             SupervisionEvent::ActorTerminated(who, state, reason) => {
-                let failed = state.is_none().then(|| reason.unwrap_or_default());
-                floor.gone(who.get_id(), failed).await;
+                let end = match state.map(|mut state| state.take::<Shell>()) {
+                    None => GoneBy::Failure(reason.unwrap_or_default()),
+                    Some(Ok(shell)) if shell.is_unfinished() => GoneBy::Interruption,
+                    Some(_) => GoneBy::End,
+                };
+                floor.gone(who.get_id(), end).await;
             }
             SupervisionEvent::ActorFailed(who, error) => {
                 tracing::error!(actor = %who.get_id(), %error, "an actor failed");
-                floor.gone(who.get_id(), Some(error.to_string())).await;
+                floor.gone(who.get_id(), GoneBy::Failure(error.to_string())).await;
             }
             _ => {}
         }
+        floor.tell_health();
         Ok(())
     }
 }
@@ -147,10 +187,10 @@ impl Floor {
     }
 
     /// A child is no more: a job that left, or an actor that must be replaced.
-    async fn gone(&mut self, who: ActorId, failed: Option<String>) {
+    async fn gone(&mut self, who: ActorId, end: GoneBy) {
         let here = self.jobs.iter().find(|(_, job)| job.actor.get_id() == who);
         if let Some(job) = here.map(|(id, _)| id.clone()) {
-            self.job_gone(job, failed).await;
+            self.job_gone(job, end).await;
             self.say_if_still();
         } else if let Some(member) = self.keeper.member(who) {
             let now = self.ports.clock.monotonic();

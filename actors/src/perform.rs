@@ -113,6 +113,9 @@ impl Shell {
                 self.save_tries = 0;
                 self.prune_behind(&row);
                 row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
+                if row.state.is_final() {
+                    self.learned.take_in(&row);
+                }
                 self.saved = Some(Arc::new(*row));
             }
             Ok(Written::Overtaken { .. }) => {

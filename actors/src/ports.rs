@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tgs_protocol::{
     clock::{Clock, IdSource},
     engine::Engine,
+    space::Space,
     store::{ArtifactStore, CheckpointStore, ChunkStore, JobStore, LeaseStore},
 };
 
@@ -23,6 +24,8 @@ pub struct Ports {
     pub artifacts: Arc<dyn ArtifactStore>,
     /// Tables and models.
     pub engine: Arc<dyn Engine>,
+    /// Room on the disk that all this lies on.
+    pub space: Arc<dyn Space>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Fresh names.

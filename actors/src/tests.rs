@@ -8,6 +8,7 @@ mod script;
 mod stores;
 mod world;
 
+mod care;
 mod contention;
 mod crew;
 mod every_call;

@@ -6,7 +6,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicU8, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
 };
 
 use tgs_protocol::{
@@ -14,6 +14,7 @@ use tgs_protocol::{
     limits::PROGRESS_PERIOD_MS,
     progress::{Progress, ProgressUnit, Watch},
     unit::{Millis, Rows},
+    watchdog::Signs,
 };
 use tokio::sync::watch;
 
@@ -37,8 +38,27 @@ pub(crate) struct WorkWatch {
     /// Rows of a training step; 0 where steps have none.
     rows_per_step: AtomicU64,
     told: Mutex<Told>,
+    life: Life,
     progress: ProgressSender,
     clock: Arc<dyn Clock>,
+}
+
+/// Signs of life of work that owes them: training, which passes by after every step.
+#[derive(Default)]
+struct Life {
+    is_owed: AtomicBool,
+    signs: AtomicU64,
+    last_ms: AtomicU64,
+    longest_ms: AtomicU64,
+}
+
+impl Life {
+    fn sign(&self, now: Millis) {
+        let last = self.last_ms.swap(now.get(), Ordering::Relaxed);
+        if self.signs.fetch_add(1, Ordering::Relaxed) > 0 {
+            self.longest_ms.fetch_max(now.get().saturating_sub(last), Ordering::Relaxed);
+        }
+    }
 }
 
 /// What was told last.
@@ -52,12 +72,31 @@ impl WorkWatch {
     /// Work that goes on until [`WorkWatch::stop`].
     pub(crate) fn new(progress: ProgressSender, clock: Arc<dyn Clock>) -> Self {
         let (stop, rows_per_step) = (AtomicU8::new(0), AtomicU64::new(0));
-        Self { stop, rows_per_step, told: Mutex::default(), progress, clock }
+        let life = Life::default();
+        Self { stop, rows_per_step, told: Mutex::default(), life, progress, clock }
     }
 
     /// From now on steps go through so many rows each.
     pub(crate) fn count_rows(&self, rows_per_step: Rows) {
         self.rows_per_step.store(rows_per_step.get(), Ordering::Relaxed);
+    }
+
+    /// From now on the work passes by after every step, or does so no more.
+    pub(crate) fn owes_signs(&self, is_owed: bool) {
+        self.life.is_owed.store(is_owed, Ordering::SeqCst);
+    }
+
+    /// What is to be seen of its life.
+    pub(crate) fn signs(&self) -> Signs {
+        let is_owed = self.life.is_owed.load(Ordering::SeqCst);
+        let count = is_owed.then(|| self.life.signs.load(Ordering::Relaxed));
+        Signs { count, longest: Millis(self.life.longest_ms.load(Ordering::Relaxed)) }
+    }
+
+    fn live(&self) {
+        if self.life.is_owed.load(Ordering::Relaxed) {
+            self.life.sign(self.clock.monotonic());
+        }
     }
 
     /// Asks the work to end; `Abandon` outranks `Keep` and is never taken back.
@@ -81,10 +120,12 @@ impl WorkWatch {
 
 impl Watch for WorkWatch {
     fn stopped(&self) -> bool {
+        self.live();
         self.asked().is_some()
     }
 
     fn tell(&self, mut progress: Progress) {
+        self.live();
         // Who finds another thread telling has nothing newer to say.
         let Ok(mut told) = self.told.try_lock() else { return };
         let now = self.clock.monotonic();

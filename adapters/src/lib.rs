@@ -8,6 +8,7 @@
 //! | `CheckpointStore` | [`memory`] | [`embedded`]: `checkpoint.rs` |
 //! | `ArtifactStore` | [`memory`] | [`embedded`]: `artifact.rs`, `recover.rs` |
 //! | `Clock`, `IdSource` | | [`system`] |
+//! | `Space` | | [`space`] |
 //!
 //! [`conformance`] holds what every store owes, as checks that run against each of them;
 //! [`faulty`] is a wrapper that fails on plan. [`disk`] is the one door to changes of files,
@@ -25,6 +26,7 @@ pub mod faulty;
 pub mod fence;
 pub mod memory;
 pub mod ports;
+pub mod space;
 pub mod system;
 
 mod blocking;

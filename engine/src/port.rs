@@ -12,7 +12,7 @@ use tgs_protocol::{
     chunk::ChunkNo,
     code::Code,
     engine::{
-        AssembleOrder, DatasetFacts, Engine, EngineError, EvaluateOrder, IngestOrder,
+        AssembleOrder, CompareOrder, DatasetFacts, Engine, EngineError, EvaluateOrder, IngestOrder,
         NumericsClass, OutputFacts, PlanOrder, ProfileOrder, ReportFacts, RowFormat, Sampler,
         TrainOrder, Trainer,
     },
@@ -22,7 +22,7 @@ use tgs_protocol::{
     unit::Rows,
 };
 
-pub use self::files::{Compared, profile_file, report_files};
+pub use self::files::{compare, profile_file};
 use crate::{
     container::{self, FileKind},
     dataset::Dataset,
@@ -110,6 +110,14 @@ impl Engine for LocalEngine {
         watch: &dyn Watch,
     ) -> Result<ReportFacts, EngineError> {
         files::evaluate(order, watch)
+    }
+
+    fn compare(
+        &self,
+        order: &CompareOrder,
+        watch: &dyn Watch,
+    ) -> Result<(ReportFacts, Vec<String>), EngineError> {
+        files::compare(order, watch)
     }
 
     fn assemble(

@@ -30,6 +30,8 @@ pub struct Settings {
     pub threads: u32,
     /// Memory that jobs share; 0: four fifths of the machine's.
     pub memory_mib: u64,
+    /// Room on the disk that is kept free.
+    pub disk_floor_mib: u64,
     /// Jobs that have ended and are kept.
     pub history: usize,
     /// Of one table that is handed in.

@@ -9,6 +9,7 @@ use std::{
 use tgs_actors::{Node, NodeConfig, Ports};
 use tgs_adapters::{
     embedded::{Embedded, layout::Layout},
+    space::DiskOf,
     system::{SystemClock, SystemIds},
 };
 use tgs_engine::port::LocalEngine;
@@ -80,6 +81,7 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
         mebibytes => ByteCount(mebibytes.saturating_mul(1 << 20)),
     };
+    config.disk_floor = ByteCount(settings.disk_floor_mib.saturating_mul(1 << 20));
     start(premises, config).await
 }
 
@@ -128,6 +130,7 @@ async fn start(premises: &Premises, config: NodeConfig) -> Result<Node, Failure>
         checkpoints: store.clone(),
         artifacts: store.clone(),
         engine: engine(),
+        space: Arc::new(DiskOf::folder(store.home())),
         clock: clock.clone(),
         ids: ids.clone(),
     };

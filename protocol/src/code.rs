@@ -110,6 +110,7 @@ codes! {
     "STORE-0008" => StoreSilent, 5, Later, "The store did not answer in time.";
     "DEV-0001" => DeviceFailed, 6, Later, "The compute device failed.";
     "DEV-0002" => OutOfMemory, 6, Later, "The device or the machine ran out of memory.";
+    "DEV-0003" => DeviceLost, 6, Mended, "No compute device is left.";
     "TGS-0001" => Internal, 1, Never, "A fault of ours: please report it.";
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     code::Code,
+    figure,
     id::JobId,
     job::{
         JobRow,
@@ -15,9 +16,11 @@ use crate::{
         origin::Origin,
     },
     progress::Progress,
-    queue::{Priority, Waiting},
+    queue::{DeviceClass, Priority, Use, Waiting},
     request::JobRequest,
+    space::Room,
     submission::Submission,
+    unit::Millis,
 };
 
 /// Hands in, cancels, watches. The only door to the actors.
@@ -48,12 +51,59 @@ pub trait JobDesk: Send + Sync {
     async fn model_file(&self, job: &JobId) -> Result<Option<PathBuf>, DeskError>;
     /// Why a job waits; none if it does not wait here.
     async fn why(&self, job: &JobId) -> Result<Option<Waiting>, DeskError>;
+    /// How long a job will still wait, as far as anybody knows; none if it does not wait here.
+    async fn wait(&self, job: &JobId) -> Result<Option<Millis>, DeskError>;
     /// What happens to this job until it ends or is interrupted: first the tidings since it came
     /// into this node's hands, so that none is missed between `submit` and here, then what follows.
     /// Progress may be dropped when the watcher is slow, tidings are not.
     async fn watch(&self, job: &JobId) -> Result<Box<dyn Watching>, DeskError>;
+    /// How the node itself is.
+    fn health(&self) -> Health;
     /// Checkpoints and stops everything; returns when it stands still.
     async fn drain(&self);
+}
+
+/// How a node is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Room on the disk of the data folder.
+    pub room: Room,
+    /// Its devices, in order.
+    pub devices: Vec<(DeviceClass, Use)>,
+}
+
+impl Health {
+    /// Refuses what would need more room than there is.
+    ///
+    /// # Errors
+    /// `DiskFull` while the disk has less than its floor.
+    pub fn has_room(&self, act: &str) -> Result<(), DeskError> {
+        let Room { free, floor, is_low } = self.room;
+        if !is_low {
+            return Ok(());
+        }
+        let (free, floor) = (figure::bytes(free.get()), figure::bytes(floor.get()));
+        let message = format!(
+            "{act}: the disk of the data folder has {free} left, and {floor} are kept free \
+             (`disk_floor_mib`); make room, and everything goes on by itself"
+        );
+        Err(DeskError { code: Code::DiskFull, message })
+    }
+
+    /// Refuses to be called ready while nothing can be computed.
+    ///
+    /// # Errors
+    /// `DiskFull`, and `DeviceLost` when every device was set aside.
+    pub fn is_ready(&self) -> Result<(), DeskError> {
+        self.has_room("begin work")?;
+        let is_aside = |(_, used): &(DeviceClass, Use)| *used == Use::Aside;
+        if self.devices.is_empty() || !self.devices.iter().all(is_aside) {
+            return Ok(());
+        }
+        let message = "begin work: every device was set aside, because its work hung; start the \
+                       node again, and its jobs go on";
+        Err(DeskError { code: Code::DeviceLost, message: message.to_owned() })
+    }
 }
 
 /// How a job is taken in; none of it decides what comes out.

@@ -19,8 +19,8 @@ use crate::{
 pub use self::{
     error::EngineError,
     order::{
-        AssembleOrder, DatasetFacts, EvaluateOrder, IngestOrder, NumericsClass, OutputFacts,
-        PlanOrder, ProfileOrder, ReportFacts, SegmentFacts, TrainOrder,
+        AssembleOrder, CompareOrder, DatasetFacts, EvaluateOrder, IngestOrder, NumericsClass,
+        OutputFacts, PlanOrder, ProfileOrder, ReportFacts, SegmentFacts, TrainOrder,
     },
     output::{Compression, OutputFormat, RowFormat},
 };
@@ -66,6 +66,14 @@ pub trait Engine: Send + Sync {
         order: &EvaluateOrder,
         watch: &dyn Watch,
     ) -> Result<ReportFacts, EngineError>;
+
+    /// Judges a table against a real one, as they stand in their files: the same documents as
+    /// [`Engine::evaluate`]. Also gives the notices of reading them.
+    fn compare(
+        &self,
+        order: &CompareOrder,
+        watch: &dyn Watch,
+    ) -> Result<(ReportFacts, Vec<String>), EngineError>;
 
     /// Writes the chunks as one file of the asked format to `order.into`, in chunk order.
     fn assemble(

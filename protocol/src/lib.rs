@@ -17,7 +17,8 @@
 //! | chunks of rows, exactly once | [`chunk`] |
 //! | checkpoints and which to resume from | [`checkpoint`] |
 //! | what fronts are sent and answer | [`wire`] |
-//! | which waiting job begins next | [`queue`] |
+//! | which waiting job begins next, and when | [`queue`] |
+//! | when work is taken to hang, a disk to be full | [`watchdog`], [`space`] |
 //! | where a job runs on a spot market | [`spot`] |
 //! | thresholds on the report | [`gate`], [`report`] |
 //! | how numbers are written for people | [`figure`] |
@@ -25,6 +26,7 @@
 //! | what the engine owes | [`engine`] |
 //! | every error users see | [`code`] |
 //! | every limit | [`limits`] |
+//! | names of what is measured | [`metric_definitions`] |
 //! | every promise with a name | [`invariant`] |
 //!
 //! **Absent on purpose:** sockets, files, threads, clocks, random numbers. They come in by the
@@ -50,6 +52,7 @@ pub mod job;
 pub mod lease;
 pub mod limits;
 pub mod metadata;
+pub mod metric_definitions;
 pub mod model;
 pub mod panic;
 pub mod profile;
@@ -58,9 +61,11 @@ pub mod queue;
 pub mod refusal;
 pub mod report;
 pub mod request;
+pub mod space;
 pub mod spot;
 pub mod stage;
 pub mod store;
 pub mod submission;
 pub mod unit;
+pub mod watchdog;
 pub mod wire;

@@ -35,6 +35,27 @@ pub const MEMORY_PER_JOB_BYTES: u64 = 300 << 20;
 /// Memory that a job needs for each byte of a table that it reads.
 pub const MEMORY_PER_INPUT_BYTE: u64 = 4;
 
+/// Failures in a row after which a device is not used any more; as many as a job's stage is tried
+/// again, so that the job moves before it ends.
+pub const DEVICE_FAILURES_MAX: u32 = 3;
+const _: () = assert!(DEVICE_FAILURES_MAX as usize <= RETRY_BACK_OFF_MS.len());
+/// Silence of training, in longest times between two signs of life, before it is taken to hang.
+pub const HANG_FACTOR: u64 = 10;
+/// Silence that is always allowed: a slow disk or a busy machine is no hang.
+pub const HANG_LEAST_MS: u64 = 60_000;
+/// How often devices and disk are looked at.
+pub const WATCHDOG_PERIOD_MS: u64 = 1_000;
+const _: () = assert!(WATCHDOG_PERIOD_MS * 10 <= HANG_LEAST_MS);
+
+/// Ended jobs of one kind from which the next one's time is guessed: enough for a steady median,
+/// few enough to follow a machine that has become slower.
+pub const ESTIMATE_JOBS: usize = 20;
+/// Jobs in line of which it is worked out when they begin; whoever stands further back is told that
+/// it stands there.
+pub const FORECAST_JOBS_MAX: usize = 1_000;
+/// Rows that a starting node looks through for ended jobs to learn from.
+pub const EXPERIENCE_ROWS_MAX: usize = 200;
+
 /// Bytes of a key that a sender gives its order; a UUID has 36.
 pub const KEY_BYTES_MAX: usize = 255;
 /// A job that has ended is kept at least so long: whoever lost an answer sends its order again.

@@ -14,20 +14,23 @@
 //! Invariants kept here: QUEUE-1 (no device and no memory is given twice), QUEUE-2 (nobody passes
 //! who came later with no more priority and needs the same).
 
+pub mod estimate;
+mod forecast;
 mod seats;
+pub mod trust;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::seats::{Seat, Seats};
+pub use self::seats::{Seat, Seats, Use};
 use crate::{
     id::JobId,
     invariant::{Invariant, holds},
     job::JobRow,
     limits::{AGEING_MS, MEMORY_PER_INPUT_BYTE, MEMORY_PER_JOB_BYTES, PRIORITY_MAX},
     request::{InputFile, JobRequest},
-    unit::{ByteCount, Timestamp},
+    unit::{ByteCount, Millis, Timestamp},
 };
 
 /// How urgent a job is, from 0 to [`PRIORITY_MAX`].
@@ -112,13 +115,17 @@ pub struct Turn {
     pub accepted_at: Timestamp,
     /// What it needs.
     pub demand: Demand,
+    /// How long it will still take, as far as anybody knows; decides no turn.
+    pub left: Option<Millis>,
 }
 
 impl Turn {
     /// Of this job.
     pub fn of(row: &JobRow) -> Self {
         let (priority, accepted_at) = (row.priority, row.accepted_at);
-        Self { priority, accepted_at, demand: Demand::of(&row.request) }
+        let still = |takes: Millis| Millis(takes.get().saturating_sub(row.ran.get()));
+        let left = row.estimate.as_ref().map(|estimate| still(estimate.takes));
+        Self { priority, accepted_at, demand: Demand::of(&row.request), left }
     }
 
     /// The order of turns among jobs that need the same: smaller is earlier. It is the time of
@@ -134,6 +141,7 @@ impl Turn {
 struct Entry {
     place: Place,
     demand: Demand,
+    left: Option<Millis>,
     seat: Option<Seat>,
 }
 
@@ -167,6 +175,8 @@ pub enum Waiting {
     },
     /// Every device that serves it is taken.
     Device,
+    /// Too little room is left on the disk.
+    Disk,
     /// Memory is taken.
     Memory {
         /// What it needs.
@@ -183,12 +193,14 @@ pub struct Queue {
     entries: BTreeMap<JobId, Entry>,
     line: BTreeMap<Place, JobId>,
     joined: u64,
+    /// Nobody begins while it is closed.
+    is_closed: bool,
 }
 
 impl Queue {
     /// Nobody waits yet.
     pub fn new(seats: Seats) -> Self {
-        Self { seats, entries: BTreeMap::new(), line: BTreeMap::new(), joined: 0 }
+        Self { seats, entries: BTreeMap::new(), line: BTreeMap::new(), joined: 0, is_closed: false }
     }
 
     /// A job comes in; one that is here already stays as it is. Says who begins.
@@ -198,7 +210,8 @@ impl Queue {
         }
         self.joined += 1;
         let place = Place { turn_ms: turn.rank_ms(), joined: self.joined };
-        self.entries.insert(job.clone(), Entry { place, demand: turn.demand, seat: None });
+        let entry = Entry { place, demand: turn.demand, left: turn.left, seat: None };
+        self.entries.insert(job.clone(), entry);
         self.line.insert(place, job);
         self.begin()
     }
@@ -213,9 +226,42 @@ impl Queue {
         self.begin()
     }
 
-    /// A device is not used any more; what runs on it goes on to its end.
-    pub fn set_aside(&mut self, seat: Seat) {
-        self.seats.set_aside(seat);
+    /// A job gives its device back and waits again, in the place that it had. Says who begins.
+    pub fn give_back(&mut self, job: &JobId) -> Vec<Start> {
+        let Some(entry) = self.entries.get_mut(job) else { return Vec::new() };
+        let Some(seat) = entry.seat.take() else { return Vec::new() };
+        self.line.insert(entry.place, job.clone());
+        self.seats.free(seat, entry.demand.memory);
+        self.begin()
+    }
+
+    /// A device is not used any more; whoever runs on it keeps it until they give it back. Others
+    /// may begin that had to wait for its class.
+    pub fn set_aside(&mut self, seat: Seat) -> Vec<Start> {
+        self.seats.set_aside(seat, true);
+        self.begin()
+    }
+
+    /// A device that was set aside is used again. Says who begins.
+    pub fn take_back(&mut self, seat: Seat) -> Vec<Start> {
+        self.seats.set_aside(seat, false);
+        self.begin()
+    }
+
+    /// From now on nobody begins, until it is opened. Says who begins.
+    pub fn set_closed(&mut self, is_closed: bool) -> Vec<Start> {
+        self.is_closed = is_closed;
+        self.begin()
+    }
+
+    /// Who computes on this device.
+    pub fn who_is_on(&self, seat: Seat) -> Option<&JobId> {
+        self.entries.iter().find(|(_, entry)| entry.seat == Some(seat)).map(|(job, _)| job)
+    }
+
+    /// What the node has, and what of it is used.
+    pub fn seats(&self) -> &Seats {
+        &self.seats
     }
 
     /// Where a job computes; none while it waits.
@@ -226,6 +272,9 @@ impl Queue {
     /// Why a job waits; none if it runs or is not here.
     pub fn why(&self, job: &JobId) -> Option<Waiting> {
         let entry = self.entries.get(job).filter(|entry| entry.seat.is_none())?;
+        if self.is_closed {
+            return Some(Waiting::Disk);
+        }
         let ahead = self.line.range(..entry.place).count() as u64;
         if ahead > 0 {
             return Some(Waiting::Turn { ahead });
@@ -243,6 +292,9 @@ impl Queue {
 
     /// Gives seats in order, until nobody may begin.
     fn begin(&mut self) -> Vec<Start> {
+        if self.is_closed {
+            return Vec::new();
+        }
         let mut begun = Vec::new();
         let mut passed = Passed::default();
         for (place, job) in &self.line {

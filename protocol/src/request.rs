@@ -82,6 +82,16 @@ pub enum Goal {
         /// What to release.
         output: Output,
     },
+    /// Two tables in, a report out. Nothing is learned and no table is released, so generator,
+    /// length and constants of the request are of no effect.
+    Evaluate {
+        /// The real table, with the rows that were kept from whoever made the other one.
+        source: Source,
+        /// The table to judge.
+        synthetic: PathBuf,
+        /// Folder of `report.html` and `report.json`.
+        report: PathBuf,
+    },
 }
 
 /// What a job learns from.
@@ -117,6 +127,16 @@ pub struct Output {
 }
 
 impl Goal {
+    /// One word: `synthesize`.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Synthesize { .. } => "synthesize",
+            Self::Train { .. } => "train",
+            Self::Generate { .. } => "generate",
+            Self::Evaluate { .. } => "evaluate",
+        }
+    }
+
     /// Takes what is delivered into this folder, under the names that it has in folders of results.
     pub fn deliver_into(&mut self, folder: &Path) {
         match self {
@@ -124,6 +144,7 @@ impl Goal {
             Self::Synthesize { output, .. } | Self::Generate { output, .. } => {
                 *output = Output::in_folder(folder, output.rows, output.format);
             }
+            Self::Evaluate { report, .. } => *report = folder.join("report"),
         }
     }
 }
@@ -137,29 +158,51 @@ impl Output {
 }
 
 impl JobRequest {
-    /// The table to learn from, unless a model is given.
+    /// The table to learn from or to judge by, unless a model is given.
     pub fn source(&self) -> Option<&Source> {
         match &self.goal {
-            Goal::Synthesize { source, .. } | Goal::Train { source, .. } => Some(source),
+            Goal::Synthesize { source, .. }
+            | Goal::Train { source, .. }
+            | Goal::Evaluate { source, .. } => Some(source),
             Goal::Generate { .. } => None,
         }
     }
     /// Every file that is read, and what it is called in messages.
     pub fn files_read(&self) -> Vec<(&Path, &'static str)> {
-        match &self.goal {
-            Goal::Synthesize { source, .. } | Goal::Train { source, .. } => {
-                let mut files = vec![(source.table.as_path(), "the source table")];
-                files.extend(source.holdout.as_deref().map(|file| (file, "the holdout table")));
-                files
-            }
-            Goal::Generate { model_file, .. } => vec![(model_file, "the model file")],
+        if let Goal::Generate { model_file, .. } = &self.goal {
+            return vec![(model_file, "the model file")];
         }
+        let mut files = Vec::new();
+        if let Some(source) = self.source() {
+            files.push((source.table.as_path(), "the source table"));
+            files.extend(source.holdout.as_deref().map(|file| (file, "the holdout table")));
+        }
+        if let Goal::Evaluate { synthetic, .. } = &self.goal {
+            files.push((synthetic, "the synthetic table"));
+        }
+        files
     }
     /// The table to release, unless only a model is wanted.
     pub fn output(&self) -> Option<&Output> {
         match &self.goal {
             Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => Some(output),
-            Goal::Train { .. } => None,
+            Goal::Train { .. } | Goal::Evaluate { .. } => None,
         }
+    }
+    /// The folder that its report goes to, if it makes one.
+    pub fn report_folder(&self) -> Option<&Path> {
+        match &self.goal {
+            Goal::Synthesize { output, .. } => Some(&output.report),
+            Goal::Evaluate { report, .. } => Some(report),
+            Goal::Train { .. } | Goal::Generate { .. } => None,
+        }
+    }
+    /// Whether a model has a part in it.
+    pub fn has_model(&self) -> bool {
+        self.trains() || matches!(self.goal, Goal::Generate { .. })
+    }
+    /// Whether a model is trained for it.
+    pub fn trains(&self) -> bool {
+        matches!(self.goal, Goal::Synthesize { .. } | Goal::Train { .. })
     }
 }

@@ -14,6 +14,8 @@ pub use self::{
     format::TableFormat,
     front::{Health, HealthView, Problem, TicketView},
     model::{ModelView, SampleFormat, SampleOrder},
-    order::{DatasetRef, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder, TrainOrder},
+    order::{
+        DatasetRef, EvaluateOrder, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder, TrainOrder,
+    },
     view::{FileView, JobView, PageView},
 };

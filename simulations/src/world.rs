@@ -333,8 +333,8 @@ impl World {
         for (job, accepted_at) in open {
             let demand = Demand { class: DeviceClass::Cpu, memory: ByteCount(1) };
             let queue = &mut self.nodes[node].queue;
-            for start in
-                queue.join(job, Turn { priority: Priority::default(), accepted_at, demand })
+            for start in queue
+                .join(job, Turn { priority: Priority::default(), accepted_at, demand, left: None })
             {
                 self.supervise(node, start.job, false);
             }

@@ -24,6 +24,7 @@ pub struct Server {
     port: u16,
     token: String,
     agent: Agent,
+    settings: Vec<(String, String)>,
     child: Mutex<Option<Child>>,
 }
 
@@ -108,6 +109,14 @@ impl Server {
     /// # Panics
     /// When it does not come up.
     pub fn start(home: &Path) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// The same with these environment variables.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(home: &Path, settings: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("it has one").port();
         drop(free);
@@ -116,8 +125,15 @@ impl Server {
             .timeout_global(Some(LONG))
             .build()
             .into();
-        let child = Mutex::new(None);
-        let mut server = Self { home: home.to_owned(), port, token: String::new(), agent, child };
+        let settings = settings.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        let mut server = Self {
+            home: home.to_owned(),
+            port,
+            token: String::new(),
+            agent,
+            settings: settings.collect(),
+            child: Mutex::new(None),
+        };
         let listening = server.go_up();
         server.token = listening["token"].as_str().expect("a new folder has a new token").into();
         server
@@ -136,6 +152,7 @@ impl Server {
         let listen = format!("127.0.0.1:{}", self.port);
         let words = ["up", "--listen", &listen, "--json"];
         let mut command = tgs(&self.home, &words);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
         command.stderr(std::process::Stdio::inherit());
         let mut child = command.spawn().expect("the binary can be started");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
@@ -261,10 +278,7 @@ impl Server {
     /// # Panics
     /// When the server does not take it.
     pub fn upload(&self, dataset: &str, file: &str, bytes: &[u8], piece: usize) -> String {
-        let url = self.url(&format!("/v1/uploads?dataset={dataset}&file={file}"));
-        let begun = self.agent.post(url).header("Authorization", self.bearer());
-        let begun = begun.header("Upload-Length", bytes.len().to_string()).send_empty();
-        let begun = begun.expect("the server runs");
+        let begun = self.ask_for_upload(dataset, file, bytes.len()).expect("the server runs");
         assert_eq!(begun.status(), 201);
         let place = begun.headers()["Location"].to_str().expect("an address").to_owned();
         let mut version = None;
@@ -275,6 +289,25 @@ impl Server {
         }
         let version = version.expect("the last piece makes it a dataset");
         version.to_str().expect("a name").to_owned()
+    }
+
+    /// Begins an upload and does no more.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn begin_upload(&self, dataset: &str, file: &str, length: usize) -> Answer {
+        answer(self.ask_for_upload(dataset, file, length)).expect("the server runs")
+    }
+
+    fn ask_for_upload(
+        &self,
+        dataset: &str,
+        file: &str,
+        length: usize,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let url = self.url(&format!("/v1/uploads?dataset={dataset}&file={file}"));
+        let begun = self.agent.post(url).header("Authorization", self.bearer());
+        begun.header("Upload-Length", length.to_string()).send_empty()
     }
 
     /// Appends to an upload.

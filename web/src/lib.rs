@@ -11,7 +11,8 @@
 //!
 //! Handlers read, ask the desk and answer; they decide nothing about jobs.
 
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tgs_protocol::metric_definitions::{JOB_RAN_TO_ESTIMATE, JOB_RAN_TO_ESTIMATE_BUCKETS};
 
 mod body;
 mod cursor;
@@ -41,5 +42,8 @@ pub use self::{
 /// # Errors
 /// If something else measures already.
 pub fn measure() -> Result<PrometheusHandle, BuildError> {
-    PrometheusBuilder::new().install_recorder()
+    let ratio = Matcher::Full(JOB_RAN_TO_ESTIMATE.to_owned());
+    let builder =
+        PrometheusBuilder::new().set_buckets_for_metric(ratio, &JOB_RAN_TO_ESTIMATE_BUCKETS)?;
+    builder.install_recorder()
 }

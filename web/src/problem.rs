@@ -69,9 +69,11 @@ pub fn status_of(code: Code) -> StatusCode {
         }
         Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         Code::Changed => StatusCode::PRECONDITION_FAILED,
-        Code::Busy | Code::StoreSilent | Code::DataFolderInUse | Code::Interrupted => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        Code::Busy
+        | Code::StoreSilent
+        | Code::DataFolderInUse
+        | Code::Interrupted
+        | Code::DeviceLost => StatusCode::SERVICE_UNAVAILABLE,
         _ if code.exit_status() == 2 || code.exit_status() == 4 => StatusCode::BAD_REQUEST,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -63,7 +63,7 @@ impl Bench {
             Work::Plan => self.plan(order),
             Work::Train { plan, from } => self.train(order, plan, *from),
             Work::AdoptModel => self.adopt_model(order),
-            Work::Evaluate => self.evaluate(order),
+            Work::Evaluate => self.judge(order),
             Work::Publish { withhold } => self.publish(order, *withhold),
             Work::Sample { .. } => Err(internal("sampling is no work for the device's thread")),
         }))

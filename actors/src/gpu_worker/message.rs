@@ -24,6 +24,8 @@ pub(crate) enum GpuWorkerMessage {
     Withdraw { job: JobId, work_no: WorkNo },
     /// Fact: the thread finished an order.
     Freed,
+    /// Order: see whether the thread still lives.
+    Look,
 }
 
 /// Which piece of work of a supervisor: what an earlier one still says is told from news.

@@ -32,12 +32,17 @@ pub(crate) struct Delivery {
     pub(crate) to: PathBuf,
 }
 
-/// Every file that a request may ask for; the table comes last.
+/// Every file that a request may ask for; a table comes last.
 pub(crate) fn deliveries(goal: &Goal) -> Vec<Delivery> {
     let (output, reports) = match goal {
         Goal::Train { model_file, .. } => {
             let (artifact, to) = (ArtifactName::Model, model_file.clone());
             return vec![Delivery { artifact, name: MODEL_FILE, to }];
+        }
+        Goal::Evaluate { report, .. } => {
+            let artifact = ArtifactName::Report;
+            let to = |name| Delivery { artifact, name, to: report.join(name) };
+            return REPORTS.map(to).into();
         }
         Goal::Synthesize { output, .. } => (output, &REPORTS[..]),
         Goal::Generate { output, .. } => (output, &[][..]),
@@ -51,7 +56,9 @@ pub(crate) fn deliveries(goal: &Goal) -> Vec<Delivery> {
 impl Bench {
     pub(super) fn publish(&self, order: &WorkOrder, withhold: bool) -> Result<JobEvent, Halt> {
         match &order.row.request.goal {
-            Goal::Train { .. } => self.deliver_all(order, |_| true, |_| None)?,
+            Goal::Train { .. } | Goal::Evaluate { .. } => {
+                self.deliver_all(order, |_| true, |_| None)?;
+            }
             Goal::Synthesize { output, .. } => self.release(order, output, true, withhold)?,
             Goal::Generate { output, .. } => self.release(order, output, false, withhold)?,
         }

@@ -6,9 +6,10 @@ use tgs_protocol::{
     chunk::partition,
     code::Code,
     digest::Digest,
-    engine::{EvaluateOrder, IngestOrder, PlanOrder, ProfileOrder},
+    engine::{CompareOrder, EvaluateOrder, IngestOrder, PlanOrder, ProfileOrder, ReportFacts},
     job::JobEvent,
-    request::Goal,
+    metadata::Metadata,
+    request::{Goal, Source},
     store::ArtifactName,
     unit::Steps,
 };
@@ -52,14 +53,15 @@ impl Bench {
 
     pub(super) fn plan(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
         let request = &order.row.request;
-        let class = self.ports.engine.numerics_class(request.threads)?;
+        let threads = order.row.train_threads();
+        let class = self.ports.engine.numerics_class(threads)?;
         let plan = PlanOrder {
             dataset: self.folder(order, ArtifactName::Dataset)?,
             model: request.model,
             length: request.length,
             overrides: request.overrides.clone(),
             seed: request.seed,
-            threads: request.threads,
+            threads,
         };
         let plan = self.ports.engine.plan(&plan, order.watch.as_ref())?;
         Ok(JobEvent::Planned(plan, class))
@@ -94,7 +96,43 @@ impl Bench {
         Ok(JobEvent::Trained(Digest::of(model), steps))
     }
 
-    pub(super) fn evaluate(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+    pub(super) fn judge(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        let facts = match &order.row.request.goal {
+            Goal::Evaluate { source, synthetic, .. } => self.compare(order, source, synthetic)?,
+            _ => self.evaluate(order)?,
+        };
+        self.seal(order, ArtifactName::Report)?;
+        Ok(JobEvent::Judged(facts))
+    }
+
+    /// Judges two tables as they stand in their files: no copy of them is made, so a job that is
+    /// killed reads them again.
+    fn compare(
+        &self,
+        order: &WorkOrder,
+        source: &Source,
+        synthetic: &Path,
+    ) -> Result<ReportFacts, Halt> {
+        let request = &order.row.request;
+        let compare = CompareOrder {
+            real: source.table.clone(),
+            synthetic: synthetic.to_owned(),
+            holdout: source.holdout.clone(),
+            metadata: Metadata::with_target(source.metadata.clone(), source.target.as_deref())
+                .map_err(|refusal| Fault::new(refusal.code, refusal.message))?,
+            gates: request.gates,
+            seed: request.seed,
+            threads: request.threads,
+            into: self.stage(order, ArtifactName::Report)?,
+        };
+        check_same(request)?;
+        // What was noticed at reading stands in the report.
+        let (facts, _) = self.ports.engine.compare(&compare, order.watch.as_ref())?;
+        check_same(request)?;
+        Ok(facts)
+    }
+
+    fn evaluate(&self, order: &WorkOrder) -> Result<ReportFacts, Halt> {
         let request = &order.row.request;
         let model = self.folder(order, ArtifactName::Model)?.join(MODEL_FILE);
         let evaluate = EvaluateOrder {
@@ -107,9 +145,7 @@ impl Bench {
             threads: request.threads,
             into: self.stage(order, ArtifactName::Report)?,
         };
-        let facts = self.ports.engine.evaluate(&evaluate, order.watch.as_ref())?;
-        self.seal(order, ArtifactName::Report)?;
-        Ok(JobEvent::Judged(facts))
+        Ok(self.ports.engine.evaluate(&evaluate, order.watch.as_ref())?)
     }
 
     /// The files of all chunks, in order.

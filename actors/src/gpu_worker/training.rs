@@ -34,20 +34,23 @@ impl Bench {
         from: Option<CheckpointFacts>,
     ) -> Result<JobEvent, Halt> {
         let request = &order.row.request;
-        let last = order.row.done.class();
-        note_class(&*self.ports.engine, request.threads, last, &order.report_to)?;
+        let (last, threads) = (order.row.done.class(), order.row.train_threads());
+        note_class(&*self.ports.engine, threads, last, &order.report_to)?;
         let train = TrainOrder {
             dataset: self.folder(order, ArtifactName::Dataset)?,
             model: request.model,
             plan: plan.clone(),
             seed: request.seed,
-            threads: request.threads,
+            threads,
         };
         let start = self.restore(order, from)?;
         let watch = order.watch.as_ref();
         let mut trainer = self.ports.engine.trainer(&train, start.as_deref(), watch)?;
         order.watch.count_rows(trainer.rows_per_step());
-        self.run_segments(order, plan, trainer.as_mut())?;
+        order.watch.owes_signs(true);
+        let trained = self.run_segments(order, plan, trainer.as_mut());
+        order.watch.owes_signs(false);
+        trained?;
         match trainer.finish(watch) {
             Ok(model) => self.seal_model(order, &model, Some(trainer.at())),
             Err(EngineError::Stopped) => Err(self.stopped(order, trainer.as_ref())),

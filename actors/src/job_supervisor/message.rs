@@ -17,6 +17,10 @@ pub(crate) enum JobSupervisorMessage {
     Cancel,
     /// Order: save what is reached and leave; someone goes on.
     Drain,
+    /// Order: save what is reached, say why, and leave; it goes on here when it can.
+    Move(String),
+    /// Fact: whoever had the present work will not end it.
+    WorkLost(Fault),
     /// Fact: this happened, as the job machine puts it.
     Occurred(JobEvent),
     /// Order: try again to write the row that could not be written.

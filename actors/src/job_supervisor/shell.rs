@@ -16,6 +16,7 @@ use super::{
     message::{JobSupervisorMessage, Lost},
 };
 use crate::{
+    experience::Learned,
     gpu_worker::message::{GpuWorkerMessage, Saving, WorkNo},
     node::NodeConfig,
     node_supervisor::crew::Crew,
@@ -31,6 +32,7 @@ pub(crate) struct Post {
     pub(crate) ports: Ports,
     pub(crate) config: Arc<NodeConfig>,
     pub(crate) crew: Crew,
+    pub(crate) learned: Learned,
     pub(crate) intent: Intent,
     /// The device that the job computes on; none where it is only to be ended.
     pub(crate) seat: Option<Seat>,
@@ -43,6 +45,7 @@ pub(crate) struct Shell {
     pub(crate) ports: Ports,
     pub(crate) config: Arc<NodeConfig>,
     pub(crate) crew: Crew,
+    pub(crate) learned: Learned,
     pub(crate) myself: ActorRef<JobSupervisorMessage>,
     pub(crate) intent: Intent,
     seat: Option<Seat>,
@@ -84,12 +87,13 @@ pub(crate) enum WorkBy {
 
 impl Shell {
     pub(crate) fn new(post: Post, myself: ActorRef<JobSupervisorMessage>) -> Self {
-        let Post { job: id, ports, config, crew, intent, seat, progress } = post;
+        let Post { job: id, ports, config, crew, learned, intent, seat, progress } = post;
         Self {
             id,
             ports,
             config,
             crew,
+            learned,
             myself,
             intent,
             seat,
@@ -113,6 +117,11 @@ impl Shell {
 
     pub(crate) fn is_claimed(&self) -> bool {
         self.job.is_some()
+    }
+
+    /// Whether something is left to do for the job, as far as this supervisor knows.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.saved.as_ref().is_none_or(|row| !row.state.is_final())
     }
 
     pub(crate) fn has_left(&self) -> bool {

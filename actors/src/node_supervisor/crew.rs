@@ -12,7 +12,7 @@ use super::message::NodeSupervisorMessage;
 use crate::{
     checkpoint_writer::{CheckpointWriter, message::CheckpointWriterMessage},
     chunk_sampler::{ChunkSampler, OpenModels, Seat, message::ChunkOrder},
-    gpu_worker::{Device, GpuWorker, message::GpuWorkerMessage},
+    gpu_worker::{Device, DevicePost, GpuWorker, message::GpuWorkerMessage},
     job_supervisor::message::Lost,
     lease_keeper::{KeeperSeat, LeaseKeeper, message::LeaseKeeperMessage},
     node::NodeConfig,
@@ -50,6 +50,7 @@ pub(super) struct CrewKeeper {
     models: OpenModels,
     feeds: Feeds,
     is_alone: bool,
+    hang_least: Millis,
     windows: BTreeMap<Member, RestartWindow>,
 }
 
@@ -63,8 +64,9 @@ impl CrewKeeper {
         let permits: Vec<_> = config.devices.iter().map(|_| Arc::default()).collect();
         let cell = parent.get_cell();
         let mut gpu_workers = Vec::new();
-        for permit in &permits {
-            gpu_workers.push(worker(ports, permit, &cell).await?);
+        for (at, permit) in permits.iter().enumerate() {
+            let post = DevicePost { at, node: parent.clone(), hang_least: config.hang_least };
+            gpu_workers.push(worker(ports, permit, post).await?);
         }
         let mut samplers = Vec::new();
         for _ in 0..config.samplers.max(1) {
@@ -78,7 +80,8 @@ impl CrewKeeper {
             samplers,
         };
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
-        Ok(Self { crew, permits, models, feeds, is_alone, windows })
+        let hang_least = config.hang_least;
+        Ok(Self { crew, permits, models, feeds, is_alone, hang_least, windows })
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -137,7 +140,8 @@ impl CrewKeeper {
                 Lost::LeaseKeeper
             }
             Member::GpuWorker { at } => {
-                self.crew.gpu_workers[at] = worker(ports, &self.permits[at], &cell).await?;
+                let post = DevicePost { at, node: parent.clone(), hang_least: self.hang_least };
+                self.crew.gpu_workers[at] = worker(ports, &self.permits[at], post).await?;
                 Lost::GpuWorker { at, often }
             }
             Member::ChunkSampler { at } => {
@@ -167,10 +171,11 @@ async fn keeper(
 async fn worker(
     ports: &Ports,
     permit: &Arc<Mutex<()>>,
-    parent: &ActorCell,
+    post: DevicePost,
 ) -> Result<ActorRef<GpuWorkerMessage>, SpawnErr> {
-    let device = Device { ports: ports.clone(), permit: permit.clone() };
-    spawn(GpuWorker, device, parent).await
+    let parent = post.node.get_cell();
+    let device = Device { ports: ports.clone(), permit: permit.clone(), post };
+    spawn(GpuWorker, device, &parent).await
 }
 
 async fn sampler(

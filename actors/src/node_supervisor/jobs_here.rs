@@ -7,6 +7,7 @@ use tgs_protocol::{
     id::JobId,
     job::action::Tidings,
     queue::{Seat, Start, Turn},
+    unit::Millis,
 };
 use tokio::sync::watch;
 
@@ -23,8 +24,22 @@ pub(super) struct JobHere {
     pub(super) actor: ActorRef<JobSupervisorMessage>,
     /// What a replacement of its supervisor is there for.
     intent: Intent,
+    /// When it came into this node's hands.
+    since: Millis,
     restarts: RestartWindow,
     awaiting_end: Vec<RpcReplyPort<()>>,
+    /// It leaves to wait again, for another device or for room.
+    pub(super) moves: bool,
+}
+
+/// How a job's supervisor came to be gone.
+pub(super) enum GoneBy {
+    /// The job has ended.
+    End,
+    /// The job has not ended, and the supervisor left.
+    Interruption,
+    /// The supervisor failed.
+    Failure(String),
 }
 
 impl Floor {
@@ -42,7 +57,7 @@ impl Floor {
 
     /// Begins with jobs whose turn has come, but with none while draining; gives those that could
     /// not be begun with.
-    async fn begin(&mut self, starts: Vec<Start>) -> BTreeMap<JobId, SpawnErr> {
+    pub(super) async fn begin(&mut self, starts: Vec<Start>) -> BTreeMap<JobId, SpawnErr> {
         let mut failed = BTreeMap::new();
         if self.is_draining {
             return failed;
@@ -56,6 +71,13 @@ impl Floor {
             }
         }
         failed
+    }
+
+    /// How long a job will still wait for its turn.
+    pub(super) fn wait_of(&self, job: &JobId) -> Option<Millis> {
+        let now = self.ports.clock.monotonic();
+        let worked = |job: &JobId| self.jobs.get(job).map_or(now, |here| here.since);
+        self.queue.wait_of(job, |job| Millis(now.get().saturating_sub(worked(job).get())))
     }
 
     pub(super) async fn cancel(&mut self, job: JobId, reply: RpcReplyPort<()>) {
@@ -75,9 +97,13 @@ impl Floor {
     }
 
     /// A job's supervisor is gone: it left, or it failed and is replaced.
-    pub(super) async fn job_gone(&mut self, job: JobId, failed: Option<String>) {
+    pub(super) async fn job_gone(&mut self, job: JobId, end: GoneBy) {
         let Some(mut here) = self.jobs.remove(&job) else { return };
-        let Some(why) = failed else { return self.job_left(job, here).await };
+        let why = match end {
+            GoneBy::End => return self.job_left(job, here).await,
+            GoneBy::Interruption => return self.job_interrupted(job, here).await,
+            GoneBy::Failure(why) => why,
+        };
         if self.is_draining {
             // It is interrupted like the others: whoever starts next goes on with it.
             tracing::warn!(%job, why, "a job's supervisor failed while the node stops");
@@ -93,8 +119,7 @@ impl Floor {
         }
         match self.supervise(job.clone(), here.intent.clone(), self.queue.seat(&job)).await {
             Ok(actor) => {
-                let JobHere { intent, restarts, awaiting_end, .. } = here;
-                self.jobs.insert(job, JobHere { actor, intent, restarts, awaiting_end });
+                self.jobs.insert(job, JobHere { actor, ..here });
             }
             Err(error) => {
                 tracing::error!(%job, %error, "a job's supervisor could not be replaced");
@@ -103,7 +128,20 @@ impl Floor {
         }
     }
 
+    /// A job that moves waits again; so does one that left because the disk is full, whoever
+    /// noticed first. Others wait in the store for a person or the next node.
+    async fn job_interrupted(&mut self, job: JobId, here: JobHere) {
+        self.look_at_disk().await;
+        let waits = (here.moves || self.room.is_low) && here.intent == Intent::Run;
+        if self.is_draining || !waits {
+            return self.job_left(job, here).await;
+        }
+        let starts = self.queue.give_back(&job);
+        self.begin(starts).await;
+    }
+
     async fn job_left(&mut self, job: JobId, here: JobHere) {
+        self.trust.left(&job);
         let starts = self.out_of_hand(&job);
         for reply in here.awaiting_end {
             let _ = reply.send(());
@@ -151,7 +189,9 @@ impl Floor {
     ) -> Result<(), SpawnErr> {
         let actor = self.supervise(job.clone(), intent.clone(), seat).await?;
         let restarts = RestartWindow::default();
-        let here = JobHere { actor, intent, restarts, awaiting_end: Vec::new() };
+        let since = self.ports.clock.monotonic();
+        let here =
+            JobHere { actor, intent, since, restarts, awaiting_end: Vec::new(), moves: false };
         self.jobs.insert(job, here);
         Ok(())
     }
@@ -164,7 +204,8 @@ impl Floor {
     ) -> Result<ActorRef<JobSupervisorMessage>, SpawnErr> {
         let (ports, config) = (self.ports.clone(), self.config.clone());
         let (crew, progress) = (self.crew().clone(), self.progress_of(&job));
-        let post = Post { job, ports, config, crew, intent, seat, progress };
+        let learned = self.learned.clone();
+        let post = Post { job, ports, config, crew, learned, intent, seat, progress };
         let (actor, _) =
             Actor::spawn_linked(None, JobSupervisor, post, self.myself.get_cell()).await?;
         Ok(actor)

@@ -6,6 +6,7 @@ use tgs_protocol::{
     id::JobId,
     progress::Progress,
     queue::{Turn, Waiting},
+    unit::Millis,
 };
 
 /// Mailbox of a node's supervisor.
@@ -16,10 +17,20 @@ pub(crate) enum NodeSupervisorMessage {
     Progress { reply: RpcReplyPort<Vec<(JobId, Progress)>> },
     /// Question: why does this job wait; none if it does not wait here.
     WhyWaiting { job: JobId, reply: RpcReplyPort<Option<Waiting>> },
+    /// Question: how long will this job still wait; none if it does not wait or nobody knows.
+    HowLongWaiting { job: JobId, reply: RpcReplyPort<Option<Millis>> },
     /// Order: end this job for good; the reply comes when it has left.
     CancelJob { job: JobId, reply: RpcReplyPort<()> },
     /// Question: let me watch this job; none if it is not and was not lately here.
     WatchJob { job: JobId, reply: RpcReplyPort<Option<Box<dyn Watching>>> },
+    /// Order: look after the disk and the devices.
+    LookAround,
+    /// Fact: this device is done with a piece of a job's work, or failed at it.
+    DeviceReported { at: usize, job: JobId, has_failed: bool },
+    /// Fact: the thread of this device gives no sign of life.
+    DeviceHangs { at: usize },
+    /// Fact: the thread of a device that hung is done with what it did.
+    DeviceCameBack { at: usize },
     /// Order: save and stop everything, begin nothing more; the reply comes at standstill.
     Drain { reply: RpcReplyPort<()> },
 }

@@ -8,7 +8,9 @@ use std::{
 use tgs_protocol::{
     clock::{Clock, IdSource},
     id::JobId,
-    unit::{Millis, Timestamp},
+    space::Space,
+    store::StoreError,
+    unit::{ByteCount, Millis, Timestamp},
 };
 
 /// Real time, and whatever a test adds to it.
@@ -44,6 +46,21 @@ impl Clock for TestClock {
     fn monotonic(&self) -> Millis {
         let real = u64::try_from(self.begun.elapsed().as_millis()).unwrap();
         Millis(real + self.added_ms.load(Ordering::SeqCst))
+    }
+}
+
+/// As much room as a test says.
+pub struct SetSpace(pub AtomicU64);
+
+impl Default for SetSpace {
+    fn default() -> Self {
+        Self(AtomicU64::new(u64::MAX))
+    }
+}
+
+impl Space for SetSpace {
+    fn free(&self) -> Result<ByteCount, StoreError> {
+        Ok(ByteCount(self.0.load(Ordering::SeqCst)))
     }
 }
 

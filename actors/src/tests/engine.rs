@@ -74,7 +74,8 @@ impl Engine for FakeEngine {
     ) -> Result<Box<dyn Trainer>, EngineError> {
         self.script.pass_watched("trainer", watch)?;
         let rows = read(&order.dataset.join("rows"))?;
-        let begins = [&rows[..], &order.seed.to_le_bytes(), &order.threads.to_le_bytes()].concat();
+        // Threads share the work, as in the real one: they change no bit.
+        let begins = [&rows[..], &order.seed.to_le_bytes()].concat();
         let (at, state) = match resume {
             None => (0, Digest::of(&begins)),
             Some(bytes) => {
@@ -110,6 +111,25 @@ impl Engine for FakeEngine {
             _ => vec!["a gate failed".to_owned()],
         };
         Ok(ReportFacts { verdict: self.verdict, reasons })
+    }
+
+    fn compare(
+        &self,
+        order: &CompareOrder,
+        watch: &dyn Watch,
+    ) -> Result<(ReportFacts, Vec<String>), EngineError> {
+        let chunks = vec![order.real.clone(), order.synthetic.clone()];
+        let evaluate = EvaluateOrder {
+            dataset: order.real.clone(),
+            chunks,
+            model: None,
+            target: None,
+            gates: order.gates,
+            seed: order.seed,
+            threads: order.threads,
+            into: order.into.clone(),
+        };
+        Ok((self.evaluate(&evaluate, watch)?, vec!["a notice".to_owned()]))
     }
 
     fn assemble(

@@ -148,3 +148,52 @@ async fn the_desk_refuses_what_cannot_be() {
     assert_eq!(desk.cancel(&job).await, Ok(()), "what has ended need not be cancelled");
     assert_eq!(desk.list(&Listing::all(None)).await.map(|page| page.rows.len()), Ok(1));
 }
+
+/// A job that judges two tables, with everything that it delivered.
+async fn judge(verdict: Verdict) -> (JobState, Vec<String>, Vec<Stage>) {
+    let mut world = World::new();
+    world.verdict = verdict;
+    let synthetic = world.stores.folder.path().join("synthetic.csv");
+    std::fs::write(&synthetic, "another row\n").expect("our own folder");
+    let report = world.out().join("report");
+    let goal = Goal::Evaluate { source: world.source(), synthetic, report };
+    let node = world.node("a").await;
+    let job = submit(&node, world.request(goal)).await;
+    let (told, row) = follow(&node.desk(), &job).await;
+    assert!(!world.stores.folder.path().join(job.as_str()).join("dataset").exists(), "no copy");
+    (row.state, world.delivered().into_keys().collect(), stages(&told))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_tables_are_judged_and_the_report_is_there_whatever_it_says() {
+    let files = ["report.html", "report.json"];
+    let (state, delivered, stages) = judge(Verdict::Pass).await;
+    assert_eq!(state, JobState::Ended(Outcome::Published { verdict: Some(Verdict::Pass) }));
+    assert_eq!(delivered, files);
+    assert_eq!(stages, [Stage::Evaluate, Stage::Publish]);
+    let (state, delivered, _) = judge(Verdict::Block).await;
+    assert!(matches!(state, JobState::Ended(Outcome::Withheld { .. })), "{state:?}");
+    assert_eq!(delivered, files);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_job_was_thought_to_take_is_compared_with_what_it_took() {
+    let world = World::new();
+    let node = world.node("a").await;
+    let job = submit(&node, world.synthesize()).await;
+    let thought = world.stores.row(&job).estimate.expect("it is guessed at once");
+    let (_, row) = follow(&node.desk(), &job).await;
+    assert_eq!(row.estimate.as_ref(), Some(&thought), "a guess is never touched up");
+    assert!(row.ran.get() >= 2_100, "the clock was set forward while it trained: {}", row.ran);
+    let next = submit(&node, world.synthesize()).await;
+    let learned = world.stores.row(&next).estimate.expect("a guess");
+    assert!(learned.because.ends_with("by the last 1 job like it"), "{}", learned.because);
+    assert_ne!(learned.takes, thought.takes);
+    follow(&node.desk(), &next).await;
+    node.stop().await;
+    let node = world.node("b").await;
+    let after = submit(&node, world.synthesize()).await;
+    let learned = world.stores.row(&after).estimate.expect("a guess");
+    assert!(learned.because.ends_with("by the last 2 jobs like it"), "{}", learned.because);
+    follow(&node.desk(), &after).await;
+}

@@ -21,7 +21,7 @@ use tgs_protocol::{
 };
 
 use crate::tests::{
-    bench::{Ids, TestClock},
+    bench::{Ids, SetSpace, TestClock},
     engine::FakeEngine,
     script::{Pause, Script},
     stores::Stores,
@@ -33,6 +33,7 @@ pub struct World {
     pub clock: Arc<TestClock>,
     pub verdict: Verdict,
     pub ids: Arc<Ids>,
+    pub space: Arc<SetSpace>,
 }
 
 /// Rows of the usual job: two full chunks and a rest.
@@ -46,8 +47,8 @@ impl World {
         let stores = Arc::new(Stores::new(script.clone()));
         let source = stores.folder.path().join("source.csv");
         fs::write(source, "a row\n".repeat(50)).expect("a source");
-        let (clock, ids) = (Arc::default(), Arc::default());
-        Self { script, stores, clock, verdict: Verdict::Pass, ids }
+        let (clock, ids, space) = (Arc::default(), Arc::default(), Arc::default());
+        Self { script, stores, clock, verdict: Verdict::Pass, ids, space }
     }
 
     pub async fn node(&self, name: &str) -> Node {
@@ -89,6 +90,7 @@ impl World {
             checkpoints: self.stores.clone(),
             artifacts: self.stores.clone(),
             engine: Arc::new(engine),
+            space: self.space.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),
         }

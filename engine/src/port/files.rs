@@ -10,8 +10,7 @@ use std::{
 use tgs_protocol::{
     code::Code,
     column::ColumnSpec,
-    engine::{EngineError, EvaluateOrder, ProfileOrder, ReportFacts},
-    gate::Gates,
+    engine::{CompareOrder, EngineError, EvaluateOrder, ProfileOrder, ReportFacts},
     metadata::Metadata,
     model::ModelName,
     profile::Profile,
@@ -25,25 +24,6 @@ use crate::{
     table::{Table, ipc, stack::Stack},
 };
 
-/// What `tgs report` compares: any two tables, whoever made the second.
-#[derive(Debug, Clone)]
-pub struct Compared {
-    /// The real table.
-    pub real: PathBuf,
-    /// The synthetic table.
-    pub synthetic: PathBuf,
-    /// Real rows the generator never saw.
-    pub holdout: Option<PathBuf>,
-    /// Corrections of inferred kinds, and the column to predict in the utility measure.
-    pub metadata: Option<Metadata>,
-    /// Thresholds.
-    pub gates: Gates,
-    /// Seed of subsamples and folds.
-    pub seed: u64,
-    /// Compute threads.
-    pub threads: u32,
-}
-
 /// Profiles a source file; also gives the notices of reading it.
 pub fn profile_file(
     table: &Path,
@@ -54,39 +34,38 @@ pub fn profile_file(
     Ok((profile::profile(&table, watch)?, notices))
 }
 
-/// Judges one file against another; writes `report.json` and `report.html` into a folder, which is
-/// made if it is not there. Also gives the notices of reading the files.
-pub fn report_files(
-    compared: &Compared,
-    into: &Path,
+/// Judges one file against another; writes `report.json` and `report.html`. Also gives the notices
+/// of reading the files.
+pub fn compare(
+    order: &CompareOrder,
     watch: &dyn Watch,
 ) -> Result<(ReportFacts, Vec<String>), EngineError> {
-    let (real, mut notices) =
-        ingest::read_table(&compared.real, compared.metadata.as_ref(), watch)?;
+    let (real, mut notices) = ingest::read_table(&order.real, order.metadata.as_ref(), watch)?;
     let specs: Vec<Arc<ColumnSpec>> =
         real.columns().iter().map(|column| Arc::clone(&column.spec)).collect();
-    let called_missing = compared.metadata.as_ref().map_or(&[][..], |known| &known.missing);
+    let called_missing = order.metadata.as_ref().map_or(&[][..], |known| &known.missing);
     let mut like_real = |file: &Path, which: &str| {
         let (table, more) = ingest::read_like(file, &specs, called_missing, watch)?;
         notices.extend(more.into_iter().map(|notice| format!("{which}: {notice}")));
         Ok::<_, EngineError>(table)
     };
-    let synthetic = like_real(&compared.synthetic, "synthetic rows")?;
-    let holdout = match &compared.holdout {
+    let synthetic = like_real(&order.synthetic, "synthetic rows")?;
+    let holdout = match &order.holdout {
         Some(file) => like_real(file, "kept-aside rows")?,
         None => real.slice(0, 0),
     };
     let settings = measure::Settings {
-        target: compared.metadata.as_ref().and_then(|known| known.target.clone()),
-        gates: compared.gates,
-        seed: compared.seed,
-        threads: compared.threads,
+        target: order.metadata.as_ref().and_then(|known| known.target.clone()),
+        gates: order.gates,
+        seed: order.seed,
+        threads: order.threads,
         model: None,
         curves: Vec::new(),
     };
     let tables = measure::Tables { train: &real, holdout: &holdout, synthetic: &synthetic };
     let report = with_notices(measure::measure(&tables, &settings, watch)?, &notices);
     // Not before: a comparison that is refused leaves nothing behind.
+    let into = &order.into;
     fs::create_dir_all(into).map_err(|error| cannot_write(into, error))?;
     Ok((write_report(&report, into)?, notices))
 }
@@ -202,6 +181,8 @@ fn cannot_write(path: &Path, error: io::Error) -> EngineError {
 
 #[cfg(test)]
 mod tests {
+    use tgs_protocol::gate::Gates;
+
     use super::*;
 
     #[test]
@@ -214,7 +195,7 @@ mod tests {
             fs::write(&path, format!("weight,n\n{text}")).expect("writes");
             path
         };
-        let compared = Compared {
+        let compared = CompareOrder {
             real: table("r.csv", 5),
             synthetic: table("s.csv", 40),
             holdout: None,
@@ -222,9 +203,10 @@ mod tests {
             gates: Gates::default(),
             seed: 1,
             threads: 1,
+            into: folder.path().to_owned(),
         };
         let watch = tgs_protocol::progress::Unwatched;
-        report_files(&compared, folder.path(), &watch).expect("reports");
+        compare(&compared, &watch).expect("reports");
         let json = fs::read(folder.path().join("report.json")).expect("reads");
         let report: Report = serde_json::from_slice(&json).expect("a report");
         let first = &report.notices[0];

@@ -86,6 +86,7 @@ fn page(code: Code) -> &'static str {
         StoreSilent => "store-0008",
         DeviceFailed => "dev-0001",
         OutOfMemory => "dev-0002",
+        DeviceLost => "dev-0003",
         Internal => "tgs-0001",
     }
 }

@@ -1,9 +1,10 @@
 //! `tgs report`: judges a synthetic table that anyone made.
 
 use serde_json::json;
-use tgs_engine::port::{self, Compared};
+use tgs_engine::port;
 use tgs_protocol::{
-    code::Code, gate::Gates, metadata::Metadata, report::Verdict, request::check_threads,
+    code::Code, engine::CompareOrder, gate::Gates, metadata::Metadata, report::Verdict,
+    request::check_threads,
 };
 
 use super::{
@@ -27,7 +28,7 @@ pub fn run(asked: &ReportArguments, voice: Voice) -> Result<ExitCode, Failure> {
     let metadata = Metadata::with_target(metadata, asked.target.as_deref()).map_err(refused)?;
     metadata.as_ref().map_or(Ok(()), Metadata::check).map_err(refused)?;
     let real = learning::existing(&asked.real)?;
-    let compared = Compared {
+    let order = CompareOrder {
         synthetic: learning::existing(&asked.synthetic)?,
         holdout: learning::holdout(asked.holdout.as_deref(), &real)?,
         real,
@@ -35,9 +36,10 @@ pub fn run(asked: &ReportArguments, voice: Voice) -> Result<ExitCode, Failure> {
         gates: learning::gates(Gates::default(), &asked.thresholds)?,
         seed: asked.seed,
         threads: asked.threads,
+        into: into.clone(),
     };
     let shown = Shown::on(voice);
-    let written = port::report_files(&compared, &into, &shown);
+    let written = port::compare(&order, &shown);
     shown.end(written.is_ok());
     let (facts, notices) = written?;
     tell_notices(&notices, voice);

@@ -49,8 +49,8 @@ struct Ended<'a> {
 impl<'a> Ended<'a> {
     fn of(row: &'a JobRow, outcome: &'a Outcome) -> Self {
         let is_released = matches!(outcome, Outcome::Published { .. });
-        let report = row.done.report.as_ref().zip(row.request.output());
-        let judged = report.map(|(facts, output)| Judged::of(facts, &output.report));
+        let report = row.done.report.as_ref().zip(row.request.report_folder());
+        let judged = report.map(|(facts, folder)| Judged::of(facts, folder));
         Self { row, outcome, judged, is_released }
     }
 
@@ -64,6 +64,7 @@ impl<'a> Ended<'a> {
         let rows = self.row.rows().map_or(String::new(), |rows| figure::count(rows.get()));
         match &self.row.request.goal {
             Goal::Train { model_file, .. } => say!("model    {}", model_file.display()),
+            Goal::Evaluate { synthetic, .. } => say!("judged   {}", synthetic.display()),
             Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
                 match self.is_released {
                     true => say!("table    {} ({rows} rows)", output.table.display()),
@@ -74,12 +75,12 @@ impl<'a> Ended<'a> {
         if let Some(earlier) = self.earlier_table() {
             say!("         an earlier file stands at {}; it is not of this run", earlier.display());
         }
-        if let (Some(judged), Some(output)) = (&self.judged, self.row.request.output()) {
+        if let (Some(judged), Some(folder)) = (&self.judged, self.row.request.report_folder()) {
             judged.say(self.is_released);
-            if !self.is_released {
+            if !self.is_released && self.row.request.output().is_some() {
                 say!("{}", paragraph("advice", advice(judged)));
             }
-            say!("report   {}", output.report.join("report.html").display());
+            say!("report   {}", folder.join("report.html").display());
         }
     }
 
@@ -88,7 +89,7 @@ impl<'a> Ended<'a> {
         let output = row.request.output();
         let model = match &row.request.goal {
             Goal::Train { model_file, .. } => Some(model_file),
-            Goal::Synthesize { .. } | Goal::Generate { .. } => None,
+            _ => None,
         };
         json!({
             "event": "ended",
@@ -99,7 +100,7 @@ impl<'a> Ended<'a> {
             "table": output.filter(|_| self.is_released).map(|output| &output.table),
             "earlier_table": self.earlier_table(),
             "model": model,
-            "report": judged.and(output).map(|output| output.report.join("report.html")),
+            "report": judged.and(row.request.report_folder()).map(|it| it.join("report.html")),
             "verdict": judged.map(|judged| judged.verdict),
             "reasons": judged.map(|judged| &judged.reasons),
             "open_gates": judged.map(Judged::open_gates),

@@ -179,6 +179,7 @@ fn paths(goal: &Goal) -> (&Path, &Path) {
         Goal::Synthesize { source, output } => (&source.table, &output.table),
         Goal::Train { source, model_file } => (&source.table, model_file),
         Goal::Generate { model_file, output } => (model_file, &output.table),
+        Goal::Evaluate { synthetic, report, .. } => (synthetic, report),
     }
 }
 

@@ -4,14 +4,17 @@ use std::{
     fs,
     io::{self, Read},
     path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Value, json};
 use tgs_protocol::{
     code::Code,
     event::Happening,
+    figure::span,
     id::JobId,
     job::{Outcome, listing::StateClass},
+    unit::Timestamp,
     wire::{JobView, PageView},
 };
 
@@ -110,9 +113,27 @@ fn show(view: &JobView, voice: Voice) {
     };
     let line = format!("{}  {:<10}  {:<9}  {}", view.id, view.kind, state, why);
     say!("{}", line.trim_end());
+    if let Some(because) = &view.estimate_because {
+        say!("  {}", times_in_words(view, because));
+    }
     for file in &view.files {
         say!("  {} ({} bytes)", file.name, file.size);
     }
+}
+
+/// What was thought of its time, and what came of that.
+fn times_in_words(view: &JobView, because: &str) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let until = |at: Timestamp| Duration::from_millis(at.get()).saturating_sub(now);
+    let begins = view.expected_start.map(|at| format!("begins in about {}", span(until(at))));
+    let thought = view.estimate_s.map(|time| format!("thought to take {}", span(seconds(time))));
+    let ran = (view.ran_s > 0.0).then(|| format!("has run {}", span(seconds(view.ran_s))));
+    let parts: Vec<_> = [begins, thought, ran].into_iter().flatten().collect();
+    format!("{} ({because})", parts.join(", "))
+}
+
+fn seconds(number: f64) -> Duration {
+    Duration::try_from_secs_f64(number).unwrap_or_default()
 }
 
 fn waiting_for(waiting: &Value) -> String {

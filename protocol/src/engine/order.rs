@@ -122,6 +122,27 @@ pub struct EvaluateOrder {
     pub into: PathBuf,
 }
 
+/// Judge one table against another, whoever made it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CompareOrder {
+    /// The real table.
+    pub real: PathBuf,
+    /// The synthetic table.
+    pub synthetic: PathBuf,
+    /// Real rows that the generator never saw.
+    pub holdout: Option<PathBuf>,
+    /// Corrections of inferred kinds, and the column to predict in the utility measure.
+    pub metadata: Option<Metadata>,
+    /// Thresholds.
+    pub gates: Gates,
+    /// Seed of every subsample and fold.
+    pub seed: u64,
+    /// Compute threads.
+    pub threads: u32,
+    /// Folder for `report.json` and `report.html`; made if it is not there.
+    pub into: PathBuf,
+}
+
 /// What the report says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReportFacts {

@@ -18,6 +18,9 @@ pub struct Origin {
     /// The dataset that is kept aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdout: Option<DatasetAt>,
+    /// The dataset that it judges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic: Option<DatasetAt>,
     /// The job whose model it draws from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_of: Option<JobId>,

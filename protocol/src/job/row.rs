@@ -10,11 +10,11 @@ use crate::{
     job::{origin::Origin, state::JobState},
     limits::TIMELINE_ENTRIES_MAX,
     model::TrainPlan,
-    queue::Priority,
+    queue::{Priority, estimate::Estimate},
     request::{Goal, JobRequest},
     stage::Stage,
     submission::Submission,
-    unit::{Rows, Steps, Timestamp},
+    unit::{Millis, Rows, Steps, Timestamp},
 };
 
 /// One job as it stands in the store. A stage's result appears in one guarded write, or not at all.
@@ -40,8 +40,19 @@ pub struct JobRow {
     /// What it was made from.
     #[serde(default, skip_serializing_if = "Origin::is_empty")]
     pub origin: Origin,
+    /// How long it was thought to take when it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+    /// How long it was in the hands of nodes, as of the last write; what a killed one did after its
+    /// last write is not counted.
+    #[serde(default)]
+    pub ran: Millis,
     /// Tries of the present stage that failed for a passing reason, since it last went on.
     pub failed_tries: u32,
+    /// How often training ran out of memory and went on with half the threads: fewer parts of a
+    /// step are computed at once, and added up in the same order.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub narrowed: u32,
     /// What is done.
     pub done: Done,
     /// What happened, oldest first; for people.
@@ -53,6 +64,11 @@ pub struct JobRow {
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none_yet(number: &u32) -> bool {
     *number == 0
 }
 
@@ -120,7 +136,10 @@ impl JobRow {
             priority: Priority::default(),
             submission: None,
             origin: Origin::default(),
+            estimate: None,
+            ran: Millis(0),
             failed_tries: 0,
+            narrowed: 0,
             done: Done::default(),
             timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],
             timeline_dropped: 0,
@@ -134,7 +153,13 @@ impl JobRow {
             Goal::Synthesize { .. } => &[Ingest, Profile, Train, Sample, Evaluate, Publish],
             Goal::Train { .. } => &[Ingest, Profile, Train, Publish],
             Goal::Generate { .. } => &[Train, Sample, Publish],
+            Goal::Evaluate { .. } => &[Evaluate, Publish],
         }
+    }
+
+    /// Threads that train it: as asked, or fewer where memory was too small for so many.
+    pub fn train_threads(&self) -> u32 {
+        self.request.threads.checked_shr(self.narrowed).unwrap_or(0).max(1)
     }
 
     /// Whether this stage's result is in the row.

@@ -32,7 +32,9 @@ impl JobState {
         use Outcome as O;
         use Stage::{Evaluate, Ingest, Profile, Publish, Sample, Train};
         match (self, next) {
-            (Self::Accepted, Self::Running { stage }) => matches!(stage, Ingest | Train),
+            (Self::Accepted, Self::Running { stage }) => {
+                matches!(stage, Ingest | Train | Evaluate)
+            }
             (Self::Running { stage }, Self::Running { stage: next }) => matches!(
                 (stage, next),
                 (Ingest, Profile)
@@ -107,7 +109,7 @@ mod tests {
         //          accepted, ingest, profile, train, sample, evaluate, publish,
         //          published, withheld, failed, cancelled
         insta::assert_snapshot!(table, @r"
-        accepted  .x.x.....xx
+        accepted  .x.x.x...xx
         ingest    ..x......xx
         profile   ...x.....xx
         train     ....x.x..xx

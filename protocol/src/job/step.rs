@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use self::ending::Leaving;
 use crate::{
     chunk::{self, ChunkNo, SealedChunk},
     code::{Code, Retry},
@@ -22,11 +23,10 @@ use crate::{
         row::JobRow,
         state::JobState,
     },
-    limits::{RETRY_BACK_OFF_MS, ROWS_PER_REQUEST_MAX},
+    limits::RETRY_BACK_OFF_MS,
     report::Verdict,
-    request::Goal,
     stage::Stage,
-    unit::{Millis, Rows, Timestamp},
+    unit::{Millis, Timestamp},
 };
 
 /// One job in the hands of one supervisor.
@@ -36,6 +36,8 @@ pub struct Job {
     sealed: BTreeMap<ChunkNo, SealedChunk>,
     hold: Hold,
     leaving: Option<Leaving>,
+    /// When it was claimed, and how long it had been in the hands of nodes before.
+    claimed: Option<(Timestamp, Millis)>,
 }
 
 /// How the supervisor holds the job.
@@ -53,18 +55,11 @@ enum Hold {
     Gone,
 }
 
-/// Why the work was told to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaving {
-    Cancelled,
-    Drained,
-}
-
 impl Job {
     /// Takes a row read from the store. Orders that come before [`JobEvent::Claimed`] are
     /// remembered.
     pub fn new(row: JobRow) -> Self {
-        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None }
+        Self { row, sealed: BTreeMap::new(), hold: Hold::New, leaving: None, claimed: None }
     }
 
     /// The row as of the last step.
@@ -77,6 +72,7 @@ impl Job {
         let (before, mut actions) = (Standing::of(&self.row), Vec::new());
         let broken = caught_with_facts(|| {
             self.row.changed_at = now;
+            self.count_time(now);
             actions = self.react(now, event);
             audit(&before, &self.row, &self.sealed, &actions);
         });
@@ -95,6 +91,7 @@ impl Job {
             (Hold::Left, _) => Vec::new(),
             (Hold::New, JobEvent::Claimed { epoch, sealed }) => {
                 self.row.log(now, format!("claimed in epoch {epoch}"));
+                self.claimed = Some((now, self.row.ran));
                 self.claimed(now, sealed)
             }
             (Hold::New, _) if self.row.state.is_final() => Vec::new(),
@@ -125,6 +122,14 @@ impl Job {
                 self.stage_done(now, result)
             }
             (Hold::Waiting | Hold::Working(_), _) => Vec::new(),
+        }
+    }
+
+    /// Clocks of people may be set back; what was counted stays counted.
+    fn count_time(&mut self, now: Timestamp) {
+        if let Some((since, before)) = self.claimed {
+            let held = now.get().saturating_sub(since.get());
+            self.row.ran = Millis(before.get().saturating_add(held)).max(self.row.ran);
         }
     }
 
@@ -254,54 +259,6 @@ impl Job {
         actions
     }
 
-    /// Refuses a table that validation could not see: as many rows as the source has, if not said.
-    fn impossible_rows(&self) -> Option<Failure> {
-        self.row.request.output()?;
-        let stage = self.row.next_stage()?;
-        let rows = match self.row.rows() {
-            Some(rows) => rows,
-            None if stage == Stage::Sample => Rows(0),
-            None => return None,
-        };
-        if (1..=ROWS_PER_REQUEST_MAX).contains(&rows.get()) {
-            return None;
-        }
-        let message = format!("cannot make {rows} rows: ask for 1 to {ROWS_PER_REQUEST_MAX}");
-        Some(Failure::new(stage, Code::RowsOutOfRange, message))
-    }
-
-    fn work_of(&self, stage: Stage) -> Work {
-        match stage {
-            Stage::Ingest => Work::Ingest,
-            Stage::Profile => Work::Profile,
-            Stage::Train if matches!(self.row.request.goal, Goal::Generate { .. }) => {
-                Work::AdoptModel
-            }
-            Stage::Train => match &self.row.done.plan {
-                None => Work::Plan,
-                Some(plan) => Work::Train { plan: plan.clone(), from: self.row.done.checkpoint },
-            },
-            Stage::Sample => Work::Sample { chunks: self.missing_chunks() },
-            Stage::Evaluate => Work::Evaluate,
-            Stage::Publish => {
-                let report = self.row.done.report.as_ref();
-                let withhold = report.is_some_and(|facts| facts.verdict == Verdict::Block);
-                Work::Publish { withhold }
-            }
-        }
-    }
-
-    fn missing_chunks(&self) -> Vec<(ChunkNo, Rows)> {
-        let rows = self.row.rows().unwrap_or_default();
-        chunk::partition(rows).filter(|(chunk, _)| !self.sealed.contains_key(chunk)).collect()
-    }
-
-    /// Only chunks of the partition are taken in, so their number tells.
-    fn has_all_chunks(&self) -> bool {
-        let asked = self.row.rows().map(chunk::count);
-        asked.is_some_and(|count| usize::try_from(count) == Ok(self.sealed.len()))
-    }
-
     fn failed(&mut self, now: Timestamp, failure: Failure) -> Vec<JobAction> {
         if self.row.state != (JobState::Running { stage: failure.stage }) {
             return Vec::new();
@@ -310,6 +267,9 @@ impl Job {
         self.row.log(now, format!("failed: {}", failure.without_cell()));
         if self.leaving.is_some() {
             return self.work_ended(now);
+        }
+        if self.narrows(&failure) {
+            return self.narrow(now);
         }
         let tries = usize::try_from(self.row.failed_tries).unwrap_or(usize::MAX);
         match (failure.code.retry(), RETRY_BACK_OFF_MS.get(tries)) {
@@ -329,74 +289,13 @@ impl Job {
         }
     }
 
-    fn leave(&mut self, now: Timestamp, why: Leaving) -> Vec<JobAction> {
-        // A cancel outranks a drain; a drain never takes a cancel back.
-        if self.leaving != Some(Leaving::Cancelled) {
-            self.leaving = Some(why);
-        }
-        match self.hold {
-            Hold::Working(_) => vec![JobAction::StopWork],
-            Hold::New | Hold::Waiting => self.work_ended(now),
-            Hold::Left | Hold::Gone => Vec::new(),
-        }
-    }
-
-    /// The pen is another's: nothing may be written, not even the release.
-    fn overtaken(&mut self) -> Vec<JobAction> {
-        let mut actions = self.stop_work();
-        actions.extend([JobAction::Tell(Tidings::Interrupted), JobAction::Leave]);
-        actions
-    }
-
-    /// The row in memory is ahead of the stored one, so this supervisor gives up; whoever claims
-    /// next goes on from what was written. Work that still runs keeps the lease until it lapses.
-    fn save_failed(&mut self, failure: Failure) -> Vec<JobAction> {
-        let mut actions = self.stop_work();
-        let is_idle = actions.is_empty();
-        actions.push(JobAction::Tell(Tidings::Suspended(failure)));
-        actions.push(JobAction::Tell(Tidings::Interrupted));
-        actions.extend(is_idle.then_some(JobAction::Release));
-        actions.push(JobAction::Leave);
-        actions
-    }
-
-    fn stop_work(&mut self) -> Vec<JobAction> {
-        match std::mem::replace(&mut self.hold, Hold::Gone) {
-            Hold::Working(_) => vec![JobAction::StopWork],
-            _ => Vec::new(),
-        }
-    }
-
-    fn hand_over(&mut self, now: Timestamp, why: &str) -> Vec<JobAction> {
-        self.hold = Hold::Left;
-        self.row.failed_tries = 0;
-        self.row.log(now, why);
-        let tell = JobAction::Tell(Tidings::Interrupted);
-        vec![self.save(), tell, JobAction::Release, JobAction::Leave]
-    }
-
-    fn end(&mut self, now: Timestamp, outcome: Outcome) -> Vec<JobAction> {
-        self.hold = Hold::Left;
-        let mut actions = Vec::new();
-        let is_broken_off = matches!(outcome, Outcome::Cancelled | Outcome::Failed(_));
-        if is_broken_off && self.row.next_stage() == Some(Stage::Publish) {
-            // The save before it is refused to whoever was overtaken: another may have published.
-            self.row.log(now, "what was delivered is taken back");
-            actions.extend([self.save(), JobAction::TakeBack]);
-        }
-        let kept = outcome.without_cell();
-        self.row.log(now, format!("ended: {kept}"));
-        self.row.state = JobState::Ended(kept);
-        let tell = JobAction::Tell(Tidings::Ended(outcome));
-        // Without the lease nothing that is still being written can come in after the sweep.
-        actions.extend([self.save(), JobAction::Release, JobAction::Sweep, tell, JobAction::Leave]);
-        actions
-    }
-
     fn save(&self) -> JobAction {
         JobAction::Save(Box::new(self.row.clone()))
     }
 }
+
+mod ending;
+mod work;
 
 #[cfg(test)]
 pub(crate) mod samples;

@@ -23,6 +23,18 @@ pub struct Seats {
     taken: ByteCount,
 }
 
+/// How a device is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Use {
+    /// No job computes on it.
+    Free,
+    /// A job does.
+    Busy,
+    /// It failed, and is not used any more.
+    Aside,
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Device {
     class: DeviceClass,
@@ -36,6 +48,23 @@ impl Seats {
         let free = |class| Device { class, is_taken: false, is_aside: false };
         let devices = classes.into_iter().map(free).collect();
         Self { devices, memory, taken: ByteCount(0) }
+    }
+
+    /// Every device: its class and how it is used.
+    pub fn each(&self) -> impl Iterator<Item = (DeviceClass, Use)> {
+        self.devices.iter().map(|device| {
+            let used = match (device.is_aside, device.is_taken) {
+                (true, _) => Use::Aside,
+                (false, true) => Use::Busy,
+                (false, false) => Use::Free,
+            };
+            (device.class, used)
+        })
+    }
+
+    /// Whether a device beside this one is used.
+    pub fn has_others(&self, seat: Seat) -> bool {
+        self.devices.iter().enumerate().any(|(at, device)| at != seat.0 && !device.is_aside)
     }
 
     /// Memory that no job has.
@@ -75,9 +104,9 @@ impl Seats {
         self.taken = ByteCount(self.taken.get().saturating_sub(memory.get()));
     }
 
-    pub(super) fn set_aside(&mut self, seat: Seat) {
+    pub(super) fn set_aside(&mut self, seat: Seat, is_aside: bool) {
         if let Some(device) = self.devices.get_mut(seat.0) {
-            device.is_aside = true;
+            device.is_aside = is_aside;
         }
     }
 

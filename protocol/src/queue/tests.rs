@@ -23,7 +23,7 @@ fn priority(points: u8) -> Priority {
 }
 
 fn turn(points: u8, accepted_at: u64, demand: Demand) -> Turn {
-    Turn { priority: priority(points), accepted_at: Timestamp(accepted_at), demand }
+    Turn { priority: priority(points), accepted_at: Timestamp(accepted_at), demand, left: None }
 }
 
 /// Names of those who begin.
@@ -40,7 +40,10 @@ fn turns(came: &[&str]) -> Vec<String> {
         let (points, seconds) = rest.split_once('@').expect("priority@seconds");
         let accepted_at = Timestamp(seconds.parse::<u64>().expect("seconds") * 1_000);
         let points = priority(points.parse().expect("points"));
-        assert_eq!(queue.join(job(name), Turn { priority: points, accepted_at, demand: CPU }), []);
+        assert_eq!(
+            queue.join(job(name), Turn { priority: points, accepted_at, demand: CPU, left: None }),
+            []
+        );
     }
     let (mut turns, mut present) = (Vec::new(), job("first"));
     while let [start] = queue.leave(&present).as_slice() {
@@ -133,6 +136,33 @@ fn joining_twice_and_leaving_twice_change_nothing() {
 }
 
 #[test]
+fn who_gives_its_device_back_keeps_its_place() {
+    let mut queue = queue(2, 0, 100);
+    queue.join(job("a"), turn(5, 1, CPU));
+    queue.join(job("b"), turn(5, 2, CPU));
+    queue.join(job("c"), turn(9, 3, CPU));
+    let seat = queue.seat(&job("a")).expect("it runs");
+    assert_eq!(queue.who_is_on(seat), Some(&job("a")));
+    assert_eq!(names(&queue.set_aside(seat)), [""; 0]);
+    assert_eq!(queue.seat(&job("a")), Some(seat), "until it gives it back");
+    assert_eq!(names(&queue.give_back(&job("a"))), [""; 0], "its device is not used any more");
+    assert_eq!(names(&queue.leave(&job("b"))), ["c"], "it is more urgent");
+    assert_eq!(names(&queue.take_back(seat)), ["a"]);
+    assert_eq!(queue.give_back(&job("nobody")), []);
+}
+
+#[test]
+fn nobody_begins_while_the_queue_is_closed() {
+    let mut queue = queue(1, 0, 100);
+    queue.join(job("a"), turn(5, 1, CPU));
+    assert_eq!(queue.set_closed(true), []);
+    assert_eq!(names(&queue.give_back(&job("a"))), [""; 0]);
+    assert_eq!(names(&queue.join(job("b"), turn(5, 2, CPU))), [""; 0]);
+    assert_eq!(queue.why(&job("a")), Some(Waiting::Disk));
+    assert_eq!(names(&queue.set_closed(false)), ["a"]);
+}
+
+#[test]
 fn a_seat_that_is_given_twice_breaks_queue_1() {
     let mut seats = Seats::new([DeviceClass::Cpu], ByteCount(10));
     let seat = seats.take(CPU).expect("free");
@@ -154,7 +184,7 @@ proptest! {
     /// before all that wait and need the same.
     #[test]
     fn nobody_is_passed_by_an_equal(
-        acts in prop::collection::vec((0_u8..4, 0_u8..=10, 0_u64..4_000_000, 1_u64..60), 1..120),
+        acts in prop::collection::vec((0_u8..7, 0_u8..=10, 0_u64..4_000_000, 1_u64..60), 1..120),
     ) {
         let mut queue = queue(2, 1, 100);
         let mut known: BTreeMap<JobId, (Priority, Timestamp, Demand)> = BTreeMap::new();
@@ -163,12 +193,21 @@ proptest! {
                 let gone = known.keys().nth(no % known.len()).cloned().expect("one of them");
                 known.remove(&gone);
                 queue.leave(&gone)
+            } else if act == 4 && !known.is_empty() {
+                let back = known.keys().nth(no % known.len()).cloned().expect("one of them");
+                queue.give_back(&back)
+            } else if act == 5 {
+                queue.set_closed(memory % 2 == 0)
+            } else if act == 6 {
+                let seat = Seat(no % 3);
+                if memory % 2 == 0 { queue.set_aside(seat) } else { queue.take_back(seat) }
             } else {
                 let class = if act == 1 { DeviceClass::Gpu } else { DeviceClass::Cpu };
                 let demand = Demand { class, memory: ByteCount(memory) };
                 let (name, priority) = (job(&format!("{no}")), priority(points));
                 known.insert(name.clone(), (priority, Timestamp(at), demand));
-                queue.join(name, Turn { priority, accepted_at: Timestamp(at), demand })
+                let accepted_at = Timestamp(at);
+                queue.join(name, Turn { priority, accepted_at, demand, left: None })
             };
             for start in &started {
                 let (points, at, demand) = known[&start.job];
@@ -189,6 +228,8 @@ proptest! {
             let memory: u64 = running.clone().map(|(_, (.., demand))| demand.memory.get()).sum();
             prop_assert!(memory <= 100 || running.count() == 1);
         }
+        queue.set_closed(false);
+        (0..3).for_each(|seat| drop(queue.take_back(Seat(seat))));
         // Once all are gone that run, everyone who waited has had a turn.
         while let Some(running) = known.keys().find(|job| queue.seat(job).is_some()).cloned() {
             known.remove(&running);

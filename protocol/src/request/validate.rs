@@ -44,6 +44,11 @@ pub fn validate(request: &JobRequest) -> Result<(), Refusal> {
             }
             check_output(output)
         }
+        Goal::Evaluate { source, synthetic, report } => {
+            check_source(source)?;
+            check_file(synthetic, "the synthetic table", Code::BadRequest)?;
+            check_path(report, "the report folder", Code::BadOutputName)
+        }
     }?;
     check_apart(request)
 }
@@ -180,16 +185,21 @@ fn written_paths(request: &JobRequest) -> Vec<(PathBuf, &'static str)> {
     if let Goal::Train { model_file, .. } = &request.goal {
         paths.push((plain(model_file), "the model file"));
     }
-    if let Some(output) = request.output() {
-        paths.push((plain(&output.table), "the output table"));
-        let report = plain(&output.report);
+    let folder = match request.output() {
+        Some(output) => {
+            paths.push((plain(&output.table), "the output table"));
+            Some(output.report.as_path())
+        }
+        None => request.report_folder(),
+    };
+    if let Some(folder) = folder.map(plain) {
         let documents = [
             ("report.json", "the report"),
             ("report.html", "the report page"),
             ("manifest.json", "the manifest"),
         ];
-        paths.extend(documents.map(|(name, what)| (report.join(name), what)));
-        paths.push((report, "the report folder"));
+        paths.extend(documents.map(|(name, what)| (folder.join(name), what)));
+        paths.push((folder, "the report folder"));
     }
     paths
 }

@@ -63,5 +63,7 @@ pub enum Health {
     /// It answers.
     Alive,
     /// Its store answers as well.
+    Started,
+    /// Work can be begun.
     Ready,
 }

@@ -31,6 +31,8 @@ pub enum JobOrder {
     Train(TrainOrder),
     /// From the model of an earlier job to a table, without a report.
     Generate(GenerateOrder),
+    /// Two datasets in, a report out.
+    Evaluate(EvaluateOrder),
 }
 
 /// A dataset in, a synthetic table and its report out.
@@ -95,6 +97,39 @@ pub struct GenerateOrder {
     /// What the table's file is to be.
     #[serde(default)]
     pub format: TableFormat,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+}
+
+/// Two datasets in, a report out: what `tgs report` does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EvaluateOrder {
+    /// The real rows that the other dataset was made from.
+    pub dataset: DatasetRef,
+    /// The dataset to judge, whoever made it.
+    pub synthetic: DatasetRef,
+    /// Real rows that its maker never saw; without them privacy is judged less sharply.
+    #[serde(default)]
+    pub holdout: Option<DatasetRef>,
+    /// Thresholds of the report.
+    #[serde(default)]
+    pub gates: Gates,
+    /// Seed of every subsample and fold.
+    #[serde(default = "one")]
+    pub seed: u64,
+    /// Compute threads; the node's own number if not said.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = THREADS_MAX)))]
+    #[serde(default)]
+    pub threads: Option<u32>,
+    /// Corrections of inferred kinds.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+    /// Column to predict in the utility measure.
+    #[serde(default)]
+    pub target: Option<String>,
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
@@ -171,6 +206,7 @@ impl JobOrder {
             Self::Synthesize(order) => order.priority,
             Self::Train(order) => order.priority,
             Self::Generate(order) => order.priority,
+            Self::Evaluate(order) => order.priority,
         }
     }
 }

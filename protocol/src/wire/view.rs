@@ -13,9 +13,8 @@ use crate::{
     progress::Progress,
     queue::{Priority, Waiting},
     report::Verdict,
-    request::Goal,
     stage::Stage,
-    unit::{ByteCount, Rows, Steps, Timestamp},
+    unit::{ByteCount, Millis, Rows, Steps, Timestamp},
 };
 
 /// One job.
@@ -24,7 +23,7 @@ use crate::{
 pub struct JobView {
     /// Its name.
     pub id: JobId,
-    /// `synthesize`, `train`, `generate`.
+    /// `synthesize`, `train`, `generate`, `evaluate`.
     pub kind: String,
     /// Where it is.
     pub state: StateClass,
@@ -33,8 +32,9 @@ pub struct JobView {
     pub stage: Option<Stage>,
     /// How urgent it is.
     pub priority: Priority,
-    /// Generator.
-    pub model: ModelName,
+    /// Generator, where one is trained or drawn from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelName>,
     /// Seed of everything random.
     pub seed: u64,
     /// What it was made from.
@@ -65,6 +65,18 @@ pub struct JobView {
     /// Why it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
+    /// When it is expected to begin, while it waits: milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_start: Option<Timestamp>,
+    /// Seconds that it was thought to take when it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_s: Option<f64>,
+    /// What that was guessed from; left out of lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate_because: Option<String>,
+    /// Seconds that it was in the hands of a node, as of its last change.
+    #[serde(default)]
+    pub ran_s: f64,
     /// How far its stage is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -114,11 +126,11 @@ impl JobView {
         let report = row.done.report.as_ref();
         Self {
             id: row.id.clone(),
-            kind: kind_of(&row.request.goal).to_owned(),
+            kind: row.request.goal.kind().to_owned(),
             state: StateClass::of(&row.state),
             stage,
             priority: row.priority,
-            model: row.request.model,
+            model: row.request.has_model().then_some(row.request.model),
             seed: row.request.seed,
             origin: row.origin.clone(),
             accepted_at: row.accepted_at,
@@ -130,6 +142,10 @@ impl JobView {
             reasons: report.map_or_else(Vec::new, |report| report.reasons.clone()),
             failure,
             waiting: None,
+            expected_start: None,
+            estimate_s: row.estimate.as_ref().map(|estimate| seconds(estimate.takes)),
+            estimate_because: None,
+            ran_s: seconds(row.ran),
             progress: None,
             timeline: Vec::new(),
             files: Vec::new(),
@@ -137,10 +153,6 @@ impl JobView {
     }
 }
 
-const fn kind_of(goal: &Goal) -> &'static str {
-    match goal {
-        Goal::Synthesize { .. } => "synthesize",
-        Goal::Train { .. } => "train",
-        Goal::Generate { .. } => "generate",
-    }
+fn seconds(time: Millis) -> f64 {
+    time.get() as f64 / 1_000.0
 }

@@ -22,6 +22,7 @@ use tgs_protocol::{
     },
     limits::PAGE_ROWS_MAX,
     submission::{IdempotencyKey, Submission},
+    unit::Timestamp,
     wire::{JobOrder, JobView, PageView, schema::JOB_PAGE_PATTERN},
 };
 
@@ -276,9 +277,15 @@ async fn whole_view(house: &House, row: &JobRow) -> Result<Shown, Problem> {
     let mut view = JobView::of(row);
     if !row.state.is_final() {
         view.waiting = house.desk.why(&row.id).await?;
+        view.expected_start = house
+            .desk
+            .wait(&row.id)
+            .await?
+            .map(|wait| Timestamp(house.clock.now().get().saturating_add(wait.get())));
         let told = house.desk.progress().await;
         view.progress = told.into_iter().find(|(job, _)| *job == row.id).map(|(_, told)| told);
     }
+    view.estimate_because = row.estimate.as_ref().map(|estimate| estimate.because.clone());
     view.timeline.clone_from(&row.timeline);
     view.files = job_file::files(row).await;
     Shown::of(row, &view)

@@ -177,6 +177,9 @@ fn places(row: &JobRow) -> Vec<Place> {
     };
     match &row.request.goal {
         Goal::Train { model_file, .. } => vec![at(MODEL, model_file)],
+        Goal::Evaluate { report, .. } => {
+            REPORT_FILES.iter().take(2).map(|name| at(name, &report.join(name))).collect()
+        }
         Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
             let table = matches!(outcome, Published { .. }).then(|| at("table", &output.table));
             let beside = REPORT_FILES.iter().map(|name| at(name, &output.report.join(name)));

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpResponse, http::Method};
 use metrics::gauge;
-use tgs_protocol::{invariant::violations, job::listing::StateClass};
+use tgs_protocol::{invariant::violations, job::listing::StateClass, queue::Use};
 
 use super::InHouse;
 use crate::{endpoint::Endpoint, problem::Problem};
@@ -22,6 +22,12 @@ async fn show(house: InHouse) -> Result<HttpResponse, Problem> {
         let count = counts.get(&class).copied().unwrap_or_default();
         gauge!("tgs_jobs", "state" => class.as_str()).set(to_number(count));
     }
+    let health = house.desk.health();
+    for (name, used) in [("free", Use::Free), ("busy", Use::Busy), ("aside", Use::Aside)] {
+        let count = health.devices.iter().filter(|(_, it)| *it == used).count();
+        gauge!("tgs_devices", "use" => name).set(to_number(count as u64));
+    }
+    gauge!("tgs_disk_free_bytes").set(to_number(health.room.free.get()));
     gauge!("tgs_newest_event").set(to_number(house.events.newest_event().await?.get()));
     gauge!("tgs_invariant_violations").set(to_number(violations()));
     let text = house.metrics.render();

@@ -63,7 +63,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .reads(&[UPLOAD_LENGTH])
             .gives::<Upload>(201, "It may be sent.")
             .with(&[tus, header::LOCATION, UPLOAD_OFFSET])
-            .refuses(&[Code::TooLarge, Code::EmptySource]),
+            .refuses(&[Code::TooLarge, Code::EmptySource, Code::DiskFull]),
         Endpoint::new(Method::HEAD, one, looked, offset)
             .gives_nothing(200, "In the headers.")
             .with(&[tus, UPLOAD_OFFSET, UPLOAD_LENGTH])
@@ -77,7 +77,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .takes_bytes(PIECE_TYPE)
             .gives_nothing(204, "They are durable.")
             .with(&[tus, UPLOAD_OFFSET, DATASET_VERSION])
-            .refuses(&[Code::NoSuchThing, Code::TooLarge])
+            .refuses(&[Code::NoSuchThing, Code::TooLarge, Code::DiskFull])
             .refuses_with(StatusCode::CONFLICT, Code::BadRequest)
             .refuses_with(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadRequest),
         Endpoint::new(Method::DELETE, one, abandoned, abandon)
@@ -118,6 +118,7 @@ async fn begin(
     let (dataset, ending) = (named.dataset.parse()?, TableEnding::of_name(&named.file)?);
     let size = number_in(request.headers(), "Upload-Length")?;
     check_size(&house, size)?;
+    house.desk.health().has_room("begin an upload")?;
     let upload = Upload {
         id: UploadId::new(house.ids.name()),
         dataset,
@@ -176,6 +177,7 @@ async fn append(
         ));
     }
     let (upload, _) = find(&house, &upload).await?;
+    house.desk.health().has_room("append to an upload")?;
     let mut at = ByteCount(number_in(request.headers(), "Upload-Offset")?);
     let mut piece = BytesMut::new();
     loop {

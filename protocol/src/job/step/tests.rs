@@ -6,9 +6,10 @@ use crate::{
     digest::Digest,
     engine::{NumericsClass, ReportFacts},
     invariant::caught,
+    limits::ROWS_PER_REQUEST_MAX,
     model::TrainPlan,
     request::JobRequest,
-    unit::{ByteCount, Epoch, Steps},
+    unit::{ByteCount, Epoch, Rows, Steps},
 };
 
 /// Plays a script and writes the actions under each event. Nothing may be broken on the way.
@@ -97,6 +98,7 @@ fn failure(stage: &str, how: &str) -> Failure {
     let code = match how {
         "later" => Code::DeviceFailed,
         "mended" => Code::DiskFull,
+        "memory" => Code::OutOfMemory,
         _ => Code::RaggedRow,
     };
     Failure::new(stage, code, how)
@@ -1137,4 +1139,37 @@ fn the_timeline_keeps_its_beginning_and_its_newest_entries() {
     assert_eq!(row.timeline.len(), crate::limits::TIMELINE_ENTRIES_MAX);
     assert_eq!(row.timeline[0].what, "accepted");
     assert_eq!(row.timeline.last().map(|entry| entry.what.as_str()), Some("claimed in epoch 1999"));
+}
+
+#[test]
+fn training_without_memory_goes_on_with_half_the_threads_until_one_is_left() {
+    let request = JobRequest { threads: 4, ..samples::train() };
+    let mut job = Job::new(samples::row(request));
+    let until_training = "claimed\ningested 1000\nprofiled\nplanned 100\ncheckpoint 40 1";
+    play_on(&mut job, until_training);
+    for threads in [2, 1] {
+        let told = play_on(&mut job, "failed train memory");
+        let said = format!("tell notice: out of memory: training goes on with {threads} of 4");
+        assert!(told.contains(&format!("save train, {said}")), "{told}");
+        assert!(told.ends_with("tell train began again, begin train 100 from 40\n"), "{told}");
+        assert_eq!(job.row().train_threads(), threads);
+    }
+    let told = play_on(&mut job, "failed train memory");
+    assert!(told.contains("retry after 5000"), "one thread: it is tried again as it is\n{told}");
+    assert_eq!(job.row().failed_tries, 1);
+}
+
+#[test]
+fn time_in_a_nodes_hands_is_counted_and_waiting_is_not() {
+    let mut job = Job::new(samples::row(samples::train()));
+    let claimed = |epoch| JobEvent::Claimed { epoch: Epoch(epoch), sealed: Vec::new() };
+    job.step(Timestamp(100_000), claimed(1));
+    job.step(Timestamp(103_000), event("ingested 1000"));
+    assert_eq!(job.row().ran, Millis(3_000));
+    let mut next = Job::new(job.row().clone());
+    next.step(Timestamp(500_000), claimed(2));
+    next.step(Timestamp(502_000), event("profiled"));
+    assert_eq!(next.row().ran, Millis(5_000), "nobody had it in between");
+    next.step(Timestamp(400_000), event("noticed x"));
+    assert_eq!(next.row().ran, Millis(5_000), "a clock that is set back takes nothing away");
 }

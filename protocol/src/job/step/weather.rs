@@ -12,7 +12,7 @@ use crate::{
     invariant::caught,
     model::TrainPlan,
     request::JobRequest,
-    unit::{ByteCount, Epoch, Steps},
+    unit::{ByteCount, Epoch, Rows, Steps},
 };
 
 /// One thing that the weather does.

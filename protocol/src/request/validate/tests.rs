@@ -45,17 +45,25 @@ fn output() -> Output {
     Output { rows: None, table: table.into(), format, report: "/out/report".into() }
 }
 
+fn evaluate(synthetic: &str, report: &str) -> JobRequest {
+    let source = synthesize().source_mut().clone();
+    let goal = Goal::Evaluate { source, synthetic: synthetic.into(), report: report.into() };
+    JobRequest { goal, ..synthesize() }
+}
+
 impl JobRequest {
     fn source_mut(&mut self) -> &mut Source {
         match &mut self.goal {
-            Goal::Synthesize { source, .. } | Goal::Train { source, .. } => source,
+            Goal::Synthesize { source, .. }
+            | Goal::Train { source, .. }
+            | Goal::Evaluate { source, .. } => source,
             Goal::Generate { .. } => panic!("a goal without a source"),
         }
     }
     fn output_mut(&mut self) -> &mut Output {
         match &mut self.goal {
             Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => output,
-            Goal::Train { .. } => panic!("a goal without an output"),
+            _ => panic!("a goal without an output"),
         }
     }
     /// Names the table and sets the format that the name tells, where it tells one.
@@ -71,7 +79,8 @@ type Change = fn(&mut JobRequest);
 
 #[test]
 fn sound_requests_pass() {
-    let cases: [(JobRequest, Change); 16] = [
+    let cases: [(JobRequest, Change); 17] = [
+        (evaluate("/in/synth.csv", "/out"), |_| {}),
         (synthesize(), |_| {}),
         (train(), |_| {}),
         (generate(), |_| {}),
@@ -234,6 +243,17 @@ fn nothing_is_written_over_what_is_read_or_written() {
             BadOutputName,
             "the model file has that path",
         ),
+    ]);
+}
+
+#[test]
+fn a_report_never_replaces_what_is_judged() {
+    use Code::{BadOutputName, BadRequest};
+    check(&[
+        (evaluate("", "/out"), |_| {}, BadRequest, "cannot use the synthetic table"),
+        (evaluate("/in/synth.csv", ""), |_| {}, BadOutputName, "cannot use the report folder"),
+        (evaluate("/out/report.json", "/out"), |_| {}, BadOutputName, "has that path"),
+        (evaluate("/in/synth.csv", "/in/synth.csv"), |_| {}, BadOutputName, "is the file"),
     ]);
 }
 

@@ -13,7 +13,8 @@ use tgs_protocol::{
     request::{Goal, JobRequest, Output, Source},
     unit::Rows,
     wire::{
-        DatasetRef, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder, TableFormat, TrainOrder,
+        DatasetRef, EvaluateOrder, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder,
+        TableFormat, TrainOrder,
     },
 };
 
@@ -35,6 +36,7 @@ pub async fn request(house: &House, order: JobOrder) -> Result<(JobRequest, Orig
             Ok((learned(house, goal, Gates::default(), learn)?, origin))
         }
         JobOrder::Generate(order) => generate(house, order).await,
+        JobOrder::Evaluate(order) => evaluate(house, order).await,
     }
 }
 
@@ -86,6 +88,19 @@ pub async fn retried(house: &House, row: &JobRow) -> Result<JobRequest, Problem>
         may_be_sampled(&house.desk.show(model).await?)?;
     }
     Ok(again)
+}
+
+async fn evaluate(house: &House, order: EvaluateOrder) -> Result<(JobRequest, Origin), Problem> {
+    let EvaluateOrder { dataset, synthetic, holdout, gates, .. } = order;
+    let EvaluateOrder { seed, threads, metadata, target, .. } = order;
+    let learn = LearnOrder { seed, threads, metadata, target, ..LearnOrder::default() };
+    let (source, mut origin) = source(house, &dataset, holdout.as_ref(), &learn).await?;
+    let judged = find(house, &synthetic).await?;
+    origin.synthetic = Some((&judged).into());
+    let synthetic = house.datasets.file(&judged).await?;
+    let report = folder(house).join("report");
+    let goal = Goal::Evaluate { source, synthetic, report };
+    Ok((learned(house, goal, gates, learn)?, origin))
 }
 
 async fn source(
