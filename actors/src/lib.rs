@@ -7,7 +7,8 @@
 //!             ├─ ChunkSampler       pool: samples and seals chunks, an OS thread each
 //!             ├─ CheckpointWriter   makes snapshots durable while training goes on
 //!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
-//!             └─ Notifier           news for whoever watches a job
+//!             ├─ Notifier           news for whoever watches a job
+//!             └─ Dispatcher         sends notices: shell of protocol/src/notification/step.rs
 //! ```
 //!
 //! | to find | open |
@@ -30,12 +31,14 @@ pub mod ports;
 mod checkpoint_writer;
 mod chunk_sampler;
 mod desk;
+mod dispatcher;
 mod failure;
 mod gpu_worker;
 mod job_supervisor;
 mod lease_keeper;
 mod model_desk;
 mod node_supervisor;
+mod notice_desk;
 mod notifier;
 mod numerics;
 mod perform;
@@ -50,5 +53,5 @@ mod work_watch;
 
 pub use self::{
     node::{Node, NodeConfig, StartError, start},
-    ports::Ports,
+    ports::{Channels, NoticePorts, Ports},
 };

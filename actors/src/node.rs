@@ -8,6 +8,7 @@ use tgs_protocol::{
     id::Incarnation,
     limits::STANDSTILL_MS,
     model::desk::ModelDesk,
+    notification::NoticeDesk,
     queue::DeviceClass,
     unit::{ByteCount, Millis},
 };
@@ -16,7 +17,8 @@ use crate::{
     desk::Desk,
     model_desk::Models,
     node_supervisor::{NodeSupervisor, Premises, message::NodeSupervisorMessage},
-    ports::Ports,
+    notice_desk::NoticeCounter,
+    ports::{NoticePorts, Ports},
 };
 
 /// How a node works.
@@ -33,6 +35,8 @@ pub struct NodeConfig {
     /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
     /// on the data folder: leases are claimed at once.
     pub holder_is_gone: bool,
+    /// Factor on the pauses between attempts at a notice; 1 but in tests.
+    pub notice_pause_factor: f64,
     /// Factor on every back-off; 1 but in tests.
     pub back_off_factor: f64,
 }
@@ -48,6 +52,7 @@ impl NodeConfig {
             memory: ByteCount(u64::MAX),
             samplers,
             holder_is_gone: true,
+            notice_pause_factor: 1.0,
             back_off_factor: 1.0,
         }
     }
@@ -62,6 +67,7 @@ pub struct Node {
     pub(crate) supervisor: ActorRef<NodeSupervisorMessage>,
     desk: Arc<Desk>,
     models: Arc<Models>,
+    notices: Option<Arc<NoticeCounter>>,
 }
 
 /// Why a node did not start.
@@ -71,11 +77,16 @@ pub struct StartError(#[from] ractor::SpawnErr);
 
 /// Starts the actors of a node. Must be called inside a multi-threaded tokio runtime.
 pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError> {
-    let premises = Premises { ports: ports.clone(), config: Arc::new(config) };
+    let bell = Arc::default();
+    let counter = |notices: &NoticePorts| {
+        Arc::new(NoticeCounter::new(ports.clone(), notices.clone(), Arc::clone(&bell)))
+    };
+    let notices = ports.notices.as_ref().map(counter);
+    let premises = Premises { ports: ports.clone(), config: Arc::new(config), bell };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
     let desk = Arc::new(Desk::new(ports.clone(), supervisor.clone()));
     let models = Arc::new(Models::new(ports));
-    Ok(Node { supervisor, desk, models })
+    Ok(Node { supervisor, desk, models, notices })
 }
 
 impl Node {
@@ -87,6 +98,11 @@ impl Node {
     /// Lists models and draws rows from them.
     pub fn models(&self) -> Arc<dyn ModelDesk> {
         self.models.clone()
+    }
+
+    /// Subscribes and shows what was sent; none if this node sends no notices.
+    pub fn notice_desk(&self) -> Option<Arc<dyn NoticeDesk>> {
+        self.notices.clone().map(|desk| desk as Arc<dyn NoticeDesk>)
     }
 
     /// Drains, then ends all actors.

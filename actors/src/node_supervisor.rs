@@ -14,6 +14,7 @@ use tgs_protocol::{
     id::JobId,
     queue::{Queue, Seats},
 };
+use tokio::sync::Notify;
 
 use self::{
     crew::{Crew, CrewKeeper},
@@ -35,6 +36,8 @@ pub(crate) struct NodeSupervisor;
 pub(crate) struct Premises {
     pub(crate) ports: Ports,
     pub(crate) config: Arc<NodeConfig>,
+    /// Rings for the dispatcher of notices.
+    pub(crate) bell: Arc<Notify>,
 }
 
 /// The node's actors and jobs.
@@ -63,8 +66,8 @@ impl Actor for NodeSupervisor {
         myself: ActorRef<Self::Msg>,
         premises: Premises,
     ) -> Result<Floor, ActorProcessingErr> {
-        let Premises { ports, config } = premises;
-        let keeper = CrewKeeper::start(&ports, &config, &myself).await?;
+        let Premises { ports, config, bell } = premises;
+        let keeper = CrewKeeper::start(&ports, &config, &bell, &myself).await?;
         let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));
         Ok(Floor {
             ports,
@@ -155,7 +158,8 @@ impl Floor {
         } else if let Some(member) = self.keeper.member(who) {
             let now = self.ports.clock.monotonic();
             match self.keeper.replace(member, now, &self.ports, &self.myself).await {
-                Ok(lost) => self.crew_changed(lost),
+                Ok(Some(lost)) => self.crew_changed(lost),
+                Ok(None) => {} // No job works with it.
                 Err(why) => {
                     tracing::error!(why, "the node stops; its jobs can be resumed");
                     self.myself.stop(Some(why));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tgs_protocol::{
     clock::{Clock, IdSource},
     engine::Engine,
-    store::{ArtifactStore, CheckpointStore, ChunkStore, JobStore, LeaseStore},
+    notification::{Channel, NotificationStore, Target},
+    store::{ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore},
 };
 
 /// The ports of one node.
@@ -23,8 +24,40 @@ pub struct Ports {
     pub artifacts: Arc<dyn ArtifactStore>,
     /// Tables and models.
     pub engine: Arc<dyn Engine>,
+    /// What it takes to send notices; left out by a node that sends none.
+    pub notices: Option<NoticePorts>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Fresh names.
     pub ids: Arc<dyn IdSource>,
+}
+
+/// The ports of a node that sends notices.
+#[derive(Clone)]
+pub struct NoticePorts {
+    /// What happened to jobs.
+    pub events: Arc<dyn EventLog>,
+    /// Who wants to hear of it, and what was sent.
+    pub notifications: Arc<dyn NotificationStore>,
+    /// How it is sent.
+    pub channels: Channels,
+}
+
+/// The ways on which notices leave.
+#[derive(Clone)]
+pub struct Channels {
+    /// Over HTTP.
+    pub webhook: Arc<dyn Channel>,
+    /// By mail; none where no server of mail is set.
+    pub mail: Option<Arc<dyn Channel>>,
+}
+
+impl Channels {
+    /// The one that leads to a target.
+    pub fn of(&self, target: &Target) -> Option<Arc<dyn Channel>> {
+        match target {
+            Target::Webhook { .. } => Some(self.webhook.clone()),
+            Target::Mail { .. } => self.mail.clone(),
+        }
+    }
 }

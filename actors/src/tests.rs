@@ -13,5 +13,6 @@ mod crew;
 mod every_call;
 mod failures;
 mod interruptions;
+mod notices;
 mod rows_at_once;
 mod whole_run;

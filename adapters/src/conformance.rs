@@ -9,6 +9,7 @@ pub mod chunk_store;
 pub mod event_log;
 pub mod job_store;
 pub mod lease_store;
+pub mod notification_store;
 pub mod sample;
 
 use std::pin::Pin;
@@ -54,6 +55,17 @@ checks! {
         events_are_read_from_anywhere,
         a_refused_write_tells_nothing,
         a_waiter_is_woken,
+    }
+    notification_store {
+        what_is_subscribed_is_read_back,
+        a_subscription_is_taken_once,
+        there_are_no_more_subscriptions_than_may_be,
+        a_change_of_an_old_version_is_refused,
+        a_delivery_is_made_once,
+        deliveries_are_listed_in_parts,
+        history_is_pruned,
+        endings_are_told_and_marked,
+        a_courier_that_is_killed_goes_on,
     }
     lease_store {
         the_first_look_is_epoch_zero,

@@ -17,6 +17,7 @@ mod job;
 mod lease;
 mod ledger;
 mod lock;
+mod notification;
 mod recover;
 mod schema;
 mod trouble;

@@ -16,18 +16,22 @@ use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk},
     code::Code,
     event::Event,
-    id::{Incarnation, JobId},
+    id::{Incarnation, JobId, SubscriptionId},
     job::{
         JobRow,
         listing::{Listing, Page, StateClass},
     },
     lease::{Lease, LeaseCell},
+    notification::{
+        Delivery, NotificationStore, Subscription,
+        store::{Change, Changed, Subscribed},
+    },
     store::{
         ArtifactName, ArtifactStore, CheckpointStore, ChunkStore, Delivered, EventLog, JobStore,
         LeaseStore, Sealed, StoreError, Written,
     },
     submission::Inserted,
-    unit::{EventNo, Steps},
+    unit::{EventNo, Steps, Timestamp},
 };
 
 /// One way to fail.
@@ -166,6 +170,65 @@ impl<S: EventLog> EventLog for Faulty<S> {
     }
     async fn wait_for_event(&self, after: EventNo) {
         self.inner.wait_for_event(after).await;
+    }
+}
+
+#[async_trait]
+impl<S: NotificationStore> NotificationStore for Faulty<S> {
+    async fn subscribe(&self, row: &Subscription) -> Result<Subscribed, StoreError> {
+        self.run("subscribe", self.inner.subscribe(row)).await
+    }
+    async fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        self.run("list subscriptions", self.inner.subscriptions()).await
+    }
+    async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
+        self.run("read subscription", self.inner.subscription(id)).await
+    }
+    async fn change(&self, change: &Change) -> Result<Changed, StoreError> {
+        self.run("change subscription", self.inner.change(change)).await
+    }
+    async fn unsubscribe(&self, id: &SubscriptionId) -> Result<bool, StoreError> {
+        self.run("unsubscribe", self.inner.unsubscribe(id)).await
+    }
+    async fn open_deliveries(&self, id: &SubscriptionId) -> Result<Vec<Delivery>, StoreError> {
+        self.run("open deliveries", self.inner.open_deliveries(id)).await
+    }
+    async fn deliveries(
+        &self,
+        id: &SubscriptionId,
+        before: Option<EventNo>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.run("deliveries", self.inner.deliveries(id, before, limit)).await
+    }
+    async fn delivery(
+        &self,
+        id: &SubscriptionId,
+        event: EventNo,
+    ) -> Result<Option<Delivery>, StoreError> {
+        self.run("delivery", self.inner.delivery(id, event)).await
+    }
+    async fn prune_deliveries(
+        &self,
+        id: &SubscriptionId,
+        before: Timestamp,
+        keep: usize,
+    ) -> Result<usize, StoreError> {
+        self.run("prune deliveries", self.inner.prune_deliveries(id, before, keep)).await
+    }
+    async fn endings(
+        &self,
+        before: Option<EventNo>,
+        after: EventNo,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.run("endings", self.inner.endings(before, after, limit)).await
+    }
+    async fn read_mark(&self) -> Result<EventNo, StoreError> {
+        self.run("read mark", self.inner.read_mark()).await
+    }
+    async fn mark_read(&self, through: EventNo) -> Result<EventNo, StoreError> {
+        self.run("mark read", self.inner.mark_read(through)).await
     }
 }
 

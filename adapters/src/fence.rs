@@ -9,6 +9,7 @@ use tgs_protocol::{
     id::JobId,
     job::JobRow,
     lease::Lease,
+    notification::Delivery,
     store::{ArtifactName, StoreError},
 };
 
@@ -27,6 +28,12 @@ pub fn check_name(job: &JobId) -> Result<(), StoreError> {
     }
     let message = format!("look up job {name:?}: a job's name has only letters, digits, - and _");
     Err(StoreError::new(Code::JobNotFound, message))
+}
+
+/// NOTE-1: an event has one delivery to each subscription.
+pub fn made_twice(delivery: &Delivery) -> StoreError {
+    let message = format!("make delivery {}: it was made before", delivery.key());
+    StoreError::new(Code::Internal, message)
 }
 
 /// Refuses to write one job's row under another job's lease.

@@ -3,11 +3,17 @@
 //! | port | memory | one data folder |
 //! |---|---|---|
 //! | `JobStore` | [`memory`] | [`embedded`]: `job.rs` |
+//! | `EventLog` | [`memory`] | [`embedded`]: `event.rs` |
+//! | `NotificationStore` | [`memory`]: `notification.rs` | [`embedded`]: `notification.rs` |
 //! | `LeaseStore` | [`memory`] | [`embedded`]: `lease.rs` |
 //! | `ChunkStore` | [`memory`] | [`embedded`]: `chunk.rs` |
 //! | `CheckpointStore` | [`memory`] | [`embedded`]: `checkpoint.rs` |
 //! | `ArtifactStore` | [`memory`] | [`embedded`]: `artifact.rs`, `recover.rs` |
 //! | `Clock`, `IdSource` | | [`system`] |
+//!
+//! | port | over HTTP | over SMTP |
+//! |---|---|---|
+//! | `Channel` | [`webhook`] | [`mail`] |
 //!
 //! [`conformance`] holds what every store owes, as checks that run against each of them;
 //! [`faulty`] is a wrapper that fails on plan. [`disk`] is the one door to changes of files,
@@ -23,9 +29,11 @@ pub mod disk;
 pub mod embedded;
 pub mod faulty;
 pub mod fence;
+pub mod mail;
 pub mod memory;
 pub mod ports;
 pub mod system;
+pub mod webhook;
 
 mod blocking;
 mod fault;

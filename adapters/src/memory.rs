@@ -4,6 +4,7 @@
 
 mod artifact;
 mod bytes;
+mod notification;
 
 use std::{
     cmp::Reverse,
@@ -17,12 +18,13 @@ use tgs_protocol::{
     checkpoint::CheckpointFacts,
     chunk::{ChunkNo, SealedChunk},
     event::{Event, events},
-    id::{Incarnation, JobId},
+    id::{Incarnation, JobId, SubscriptionId},
     job::{
         JobRow,
         listing::{Listing, Page, Place, StateClass},
     },
     lease::{Lease, LeaseCell},
+    notification::{Delivery, Subscription},
     store::{ArtifactName, EventLog, JobStore, LeaseStore, StoreError, Written},
     submission::{IdempotencyKey, Inserted},
     unit::{Epoch, EventNo},
@@ -56,6 +58,10 @@ struct State {
     /// Event number `n` is at `n - 1`; none where its job was forgotten.
     events: Vec<Option<Event>>,
     keys: HashMap<IdempotencyKey, JobId>,
+    subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    deliveries: BTreeMap<(SubscriptionId, EventNo), Delivery>,
+    /// Up to here notices were read.
+    read_mark: EventNo,
     /// What was delivered, by job and place.
     notes: HashMap<(JobId, PathBuf), Note>,
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tgs_protocol::store::{
-    ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore,
+use tgs_protocol::{
+    notification::NotificationStore,
+    store::{ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore},
 };
 
 /// All stores. Clones share them.
@@ -13,6 +14,8 @@ pub struct Ports {
     pub jobs: Arc<dyn JobStore>,
     /// Events of all jobs.
     pub events: Arc<dyn EventLog>,
+    /// Subscriptions and deliveries.
+    pub notifications: Arc<dyn NotificationStore>,
     /// Leases.
     pub leases: Arc<dyn LeaseStore>,
     /// Sealed chunks.
@@ -29,6 +32,7 @@ impl Ports {
     where
         S: JobStore
             + EventLog
+            + NotificationStore
             + LeaseStore
             + ChunkStore
             + CheckpointStore
@@ -39,6 +43,7 @@ impl Ports {
         Self {
             jobs: store.clone(),
             events: store.clone(),
+            notifications: store.clone(),
             leases: store.clone(),
             chunks: store.clone(),
             checkpoints: store.clone(),

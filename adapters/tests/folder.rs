@@ -168,6 +168,31 @@ async fn an_older_store_is_brought_up_to_date() {
     assert_eq!(told.iter().map(|it| it.what.name()).collect::<Vec<_>>(), ["job.ended"]);
 }
 
+/// The shape of version 2 had no subscriptions; its jobs and events stay as they were.
+#[tokio::test]
+async fn a_store_without_subscriptions_gets_room_for_them() {
+    let home = tempfile::tempdir().expect("folder");
+    let ports = Ports::of(Embedded::open(home.path()).expect("open"));
+    insert(&ports, &row("a", 1)).await;
+    drop(ports);
+    let database = redb::Database::open(home.path().join("store.redb")).expect("open");
+    let transaction = database.begin_write().expect("begin");
+    let subscriptions = TableDefinition::<&str, &[u8]>::new("subscriptions");
+    let deliveries = TableDefinition::<(&str, u64), &[u8]>::new("deliveries");
+    let open = TableDefinition::<(&str, u64), ()>::new("deliveries_open");
+    assert!(transaction.delete_table(subscriptions).expect("delete"));
+    assert!(transaction.delete_table(deliveries).expect("delete"));
+    assert!(transaction.delete_table(open).expect("delete"));
+    let meta = TableDefinition::<&str, u64>::new("meta");
+    { transaction.open_table(meta).expect("table") }.insert("schema_version", 2).expect("set");
+    transaction.commit().expect("commit");
+    drop(database);
+    let ports = Ports::of(Embedded::open(home.path()).expect("open the older one"));
+    assert_eq!(all_rows(&ports).await.expect("list"), [row("a", 1)]);
+    assert_eq!(ports.events.newest_event().await.expect("newest"), EventNo(1));
+    tgs_adapters::conformance::notification_store::a_delivery_is_made_once(&ports).await;
+}
+
 /// The shape of version 1: neither lists nor events.
 fn make_older(file: &Path) {
     let database = redb::Database::open(file).expect("open");

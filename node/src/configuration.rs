@@ -36,6 +36,20 @@ pub struct Settings {
     pub upload_max_mib: u64,
     /// Connections at one time.
     pub connections_max: usize,
+    /// Whether webhooks may go to private networks.
+    pub notify_private: bool,
+    /// Certificates that are trusted beside the usual ones; empty: none.
+    pub notify_ca: String,
+    /// Factor on the pauses between attempts at a notice.
+    pub notify_pause_factor: f64,
+    /// Server of mail; empty: none.
+    pub smtp_url: String,
+    /// Where its password stands; empty: in no file.
+    pub smtp_password_file: String,
+    /// Whom mail is from.
+    pub mail_from: String,
+    /// Where people find this server; empty: nobody knows.
+    pub public_url: String,
     /// Filter of the log.
     pub log: String,
     /// Log lines as JSON.
@@ -108,9 +122,19 @@ pub fn explained() -> Result<BTreeMap<String, (String, Origin)>, Failure> {
     };
     let explain = |key: &String| {
         let value = effective.get_string(key).unwrap_or_default();
-        (key.clone(), (value, origin(key)))
+        (key.clone(), (without_password(&value), origin(key)))
     };
     Ok(defaults.keys().map(explain).collect())
+}
+
+/// As it may be shown: `tgs up` refuses an address with a password in it, but this is shown before.
+fn without_password(value: &str) -> String {
+    let hidden = value.split_once("://").and_then(|(scheme, rest)| {
+        let (user, host) = rest.rsplit_once('@')?;
+        let (user, _password) = user.split_once(':')?;
+        Some(format!("{scheme}://{user}:…@{host}"))
+    });
+    hidden.unwrap_or_else(|| value.to_owned())
 }
 
 fn layered() -> Result<Config, Failure> {
@@ -162,6 +186,18 @@ mod tests {
         for log in ["loud", "", "warn,tgs=loud", "tgs"] {
             let failure = check_log(log).expect_err(log);
             assert!(failure.message.contains("is no level"), "{}", failure.message);
+        }
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_not_shown() {
+        for (value, shown) in [
+            ("smtps://ada:p@ss@mail.example.org", "smtps://ada:…@mail.example.org"),
+            ("smtps://ada@mail.example.org:465", "smtps://ada@mail.example.org:465"),
+            ("https://tgs.example.org:8443/a", "https://tgs.example.org:8443/a"),
+            ("127.0.0.1:7400", "127.0.0.1:7400"),
+        ] {
+            assert_eq!(without_password(value), shown);
         }
     }
 

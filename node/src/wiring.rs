@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use tgs_actors::{Node, NodeConfig, Ports};
+use tgs_actors::{Node, NodeConfig, NoticePorts, Ports};
 use tgs_adapters::{
     embedded::{Embedded, layout::Layout},
     system::{SystemClock, SystemIds},
@@ -21,6 +21,8 @@ use tgs_protocol::{
     unit::ByteCount,
 };
 use tgs_web::{House, TokenHash};
+
+mod channel;
 
 use crate::{configuration::Settings, failure::Failure, memory};
 
@@ -69,7 +71,7 @@ pub async fn node(
 ) -> Result<Node, Failure> {
     let premises = premises(home)?;
     let config = config(premises.ids.incarnation(), settings, samplers);
-    start(&premises, config).await
+    start(&premises, config, None).await
 }
 
 /// A node that takes jobs from others: on several devices, within the machine's memory.
@@ -80,7 +82,11 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
         mebibytes => ByteCount(mebibytes.saturating_mul(1 << 20)),
     };
-    start(premises, config).await
+    config.notice_pause_factor = settings.notify_pause_factor;
+    let Premises { store, .. } = premises;
+    let (events, notifications) = (store.clone(), store.clone());
+    let notices = NoticePorts { events, notifications, channels: channel::all(settings)? };
+    start(premises, config, Some(notices)).await
 }
 
 /// The front of a node.
@@ -98,11 +104,15 @@ pub fn house(
     };
     let metrics = tgs_web::measure()
         .map_err(|error| Failure::new(Code::Internal, format!("begin to measure: {error}")))?;
+    let notices = node
+        .notice_desk()
+        .ok_or_else(|| Failure::new(Code::Internal, "open the front: its node sends no notices"))?;
     Ok(House {
         desk: node.desk(),
         models: node.models(),
         events: premises.store.clone(),
         datasets: premises.store.clone(),
+        notices,
         clock: premises.clock.clone(),
         ids: premises.ids.clone(),
         results: premises.store.results(),
@@ -119,7 +129,11 @@ pub fn house(
     })
 }
 
-async fn start(premises: &Premises, config: NodeConfig) -> Result<Node, Failure> {
+async fn start(
+    premises: &Premises,
+    config: NodeConfig,
+    notices: Option<NoticePorts>,
+) -> Result<Node, Failure> {
     let Premises { store, clock, ids } = premises;
     let ports = Ports {
         jobs: store.clone(),
@@ -127,6 +141,7 @@ async fn start(premises: &Premises, config: NodeConfig) -> Result<Node, Failure>
         chunks: store.clone(),
         checkpoints: store.clone(),
         artifacts: store.clone(),
+        notices,
         engine: engine(),
         clock: clock.clone(),
         ids: ids.clone(),

@@ -71,7 +71,8 @@ codes! {
     "USE-0005" => BadOutputName, 2, Never,
         "The output name tells no known format or cannot be written.";
     "USE-0006" => KeyTaken, 2, Never, "The idempotency key was used for another order.";
-    "USE-0007" => NoSuchThing, 2, Never, "No dataset, upload or model of this name is there.";
+    "USE-0007" => NoSuchThing, 2, Never,
+        "No dataset, upload, model or subscription of this name is there.";
     "USE-0008" => Unauthorised, 2, Never,
         "The request may not come in: its token is missing or wrong.";
     "USE-0009" => TooLarge, 2, Never, "What was sent is larger than this server takes.";

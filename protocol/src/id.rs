@@ -40,6 +40,10 @@ id! {
     UploadId
 }
 id! {
+    /// One wish to be told of events.
+    SubscriptionId
+}
+id! {
     /// One boot of one node: host name and a ULID. A restarted node is another incarnation.
     Incarnation
 }

@@ -40,6 +40,8 @@ invariants! {
     Lease2 = "LEASE-2": "no write of an earlier epoch is accepted after a later claim";
     Queue1 = "QUEUE-1": "a device is given to one job at a time, and no memory twice";
     Queue2 = "QUEUE-2": "nobody is passed by a later job of no more priority that needs the same";
+    Note1 = "NOTE-1": "an event that is subscribed has one delivery, and none is passed over";
+    Note2 = "NOTE-2": "what is known to have arrived is sent no more, unless somebody asks";
     Gate1 = "GATE-1": "a table whose report blocks is never released";
 }
 

@@ -12,6 +12,7 @@
 //! | the job's state machine | [`job`]: `state`, `event`, `action`, `step` |
 //! | what the outside hears of jobs | [`event`] |
 //! | tables that were handed in | [`dataset`] |
+//! | who is told of it, by webhook or mail | [`notification`] |
 //! | the same order sent twice | [`submission`] |
 //! | leases and fencing | [`lease`] |
 //! | chunks of rows, exactly once | [`chunk`] |
@@ -51,6 +52,7 @@ pub mod lease;
 pub mod limits;
 pub mod metadata;
 pub mod model;
+pub mod notification;
 pub mod panic;
 pub mod profile;
 pub mod progress;

@@ -46,6 +46,57 @@ pub const PAGE_ROWS_MAX: usize = 1_000;
 /// Events read from the store at one time.
 pub const EVENTS_READ_MAX: usize = 1_000;
 
+/// Subscriptions of one node: each is a row that the courier keeps at hand.
+pub const SUBSCRIPTIONS_MAX: usize = 100;
+/// Pauses before each attempt at a notice, the first one being made at once: the schedule that
+/// Standard Webhooks 1.0 recommends, ten attempts over a little more than three days.
+pub const NOTICE_PAUSES_MS: [u64; 10] = [
+    0, 5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000,
+    86_400_000,
+];
+/// A pause is longer by at most one part in so many, so that notices spread.
+pub const NOTICE_JITTER_INVERSE: u64 = 10;
+/// The longest pause that a receiver may ask for.
+pub const NOTICE_PAUSE_ASKED_MAX_MS: u64 = 86_400_000;
+/// Attempts that a delivery remembers: two rounds of them.
+pub const NOTICE_ATTEMPTS_KEPT: usize = 20;
+const _: () = assert!(NOTICE_ATTEMPTS_KEPT >= NOTICE_PAUSES_MS.len());
+/// Attempts at one target at one time.
+pub const NOTICES_UNDER_WAY_MAX: usize = 4;
+/// The same, of a target whose last attempt failed.
+pub const NOTICES_UNDER_WAY_WHILE_FAILING: usize = 1;
+/// Deliveries of one subscription that are not over. Bounds what a courier holds in memory; what
+/// happens meanwhile waits in the log.
+pub const DELIVERIES_OPEN_MAX: usize = 2_000;
+/// Deliveries of one subscription that are over and are kept.
+pub const DELIVERIES_KEPT: usize = 1_000;
+/// How long one that is over is kept: thirty days.
+pub const DELIVERIES_KEPT_MS: u64 = 2_592_000_000;
+/// Events that a cursor may be behind without a write, where nobody wants them.
+pub const CURSOR_BEHIND_MAX: u64 = 1_000;
+/// How long one attempt at a notice may take, from looking up the name to the answer.
+pub const NOTICE_ANSWER_MS: u64 = 15_000;
+/// Bytes of an answer that are read; only its status counts.
+pub const NOTICE_ANSWER_BYTES_MAX: usize = 1_024;
+/// Bytes of the address of a webhook.
+pub const NOTICE_URL_BYTES_MAX: usize = 2_048;
+/// Bytes of a mailbox's address (RFC 5321, 4.5.3.1.3).
+pub const MAIL_ADDRESS_BYTES_MAX: usize = 254;
+/// Bytes of a secret that signs webhooks (Standard Webhooks 1.0).
+pub const SIGNING_KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// Secrets of one webhook: the newest, and those that it replaced lately.
+pub const SIGNING_KEYS_MAX: usize = 3;
+/// How long a secret that was replaced still signs: a day to hand out the new one.
+pub const SIGNING_KEY_OVERLAP_MS: u64 = 86_400_000;
+/// The longest time between two looks at what is new and due, whatever was not heard meanwhile.
+pub const LOOK_PERIOD_MS: u64 = 60_000;
+/// How often old deliveries are removed.
+pub const PRUNE_PERIOD_MS: u64 = 3_600_000;
+/// How long a store that failed, or a dispatcher that failed again and again, is left alone.
+pub const DISPATCHER_REST_MS: u64 = 5_000;
+/// Unread notices are counted up to so many.
+pub const UNREAD_COUNTED_MAX: usize = 100;
+
 /// How often a stage that failed for a passing reason is tried again.
 pub const RETRY_BACK_OFF_MS: [u64; 3] = [5_000, 10_000, 20_000];
 /// Entries of a job's timeline. Bounds the row of a job that is interrupted again and again.

@@ -5,6 +5,7 @@
 pub mod format;
 pub mod front;
 pub mod model;
+pub mod notification;
 pub mod order;
 #[cfg(feature = "schema")]
 pub mod schema;

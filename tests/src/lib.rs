@@ -3,7 +3,9 @@
 
 pub mod killing;
 pub mod outputs;
+pub mod peers;
 pub mod program;
+pub mod receiver;
 pub mod server;
 pub mod skipping;
 pub mod small_disk;

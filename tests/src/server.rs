@@ -25,6 +25,8 @@ pub struct Server {
     token: String,
     agent: Agent,
     child: Mutex<Option<Child>>,
+    /// Settings, as variables of its environment.
+    settings: Vec<(String, String)>,
 }
 
 /// What a server answered.
@@ -108,6 +110,14 @@ impl Server {
     /// # Panics
     /// When it does not come up.
     pub fn start(home: &Path) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// The same with settings, as variables of its environment; each start has them.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_with(home: &Path, settings: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("it has one").port();
         drop(free);
@@ -117,7 +127,10 @@ impl Server {
             .build()
             .into();
         let child = Mutex::new(None);
-        let mut server = Self { home: home.to_owned(), port, token: String::new(), agent, child };
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let settings = settings.iter().map(owned).collect();
+        let (home, token) = (home.to_owned(), String::new());
+        let mut server = Self { home, port, token, agent, child, settings };
         let listening = server.go_up();
         server.token = listening["token"].as_str().expect("a new folder has a new token").into();
         server
@@ -137,6 +150,7 @@ impl Server {
         let words = ["up", "--listen", &listen, "--json"];
         let mut command = tgs(&self.home, &words);
         command.stderr(std::process::Stdio::inherit());
+        command.envs(self.settings.iter().cloned());
         let mut child = command.spawn().expect("the binary can be started");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut lines = stdout.lines().map_while(Result::ok);
@@ -246,6 +260,25 @@ impl Server {
             false => answer.body_mut().read_to_vec().expect("a whole body"),
         };
         Heard { status, headers, bytes }
+    }
+
+    /// Changes something that is there.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn patch(&self, path: &str, body: &Value) -> Answer {
+        let asked = self.agent.patch(self.url(path)).header("Authorization", self.bearer());
+        let answered = asked.content_type("application/json").send(body.to_string());
+        answer(answered).expect("the server runs")
+    }
+
+    /// Removes something.
+    ///
+    /// # Panics
+    /// When the server is not there.
+    pub fn delete(&self, path: &str) -> Answer {
+        let asked = self.agent.delete(self.url(path)).header("Authorization", self.bearer());
+        answer(asked.call()).expect("the server runs")
     }
 
     /// A stream of events from a number on; none if the server is not there.

@@ -11,7 +11,10 @@ use actix_web::{
     test::TestRequest,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tgs_protocol::wire::{JobOrder, SampleOrder};
+use tgs_protocol::wire::{
+    JobOrder, SampleOrder,
+    notification::{MailOrder, WebhookOrder},
+};
 
 use crate::{
     cursor, etag, number,
@@ -41,6 +44,17 @@ const READERS: &[Reader] = &[
         "orders of rows",
         &[r#"{"rows":1000,"seed":7,"format":"jsonl"}"#, r#"{"rows":1}"#],
         read_back::<SampleOrder>,
+    ),
+    (
+        "orders of webhooks",
+        &[r#"{"url":"https://example.org/a?b=1","kinds":["job.ended","job.judged"],
+            "secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}"#],
+        read_back::<WebhookOrder>,
+    ),
+    (
+        "orders of mail",
+        &[r#"{"to":"ada.b+jobs@example.org","kinds":["job.ended"]}"#],
+        read_back::<MailOrder>,
     ),
     ("page tokens", &["19a7f1c2b00.01K4ABCDEF", "0.x"], token),
     ("numbers in headers", &["0", "4194304", "18446744073709551615", " 7"], number_of),

@@ -8,6 +8,7 @@ use tgs_protocol::{
     dataset::DatasetStore,
     desk::JobDesk,
     model::desk::ModelDesk,
+    notification::NoticeDesk,
     store::EventLog,
 };
 
@@ -23,6 +24,8 @@ pub struct House {
     pub events: Arc<dyn EventLog>,
     /// Tables that were handed in.
     pub datasets: Arc<dyn DatasetStore>,
+    /// Who is told of what happens.
+    pub notices: Arc<dyn NoticeDesk>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Fresh names.

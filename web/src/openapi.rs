@@ -116,6 +116,7 @@ fn tag(path: &'static str) -> &'static str {
     match parts.next() {
         Some(part @ ("jobs" | "datasets" | "uploads" | "models" | "events" | "webhooks")) => part,
         Some("tickets") => "events",
+        Some("mail-subscriptions" | "notices") => "notices",
         _ => "node",
     }
 }

@@ -7,7 +7,9 @@ mod job;
 mod job_file;
 mod metric;
 mod model;
+mod notice;
 mod page;
+mod subscription;
 mod upload;
 
 use actix_web::{
@@ -32,6 +34,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         dataset::endpoints(),
         upload::endpoints(),
         event::endpoints(),
+        subscription::endpoints(),
+        notice::endpoints(),
         metric::endpoints(),
         openapi::endpoints(),
         health::endpoints(),

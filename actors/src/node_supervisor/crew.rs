@@ -6,12 +6,14 @@ use std::{
 };
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
-use tgs_protocol::unit::Millis;
+use tgs_protocol::{limits::DISPATCHER_REST_MS, notification::patience::Patience, unit::Millis};
+use tokio::sync::Notify;
 
 use super::message::NodeSupervisorMessage;
 use crate::{
     checkpoint_writer::{CheckpointWriter, message::CheckpointWriterMessage},
     chunk_sampler::{ChunkSampler, OpenModels, Seat, message::ChunkOrder},
+    dispatcher::{Dispatcher, Office, message::DispatcherMessage},
     gpu_worker::{Device, GpuWorker, message::GpuWorkerMessage},
     job_supervisor::message::Lost,
     lease_keeper::{KeeperSeat, LeaseKeeper, message::LeaseKeeperMessage},
@@ -40,6 +42,7 @@ pub(super) enum Member {
     ChunkSampler { at: usize },
     CheckpointWriter,
     Notifier,
+    Dispatcher,
 }
 
 /// The crew, and what outlives each of its members.
@@ -49,6 +52,8 @@ pub(super) struct CrewKeeper {
     permits: Vec<Arc<Mutex<()>>>,
     models: OpenModels,
     feeds: Feeds,
+    /// Sends notices, on a node that does; jobs do not know it.
+    dispatcher: Option<(Office, ActorRef<DispatcherMessage>)>,
     is_alone: bool,
     windows: BTreeMap<Member, RestartWindow>,
 }
@@ -57,6 +62,7 @@ impl CrewKeeper {
     pub(super) async fn start(
         ports: &Ports,
         config: &NodeConfig,
+        bell: &Arc<Notify>,
         parent: &ActorRef<NodeSupervisorMessage>,
     ) -> Result<Self, SpawnErr> {
         let (models, feeds) = (OpenModels::default(), Feeds::default());
@@ -77,8 +83,12 @@ impl CrewKeeper {
             notifier: spawn(Notifier, feeds.clone(), &cell).await?,
             samplers,
         };
+        let dispatcher = match office(ports, config, bell) {
+            Some(office) => Some((office.clone(), spawn(Dispatcher, office, &cell).await?)),
+            None => None,
+        };
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
-        Ok(Self { crew, permits, models, feeds, is_alone, windows })
+        Ok(Self { crew, permits, models, feeds, dispatcher, is_alone, windows })
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -97,13 +107,15 @@ impl CrewKeeper {
         let workers = workers.map(|(at, actor)| (actor.get_id(), Member::GpuWorker { at }));
         let samplers = crew.samplers.iter().enumerate();
         let samplers = samplers.map(|(at, actor)| (actor.get_id(), Member::ChunkSampler { at }));
-        let mut all = singles.into_iter().chain(workers).chain(samplers);
+        let dispatcher = self.dispatcher.iter();
+        let dispatcher = dispatcher.map(|(_, actor)| (actor.get_id(), Member::Dispatcher));
+        let mut all = singles.into_iter().chain(workers).chain(samplers).chain(dispatcher);
         all.find(|(id, _)| *id == who).map(|(_, member)| member)
     }
 
     /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail
-    /// for good; without the others no job can be kept, so the node ends and its jobs are
-    /// interrupted.
+    /// for good; a dispatcher rests before it begins again; without the others no job can be kept,
+    /// so the node ends and its jobs are interrupted. Gives what jobs must know of.
     ///
     /// # Errors
     /// When the node cannot go on, with the reason.
@@ -113,9 +125,12 @@ impl CrewKeeper {
         now: Millis,
         ports: &Ports,
         parent: &ActorRef<NodeSupervisorMessage>,
-    ) -> Result<Lost, String> {
+    ) -> Result<Option<Lost>, String> {
         let often = !self.windows.entry(member).or_default().permits(now);
-        let serves_all = !matches!(member, Member::GpuWorker { .. } | Member::ChunkSampler { .. });
+        let serves_all = !matches!(
+            member,
+            Member::GpuWorker { .. } | Member::ChunkSampler { .. } | Member::Dispatcher
+        );
         if often && serves_all {
             return Err(format!("{member:?} failed again and again"));
         }
@@ -129,9 +144,16 @@ impl CrewKeeper {
         often: bool,
         ports: &Ports,
         parent: &ActorRef<NodeSupervisorMessage>,
-    ) -> Result<Lost, SpawnErr> {
+    ) -> Result<Option<Lost>, SpawnErr> {
         let cell = parent.get_cell();
-        Ok(match member {
+        Ok(Some(match member {
+            Member::Dispatcher => {
+                if let Some((office, actor)) = &mut self.dispatcher {
+                    let office = Office { is_tired: often, ..office.clone() };
+                    *actor = spawn(Dispatcher, office, &cell).await?;
+                }
+                return Ok(None);
+            }
             Member::LeaseKeeper => {
                 self.crew.lease_keeper = keeper(ports, self.is_alone, &cell).await?;
                 Lost::LeaseKeeper
@@ -152,8 +174,16 @@ impl CrewKeeper {
                 self.crew.notifier = spawn(Notifier, self.feeds.clone(), &cell).await?;
                 Lost::Notifier
             }
-        })
+        }))
     }
+}
+
+/// What a dispatcher needs, on a node that sends notices.
+fn office(ports: &Ports, config: &NodeConfig, bell: &Arc<Notify>) -> Option<Office> {
+    let (ports, bell, notices) = (ports.clone(), bell.clone(), ports.notices.clone()?);
+    let patience = Patience::times(config.notice_pause_factor);
+    let rest = config.back_off(Millis(DISPATCHER_REST_MS));
+    Some(Office { ports, notices, bell, patience, rest, is_tired: false })
 }
 
 async fn keeper(

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Kills every actor of the node that takes these messages; returns when they are dead.
-async fn kill<M: Message>(node: &Node) {
+pub async fn kill<M: Message>(node: &Node) {
     let is_one = |cell: &ActorCell| cell.is_message_type_of::<M>() == Some(true);
     let children = node.supervisor.get_children();
     let victims: Vec<_> = children.into_iter().filter(is_one).collect();

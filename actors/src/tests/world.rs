@@ -75,7 +75,7 @@ impl World {
         start(ports, config("a")).await.expect("a node")
     }
 
-    fn ports(&self, class: &str) -> Ports {
+    pub fn ports(&self, class: &str) -> Ports {
         let engine = FakeEngine {
             script: self.script.clone(),
             clock: self.clock.clone(),
@@ -88,6 +88,7 @@ impl World {
             chunks: self.stores.clone(),
             checkpoints: self.stores.clone(),
             artifacts: self.stores.clone(),
+            notices: None,
             engine: Arc::new(engine),
             clock: self.clock.clone(),
             ids: self.ids.clone(),

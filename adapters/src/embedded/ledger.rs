@@ -44,6 +44,14 @@ pub const UPLOADS: TableDefinition<&str, &[u8]> = TableDefinition::new("uploads"
 /// Versions of datasets as JSON, by name and number.
 pub const DATASETS: TableDefinition<(&str, u32), &[u8]> = TableDefinition::new("datasets");
 
+/// Subscriptions as JSON, by name.
+pub const SUBSCRIPTIONS: TableDefinition<&str, &[u8]> = TableDefinition::new("subscriptions");
+/// Deliveries as JSON, by subscription and event.
+pub const DELIVERIES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("deliveries");
+/// Which of them are not over.
+pub const DELIVERIES_OPEN: TableDefinition<(&str, u64), ()> =
+    TableDefinition::new("deliveries_open");
+
 /// Memory for pages of the store; rows are a few kilobytes each.
 const CACHE_BYTES: usize = 8 * 1024 * 1024;
 

@@ -9,7 +9,8 @@ use crate::{
     embedded::{
         job::place,
         ledger::{
-            CHUNKS, DATASETS, EVENTS, EVENTS_OF, JOBS, KEYS, LEASES, PLACES, UPLOADS, decode,
+            CHUNKS, DATASETS, DELIVERIES, DELIVERIES_OPEN, EVENTS, EVENTS_OF, JOBS, KEYS, LEASES,
+            PLACES, SUBSCRIPTIONS, UPLOADS, decode,
         },
         trouble::Trouble,
     },
@@ -18,7 +19,7 @@ use crate::{
 
 /// The shape this version writes. Raise it with every change that an older version would misread,
 /// and add the step to [`MIGRATIONS`].
-pub const SCHEMA_VERSION: u64 = 2;
+pub const SCHEMA_VERSION: u64 = 3;
 
 /// Numbers that the store keeps of itself.
 pub const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -26,11 +27,14 @@ const VERSION_KEY: &str = "schema_version";
 /// Under which [`META`] keeps the number of the newest event.
 pub const NEWEST_EVENT_KEY: &str = "newest_event";
 
+/// Under which [`META`] keeps the number of the newest event whose notice was read.
+pub const READ_MARK_KEY: &str = "notices_read";
+
 /// One step from a shape to the next.
 type Migration = fn(&WriteTransaction) -> Result<(), Trouble>;
 
 /// `MIGRATIONS[v - 1]` turns shape `v` into shape `v + 1`.
-const MIGRATIONS: &[Migration] = &[list_jobs];
+const MIGRATIONS: &[Migration] = &[list_jobs, make_notifications];
 const _: () = assert!(MIGRATIONS.len() as u64 + 1 == SCHEMA_VERSION);
 
 /// All tables, empty, in the present shape.
@@ -39,6 +43,7 @@ pub fn create(transaction: &WriteTransaction) -> Result<(), Trouble> {
     transaction.open_table(LEASES)?;
     transaction.open_table(CHUNKS)?;
     make_lists(transaction)?;
+    make_notifications(transaction)?;
     transaction.open_table(META)?.insert(VERSION_KEY, SCHEMA_VERSION)?;
     Ok(())
 }
@@ -50,6 +55,14 @@ fn make_lists(transaction: &WriteTransaction) -> Result<(), Trouble> {
     transaction.open_table(EVENTS_OF)?;
     transaction.open_table(UPLOADS)?;
     transaction.open_table(DATASETS)?;
+    Ok(())
+}
+
+/// From 2 to 3: there are subscriptions and their deliveries.
+fn make_notifications(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    transaction.open_table(SUBSCRIPTIONS)?;
+    transaction.open_table(DELIVERIES)?;
+    transaction.open_table(DELIVERIES_OPEN)?;
     Ok(())
 }
 

@@ -9,7 +9,8 @@ use super::DatasetRef;
 use crate::{
     dataset::{DatasetName, ENDINGS, PACKINGS, TableEnding, is_packed_text},
     digest::Digest,
-    limits::{DATASET_NAME_BYTES_MAX, PRIORITY_MAX},
+    limits::{DATASET_NAME_BYTES_MAX, MAIL_ADDRESS_BYTES_MAX, NOTICE_URL_BYTES_MAX, PRIORITY_MAX},
+    notification::{MailAddress, SigningSecret, WebhookUrl},
     queue::Priority,
 };
 
@@ -24,6 +25,9 @@ pub fn table_file_pattern() -> String {
 
 /// Tokens of pages of jobs and models.
 pub const JOB_PAGE_PATTERN: &str = "^[0-9a-f]{1,16}\\.[0-9A-Za-z_-]{1,64}$";
+
+/// Tokens of pages of what events brought about.
+pub const EVENT_PAGE_PATTERN: &str = "^e[0-9a-f]{1,16}$";
 
 macro_rules! schemas {
     ($($name:ident => $schema:expr;)*) => {
@@ -58,6 +62,24 @@ schemas! {
         "description": "What a table's file ends in, which says how it is read.",
         "type": "string",
         "enum": endings(),
+    });
+    WebhookUrl => json_schema!({
+        "description": "An address of the web, without a name and password in it.",
+        "type": "string",
+        "format": "uri",
+        "pattern": "^https?://[^/?#@]+([/?][^#]*)?$",
+        "maxLength": NOTICE_URL_BYTES_MAX,
+    });
+    MailAddress => json_schema!({
+        "description": "A mailbox.",
+        "type": "string",
+        "pattern": "^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+$",
+        "maxLength": MAIL_ADDRESS_BYTES_MAX,
+    });
+    SigningSecret => json_schema!({
+        "description": "What signs webhooks: 24 to 64 bytes in base64.",
+        "type": "string",
+        "pattern": "^whsec_[0-9A-Za-z+/]{32,86}={0,2}$",
     });
     Priority => json_schema!({
         "description": "How urgent a job is; more is sooner.",

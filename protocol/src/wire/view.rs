@@ -137,7 +137,8 @@ impl JobView {
     }
 }
 
-const fn kind_of(goal: &Goal) -> &'static str {
+/// `synthesize`, `train`, `generate`.
+pub const fn kind_of(goal: &Goal) -> &'static str {
     match goal {
         Goal::Synthesize { .. } => "synthesize",
         Goal::Train { .. } => "train",

@@ -54,6 +54,9 @@ fn of_path(name: &str, components: &mut Components) -> (Value, &'static str) {
     match name {
         "job" => (id, "Name of a job."),
         "model" => (id, "Name of a model: that of the job that trained it."),
+        "webhook" => (id, "Name of a webhook."),
+        "subscription" => (id, "Name of a mail subscription."),
+        "event" => (schema(Form::Number), "Number of an event."),
         "upload" => (id, "Name of an upload."),
         "dataset" => (components.taken(shape::<DatasetName>), "Name of a dataset."),
         "version" => {

@@ -288,7 +288,8 @@ fn unwritable(error: impl std::fmt::Display) -> Problem {
     Problem::new(Code::Internal, format!("write the answer: {error}"))
 }
 
-fn key_of(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
+/// The name that a sender gives its order, if it may come again.
+pub(super) fn key_of(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(key) = request.headers().get(KEY_HEADER) else { return Ok(None) };
     Ok(Some(key.to_str().unwrap_or_default().parse()?))
 }
