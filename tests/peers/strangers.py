@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 
 # A stream of events has no end, and a WebSocket speaks another protocol: nothing that waits for a whole answer can
@@ -144,7 +143,7 @@ def judge(schemathesis: str, base: str, token: str, home: str, seconds: int, nam
     command += ["--workers", "2"]
     for operation in NO_WHOLE_ANSWER:
         command += ["--exclude-operation-id", operation]
-    return subprocess.call(command, cwd=home, env={**os.environ, "NO_COLOR": "1"})
+    return subprocess.call(command, cwd=home, env={**os.environ, "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 if __name__ == "__main__":
