@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, thread, time::Duration};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tgs_tests::server::{Asked, Server};
+use tgs_tests::{
+    program::tgs,
+    server::{Asked, Server},
+};
 
 fn served() -> (TempDir, Server) {
     let home = TempDir::new().expect("a temporary folder");
@@ -196,13 +199,15 @@ fn no_row_leaves_of_a_model_whose_report_blocked() {
 
 #[test]
 fn a_job_that_was_cancelled_is_done_again_once_for_each_key() {
-    let (_home, server) = served();
+    let (home, server) = served();
     server.upload("small", "small.csv", &table(), 1_000);
     let learn = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1});
     let order = json!({"kind": "train", "dataset": "small", "priority": 9, "learn": learn});
     let job = server.post("/v1/jobs", &order).body["id"].as_str().expect("a name").to_owned();
     let early = server.post(&format!("/v1/jobs/{job}:retry"), &json!(null));
     assert_eq!(early.status, 409, "it has not ended: {early:?}");
+    let kept = server.ask(&Asked::of("DELETE", &format!("/v1/jobs/{job}")));
+    assert_eq!(kept.status, 409, "it has not ended: {kept:?}");
     server.post(&format!("/v1/jobs/{job}:cancel"), &json!(null));
     assert_eq!(ended(&server, &job)["state"], "cancelled");
     let path = format!("/v1/jobs/{job}:retry");
@@ -215,6 +220,10 @@ fn a_job_that_was_cancelled_is_done_again_once_for_each_key() {
         assert_eq!(first.body[field], wanted);
     }
     assert_eq!(first.body["dataset"]["name"], "small");
+    let words = ["job", "retry", &job, "--key", "again", "--json", "--server", &server.url("")];
+    let told = tgs(home.path(), &words).env("TGS_TOKEN", server.token()).output().expect("it runs");
+    let told: Value = serde_json::from_slice(&told.stdout).expect("one line");
+    assert_eq!((&told["id"], &told["event"]), (&first.body["id"], &json!("job")));
     let id = first.body["id"].as_str().expect("a name");
     server.post(&format!("/v1/jobs/{id}:cancel"), &json!(null));
 }

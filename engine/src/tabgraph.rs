@@ -17,6 +17,7 @@
 //! | shares of frequent values | `calibrate` |
 //! | how long to train | `plan` |
 //! | the file of a trained model | `model_file` |
+//! | what an opened model has ready | `opened` |
 
 mod batch;
 mod calibrate;
@@ -24,6 +25,7 @@ pub(crate) mod config;
 mod denoiser;
 mod learner;
 mod model_file;
+mod opened;
 mod plan;
 pub(crate) mod sampler;
 pub(crate) mod tokenizer;
@@ -88,7 +90,7 @@ pub fn trainer(
 /// # Errors
 /// `ModelUnreadable` when the bytes are not what [`Trainer::finish`] gave.
 pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
-    Ok(Arc::new(model_file::open(model)?))
+    Ok(Arc::new(opened::Opened::new(model_file::open(model)?)))
 }
 
 /// Loss by training step, from a model file.

@@ -22,7 +22,35 @@ hooks = "{hooks}"
 
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", 401, 403, 404, 409, 412, 413, 416, "5xx"]
+
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 416, 422, 428, 429, "5xx"]
 """
+# An order may contradict itself in ways that no schema tells: two lengths, rows kept aside that also train.
+OPERATIONS = """
+[[operations]]
+include-operation-id = "submitJob"
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 413, 422, "5xx"]
+"""
+# Names that lead somewhere, and how often one of them is taken. What is learned stays short.
+NAMES = {
+    "path.job": ("jobs", 0.8),
+    "path.model": ("jobs", 0.8),
+    "path.dataset": ("datasets", 0.8),
+    "path.version": ("versions", 0.5),
+    "path.upload": ("uploads", 0.8),
+    "path.file": ("files", 0.9),
+    "query.dataset": ("datasets", 0.5),
+    "body.dataset": ("datasets", 0.5),
+    "body.holdout": ("datasets", 0.2),
+    "body.model": ("jobs", 0.5),
+    "header.Range": ("ranges", 1.0),
+    "body.learn.model": ("generators", 1.0),
+    "body.learn.steps": ("few", 1.0),
+    "body.learn.epochs": ("few", 1.0),
+    "body.learn.budget": ("moments", 1.0),
+    "body.learn.threads": ("few", 1.0),
+}
 
 
 def main(tgs: str, schemathesis: str, seconds: int) -> int:
@@ -33,8 +61,8 @@ def main(tgs: str, schemathesis: str, seconds: int) -> int:
         try:
             listening = json.loads(server.stdout.readline())
             base, token = listening["url"], listening["token"]
-            furnish(base, token)
-            status = judge(schemathesis, base, token, home, seconds)
+            names = furnish(base, token)
+            status = judge(schemathesis, base, token, home, seconds, names)
             if server.poll() is not None:
                 print(f"strangers: the server ended with {server.returncode}")
                 status = 1
@@ -49,26 +77,47 @@ def main(tgs: str, schemathesis: str, seconds: int) -> int:
         return status
 
 
-def furnish(base: str, token: str) -> None:
-    """A dataset, a job that trained and one whose report blocked, so that names lead somewhere."""
+def furnish(base: str, token: str) -> dict:
+    """A dataset, uploads half way, jobs that trained and some whose report blocked, so that names lead somewhere."""
     rows = "".join(f"{at * 37 % 1009},{at * 101 % 1009},{at % 3}\n" for at in range(60))
     table = ("a,b,c\n" + rows).encode()
-    place = ask(base, token, "POST", "/v1/uploads?dataset=trial&file=trial.csv", None, {"Upload-Length": len(table)})
-    place = place.headers["Location"]
-    kind = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": 0}
-    ask(base, token, "PATCH", place, table, kind)
+    places = [begin_upload(base, token, len(table)) for _ in range(6)]
+    piece = {"Content-Type": "application/offset+octet-stream", "Upload-Offset": 0}
+    for sent, place in enumerate(places):
+        ask(base, token, "PATCH", place, table if sent == 0 else table[: 10 * sent], piece)
     learn = {"model": "seqtree", "threads": 1}
     blocked = {"ks_mean": {"threshold": 0, "level": "block"}}
     orders = [
         {"kind": "train", "dataset": "trial", "learn": learn},
         {"kind": "synthesize", "dataset": "trial", "learn": learn, "gates": blocked},
     ]
-    for order in orders:
-        body = json.dumps(order).encode()
-        job = json.load(ask(base, token, "POST", "/v1/jobs", body, {"Content-Type": "application/json"}))
-        while job["state"] in ("waiting", "running"):
-            time.sleep(0.05)
-            job = json.load(ask(base, token, "GET", f"/v1/jobs/{job['id']}", None, {}))
+    jobs = [finished(base, token, order) for order in orders * 15]
+    return {
+        "jobs": jobs,
+        "datasets": ["trial", "trial", "strange"],
+        "versions": [1, 2],
+        "uploads": [place.rsplit("/", 1)[1] for place in places],
+        "files": ["report.html", "report.json", "manifest.json", "model.safetensors", "table.csv"],
+        "generators": ["seqtree", "seqtree", "tabgraph"],
+        # A part of a JSON file is no JSON, which the judge does not know; tests/api.rs asks for other parts.
+        "ranges": ["bytes=0-"],
+        "few": [1, 2],
+        "moments": ["1s", "1"],
+    }
+
+
+def begin_upload(base: str, token: str, size: int) -> str:
+    path = "/v1/uploads?dataset=trial&file=trial.csv"
+    return ask(base, token, "POST", path, None, {"Upload-Length": size}).headers["Location"]
+
+
+def finished(base: str, token: str, order: dict) -> str:
+    body = json.dumps(order).encode()
+    job = json.load(ask(base, token, "POST", "/v1/jobs", body, {"Content-Type": "application/json"}))
+    while job["state"] in ("waiting", "running"):
+        time.sleep(0.05)
+        job = json.load(ask(base, token, "GET", f"/v1/jobs/{job['id']}", None, {}))
+    return job["id"]
 
 
 def ask(base, token, method, path, body, headers):
@@ -79,10 +128,16 @@ def ask(base, token, method, path, body, headers):
     return urllib.request.urlopen(request, timeout=60)
 
 
-def judge(schemathesis: str, base: str, token: str, home: str, seconds: int) -> int:
+def judge(schemathesis: str, base: str, token: str, home: str, seconds: int, names: dict) -> int:
     config = pathlib.Path(home) / "schemathesis.toml"
     hooks = pathlib.Path(__file__).resolve().parent / "strangers_hooks.py"
-    config.write_text(CONFIG.format(hooks=hooks))
+    told = CONFIG.format(hooks=hooks)
+    for name, values in names.items():
+        told += f"[dictionaries.{name}]\nvalues = {json.dumps(values)}\n"
+    told += "[parameters]\n"
+    for place, (name, often) in NAMES.items():
+        told += f'"{place}" = {{ dictionary = "{name}", probability = {often} }}\n'
+    config.write_text(told + OPERATIONS)
     command = [schemathesis, "--config-file", str(config), "run", f"{base}/v1/openapi.json"]
     command += ["--header", f"Authorization: Bearer {token}", "--checks", "all"]
     command += ["--max-time", str(seconds), "--continue-on-failure", "--request-timeout", "60"]

@@ -6,11 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use actix_web::{
+    http::header::{HeaderName, HeaderValue, IF_NONE_MATCH},
+    test::TestRequest,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tgs_protocol::wire::{JobOrder, SampleOrder};
 
 use crate::{
-    cursor, number,
+    cursor, etag, number,
     range::{Part, part},
 };
 
@@ -40,6 +44,7 @@ const READERS: &[Reader] = &[
     ),
     ("page tokens", &["19a7f1c2b00.01K4ABCDEF", "0.x"], token),
     ("numbers in headers", &["0", "4194304", "18446744073709551615", " 7"], number_of),
+    ("conditions", &["*", "\"a.b\"", "W/\"a.b\", \"c\""], condition),
     ("ranges", &["bytes=0-0", "bytes=10-", "bytes=-5", "bytes=0-1,2-3"], range),
 ];
 
@@ -104,6 +109,15 @@ fn range(bytes: &[u8]) {
             assert!(first <= last && last < size, "{first} to {last} of {size}");
         }
     }
+}
+
+/// Headers are bytes that need be no text.
+fn condition(bytes: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(bytes) else { return };
+    let asked = |name: HeaderName| TestRequest::get().insert_header((name, value.clone()));
+    let known = etag::is_known(&asked(IF_NONE_MATCH).to_http_request(), "\"a.b\"");
+    let says_so = bytes.contains(&b'*') || bytes.windows(5).any(|part| part == b"\"a.b\"");
+    assert!(says_so || !known, "it names another");
 }
 
 /// Numbers that look like chance and repeat by their seed (SplitMix64, Steele et al., 2014).

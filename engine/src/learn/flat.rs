@@ -98,6 +98,11 @@ impl Layout {
 }
 
 impl Leaves {
+    /// The same storage once more: another thread may read it at the same time.
+    pub(crate) fn shared(&self) -> Self {
+        let views = self.views.iter().map(Tensor::shallow_clone).collect();
+        Self { views, first: self.first }
+    }
     /// One parameter.
     pub(crate) fn get(&self, slot: Slot) -> &Tensor {
         &self.views[slot.0 - self.first]

@@ -71,10 +71,28 @@ enum HeadAnswer {
 impl Generator for TabgraphSampler {
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
         use_threads(1);
+        self.drawn(&self.ready()?, (seed, chunk), rows)
+    }
+}
+
+impl TabgraphSampler {
+    /// What every chunk needs: it depends on the model alone.
+    pub(super) fn ready(&self) -> Result<Ready, EngineError> {
+        let _guard = tch::no_grad_guard();
+        Ready::of(self).map_err(failed("make a model ready"))
+    }
+
+    /// The rows of a chunk, on this thread.
+    pub(super) fn drawn(
+        &self,
+        ready: &Ready,
+        (seed, chunk): (u64, ChunkNo),
+        rows: usize,
+    ) -> Result<Table, EngineError> {
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
-        let answer = self.solve(rows, &mut latents, &mut draws)?;
+        let answer = self.solve(ready, rows, &mut latents, &mut draws)?;
         let shares = self.tokenizer.heads.iter().map(|head| head.shares());
         let level = |(answer, shares): (HeadAnswer, Vec<f64>)| match answer {
             HeadAnswer::Drawn(levels) => levels,
@@ -86,9 +104,7 @@ impl Generator for TabgraphSampler {
         let rank_map = self.config.rank_map;
         Ok(self.tokenizer.decode(rows, tokens, rank_map, &mut members, (seed, chunk)))
     }
-}
 
-impl TabgraphSampler {
     /// Rows that go through the net together: a function of the model.
     pub(super) fn rows_together(&self) -> usize {
         let numbers = self.denoiser.numbers + self.denoiser.heads.iter().sum::<usize>();
@@ -98,7 +114,7 @@ impl TabgraphSampler {
     /// The last answer for so many rows of noise of the stream: number outputs, then the logits of
     /// each head.
     pub(super) fn last_pieces(&self, rows: usize, latents: &mut Stream) -> Torch<Vec<Tensor>> {
-        let (_, last) = Solver::new(self)?.solve(&self.noise(rows, latents)?)?;
+        let (_, last) = Ready::of(self)?.solve(self, &self.noise(rows, latents)?)?;
         self.denoiser.pieces(&last)
     }
 
@@ -114,6 +130,7 @@ impl TabgraphSampler {
     /// `DeviceFailed`.
     fn solve(
         &self,
+        ready: &Ready,
         rows: usize,
         latents: &mut Stream,
         draws: &mut Stream,
@@ -131,12 +148,11 @@ impl TabgraphSampler {
             return Ok(answer);
         }
         let failed = failed("turn noise into rows");
-        let solver = Solver::new(self).map_err(&failed)?;
         let mut done = 0;
         while done < rows {
             let count = self.rows_together().min(rows - done);
             let noise = self.noise(count, latents).map_err(&failed)?;
-            let (clean, last) = solver.solve(&noise).map_err(&failed)?;
+            let (clean, last) = ready.solve(self, &noise).map_err(&failed)?;
             self.collect(&clean, &last, draws, &mut answer).map_err(&failed)?;
             done += count;
         }
@@ -178,27 +194,38 @@ impl TabgraphSampler {
     }
 }
 
-/// What all sub-batches share.
-struct Solver<'a> {
-    model: &'a TabgraphSampler,
+/// What all chunks of a model share. Threads may read the same tensors, but not through one value:
+/// each takes a [`shared`](Self::shared) one of its own.
+#[derive(Debug)]
+pub(super) struct Ready {
     leaves: Leaves,
     table: Tensor,
     sigmas: Vec<f64>,
     times: Vec<Tensor>,
 }
 
-impl<'a> Solver<'a> {
-    fn new(model: &'a TabgraphSampler) -> Torch<Self> {
+impl Ready {
+    fn of(model: &TabgraphSampler) -> Torch<Self> {
         let leaves = model.leaves()?;
         let sigmas = noise_levels(&model.config);
         let time = |sigma: &f64| model.denoiser.time(&leaves, &single(libm::log(*sigma))?);
         let times = sigmas.iter().map(time).collect::<Torch<_>>()?;
-        Ok(Self { table: model.denoiser.table(&leaves)?, model, sigmas, times, leaves })
+        Ok(Self { table: model.denoiser.table(&leaves)?, sigmas, times, leaves })
+    }
+
+    /// The same tensors for another thread.
+    pub(super) fn shared(&self) -> Self {
+        Self {
+            leaves: self.leaves.shared(),
+            table: self.table.shallow_clone(),
+            sigmas: self.sigmas.clone(),
+            times: self.times.iter().map(Tensor::shallow_clone).collect(),
+        }
     }
 
     /// Clean tokens and the answer of the last evaluation, from standard normal noise.
-    fn solve(&self, noise: &Tensor) -> Torch<(Tensor, Tensor)> {
-        let denoiser = &self.model.denoiser;
+    fn solve(&self, model: &TabgraphSampler, noise: &Tensor) -> Torch<(Tensor, Tensor)> {
+        let denoiser = &model.denoiser;
         let numbers = denoiser.numbers as i64;
         let categories = denoiser.tokens() as i64 - numbers;
         let mut x = noise.f_mul_scalar(self.sigmas[0])?;

@@ -21,6 +21,7 @@ use tgs_protocol::{
 
 use super::{curves, generator, plan, trainer};
 use crate::{
+    model::Generator,
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
     testing::Stop,
@@ -251,6 +252,21 @@ fn chunks_do_not_depend_on_each_other_or_on_threads() {
     let short = || opened.chunk(5, ChunkNo(3), 17).expect("samples");
     assert_eq!(short().rows(), 17);
     assert_eq!(text(&short()), text(&short()));
+}
+
+/// What is kept ready of an opened model changes no bit of what it draws.
+#[test]
+fn an_opened_model_draws_what_one_that_was_just_read_draws() {
+    let table = mixed(200);
+    let plan = planned(&table, TrainingLength::Steps(10), &small());
+    let model = trained(&table, &plan);
+    let opened = generator(&model).expect("opens");
+    for (seed, rows) in [(5, 1), (6, 1), (5, 1_200), (5, 1)] {
+        let fresh = super::model_file::open(&model).expect("opens");
+        let fresh = Generator::chunk(&fresh, seed, ChunkNo(0), rows).expect("samples");
+        let kept = opened.chunk(seed, ChunkNo(0), rows).expect("samples");
+        assert!(text(&kept) == text(&fresh), "seed {seed}, {rows} rows");
+    }
 }
 
 #[test]

@@ -92,7 +92,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         Endpoint::new(Method::DELETE, one, forgotten, forget)
             .reads(&[header::IF_MATCH])
             .gives_nothing(204, "It is forgotten.")
-            .refuses(&[Code::JobNotFound, Code::Changed]),
+            .refuses(&[Code::JobNotFound, Code::Changed])
+            .refuses_with(StatusCode::CONFLICT, Code::BadRequest),
         Endpoint::new(Method::POST, "/v1/jobs/{job}:cancel", cancelled, cancel)
             .reads(&[header::IF_MATCH])
             .gives::<JobView>(200, "It has ended.")
@@ -190,8 +191,12 @@ async fn forget(
     request: HttpRequest,
     job: Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let job = unchanged(&house, &request, job).await?.id;
-    house.desk.forget(&job).await?;
+    let row = unchanged(&house, &request, job).await?;
+    if !row.state.is_final() {
+        let message = format!("cannot forget job {}: it has not ended; cancel it first", row.id);
+        return Err(Problem::with_status(StatusCode::CONFLICT, Code::BadRequest, message));
+    }
+    house.desk.forget(&row.id).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -115,12 +115,13 @@ async fn begin(
     request: HttpRequest,
     named: Query<Named>,
 ) -> Result<HttpResponse, Problem> {
+    let (dataset, ending) = (named.dataset.parse()?, TableEnding::of_name(&named.file)?);
     let size = number_in(request.headers(), "Upload-Length")?;
     check_size(&house, size)?;
     let upload = Upload {
         id: UploadId::new(house.ids.name()),
-        dataset: named.dataset.parse()?,
-        ending: TableEnding::of_name(&named.file)?,
+        dataset,
+        ending,
         size: ByteCount(size),
         began_at: house.clock.now(),
     };
