@@ -84,6 +84,8 @@ fn what_cannot_be_lived_is_refused_with_a_remedy() {
             found.stderr
         );
     }
-    let _ = sim(folder.path(), &["--replay", "absent.json"]).expect_status(5);
-    let _ = sim(folder.path(), &["--seed", "1", "--log", "no/such/folder"]).expect_status(5);
+    for words in [&["--replay", "absent.json"][..], &["--seed", "1", "--log", "no/such/folder"]] {
+        let found = sim(folder.path(), words).expect_status(5);
+        assert!(found.stderr.contains("STORE-0004"), "{}", found.stderr);
+    }
 }
