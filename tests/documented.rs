@@ -19,10 +19,12 @@ use tgs_tests::program::{binary, in_repository};
 /// The `tgs` in front of the real one.
 const IN_FRONT: &str = r#"#!/usr/bin/env bash
 set -u
-words=() ; has_length=0
+words=() ; has_length=0 ; is_broken=0
 while [ $# -gt 0 ]; do
   case "$1" in
     --budget) words+=(--steps 20); has_length=1; shift 2 ;;
+    --seeds) words+=(--seeds 300); shift 2 ;;
+    --flaw | --replay) is_broken=1; words+=("$1" "$2"); shift 2 ;;
     --steps | --epochs) words+=("$1" "$2"); has_length=1; shift 2 ;;
     --model) [ "$2" = seqtree ] && has_length=1; words+=("$1" "$2"); shift 2 ;;
     *) words+=("$1"); shift ;;
@@ -39,10 +41,13 @@ esac
 "$REAL_TGS" "${words[@]}"
 status=$?
 # A table that is withheld after so short a training is an answer, too, and so is that nothing was
-# interrupted.
-case "$status ${words[0]}" in 3\ * | "2 resume") exit 0 ;; esac
+# interrupted, and that a rule which was broken on purpose was caught.
+case "$status ${words[0]} $is_broken" in 3\ * | "2 resume 0" | "1 sim 1") exit 0 ;; esac
 exit $status
 "#;
+
+/// A `curl` that fails where the server refuses.
+const CURL: &str = "#!/bin/sh\nPATH=$REAL_PATH exec curl --fail-with-body \"$@\"\n";
 
 /// What the pages call their tables.
 const TABLES: [&str; 4] = ["patients.csv", "trial.csv", "real.csv", "unseen.csv"];
@@ -90,9 +95,11 @@ fn prepare(folder: &Path) {
     let tools = folder.join("bin");
     fs::create_dir_all(&tools).expect("a folder");
     fs::create_dir_all(folder.join("examples")).expect("a folder");
-    let in_front = tools.join("tgs");
-    fs::write(&in_front, IN_FRONT).expect("it can be written");
-    fs::set_permissions(&in_front, fs::Permissions::from_mode(0o755)).expect("our own file");
+    for (name, text) in [("tgs", IN_FRONT), ("curl", CURL)] {
+        let in_front = tools.join(name);
+        fs::write(&in_front, text).expect("it can be written");
+        fs::set_permissions(&in_front, fs::Permissions::from_mode(0o755)).expect("our own file");
+    }
     for (no, name) in TABLES.iter().enumerate() {
         fs::write(folder.join(name), part_of_example(no * 400)).expect("it can be written");
     }
@@ -102,23 +109,26 @@ fn prepare(folder: &Path) {
     }
 }
 
-/// Runs the commands of a page; gives how many lines it had.
-fn run(page: &str) -> usize {
+/// Runs the commands of a page, after others that the reader has run before; gives how many lines
+/// there were.
+fn run(page: &str, before: &str) -> usize {
     let folder = TempDir::new().expect("a temporary folder");
     prepare(folder.path());
     let text = fs::read_to_string(in_repository(page)).expect(page);
-    let script = script(&text);
+    let script = script(&format!("```sh\n{before}\n```\n{text}"));
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = free.local_addr().expect("it has one").port().to_string();
     drop(free);
     let tools = folder.path().join("bin");
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+    let real_path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{real_path}", tools.display());
     let at_the_end = "trap '[ ! -f up.pid ] || kill \"$(cat up.pid)\"' EXIT";
     let output = Command::new("bash")
         .arg("-c")
         .arg(format!("set -euo pipefail\nexec 2>&1\n{at_the_end}\nset -x\n{script}"))
         .current_dir(folder.path())
         .env("PATH", path)
+        .env("REAL_PATH", real_path)
         .env("REAL_TGS", binary())
         .env("PORT", &port)
         .env("TGS_SERVER", format!("http://127.0.0.1:{port}"))
@@ -134,29 +144,46 @@ fn run(page: &str) -> usize {
 
 #[test]
 fn the_readme_does_what_it_shows() {
-    assert!(run("README.md") >= 5, "it shows the main commands");
+    assert!(run("README.md", "") >= 5, "it shows the main commands");
 }
 
 #[test]
 fn the_examples_do_what_their_page_shows() {
-    assert!(run("examples/README.md") >= 2, "it shows how to use the example");
+    assert!(run("examples/README.md", "") >= 2, "it shows how to use the example");
 }
 
 #[test]
 fn the_page_of_constants_does_what_it_shows() {
-    assert!(run("docs/guide/constants.md") >= 2, "it shows how to set a constant");
+    assert!(run("docs/guide/constants.md", "") >= 2, "it shows how to set a constant");
 }
 
 #[test]
 fn the_page_of_serving_does_what_it_shows() {
-    assert!(run("docs/guide/serving.md") >= 10, "it shows the way of a table");
+    assert!(run("docs/guide/serving.md", "") >= 10, "it shows the way of a table");
+}
+
+#[test]
+fn the_page_of_notices_does_what_it_shows() {
+    let before = "tgs up\nexport TGS_TOKEN=tgs_…";
+    assert!(run("docs/guide/notices.md", before) >= 5, "it shows a webhook");
+}
+
+#[test]
+fn the_page_of_the_simulator_does_what_it_shows() {
+    assert!(run("docs/guide/simulator.md", "") >= 7, "it shows how worlds are lived");
 }
 
 /// A page with commands that nobody runs is not overlooked.
 #[test]
 fn no_page_shows_commands_that_are_not_run() {
-    let run_here =
-        ["README.md", "examples/README.md", "docs/guide/constants.md", "docs/guide/serving.md"];
+    let run_here = [
+        "README.md",
+        "examples/README.md",
+        "docs/guide/constants.md",
+        "docs/guide/notices.md",
+        "docs/guide/serving.md",
+        "docs/guide/simulator.md",
+    ];
     let listed = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard", "*.md"])
         .current_dir(in_repository("."))
@@ -164,9 +191,10 @@ fn no_page_shows_commands_that_are_not_run() {
         .expect("git runs");
     for page in String::from_utf8_lossy(&listed.stdout).lines() {
         let Ok(text) = fs::read_to_string(in_repository(page)) else { continue };
-        let is_shown = blocks(&text).iter().any(|block| {
-            block.lines().any(|line| line.contains("tgs ") && !line.starts_with("benches/"))
-        });
+        let is_shown = blocks(&text)
+            .iter()
+            .flat_map(|block| block.lines())
+            .any(|line| !line.is_empty() && !ELSEWHERE.iter().any(|it| line.starts_with(it)));
         let is_elsewhere = page == "benches/quality/README.md";
         assert!(
             !is_shown || is_elsewhere || run_here.contains(&page),
