@@ -7,6 +7,7 @@ use std::{
 };
 
 use tgs_actors::{Node, NodeConfig, NoticePorts, Ports};
+pub use tgs_adapters::content;
 use tgs_adapters::{
     embedded::{Embedded, layout::Layout},
     space::DiskOf,

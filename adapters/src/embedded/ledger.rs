@@ -1,8 +1,8 @@
 //! The transactional half of the embedded store: one redb file, its tables, and the fence.
 //!
 //! Every write checks the lease inside the transaction that it commits, and redb has one writer at
-//! a time: so a check and the act that follows it cannot be torn apart by a claim. Small writes that
-//! come at the same time are made durable together: [`group`].
+//! a time: so a check and the act that follows it cannot be torn apart by a claim. Small writes
+//! that come at the same time are made durable together: [`group`].
 
 mod group;
 

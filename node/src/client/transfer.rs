@@ -8,7 +8,6 @@ use std::{
 };
 
 use serde_json::Value;
-use tgs_adapters::content;
 use tgs_protocol::{
     code::Code,
     dataset::{DatasetName, DatasetVersion, TableEnding},
@@ -17,7 +16,7 @@ use tgs_protocol::{
 };
 
 use super::{AGAIN_AFTER, AGAIN_MAX, Ask, Client};
-use crate::failure::Failure;
+use crate::{failure::Failure, wiring::content};
 
 /// Bytes that are sent at one time: what is lost with a connection.
 const PIECE_BYTES: u64 = 8 << 20;
