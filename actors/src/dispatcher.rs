@@ -1,4 +1,4 @@
-//! Sends notices: a shell around one courier per subscription (`protocol/src/notification/step.rs`).
+//! Sends notices: a shell around a courier per subscription (`notification/step.rs` of protocol).
 //!
 //! It wakes when an event was written, when somebody changed a subscription, and when an attempt is
 //! due; each of these only makes it look. What it finds stands in the store. Attempts run beside

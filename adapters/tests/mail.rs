@@ -1,5 +1,5 @@
-//! Mail against a server that is not ours (Python's `aiosmtpd`): what arrives, and what each refusal
-//! comes to.
+//! Mail against a server that is not ours (Python's `aiosmtpd`): what arrives, and what refusals
+//! come to.
 
 use std::{
     io::{BufRead, BufReader},

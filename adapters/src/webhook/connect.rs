@@ -1,4 +1,4 @@
-//! A connection to an address that was looked at, with TLS where the address of the web asks for it.
+//! A connection to an address that was looked at, with TLS where its address of the web says so.
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
