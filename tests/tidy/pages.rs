@@ -202,7 +202,11 @@ fn promises() -> String {
     for invariant in Invariant::ALL {
         let flaws = Flaw::ALL.iter().filter(|flaw| flaw.breaks() == *invariant);
         let flaws = flaws.map(|flaw| format!("`{flaw}`: {}", flaw.what())).collect::<Vec<_>>();
-        let (id, promise, flaws) = (invariant.id(), invariant.promise(), flaws.join("; "));
+        let flaws = match flaws.is_empty() {
+            true => "in another world: `protocol/src/notification/step/weather.rs`".to_owned(),
+            false => flaws.join("; "),
+        };
+        let (id, promise) = (invariant.id(), invariant.promise());
         table.push_str(&format!("| {id} | {promise} | {flaws} |\n"));
     }
     table
