@@ -1,5 +1,5 @@
-//! How a node that serves bears many clients: durable orders a second, the status of a job at a
-//! thousand a second, pages of a long history, memory at rest.
+//! How a node that serves bears many clients: one row of a warm model, durable orders a second, the
+//! status of a job at a thousand a second, pages of a long history, memory at rest.
 //!
 //! `serving [seconds] [history]`: a real `tgs up` is started on a folder of its own, on loopback;
 //! clients are threads of this process with connections that stay. Latencies count from the moment
@@ -32,6 +32,7 @@ use ureq::Agent;
 const ORDERS: usize = 2_000;
 const CLIENTS: usize = 32;
 const STATUS_EACH_SECOND: f64 = 1_000.0;
+const ROWS_EACH_SECOND: f64 = 20.0;
 
 fn main() {
     let mut arguments = env::args().skip(1);
@@ -41,6 +42,7 @@ fn main() {
     let (seconds, history) = (number(10), number(100_000));
     let folder = env::temp_dir().join(format!("tgs-bench-serving-{}", std::process::id()));
     at_rest(&folder.join("rest"));
+    rows(&folder.join("rows"), seconds);
     orders(&folder.join("orders"), seconds);
     pages(&folder.join("pages"), history);
     std::fs::remove_dir_all(&folder).expect("our own folder");
@@ -53,18 +55,40 @@ fn at_rest(home: &Path) {
     println!("at rest             {:.0} MB", resident_memory_mb(&id).expect("it runs"));
 }
 
+/// One row at a time of a model that is open, by one client after the other.
+fn rows(home: &Path, seconds: usize) {
+    let node = Node::start(home);
+    node.hand_in("larger", &table(2_000));
+    for (model, steps) in [("seqtree", Value::Null), ("tabgraph", json!(50))] {
+        let learn = json!({"model": model, "steps": steps, "threads": 1});
+        let order = json!({"kind": "train", "dataset": "larger", "learn": learn});
+        let told = node.client().post("/v1/jobs", &order);
+        let job = told["id"].as_str().expect("a job").to_owned();
+        while node.client().get(&format!("/v1/jobs/{job}"))["state"] != "published" {
+            thread::sleep(Duration::from_millis(100));
+        }
+        let path = format!("/v1/models/{job}:sample");
+        let ask = |client: &Client<'_>, no: usize| {
+            client.post(&path, &json!({"rows": 1, "seed": no, "format": "json"}));
+        };
+        ask(&node.client(), 0);
+        say(&format!("one row, {model:<8}"), &latencies(&node, seconds, ROWS_EACH_SECOND, &ask));
+    }
+}
+
 fn orders(home: &Path, seconds: usize) {
     let node = Node::start(home);
-    node.hand_in("small", &small_table());
+    node.hand_in("small", &table(40));
     let first = node.order(0);
     let mut rates: Vec<f64> = (0..3).map(|run| order_many(&node, 1 + run * ORDERS)).collect();
     rates.sort_by(f64::total_cmp);
     println!("orders              {:.0} a second, durable, {CLIENTS} clients", median(&rates));
-    let wait = latencies(&node, seconds, STATUS_EACH_SECOND, &format!("/v1/jobs/{first}"));
-    say("status, ended job  ", &wait);
     let last = node.order(4 * ORDERS);
-    let wait = latencies(&node, seconds, STATUS_EACH_SECOND, &format!("/v1/jobs/{last}"));
-    say("status, waiting job", &wait);
+    for (what, job) in [("status, ended job  ", first), ("status, waiting job", last)] {
+        let path = format!("/v1/jobs/{job}");
+        let ask = |client: &Client<'_>, _: usize| drop(client.get(&path));
+        say(what, &latencies(&node, seconds, STATUS_EACH_SECOND, &ask));
+    }
 }
 
 fn order_many(node: &Node, from: usize) -> f64 {
@@ -88,7 +112,12 @@ fn order_many(node: &Node, from: usize) -> f64 {
 }
 
 /// Milliseconds of each of so many requests a second, shortest first.
-fn latencies(node: &Node, seconds: usize, each_second: f64, path: &str) -> Vec<f64> {
+fn latencies(
+    node: &Node,
+    seconds: usize,
+    each_second: f64,
+    asks: &(dyn Fn(&Client<'_>, usize) + Sync),
+) -> Vec<f64> {
     let began = Instant::now() + Duration::from_millis(50);
     let all = (seconds as f64 * each_second) as usize;
     let next = AtomicUsize::new(0);
@@ -102,7 +131,7 @@ fn latencies(node: &Node, seconds: usize, each_second: f64, path: &str) -> Vec<f
                 }
                 let due = began + Duration::from_secs_f64(no as f64 / each_second);
                 thread::sleep(due.saturating_duration_since(Instant::now()));
-                client.get(path);
+                asks(&client, no);
                 waited.push(due.elapsed().as_secs_f64() * 1e3);
             }
         };
@@ -187,9 +216,9 @@ fn say(what: &str, sorted: &[f64]) {
     println!("{what}  p50 {half:.2} ms, p99 {most:.2} ms, longest {worst:.1} ms");
 }
 
-fn small_table() -> Vec<u8> {
+fn table(rows: usize) -> Vec<u8> {
     let spread = |at: usize, by: usize| at * by % 1_009;
-    let rows = (0..40).map(|at| format!("{},{},{}\n", spread(at, 37), spread(at, 101), at % 3));
+    let rows = (0..rows).map(|at| format!("{},{},{}\n", spread(at, 37), spread(at, 101), at % 3));
     format!("a,b,c\n{}", rows.collect::<String>()).into_bytes()
 }
 
