@@ -52,8 +52,47 @@ pub struct NelsonAalen {
 struct Runs {
     /// Lengths in ticks of runs that ended, shortest first.
     ended: Vec<u32>,
+    /// Ticks that a run which has reached a length is likely to last beyond it, at the place of the
+    /// first run of that length.
+    beyond: Vec<f64>,
     /// Ticks that the present run has lasted.
     age: u32,
+}
+
+impl Runs {
+    /// The present run is over. What follows from it is computed now, since runs end far more
+    /// seldom than anybody asks: from the longest down, the risk at a length being that of all runs
+    /// which reached it, the present one included.
+    fn end(&mut self) {
+        let at = self.ended.partition_point(|ended| *ended <= self.age);
+        self.ended.insert(at, self.age);
+        self.age = 0;
+        let all = self.ended.len();
+        self.beyond.resize(all, 0.0);
+        let (mut longer, mut end) = (None::<(u32, f64)>, all);
+        while end > 0 {
+            let length = self.ended[end - 1];
+            let first = self.ended[..end].partition_point(|ended| *ended < length);
+            let survival = (-((end - first) as f64) / (all - first + 1) as f64).exp();
+            let lasting = match longer {
+                Some((next, beyond)) => f64::from(next - length) + beyond,
+                // A heavy tail: what lasted so long lasts as long again.
+                None => f64::from(length.max(1)),
+            };
+            self.beyond[first] = survival * lasting;
+            (longer, end) = (Some((length, self.beyond[first])), first);
+        }
+    }
+
+    /// Ticks that the present run is likely to last from now on.
+    fn ticks(&self) -> f64 {
+        let age = self.age.saturating_sub(1);
+        let at = self.ended.partition_point(|ended| *ended <= age);
+        match self.ended.get(at) {
+            Some(length) => f64::from(length - age) + self.beyond[at],
+            None => f64::from(age.max(1)),
+        }
+    }
 }
 
 impl Lifetimes for NelsonAalen {
@@ -63,30 +102,13 @@ impl Lifetimes for NelsonAalen {
             if view.is_up(zone) {
                 runs.age += 1;
             } else if runs.age > 0 {
-                let at = runs.ended.partition_point(|ended| *ended <= runs.age);
-                runs.ended.insert(at, runs.age);
-                runs.age = 0;
+                runs.end();
             }
         }
     }
 
     fn hours(&self, view: &View<'_>, zone: usize) -> f64 {
-        let Some(runs) = self.zones.get(zone) else { return 0.0 };
-        let tick_h = view.zones.tick_s / 3600.0;
-        let age = runs.age.saturating_sub(1);
-        let longer = &runs.ended[runs.ended.partition_point(|ended| *ended <= age)..];
-        let at_risk = longer.len() + 1;
-        let (mut hours, mut survival, mut reached) = (0.0, 1.0_f64, age);
-        let mut at = 0;
-        while at < longer.len() {
-            let length = longer[at];
-            let same = longer[at..].partition_point(|ended| *ended == length);
-            hours += survival * f64::from(length - reached) * tick_h;
-            survival *= (-(same as f64) / (at_risk - at) as f64).exp();
-            reached = length;
-            at += same;
-        }
-        // A heavy tail: what lasted so long lasts as long again.
-        hours + survival * f64::from(reached.max(1)) * tick_h
+        let ticks = self.zones.get(zone).map_or(0.0, Runs::ticks);
+        ticks * (view.zones.tick_s / 3600.0)
     }
 }
