@@ -315,8 +315,8 @@ fn a_taken_port_and_a_taken_folder_are_told() {
 fn a_stop_saves_and_the_next_start_goes_on() {
     let home = home();
     let server = server(&home);
-    assert_eq!(server.upload("larger", "larger.csv", &table(2_000), 1 << 20), "larger@1");
-    let learn = json!({"model": "tabgraph", "steps": 150, "threads": 1});
+    assert_eq!(server.upload("larger", "larger.csv", &table(4_000), 1 << 20), "larger@1");
+    let learn = json!({"model": "tabgraph", "steps": 1500, "threads": 1});
     let long = json!({"kind": "train", "dataset": "larger", "learn": learn});
     let job = server.post("/v1/jobs", &long).body["id"].as_str().expect("a job").to_owned();
     wait_for(&server, &job, |view| view["stage"] == "train");
