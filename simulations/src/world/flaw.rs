@@ -95,7 +95,8 @@ mod tests {
         assert_eq!(names.len(), Flaw::ALL.len());
         assert!(Flaw::ALL.iter().all(|flaw| flaw.name().parse() == Ok(*flaw)));
         let broken: BTreeSet<_> = Flaw::ALL.iter().map(|flaw| flaw.breaks()).collect();
-        // Nobody is sent notices in this world; theirs is protocol/src/notification/step/weather.rs.
+        // Nobody is sent notices in this world; they have their own, in `step/weather.rs` of the
+        // rule.
         let elsewhere = BTreeSet::from([Invariant::Note1, Invariant::Note2]);
         let here = Invariant::ALL.iter().copied().filter(|it| !elsewhere.contains(it));
         assert_eq!(broken, here.collect());
