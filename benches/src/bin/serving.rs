@@ -32,7 +32,7 @@ use ureq::Agent;
 const ORDERS: usize = 2_000;
 const CLIENTS: usize = 32;
 const STATUS_EACH_SECOND: f64 = 1_000.0;
-const ROWS_EACH_SECOND: f64 = 20.0;
+const ROWS_EACH_SECOND: f64 = 100.0;
 
 fn main() {
     let mut arguments = env::args().skip(1);
