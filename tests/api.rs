@@ -1,7 +1,7 @@
 //! The API as strangers see it, against a real server: addresses are those of the document, models
 //! draw the rows that jobs deliver and none that a gate keeps back, files come in parts.
 
-use std::{collections::BTreeSet, thread, time::Duration};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,17 +31,7 @@ fn table() -> Vec<u8> {
 fn done(server: &Server, order: &Value) -> Value {
     let taken = server.post("/v1/jobs", order);
     assert_eq!(taken.status, 201, "{taken:?}");
-    ended(server, taken.body["id"].as_str().expect("a name"))
-}
-
-fn ended(server: &Server, job: &str) -> Value {
-    loop {
-        let view = server.get(&format!("/v1/jobs/{job}")).body;
-        if !matches!(view["state"].as_str(), Some("waiting" | "running")) {
-            return view;
-        }
-        thread::sleep(Duration::from_millis(30));
-    }
+    server.ended(taken.body["id"].as_str().expect("a name"))
 }
 
 fn synthesize(gates: Value) -> Value {
@@ -209,7 +199,7 @@ fn a_job_that_was_cancelled_is_done_again_once_for_each_key() {
     let kept = server.ask(&Asked::of("DELETE", &format!("/v1/jobs/{job}")));
     assert_eq!(kept.status, 409, "it has not ended: {kept:?}");
     server.post(&format!("/v1/jobs/{job}:cancel"), &json!(null));
-    assert_eq!(ended(&server, &job)["state"], "cancelled");
+    assert_eq!(server.ended(&job)["state"], "cancelled");
     let path = format!("/v1/jobs/{job}:retry");
     let again = || server.try_post(&path, &json!(null), Some("again")).expect("it runs");
     let (first, second) = (again(), again());
@@ -237,7 +227,7 @@ fn a_change_is_refused_to_who_saw_something_else() {
     let first = server.ask(&Asked::of("POST", "/v1/jobs").json(&order));
     let early = first.header("etag").expect("a tag");
     let job = first.json()["id"].as_str().expect("a name").to_owned();
-    ended(&server, &job);
+    server.ended(&job);
     let path = format!("/v1/jobs/{job}");
     let seen = server.ask(&Asked::get(&path));
     let tag = seen.header("etag").expect("a tag");

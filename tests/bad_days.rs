@@ -27,17 +27,11 @@ use tgs_protocol::{
 use tgs_tests::{
     program::tgs,
     server::{Answer, Server},
+    tables::numbers,
 };
 
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(300);
-
-/// Rows of a table, so many bytes about; different ones each time.
-fn table(rows: usize) -> Vec<u8> {
-    let spread = |at: usize, by: usize| at * by % 10_007;
-    let rows = (0..rows).map(|at| format!("{},{},{}\n", spread(at, 37), spread(at, 101), at % 3));
-    format!("a,b,c\n{}", rows.collect::<String>()).into_bytes()
-}
 
 fn order(seed: usize) -> Value {
     let learn = json!({"model": "seqtree", "seed": seed, "threads": 1});
@@ -51,7 +45,7 @@ fn home() -> TempDir {
 /// A server with one small dataset.
 fn server(home: &TempDir) -> Server {
     let server = Server::start(home.path());
-    assert_eq!(server.upload("small", "small.csv", &table(40), 1 << 20), "small@1");
+    assert_eq!(server.upload("small", "small.csv", &numbers(40), 1 << 20), "small@1");
     server
 }
 
@@ -157,7 +151,7 @@ fn bad_uploads_get_one_clear_answer() {
 fn a_truncated_upload_goes_on_where_it_broke() {
     let home = home();
     let server = server(&home);
-    let bytes = table(4_000);
+    let bytes = numbers(4_000);
     let place = server.begin("t", "t.csv", bytes.len());
     let half = bytes.len() / 2;
     let headers = format!(
@@ -315,32 +309,18 @@ fn a_taken_port_and_a_taken_folder_are_told() {
 fn a_stop_saves_and_the_next_start_goes_on() {
     let home = home();
     let server = server(&home);
-    assert_eq!(server.upload("larger", "larger.csv", &table(4_000), 1 << 20), "larger@1");
+    assert_eq!(server.upload("larger", "larger.csv", &numbers(4_000), 1 << 20), "larger@1");
     let learn = json!({"model": "tabgraph", "steps": 1500, "threads": 1});
     let long = json!({"kind": "train", "dataset": "larger", "learn": learn});
     let job = server.post("/v1/jobs", &long).body["id"].as_str().expect("a job").to_owned();
-    wait_for(&server, &job, |view| view["stage"] == "train");
+    server.wait_for(&job, |view| view["stage"] == "train");
     let following = server.events(&format!("/v1/jobs/{job}/events"), 0).expect("it runs");
     assert_eq!(server.stop(), Some(0));
     let mut rest = String::new();
     let _ = { following }.read_to_string(&mut rest); // The stream ends with the server.
     assert!(!rest.contains("job.ended"), "{rest}");
     server.start_again();
-    wait_for(&server, &job, |view| view["state"] == "published");
-}
-
-fn wait_for(server: &Server, job: &str, is_there: impl Fn(&Value) -> bool) -> Value {
-    let began = Instant::now();
-    loop {
-        if let Some(answer) = server.try_get(&format!("/v1/jobs/{job}")) {
-            if is_there(&answer.body) {
-                return answer.body;
-            }
-            assert!(began.elapsed() < LONG, "{:?}", answer.body);
-        }
-        assert!(began.elapsed() < LONG, "the server is gone");
-        thread::sleep(Duration::from_millis(20));
-    }
+    server.wait_for(&job, |view| view["state"] == "published");
 }
 
 /// Kills the server again and again at odd moments until it is told to cease.
@@ -362,7 +342,7 @@ fn kill_until(server: &Arc<Server>, is_over: &Arc<AtomicBool>) -> thread::JoinHa
 fn a_table_is_handed_in_and_fetched_through_kills() {
     let home = home();
     let server = Arc::new(server(&home));
-    let bytes = table(120_000);
+    let bytes = numbers(120_000);
     let place = server.begin("large", "large.csv", bytes.len());
     let is_over = Arc::new(AtomicBool::new(false));
     let killer = kill_until(&server, &is_over);
@@ -390,10 +370,10 @@ fn a_table_is_handed_in_and_fetched_through_kills() {
     let learn = json!({"model": "seqtree", "threads": 1});
     let train = json!({"kind": "train", "dataset": "small", "learn": learn});
     let model = server.post("/v1/jobs", &train).body["id"].as_str().expect("a job").to_owned();
-    wait_for(&server, &model, |view| view["state"] == "published");
+    server.wait_for(&model, |view| view["state"] == "published");
     let generate = json!({"kind": "generate", "model": model, "rows": 300_000});
     let job = server.post("/v1/jobs", &generate).body["id"].as_str().expect("a job").to_owned();
-    let view = wait_for(&server, &job, |view| view["state"] == "published");
+    let view = server.wait_for(&job, |view| view["state"] == "published");
     let files = view["files"].as_array().expect("files");
     let file = files.iter().find(|file| file["name"] == "table.csv").expect("a table");
     let size = usize::try_from(file["size"].as_u64().expect("a size")).expect("small");
@@ -421,7 +401,7 @@ fn a_cancel_is_kept_through_kills() {
         let learn = json!({"model": "tabgraph", "steps": 100_000, "threads": 1, "seed": round});
         let long = json!({"kind": "synthesize", "dataset": "small", "learn": learn});
         let job = server.post("/v1/jobs", &long).body["id"].as_str().expect("a job").to_owned();
-        wait_for(&server, &job, |view| view["stage"] == "train");
+        server.wait_for(&job, |view| view["stage"] == "train");
         let asker = {
             let (server, job) = (server.clone(), job.clone());
             thread::spawn(move || {
@@ -495,7 +475,7 @@ fn the_main_job_on_a_server_gives_the_bytes_that_it_gives_here() {
     let (served, own, out) = (home(), home(), home());
     let server = Server::start(served.path());
     let source = out.path().join("my table.csv");
-    fs::write(&source, table(600)).expect("it can be written");
+    fs::write(&source, numbers(600)).expect("it can be written");
     let source = source.to_str().expect("Unicode");
     let run = |home: &TempDir, to: &str, server: Option<&Server>| {
         let to = out.path().join(to);

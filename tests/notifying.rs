@@ -13,6 +13,7 @@ use tgs_tests::{
     peers,
     receiver::{Got, Receiver, Reply},
     server::Server,
+    tables::numbers,
 };
 
 /// Longer than anything here takes on a slow machine.
@@ -25,11 +26,6 @@ const SETTINGS: [(&str, &str); 2] =
 fn order(no: usize) -> Value {
     let learn = json!({"model": "seqtree", "seed": no, "threads": 1});
     json!({"kind": "train", "dataset": "small", "learn": learn})
-}
-
-fn table() -> Vec<u8> {
-    let rows = (0..40).map(|at| format!("{},{},{}\n", at * 37 % 1_009, at * 101 % 1_009, at % 3));
-    format!("a,b,c\n{}", rows.collect::<String>()).into_bytes()
 }
 
 fn submit(server: &Server, no: usize) -> String {
@@ -85,7 +81,7 @@ fn by_name(got: &[Got]) -> BTreeMap<String, Value> {
 fn every_notice_arrives_although_both_ends_fail() {
     let home = TempDir::new().expect("a temporary folder");
     let server = Server::start_with(home.path(), &SETTINGS);
-    assert_eq!(server.upload("small", "small.csv", &table(), 1_000), "small@1");
+    assert_eq!(server.upload("small", "small.csv", &numbers(40), 1_000), "small@1");
     let unheard = submit(&server, 99);
     until("the first job ends", || state_of(&server, &unheard) == "published");
     // The first four attempts at each notice fail, each in its own way.
@@ -188,7 +184,7 @@ fn subscriptions_are_kept_switched_and_removed() {
 
     let off = server.patch(&path, &json!({"state": "disabled"}));
     assert_eq!((off.status, &off.body["state"]), (200, &json!("disabled")));
-    assert_eq!(server.upload("small", "small.csv", &table(), 1_000), "small@1");
+    assert_eq!(server.upload("small", "small.csv", &numbers(40), 1_000), "small@1");
     submit(&server, 1);
     server.kill();
     server.start_again();
@@ -241,7 +237,7 @@ fn a_server_does_not_knock_at_its_own_doors() {
 fn what_ended_is_unread_until_it_is_read() {
     let home = TempDir::new().expect("a temporary folder");
     let server = Server::start(home.path());
-    assert_eq!(server.upload("small", "small.csv", &table(), 1_000), "small@1");
+    assert_eq!(server.upload("small", "small.csv", &numbers(40), 1_000), "small@1");
     let jobs: Vec<_> = (0..3).map(|no| submit(&server, no)).collect();
     let notices = || server.get("/v1/notices?page_size=2").body;
     until("they end", || notices()["unread"] == 3);

@@ -17,18 +17,11 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgs_protocol::limits::AGEING_MS;
-use tgs_tests::server::Server;
+use tgs_tests::{server::Server, tables::numbers};
 use tungstenite::WebSocket;
 
 /// Longer than all jobs of a test take on a slow machine.
 const LONG: Duration = Duration::from_secs(1_800);
-
-/// Rows of a small table that no gate has anything against.
-fn table() -> Vec<u8> {
-    let spread = |at: usize, by: usize| at * by % 1_009;
-    let rows = (0..40).map(|at| format!("{},{},{}\n", spread(at, 37), spread(at, 101), at % 3));
-    format!("a,b,c\n{}", rows.collect::<String>()).into_bytes()
-}
 
 fn order(no: usize) -> Value {
     let learn = json!({"model": "seqtree", "seed": no, "threads": 1});
@@ -100,7 +93,7 @@ fn open_socket(server: &Server, after: u64) -> Option<WebSocket<TcpStream>> {
 fn kill_while_ordering(jobs: usize, kills: usize) {
     let home = TempDir::new().expect("a temporary folder");
     let server = Arc::new(Server::start(home.path()));
-    assert_eq!(server.upload("small", "small.csv", &table(), 100), "small@1");
+    assert_eq!(server.upload("small", "small.csv", &numbers(40), 100), "small@1");
     let is_over = Arc::new(AtomicBool::new(false));
     let watchers = [follow(&server, &is_over), follow_by_socket(&server, &is_over)];
     let taken = Arc::new(Mutex::new(BTreeMap::new()));

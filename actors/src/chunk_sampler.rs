@@ -18,13 +18,8 @@ use std::{
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
-    chunk::SealedChunk,
-    code::Code,
-    digest::Digest,
-    engine::Sampler,
-    limits::MODEL_IDLE_MS,
-    progress::Watch,
-    store::{ArtifactName, Written},
+    chunk::SealedChunk, code::Code, digest::Digest, engine::Sampler, limits::MODEL_IDLE_MS,
+    progress::Watch, store::Written,
 };
 use tokio::runtime::Handle;
 
@@ -32,10 +27,10 @@ use self::message::{ChunkEnd, ChunkOrder};
 pub(crate) use self::open_models::OpenModels;
 use crate::{
     failure::{Fault, Halt},
-    gpu_worker::bench::MODEL_FILE,
     job_supervisor::message::JobSupervisorMessage,
     numerics::note_class,
     ports::Ports,
+    sealed_model,
     store_call::transfer,
     work_watch::Stop,
 };
@@ -133,14 +128,10 @@ fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChu
 fn open(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<Arc<dyn Sampler>, Halt> {
     let now = seat.ports.clock.monotonic();
     seat.models.get_or_open(order.model, now, || {
-        let artifacts = &seat.ports.artifacts;
-        let folder = artifacts.open(&order.lease.job, ArtifactName::Model);
-        let folder = runtime.block_on(transfer("open model", folder))?.ok_or_else(|| {
-            Fault::new(Code::StoreCorrupt, "open model: it is sealed, but it is not there")
-        })?;
-        let path = folder.join(MODEL_FILE);
-        let bytes = std::fs::read(&path)
-            .map_err(|error| Fault::of_file(&format!("read {}", path.display()), &error))?;
+        let bytes =
+            sealed_model::read(&seat.ports, runtime, &order.lease.job)?.ok_or_else(|| {
+                Fault::new(Code::StoreCorrupt, "open model: it is sealed, but it is not there")
+            })?;
         Ok(seat.ports.engine.sampler(&bytes)?)
     })
 }

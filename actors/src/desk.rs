@@ -23,7 +23,7 @@ use tgs_protocol::{
     progress::Progress,
     queue::{Turn, Waiting},
     request::{JobRequest, validate},
-    store::{ArtifactName, StoreError},
+    store::ArtifactName,
     submission::Inserted,
     unit::Millis,
 };
@@ -31,7 +31,6 @@ use tokio::runtime::Handle;
 
 use crate::{
     experience::Learned,
-    failure::Fault,
     gpu_worker::{bench::MODEL_FILE, publish::deliveries},
     input,
     node_supervisor::{care::NodeHealth, message::NodeSupervisorMessage},
@@ -70,7 +69,7 @@ impl Desk {
     ) -> Result<T, DeskError> {
         self.runtime.spawn(order).await.unwrap_or_else(|error| {
             let said = format!("carry out an order: {error}; ask again what became of it");
-            Err(refusal(Code::Internal, said))
+            Err(DeskError::new(Code::Internal, said))
         })
     }
 
@@ -83,9 +82,10 @@ impl Desk {
         match self.supervisor.call(message, limit).await {
             Ok(CallResult::Success(reply)) => Ok(reply),
             // Both mean that nobody will answer.
-            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => {
-                Err(refusal(Code::Internal, "the node did not answer; resume goes on with the job"))
-            }
+            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => Err(DeskError::new(
+                Code::Internal,
+                "the node did not answer; resume goes on with the job",
+            )),
         }
     }
 
@@ -94,7 +94,7 @@ impl Desk {
         let order = |reply| NodeSupervisorMessage::StartJob { job, turn, reply };
         self.ask(ORDER_TAKEN_MS, order)
             .await?
-            .map_err(|error| refusal(Code::Internal, format!("start the job: {error}")))
+            .map_err(|error| DeskError::new(Code::Internal, format!("start the job: {error}")))
     }
 
     /// With what its files are now, unless whoever asks has looked already, and with constants that
@@ -103,13 +103,13 @@ impl Desk {
         let mut request = request;
         let checked = self.ports.engine.check_constants(request.model, &request.overrides);
         checked.map_err(|error| {
-            refusal(error.code().unwrap_or(Code::Internal), with_causes(&error))
+            DeskError::new(error.code().unwrap_or(Code::Internal), with_causes(&error))
         })?;
         if request.inputs.is_empty() {
             let look = |(path, what): (&Path, _)| {
                 input::look(path).map_err(|error| {
                     let said = format!("open {what} {}: {error}; check it", path.display());
-                    refusal(Code::SourceUnreadable, said)
+                    DeskError::new(Code::SourceUnreadable, said)
                 })
             };
             request.inputs =
@@ -131,12 +131,12 @@ impl Desk {
     }
 
     async fn row(&self, job: &JobId) -> Result<JobRow, DeskError> {
-        let read = answer("read job", self.ports.jobs.read(job)).await.map_err(as_refusal)?;
+        let read = answer("read job", self.ports.jobs.read(job)).await?;
         read.ok_or_else(|| {
             let said = format!(
                 "no job {job} is in this data folder; `tgs resume --list` lists what is unfinished"
             );
-            refusal(Code::JobNotFound, said)
+            DeskError::new(Code::JobNotFound, said)
         })
     }
 }
@@ -168,11 +168,11 @@ impl JobDesk for Desk {
     }
 
     async fn list(&self, listing: &Listing) -> Result<Page, DeskError> {
-        answer("list jobs", self.ports.jobs.list(listing)).await.map_err(as_refusal)
+        Ok(answer("list jobs", self.ports.jobs.list(listing)).await?)
     }
 
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, DeskError> {
-        answer("count jobs", self.ports.jobs.count()).await.map_err(as_refusal)
+        Ok(answer("count jobs", self.ports.jobs.count()).await?)
     }
 
     async fn progress(&self) -> Vec<(JobId, Progress)> {
@@ -182,7 +182,7 @@ impl JobDesk for Desk {
 
     async fn model_file(&self, job: &JobId) -> Result<Option<PathBuf>, DeskError> {
         let open = self.ports.artifacts.open(job, ArtifactName::Model);
-        let folder = transfer("open folder", open).await.map_err(as_refusal)?;
+        let folder = transfer("open folder", open).await?;
         Ok(folder.map(|folder| folder.join(MODEL_FILE)))
     }
 
@@ -227,7 +227,7 @@ impl Desk {
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
         let row = JobRow { priority, submission, origin, estimate, ..accepted };
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
-        match inserted.map_err(as_refusal)? {
+        match inserted? {
             Inserted::New => {
                 self.start(&row).await?;
                 Ok(Taken { row, before: false })
@@ -245,11 +245,11 @@ impl Desk {
                     "take the order: its idempotency key came with another order before (job \
                      {job}); send a key of its own"
                 );
-                Err(refusal(Code::KeyTaken, said))
+                Err(DeskError::new(Code::KeyTaken, said))
             }
             Inserted::NameTaken => {
                 let said = "insert the job: another one has its name; submit it again";
-                Err(refusal(Code::Internal, said))
+                Err(DeskError::new(Code::Internal, said))
             }
         }
     }
@@ -258,7 +258,7 @@ impl Desk {
         let row = self.row(job).await?;
         if row.state.is_final() {
             let said = format!("job {job} has ended; there is nothing to go on with");
-            return Err(refusal(Code::NothingToResume, said));
+            return Err(DeskError::new(Code::NothingToResume, said));
         }
         self.start(&row).await
     }
@@ -274,9 +274,11 @@ impl Desk {
         }
         Err(match self.why_not_ended(job).await {
             Some(Failure { code, message, .. }) => {
-                refusal(code, format!("cancel job {job}: {message}"))
+                DeskError::new(code, format!("cancel job {job}: {message}"))
             }
-            None => refusal(Code::Overtaken, format!("cancel job {job}: it is not in our hands")),
+            None => {
+                DeskError::new(Code::Overtaken, format!("cancel job {job}: it is not in our hands"))
+            }
         })
     }
 
@@ -284,16 +286,16 @@ impl Desk {
         let row = self.row(job).await?;
         if !row.state.is_final() {
             let said = format!("forget job {job}: it has not ended; cancel it first");
-            return Err(refusal(Code::BadRequest, said));
+            return Err(DeskError::new(Code::BadRequest, said));
         }
         // The row goes last: killed in between, the job is still there to be forgotten.
         let artifacts = &self.ports.artifacts;
-        transfer("sweep", artifacts.sweep(job, &[])).await.map_err(as_refusal)?;
+        transfer("sweep", artifacts.sweep(job, &[])).await?;
         for delivery in deliveries(&row.request.goal) {
             let dropped = transfer("drop result", artifacts.drop_result(&delivery.to)).await;
-            dropped.map_err(as_refusal)?;
+            dropped?;
         }
-        answer("forget job", self.ports.jobs.forget(job)).await.map_err(as_refusal)?;
+        answer("forget job", self.ports.jobs.forget(job)).await?;
         Ok(())
     }
 }
@@ -306,13 +308,4 @@ impl Watching for NothingToHear {
     async fn next(&mut self) -> Option<tgs_protocol::desk::News> {
         None
     }
-}
-
-fn refusal(code: Code, message: impl Into<String>) -> DeskError {
-    DeskError { code, message: message.into() }
-}
-
-fn as_refusal(error: StoreError) -> DeskError {
-    let Fault { code, message, .. } = error.into();
-    refusal(code, message)
 }

@@ -47,6 +47,7 @@ mod perform;
 mod restart_window;
 mod row_rate;
 mod row_sampler;
+mod sealed_model;
 mod store_call;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tgs_protocol::{
-    cause::with_causes,
     code::Code,
     desk::DeskError,
     digest::Digest,
@@ -18,7 +17,6 @@ use tgs_protocol::{
         subscription::{Standing, Subscription},
         target::{SigningKey, SigningSecret, Target},
     },
-    store::StoreError,
     unit::{EventNo, Timestamp},
 };
 use tokio::sync::Notify;
@@ -58,7 +56,7 @@ impl NoticeCounter {
         for _ in 0..CHANGES_TRIED_MAX {
             let change = with(self.show(id).await?);
             let writing = self.notices.notifications.change(&change);
-            match answer("change subscription", writing).await.map_err(as_refusal)? {
+            match answer("change subscription", writing).await? {
                 Changed::Done => {
                     self.bell.notify_one();
                     return Ok(change.row);
@@ -68,7 +66,7 @@ impl NoticeCounter {
             }
         }
         let said = format!("change subscription {id}: others change it all the time; try again");
-        Err(refusal(Code::Overtaken, said))
+        Err(DeskError::new(Code::Overtaken, said))
     }
 
     /// A target that can be sent to: a webhook has a key to sign with.
@@ -77,7 +75,7 @@ impl NoticeCounter {
             Target::Mail { .. } if self.notices.channels.mail.is_none() => {
                 let said = "subscribe by mail: this server sends none; set smtp_url and mail_from \
                             and start it again";
-                Err(refusal(Code::BadRequest, said))
+                Err(DeskError::new(Code::BadRequest, said))
             }
             Target::Webhook { url, keys } if keys.is_empty() => {
                 let keys = vec![SigningKey { secret: self.secret()?, until: None }];
@@ -102,13 +100,13 @@ impl NoticeDesk for NoticeCounter {
             kinds: wish.kinds,
             state: Standing::Active,
             trouble: None,
-            after: newest.map_err(as_refusal)?,
+            after: newest?,
             made_at: self.now(),
             submission: wish.submission,
             version: 1,
         };
         let adding = self.notices.notifications.subscribe(&row);
-        match answer("add subscription", adding).await.map_err(as_refusal)? {
+        match answer("add subscription", adding).await? {
             Subscribed::New => {
                 self.bell.notify_one();
                 Ok((row, false))
@@ -119,39 +117,39 @@ impl NoticeDesk for NoticeCounter {
                     "subscribe: the idempotency key came with another order before \
                      (subscription {id}); send a key of its own"
                 );
-                Err(refusal(Code::KeyTaken, said))
+                Err(DeskError::new(Code::KeyTaken, said))
             }
             Subscribed::TooMany => {
                 let said = format!(
                     "subscribe: there are {SUBSCRIPTIONS_MAX} subscriptions already, and no more \
                      are kept; remove one first"
                 );
-                Err(refusal(Code::BadRequest, said))
+                Err(DeskError::new(Code::BadRequest, said))
             }
         }
     }
 
     async fn list(&self) -> Result<Vec<Subscription>, DeskError> {
         let listing = self.notices.notifications.subscriptions();
-        answer("list subscriptions", listing).await.map_err(as_refusal)
+        Ok(answer("list subscriptions", listing).await?)
     }
 
     async fn show(&self, id: &SubscriptionId) -> Result<Subscription, DeskError> {
         let reading = self.notices.notifications.subscription(id);
-        let found = answer("read subscription", reading).await.map_err(as_refusal)?;
+        let found = answer("read subscription", reading).await?;
         found.ok_or_else(|| no_such(id))
     }
 
     async fn turn(&self, id: &SubscriptionId, on: bool) -> Result<Subscription, DeskError> {
         let newest = answer("find newest event", self.notices.events.newest_event()).await;
-        let newest = newest.map_err(as_refusal)?;
+        let newest = newest?;
         self.change(id, |row| Change::of(row.turned(on, newest))).await
     }
 
     async fn rotate(&self, id: &SubscriptionId) -> Result<Subscription, DeskError> {
         if matches!(self.show(id).await?.target, Target::Mail { .. }) {
             let said = format!("give subscription {id} a new secret: mail is not signed by one");
-            return Err(refusal(Code::BadRequest, said));
+            return Err(DeskError::new(Code::BadRequest, said));
         }
         let (secret, until) = (self.secret()?, self.now().get() + SIGNING_KEY_OVERLAP_MS);
         let with = |mut row: Subscription| {
@@ -163,7 +161,7 @@ impl NoticeDesk for NoticeCounter {
 
     async fn unsubscribe(&self, id: &SubscriptionId) -> Result<(), DeskError> {
         let removing = self.notices.notifications.unsubscribe(id);
-        let is_removed = answer("remove subscription", removing).await.map_err(as_refusal)?;
+        let is_removed = answer("remove subscription", removing).await?;
         self.bell.notify_one();
         if is_removed { Ok(()) } else { Err(no_such(id)) }
     }
@@ -186,7 +184,7 @@ impl NoticeDesk for NoticeCounter {
     ) -> Result<Part<Delivery>, DeskError> {
         self.show(id).await?;
         let listing = self.notices.notifications.deliveries(id, before, limit + 1);
-        let mut items = answer("list deliveries", listing).await.map_err(as_refusal)?;
+        let mut items = answer("list deliveries", listing).await?;
         let next = part_of(&mut items, limit, |delivery| delivery.event.no);
         Ok(Part { items, next })
     }
@@ -194,13 +192,13 @@ impl NoticeDesk for NoticeCounter {
     async fn resend(&self, id: &SubscriptionId, event: EventNo) -> Result<Delivery, DeskError> {
         if self.show(id).await?.state == Standing::Disabled {
             let said = format!("send {event} again: subscription {id} is off; set it active first");
-            return Err(refusal(Code::BadRequest, said));
+            return Err(DeskError::new(Code::BadRequest, said));
         }
         let reading = self.notices.notifications.delivery(id, event);
-        let found = answer("read delivery", reading).await.map_err(as_refusal)?;
+        let found = answer("read delivery", reading).await?;
         let Some(delivery) = found else {
             let said = format!("subscription {id} has no delivery of event {event}; list them");
-            return Err(refusal(Code::NoSuchThing, said));
+            return Err(DeskError::new(Code::NoSuchThing, said));
         };
         let again = delivery.clone().asked_again(self.now());
         if again != delivery {
@@ -212,21 +210,21 @@ impl NoticeDesk for NoticeCounter {
 
     async fn notices(&self, before: Option<EventNo>, limit: usize) -> Result<Notices, DeskError> {
         let store = &self.notices.notifications;
-        let read_through = answer("read mark", store.read_mark()).await.map_err(as_refusal)?;
+        let read_through = answer("read mark", store.read_mark()).await?;
         let listing = store.endings(before, EventNo(0), limit + 1);
-        let mut items = answer("list notices", listing).await.map_err(as_refusal)?;
+        let mut items = answer("list notices", listing).await?;
         let next = part_of(&mut items, limit, |event| event.no);
         let counting = store.endings(None, read_through, UNREAD_COUNTED_MAX);
-        let unread = answer("count notices", counting).await.map_err(as_refusal)?.len();
+        let unread = answer("count notices", counting).await?.len();
         Ok(Notices { part: Part { items, next }, read_through, unread })
     }
 
     async fn mark_read(&self, through: EventNo) -> Result<EventNo, DeskError> {
         let newest = answer("find newest event", self.notices.events.newest_event()).await;
         // What is still to come is not read by a slip of the pen.
-        let through = through.min(newest.map_err(as_refusal)?);
+        let through = through.min(newest?);
         let marking = self.notices.notifications.mark_read(through);
-        answer("mark notices", marking).await.map_err(as_refusal)
+        Ok(answer("mark notices", marking).await?)
     }
 }
 
@@ -239,13 +237,5 @@ fn part_of<T>(items: &mut Vec<T>, limit: usize, no: impl Fn(&T) -> EventNo) -> O
 
 fn no_such(id: &SubscriptionId) -> DeskError {
     let said = format!("no subscription {id} is here; list them to find it");
-    refusal(Code::NoSuchThing, said)
-}
-
-fn refusal(code: Code, message: impl Into<String>) -> DeskError {
-    DeskError { code, message: message.into() }
-}
-
-fn as_refusal(error: StoreError) -> DeskError {
-    refusal(error.code, with_causes(&error))
+    DeskError::new(Code::NoSuchThing, said)
 }

@@ -17,7 +17,6 @@ use tgs_protocol::{
     digest::Digest,
     id::JobId,
     limits::{MODEL_WARM_LOOK_MS, ROW_SAMPLERS, SAMPLES_WAITING_MAX},
-    store::ArtifactName,
     unit::{ByteCount, Rows},
     wire::SampleOrder,
 };
@@ -25,9 +24,8 @@ use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     failure::{Fault, Halt},
-    gpu_worker::bench::MODEL_FILE,
     ports::Ports,
-    store_call::transfer,
+    sealed_model,
     warm_models::{Opened, WarmModels},
 };
 
@@ -117,15 +115,11 @@ impl Seat {
     }
 
     fn open(&self, job: &JobId, model: Digest) -> Result<Opened, Fault> {
-        let folder = self.ports.artifacts.open(job, ArtifactName::Model);
-        let folder = self.runtime.block_on(transfer("open model", folder))?;
         let gone = || {
             let said = format!("draw rows: the model of job {job} is gone; train it again");
             Fault::new(Code::NoSuchThing, said)
         };
-        let path = folder.ok_or_else(gone)?.join(MODEL_FILE);
-        let bytes = std::fs::read(&path)
-            .map_err(|error| Fault::of_file(&format!("read {}", path.display()), &error))?;
+        let bytes = sealed_model::read(&self.ports, &self.runtime, job)?.ok_or_else(gone)?;
         if Digest::of(&bytes) != model {
             let said = format!(
                 "draw rows: the model of job {job} is not what was trained; restore the data \

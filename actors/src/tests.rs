@@ -4,6 +4,7 @@
 
 mod bench;
 mod engine;
+pub(crate) mod nothing;
 mod script;
 mod stores;
 mod world;

@@ -102,30 +102,8 @@ impl Warm {
 
 #[cfg(test)]
 mod tests {
-    use tgs_protocol::{
-        chunk::ChunkNo,
-        engine::{EngineError, RowFormat},
-        unit::Rows,
-    };
-
     use super::*;
-
-    struct Nothing;
-
-    impl Sampler for Nothing {
-        fn chunk(&self, _: u64, _: ChunkNo, _: Rows) -> Result<Vec<u8>, EngineError> {
-            Ok(Vec::new())
-        }
-        fn written(
-            &self,
-            _: u64,
-            _: ChunkNo,
-            _: Rows,
-            _: RowFormat,
-        ) -> Result<Vec<u8>, EngineError> {
-            Ok(Vec::new())
-        }
-    }
+    use crate::tests::nothing::Nothing;
 
     /// Whether the model had to be opened.
     fn opens(models: &WarmModels, name: &str, now: u64, size: u64) -> bool {

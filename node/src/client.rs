@@ -13,7 +13,6 @@ use serde_json::Value;
 use tgs_protocol::{code::Code, event::Event, id::JobId, job::Outcome, unit::EventNo};
 use ureq::{Agent, Body, http::Response};
 
-pub use self::transfer::{dataset_name, key_of};
 use crate::failure::Failure;
 
 /// How long a server may take to answer; events come when they come.

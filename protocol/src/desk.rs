@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cause::with_causes,
     code::Code,
     figure,
     id::JobId,
@@ -19,6 +20,7 @@ use crate::{
     queue::{DeviceClass, Priority, Use, Waiting},
     request::JobRequest,
     space::Room,
+    store::StoreError,
     submission::Submission,
     unit::Millis,
 };
@@ -87,7 +89,7 @@ impl Health {
             "{act}: the disk of the data folder has {free} left, and {floor} are kept free \
              (`disk_floor_mib`); make room, and everything goes on by itself"
         );
-        Err(DeskError { code: Code::DiskFull, message })
+        Err(DeskError::new(Code::DiskFull, message))
     }
 
     /// Refuses to be called ready while nothing can be computed.
@@ -102,7 +104,7 @@ impl Health {
         }
         let message = "begin work: every device was set aside, because its work hung; start the \
                        node again, and its jobs go on";
-        Err(DeskError { code: Code::DeviceLost, message: message.to_owned() })
+        Err(DeskError::new(Code::DeviceLost, message))
     }
 }
 
@@ -150,4 +152,17 @@ pub struct DeskError {
     pub code: Code,
     /// Act, place, remedy.
     pub message: String,
+}
+
+impl DeskError {
+    /// With this code and these words.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+impl From<StoreError> for DeskError {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.code, with_causes(&error))
+    }
 }

@@ -9,3 +9,4 @@ pub mod receiver;
 pub mod server;
 pub mod skipping;
 pub mod small_disk;
+pub mod tables;

@@ -14,9 +14,10 @@ use std::{
 pub fn binary() -> PathBuf {
     let named = env::var_os("TGS_BIN").map(PathBuf::from);
     let beside = || {
-        let own = env::current_exe().expect("a running test has a file");
-        let release = own.parent().and_then(Path::parent).expect("tests stand in release/deps");
-        release.join("tgs")
+        let own = env::current_exe().expect("a running program has a file");
+        // Programs stand in release itself, tests in release/deps.
+        let mut folders = own.ancestors().skip(1).take(2).map(|folder| folder.join("tgs"));
+        folders.find(|path| path.is_file()).unwrap_or_else(|| own.with_file_name("tgs"))
     };
     let path = named.unwrap_or_else(beside);
     assert!(path.is_file(), "{} is missing: run `./dev build` first", path.display());

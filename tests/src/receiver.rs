@@ -32,6 +32,24 @@ pub struct Got {
 }
 
 impl Got {
+    /// Reads one from a connection; none if it breaks off, or is no text.
+    pub fn read(stream: &TcpStream) -> Option<Self> {
+        let mut reader = BufReader::new(stream);
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+            match line.trim_end() {
+                "" => break,
+                line => head.push(line.to_owned()),
+            }
+        }
+        let got = Self { head, body: String::new() };
+        let mut body = vec![0; got.header("content-length").parse().ok()?];
+        reader.read_exact(&mut body).ok()?;
+        Some(Self { body: String::from_utf8(body).ok()?, ..got })
+    }
+
     /// A header; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         let lines = self.head.iter().filter_map(|line| line.split_once(": "));
@@ -66,7 +84,7 @@ impl Receiver {
                 counting.fetch_add(1, Ordering::SeqCst);
                 let (keeping, reply) = (keeping.clone(), reply.clone());
                 thread::spawn(move || {
-                    let Some(got) = read(&stream) else { return };
+                    let Some(got) = Got::read(&stream) else { return };
                     let earlier = {
                         let mut kept = keeping.lock().unwrap_or_else(PoisonError::into_inner);
                         let name = |got: &Got| got.header("webhook-id").to_owned();
@@ -102,23 +120,6 @@ impl Receiver {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.iter().filter(|got| got.path() == path).cloned().collect()
     }
-}
-
-fn read(stream: &TcpStream) -> Option<Got> {
-    let mut reader = BufReader::new(stream);
-    let mut head = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        match line.trim_end() {
-            "" => break,
-            line => head.push(line.to_owned()),
-        }
-    }
-    let got = Got { head, body: String::new() };
-    let mut body = vec![0; got.header("content-length").parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
-    Some(Got { body: String::from_utf8(body).ok()?, ..got })
 }
 
 fn answer(mut stream: TcpStream, reply: Reply) {

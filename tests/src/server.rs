@@ -17,6 +17,8 @@ use crate::program::tgs;
 
 /// Longer than anything takes that a test waits for.
 const LONG: Duration = Duration::from_secs(120);
+/// Longer than a job of a test takes on a slow machine.
+const VERY_LONG: Duration = Duration::from_secs(300);
 
 /// A server with its data folder. Ended when it is dropped.
 pub struct Server {
@@ -236,6 +238,31 @@ impl Server {
     /// When the server is not there.
     pub fn get(&self, path: &str) -> Answer {
         self.try_get(path).expect("the server runs")
+    }
+
+    /// Waits until a job is like this, whatever happens to the server meanwhile; gives its view.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub fn wait_for(&self, job: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let view = self.try_get(&format!("/v1/jobs/{job}")).map(|answer| answer.body);
+            if let Some(view) = view.as_ref().filter(|view| is_so(view)) {
+                return view.clone();
+            }
+            assert!(began.elapsed() < VERY_LONG, "in vain: {view:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until a job has ended; gives its view.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn ended(&self, job: &str) -> Value {
+        let is_open = |view: &Value| matches!(view["state"].as_str(), Some("waiting" | "running"));
+        self.wait_for(job, |view| view["state"].is_string() && !is_open(view))
     }
 
     /// Sends something; none if the server was not there or went away.

@@ -47,6 +47,15 @@ pub async fn whole(what: &str, body: Payload, limit: usize) -> Result<Bytes, Pro
     }
 }
 
+/// A body that is JSON, as a whole.
+pub async fn order<T: DeserializeOwned>(
+    what: &str,
+    body: Payload,
+    limit: usize,
+) -> Result<T, Problem> {
+    json(what, &whole(what, body, limit).await?)
+}
+
 /// What the JSON of a body says. In JSON `7.0` is a whole number like `7`.
 pub fn json<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T, Problem> {
     let told = match serde_json::from_slice(body) {

@@ -16,7 +16,7 @@ use actix_web::{
     web::{Bytes, block},
 };
 use futures_util::{Stream, stream};
-use tgs_protocol::{cause::with_causes, code::Code, digest::Digest};
+use tgs_protocol::{cause::with_causes, code::Code, digest::Digest, unit::ByteCount};
 
 use crate::{
     etag,
@@ -31,6 +31,8 @@ const PIECE_BYTES: u64 = 256 << 10;
 pub struct SealedFile {
     pub name: String,
     pub path: PathBuf,
+    /// As it was when it was looked for.
+    pub size: ByteCount,
     /// Of its bytes, where it is known.
     pub digest: Option<Digest>,
 }
@@ -112,18 +114,8 @@ fn pieces(file: File, first: u64, length: u64) -> impl Stream<Item = io::Result<
     })
 }
 
-fn content_type(name: &str) -> &'static str {
-    match name.rsplit('.').next() {
-        Some("html") => "text/html; charset=utf-8",
-        Some("json") => "application/json",
-        Some("csv") => "text/csv; charset=utf-8",
-        Some("jsonl") => "application/x-ndjson",
-        Some("parquet") => "application/vnd.apache.parquet",
-        Some("gz") => "application/gzip",
-        Some("zst") => "application/zstd",
-        _ => "application/octet-stream",
-    }
-}
+/// Endings of names, in the order of [`CONTENT_TYPES`]; every other one is of the last type.
+const ENDINGS: [&str; 7] = ["html", "json", "csv", "jsonl", "parquet", "gz", "zst"];
 
 /// Every content type that a file may have.
 pub const CONTENT_TYPES: [&str; 8] = [
@@ -136,6 +128,12 @@ pub const CONTENT_TYPES: [&str; 8] = [
     "application/zstd",
     "application/octet-stream",
 ];
+
+fn content_type(name: &str) -> &'static str {
+    let ending = name.rsplit('.').next();
+    let at = ENDINGS.iter().position(|known| Some(*known) == ending);
+    CONTENT_TYPES[at.unwrap_or(ENDINGS.len())]
+}
 
 fn unreadable(name: &str, error: &dyn std::error::Error) -> Problem {
     let message = format!("read {name}: {}; check that disk", with_causes(error));

@@ -105,8 +105,8 @@ fn read_back<T: DeserializeOwned + Serialize>(bytes: &[u8]) {
 }
 
 fn token(bytes: &[u8]) {
-    if let Ok(place) = cursor::read(&String::from_utf8_lossy(bytes)) {
-        assert_eq!(cursor::read(&cursor::write(&place)), Ok(place));
+    if let Ok(place) = cursor::job(&String::from_utf8_lossy(bytes)) {
+        assert_eq!(cursor::job(&cursor::of_job(&place)), Ok(place));
     }
 }
 

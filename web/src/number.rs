@@ -2,9 +2,17 @@
 
 /// The number that a text says; none if it says none, or one that cannot be held.
 pub fn read(text: &str) -> Option<u64> {
-    let text = text.trim();
+    digits(text.trim())?.parse().ok()
+}
+
+/// The number that a text says; one that cannot be held is as good as the largest.
+pub fn read_at_most(text: &str) -> Option<u64> {
+    digits(text).map(|digits| digits.parse().unwrap_or(u64::MAX))
+}
+
+fn digits(text: &str) -> Option<&str> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| text.parse().ok()).flatten()
+    is_number.then_some(text)
 }
 
 #[cfg(test)]

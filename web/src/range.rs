@@ -1,6 +1,8 @@
 //! Parts of files (RFC 9110, 14): one range of bytes. Of several the whole is sent, which the rule
 //! allows, and so for what is no range.
 
+use crate::number;
+
 /// Which bytes to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
@@ -28,23 +30,17 @@ fn one(range: &str, size: u64) -> Option<Part> {
     let (first, last) = range.split_once('-')?;
     let (first, last) = (first.trim_end(), last.trim_start());
     if first.is_empty() {
-        let count = number(last)?.min(size);
+        let count = number::read_at_most(last)?.min(size);
         let some = Part::Bytes { first: size - count, last: size.saturating_sub(1) };
         return Some(if count == 0 { Part::None } else { some });
     }
-    let first = number(first)?;
-    let last = if last.is_empty() { u64::MAX } else { number(last)? };
+    let first = number::read_at_most(first)?;
+    let last = if last.is_empty() { u64::MAX } else { number::read_at_most(last)? };
     if last < first {
         return None;
     }
     let some = Part::Bytes { first, last: last.min(size.saturating_sub(1)) };
     Some(if first < size { some } else { Part::None })
-}
-
-/// Digits only; more than can be held is as good as the largest.
-fn number(digits: &str) -> Option<u64> {
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]

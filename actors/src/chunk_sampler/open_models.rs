@@ -58,30 +58,8 @@ impl OpenModels {
 
 #[cfg(test)]
 mod tests {
-    use tgs_protocol::{
-        chunk::ChunkNo,
-        engine::{EngineError, RowFormat},
-        unit::Rows,
-    };
-
     use super::*;
-
-    struct Nothing;
-
-    impl Sampler for Nothing {
-        fn chunk(&self, _: u64, _: ChunkNo, _: Rows) -> Result<Vec<u8>, EngineError> {
-            Ok(Vec::new())
-        }
-        fn written(
-            &self,
-            _: u64,
-            _: ChunkNo,
-            _: Rows,
-            _: RowFormat,
-        ) -> Result<Vec<u8>, EngineError> {
-            Ok(Vec::new())
-        }
-    }
+    use crate::tests::nothing::Nothing;
 
     #[test]
     fn a_model_is_closed_when_nobody_uses_it_and_nobody_asked_lately() {

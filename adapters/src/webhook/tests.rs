@@ -1,10 +1,6 @@
 //! Against real servers on this machine: what is sent, and what each answer comes to.
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
-    thread,
-};
+use std::{io::Write, net::TcpListener, thread};
 
 use tgs_protocol::{
     event::{Event, Happening},
@@ -14,21 +10,9 @@ use tgs_protocol::{
     unit::{EventNo, Millis, Timestamp},
 };
 
+use tgs_tests::receiver::Got;
+
 use super::*;
-
-/// What a server got: the head in lines, and the body.
-struct Got {
-    head: Vec<String>,
-    body: String,
-}
-
-impl Got {
-    fn header(&self, name: &str) -> &str {
-        let lines = self.head.iter().filter_map(|line| line.split_once(": "));
-        let mut found = lines.filter(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.next().map(|(_, value)| value).unwrap_or_default()
-    }
-}
 
 /// Answers once with these bytes.
 fn serve(answer: String) -> (String, thread::JoinHandle<Option<Got>>) {
@@ -36,28 +20,11 @@ fn serve(answer: String) -> (String, thread::JoinHandle<Option<Got>>) {
     let address = format!("http://{}/hook?x=1", listener.local_addr().expect("an address"));
     let serving = thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a client");
-        read(stream.try_clone().expect("a socket")).inspect(|_| {
-            let _ = { stream }.write_all(answer.as_bytes());
+        Got::read(&stream).inspect(|_| {
+            let _ = { &stream }.write_all(answer.as_bytes());
         })
     });
     (address, serving)
-}
-
-fn read(stream: TcpStream) -> Option<Got> {
-    let mut reader = BufReader::new(stream);
-    let mut head = Vec::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        match line.trim_end() {
-            "" => break,
-            line => head.push(line.to_owned()),
-        }
-    }
-    let got = Got { head, body: String::new() };
-    let mut body = vec![0; got.header("content-length").parse().ok()?];
-    reader.read_exact(&mut body).ok()?;
-    Some(Got { body: String::from_utf8(body).ok()?, ..got })
 }
 
 fn notice(url: &str) -> Notice {

@@ -7,9 +7,7 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
@@ -27,7 +25,8 @@ use tgs_protocol::{
     store::JobStore,
     unit::Timestamp,
 };
-use ureq::Agent;
+use tgs_tests::{server::Server, tables::numbers};
+use ureq::{Agent, Body, http::Response};
 
 const ORDERS: usize = 2_000;
 const CLIENTS: usize = 32;
@@ -49,41 +48,37 @@ fn main() {
 }
 
 fn at_rest(home: &Path) {
-    let node = Node::start(home);
+    let node = node(home);
     thread::sleep(Duration::from_secs(3));
-    let id = node.child.id().to_string();
-    println!("at rest             {:.0} MB", resident_memory_mb(&id).expect("it runs"));
+    println!("at rest             {:.0} MB", memory(&node));
 }
 
 /// One row at a time of a model that is open, by one client after the other.
 fn rows(home: &Path, seconds: usize) {
-    let node = Node::start(home);
-    node.hand_in("larger", &table(2_000));
+    let node = node(home);
+    node.upload("larger", "t.csv", &numbers(2_000), 1 << 20);
     for (model, steps) in [("seqtree", Value::Null), ("tabgraph", json!(50))] {
         let learn = json!({"model": model, "steps": steps, "threads": 1});
         let order = json!({"kind": "train", "dataset": "larger", "learn": learn});
-        let told = node.client().post("/v1/jobs", &order);
-        let job = told["id"].as_str().expect("a job").to_owned();
-        while node.client().get(&format!("/v1/jobs/{job}"))["state"] != "published" {
-            thread::sleep(Duration::from_millis(100));
-        }
+        let job = ordered(&Client::of(&node), &order);
+        assert_eq!(node.ended(&job)["state"], "published");
         let path = format!("/v1/models/{job}:sample");
         let ask = |client: &Client<'_>, no: usize| {
             client.post(&path, &json!({"rows": 1, "seed": no, "format": "json"}));
         };
-        ask(&node.client(), 0);
+        ask(&Client::of(&node), 0);
         say(&format!("one row, {model:<8}"), &latencies(&node, seconds, ROWS_EACH_SECOND, &ask));
     }
 }
 
 fn orders(home: &Path, seconds: usize) {
-    let node = Node::start(home);
-    node.hand_in("small", &table(40));
-    let first = node.order(0);
+    let node = node(home);
+    node.upload("small", "t.csv", &numbers(40), 1 << 20);
+    let first = ordered(&Client::of(&node), &order(0));
     let mut rates: Vec<f64> = (0..3).map(|run| order_many(&node, 1 + run * ORDERS)).collect();
     rates.sort_by(f64::total_cmp);
     println!("orders              {:.0} a second, durable, {CLIENTS} clients", median(&rates));
-    let last = node.order(4 * ORDERS);
+    let last = ordered(&Client::of(&node), &order(4 * ORDERS));
     for (what, job) in [("status, ended job  ", first), ("status, waiting job", last)] {
         let path = format!("/v1/jobs/{job}");
         let ask = |client: &Client<'_>, _: usize| drop(client.get(&path));
@@ -91,13 +86,13 @@ fn orders(home: &Path, seconds: usize) {
     }
 }
 
-fn order_many(node: &Node, from: usize) -> f64 {
+fn order_many(node: &Server, from: usize) -> f64 {
     let next = AtomicUsize::new(from);
     let began = Instant::now();
     thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
-                let client = node.client();
+                let client = Client::of(node);
                 loop {
                     let no = next.fetch_add(1, Ordering::SeqCst);
                     if no >= from + ORDERS {
@@ -113,7 +108,7 @@ fn order_many(node: &Node, from: usize) -> f64 {
 
 /// Milliseconds of each of so many requests a second, shortest first.
 fn latencies(
-    node: &Node,
+    node: &Server,
     seconds: usize,
     each_second: f64,
     asks: &(dyn Fn(&Client<'_>, usize) + Sync),
@@ -123,7 +118,7 @@ fn latencies(
     let next = AtomicUsize::new(0);
     let mut waited: Vec<f64> = thread::scope(|scope| {
         let ask = || {
-            let (client, mut waited) = (node.client(), Vec::new());
+            let (client, mut waited) = (Client::of(node), Vec::new());
             loop {
                 let no = next.fetch_add(1, Ordering::SeqCst);
                 if no >= all {
@@ -145,8 +140,8 @@ fn latencies(
 /// A history of jobs that ended, and every page of it.
 fn pages(home: &Path, history: usize) {
     fill(home, history);
-    let node = Node::start(home);
-    let client = node.client();
+    let node = node(home);
+    let client = Client::of(&node);
     let (mut waited, mut token, mut seen) = (Vec::new(), String::new(), 0);
     loop {
         let began = Instant::now();
@@ -162,8 +157,7 @@ fn pages(home: &Path, history: usize) {
     let began = Instant::now();
     client.get("/v1/metrics");
     println!("metrics of {history}  {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
-    let id = node.child.id().to_string();
-    println!("memory then         {:.0} MB", resident_memory_mb(&id).expect("it runs"));
+    println!("memory then         {:.0} MB", memory(&node));
 }
 
 fn fill(home: &Path, history: usize) {
@@ -216,102 +210,56 @@ fn say(what: &str, sorted: &[f64]) {
     println!("{what}  p50 {half:.2} ms, p99 {most:.2} ms, longest {worst:.1} ms");
 }
 
-fn table(rows: usize) -> Vec<u8> {
-    let spread = |at: usize, by: usize| at * by % 1_009;
-    let rows = (0..rows).map(|at| format!("{},{},{}\n", spread(at, 37), spread(at, 101), at % 3));
-    format!("a,b,c\n{}", rows.collect::<String>()).into_bytes()
-}
-
 fn order(no: usize) -> Value {
     let learn = json!({"model": "seqtree", "seed": no, "threads": 1});
     json!({"kind": "train", "dataset": "small", "learn": learn})
 }
 
-/// A real `tgs up`; ended when it is dropped.
-struct Node {
-    child: Child,
-    url: String,
-    token: String,
+/// A node that forgets nothing meanwhile.
+fn node(home: &Path) -> Server {
+    Server::start_with(home, &[("TGS_HISTORY", "1000000")])
+}
+
+fn memory(node: &Server) -> f64 {
+    let id = node.id().expect("it runs").to_string();
+    resident_memory_mb(&id).expect("it runs")
+}
+
+/// Orders a job; gives its name.
+fn ordered(client: &Client<'_>, order: &Value) -> String {
+    client.post("/v1/jobs", order)["id"].as_str().expect("a job").to_owned()
 }
 
 /// One client with its own connection.
 struct Client<'a> {
-    node: &'a Node,
+    node: &'a Server,
     agent: Agent,
 }
 
-impl Node {
-    fn start(home: &Path) -> Self {
-        let own = env::current_exe().expect("a running program has a file");
-        let tgs: PathBuf = own.with_file_name("tgs");
-        let mut child = Command::new(tgs)
-            .args(["up", "--listen", "127.0.0.1:0", "--json", "--home"])
-            .arg(home)
-            .env("XDG_CONFIG_HOME", home.join("no-configuration"))
-            .env("TGS_HISTORY", "1000000")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("`tgs` stands beside this program");
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        let line = lines.next().and_then(Result::ok).expect("it says where it listens");
-        let told: Value = serde_json::from_str(&line).expect("an object");
-        let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
-        Self { child, url: text("url"), token: text("token") }
-    }
-
-    fn client(&self) -> Client<'_> {
+impl<'a> Client<'a> {
+    fn of(node: &'a Server) -> Self {
         let agent = Agent::config_builder().http_status_as_error(false).build().into();
-        Client { node: self, agent }
+        Self { node, agent }
     }
 
-    fn order(&self, no: usize) -> String {
-        let told = self.client().post("/v1/jobs", &order(no));
-        told["id"].as_str().expect("a job").to_owned()
-    }
-
-    fn hand_in(&self, dataset: &str, bytes: &[u8]) {
-        let client = self.client();
-        let url = format!("{}/v1/uploads?dataset={dataset}&file=t.csv", self.url);
-        let begun = client.agent.post(url).header("Authorization", self.bearer());
-        let begun = begun.header("Upload-Length", bytes.len().to_string()).send_empty();
-        let begun = begun.expect("it runs");
-        let place = begun.headers()["Location"].to_str().expect("an address").to_owned();
-        let sent = client
-            .agent
-            .patch(format!("{}{place}", self.url))
-            .header("Authorization", self.bearer())
-            .header("Upload-Offset", "0")
-            .header("Content-Type", "application/offset+octet-stream")
-            .send(bytes);
-        assert!(sent.expect("it runs").status().is_success());
-    }
-
-    fn bearer(&self) -> String {
-        format!("Bearer {}", self.token)
-    }
-}
-
-impl Client<'_> {
     fn get(&self, path: &str) -> Value {
-        let asked = self.agent.get(format!("{}{path}", self.node.url));
-        let mut answer = asked.header("Authorization", self.node.bearer()).call().expect("it runs");
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
-        let text = answer.body_mut().read_to_string().expect("a body");
-        serde_json::from_str(&text).unwrap_or_default()
+        let asked = self.agent.get(self.node.url(path));
+        read(path, asked.header("Authorization", self.bearer()).call())
     }
 
     fn post(&self, path: &str, body: &Value) -> Value {
-        let asked = self.agent.post(format!("{}{path}", self.node.url));
-        let asked = asked.header("Authorization", self.node.bearer());
-        let mut answer = asked.send(body.to_string()).expect("it runs");
-        assert!(answer.status().is_success(), "{path}: {}", answer.status());
-        answer.body_mut().read_json().expect("a body")
+        let asked = self.agent.post(self.node.url(path));
+        read(path, asked.header("Authorization", self.bearer()).send(body.to_string()))
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.node.token())
     }
 }
 
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn read(path: &str, answered: Result<Response<Body>, ureq::Error>) -> Value {
+    let mut answer = answered.expect("it runs");
+    assert!(answer.status().is_success(), "{path}: {}", answer.status());
+    let text = answer.body_mut().read_to_string().expect("a body");
+    serde_json::from_str(&text).unwrap_or_default()
 }

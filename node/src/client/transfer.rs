@@ -7,12 +7,15 @@ use std::{
     thread::sleep,
 };
 
-use serde_json::Value;
 use tgs_protocol::{
     code::Code,
     dataset::{DatasetName, DatasetVersion, TableEnding},
     digest::Digest,
     wire::{DatasetRef, PageView},
+};
+use ureq::{
+    Body,
+    http::{self, Request, Response},
 };
 
 use super::{AGAIN_AFTER, AGAIN_MAX, Ask, Client};
@@ -54,7 +57,7 @@ impl Client {
             let mut piece = Vec::new();
             (&mut source).take(PIECE_BYTES).read_to_end(&mut piece).map_err(unread)?;
             let sent = self.request("PATCH", &place, &[("Upload-Offset", at)], &piece);
-            match sent.and_then(|_| self.offset(&place)) {
+            match sent.and_then(|answer| self.offset_in(&answer, &place)) {
                 Ok(reached) => (at, lost) = (reached, 0),
                 Err(failure) if failure.code != Code::ServerLost => return Err(failure),
                 Err(failure) if lost >= AGAIN_MAX => return Err(failure),
@@ -92,7 +95,10 @@ impl Client {
     }
 
     fn offset(&self, place: &str) -> Result<u64, Failure> {
-        let answer = self.request("HEAD", place, &[], &[])?;
+        self.offset_in(&self.request("HEAD", place, &[], &[])?, place)
+    }
+
+    fn offset_in(&self, answer: &Response<Body>, place: &str) -> Result<u64, Failure> {
         let offset = answer.headers().get("Upload-Offset").and_then(|it| it.to_str().ok());
         let offset = offset.and_then(|text| text.parse().ok());
         offset.ok_or_else(|| self.lost(place, "it does not say where the upload goes on"))
@@ -117,10 +123,7 @@ impl Client {
         let answer = self.send(path, Ask::Get, None)?;
         let said = answer.headers().get("Content-Length").and_then(|it| it.to_str().ok());
         let said: Option<u64> = said.and_then(|text| text.parse().ok());
-        let unwritten = |error: io::Error| {
-            let message = format!("write {}: {error}; check the folder", to.display());
-            Failure::new(Code::CannotWrite, message)
-        };
+        let unwritten = |error| unwritten(to, &error);
         let folder = to.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(unwritten)?;
         let part = to.with_file_name(format!(
@@ -150,10 +153,7 @@ impl Client {
         part: &Path,
         path: &str,
     ) -> Result<(Digest, u64), Failure> {
-        let unwritten = |error: io::Error| {
-            let message = format!("write {}: {error}; check the disk", part.display());
-            Failure::new(Code::CannotWrite, message)
-        };
+        let unwritten = |error| unwritten(part, &error);
         let mut file = File::create(part).map_err(unwritten)?;
         let mut failed = None;
         let read = content::stream(&mut body, |piece| {
@@ -176,8 +176,8 @@ impl Client {
         path: &str,
         headers: &[(&str, u64)],
         body: &[u8],
-    ) -> Result<ureq::http::Response<ureq::Body>, Failure> {
-        let mut request = ureq::http::Request::builder()
+    ) -> Result<Response<Body>, Failure> {
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("Authorization", format!("Bearer {}", self.token));
@@ -187,7 +187,7 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let wrong = |error: ureq::http::Error| {
+        let wrong = |error: http::Error| {
             Failure::new(Code::BadRequest, format!("ask {}: {error}; check the URL", self.base))
         };
         let answered = match method {
@@ -198,41 +198,7 @@ impl Client {
     }
 }
 
-/// What a dataset may be called after a file: `Trial data (2).csv` → `Trial-data-2`.
-pub fn dataset_name(file: &Path) -> Result<DatasetName, Failure> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or_default();
-    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
-    let plain: String = stem.chars().map(plain).collect();
-    let words: Vec<&str> = plain.split('-').filter(|word| !word.is_empty()).collect();
-    let mut called = words.join("-");
-    called.truncate(80);
-    let called = if called.is_empty() { "table".to_owned() } else { called };
-    Ok(called.parse()?)
-}
-
-/// The order of a job as it is sent, and a key that the same order always has: sent again after a
-/// lost answer or by a second run, it is the same job.
-pub fn key_of(order: &Value, attempt: u32) -> String {
-    let digest = Digest::of(order.to_string().as_bytes());
-    format!("tgs-synth-{digest}-{attempt}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn datasets_are_called_after_files() {
-        for (file, name) in [
-            ("/a/trial.csv", "trial"),
-            ("Trial data (2).csv.gz", "Trial-data-2"),
-            ("../é.parquet", "table"),
-            (".hidden.csv", "hidden"),
-        ] {
-            assert_eq!(dataset_name(Path::new(file)).expect(file).as_str(), name);
-        }
-        let long = format!("{}.csv", "x".repeat(200));
-        assert_eq!(dataset_name(Path::new(&long)).expect("a name").as_str().len(), 80);
-    }
+fn unwritten(file: &Path, error: &io::Error) -> Failure {
+    let message = format!("write {}: {error}; check the folder and its disk", file.display());
+    Failure::new(Code::CannotWrite, message)
 }

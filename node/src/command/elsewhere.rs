@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tgs_protocol::{
     code::Code,
+    dataset::DatasetName,
+    digest::Digest,
     engine::ReportFacts,
     event::{Event, Happening},
     job::{Outcome, action::Tidings, listing::StateClass},
@@ -19,7 +21,7 @@ use tokio::sync::oneshot;
 
 use super::result::{self, JobEnd};
 use crate::{
-    client::{Ask, Client, Heard, dataset_name, key_of},
+    client::{Ask, Client, Heard},
     command_line::Voice,
     failure::Failure,
     leaving::ExitCode,
@@ -189,4 +191,43 @@ fn tell_end(
         steps: view.trained_steps,
     };
     result::tell_end(&end, outcome, voice)
+}
+
+/// What a dataset may be called after a file: `Trial data (2).csv` → `Trial-data-2`.
+fn dataset_name(file: &Path) -> Result<DatasetName, Failure> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = name.split('.').find(|part| !part.is_empty()).unwrap_or_default();
+    let plain = |letter: char| if letter.is_ascii_alphanumeric() { letter } else { '-' };
+    let plain: String = stem.chars().map(plain).collect();
+    let words: Vec<&str> = plain.split('-').filter(|word| !word.is_empty()).collect();
+    let mut called = words.join("-");
+    called.truncate(80);
+    let called = if called.is_empty() { "table".to_owned() } else { called };
+    Ok(called.parse()?)
+}
+
+/// The order of a job as it is sent, and a key that the same order always has: sent again after a
+/// lost answer or by a second run, it is the same job.
+fn key_of(order: &Value, attempt: u32) -> String {
+    let digest = Digest::of(order.to_string().as_bytes());
+    format!("tgs-synth-{digest}-{attempt}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datasets_are_called_after_files() {
+        for (file, name) in [
+            ("/a/trial.csv", "trial"),
+            ("Trial data (2).csv.gz", "Trial-data-2"),
+            ("../é.parquet", "table"),
+            (".hidden.csv", "hidden"),
+        ] {
+            assert_eq!(dataset_name(Path::new(file)).expect(file).as_str(), name);
+        }
+        let long = format!("{}.csv", "x".repeat(200));
+        assert_eq!(dataset_name(Path::new(&long)).expect("a name").as_str().len(), 80);
+    }
 }

@@ -7,7 +7,9 @@
 //! end), JOB-4 (results never change), CHUNK-1 (a chunk is sealed once), CKPT-1 (the checkpoint
 //! never moves back), GATE-1 (a blocked table is never published).
 
+mod ending;
 mod tries;
+mod work;
 
 use std::collections::BTreeMap;
 
@@ -274,9 +276,6 @@ impl Job {
         JobAction::Save(Box::new(self.row.clone()))
     }
 }
-
-mod ending;
-mod work;
 
 #[cfg(test)]
 pub(crate) mod samples;

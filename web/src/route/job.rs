@@ -22,7 +22,7 @@ use tgs_protocol::{
     },
     limits::PAGE_ROWS_MAX,
     submission::{IdempotencyKey, Submission},
-    unit::Timestamp,
+    unit::{Millis, Timestamp},
     wire::{JobOrder, JobView, PageView, schema::JOB_PAGE_PATTERN},
 };
 
@@ -152,12 +152,12 @@ async fn list(house: InHouse, wanted: Query<Wanted>) -> Result<HttpResponse, Pro
     let Wanted { state, page_size, page_token } = wanted.into_inner();
     let listing = Listing {
         class: state.as_deref().map(str::parse).transpose()?,
-        after: page_token.as_deref().map(cursor::read).transpose()?,
+        after: page_token.as_deref().map(cursor::job).transpose()?,
         limit: page_size.unwrap_or(PAGE_ROWS).clamp(1, PAGE_ROWS_MAX),
     };
     let page = house.desk.list(&listing).await?;
     let items: Vec<_> = page.rows.iter().map(JobView::of).collect();
-    let next_page_token = page.next.as_ref().map(cursor::write);
+    let next_page_token = page.next.as_ref().map(cursor::of_job);
     Ok(HttpResponse::Ok().json(PageView { items, next_page_token }))
 }
 
@@ -277,13 +277,15 @@ async fn whole_view(house: &House, row: &JobRow) -> Result<Shown, Problem> {
     let mut view = JobView::of(row);
     if !row.state.is_final() {
         view.waiting = house.desk.why(&row.id).await?;
-        view.expected_start = house
-            .desk
-            .wait(&row.id)
-            .await?
-            .map(|wait| Timestamp(house.clock.now().get().saturating_add(wait.get())));
-        let told = house.desk.progress().await;
-        view.progress = told.into_iter().find(|(job, _)| *job == row.id).map(|(_, told)| told);
+        // Who waits makes no progress, and who runs waits for nothing.
+        if view.waiting.is_some() {
+            let wait = house.desk.wait(&row.id).await?;
+            let at = |wait: Millis| house.clock.now().get().saturating_add(wait.get());
+            view.expected_start = wait.map(|wait| Timestamp(at(wait)));
+        } else {
+            let mut told = house.desk.progress().await.into_iter();
+            view.progress = told.find(|(job, _)| *job == row.id).map(|(_, told)| told);
+        }
     }
     view.estimate_because = row.estimate.as_ref().map(|estimate| estimate.because.clone());
     view.timeline.clone_from(&row.timeline);

@@ -124,13 +124,8 @@ async fn answer(
 
 /// The files that are there.
 pub async fn files(row: &JobRow) -> Vec<FileView> {
-    let view = |file: SealedFile| {
-        let size = std::fs::metadata(&file.path).ok()?.len();
-        Some(FileView { name: file.name, size: ByteCount(size), digest: file.digest })
-    };
-    let files = sealed(row).await;
-    let viewed = web::block(move || files.into_iter().filter_map(view).collect());
-    viewed.await.unwrap_or_default()
+    let view = |SealedFile { name, size, digest, .. }| FileView { name, size, digest };
+    sealed(row).await.into_iter().map(view).collect()
 }
 
 /// The files that are there, each with its digest: that of the manifest, whose own is looked for.
@@ -152,12 +147,13 @@ async fn sealed(row: &JobRow) -> Vec<SealedFile> {
                 files.find(|it| it.role == role).map(|it| it.digest)
             }
         };
-        let there = places.iter().filter(|place| place.path.is_file());
         let file = |Place { role, path }: &Place| {
+            let there = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            SealedFile { name, path: path.clone(), digest: digest(role) }
+            let size = ByteCount(there.len());
+            Some(SealedFile { name, path: path.clone(), size, digest: digest(role) })
         };
-        there.map(file).collect()
+        places.iter().filter_map(file).collect()
     });
     found.await.unwrap_or_default()
 }

@@ -59,11 +59,11 @@ struct Wanted {
 /// `GET /v1/models`
 async fn list(house: InHouse, wanted: Query<Wanted>) -> Result<HttpResponse, Problem> {
     let Wanted { page_size, page_token } = wanted.into_inner();
-    let after = page_token.as_deref().map(cursor::read).transpose()?;
+    let after = page_token.as_deref().map(cursor::job).transpose()?;
     let limit = page_size.unwrap_or(PAGE_MODELS).clamp(1, PAGE_ROWS_MAX);
     let page = house.models.models(after, limit).await?;
     let items: Vec<_> = page.rows.iter().filter_map(ModelView::of).collect();
-    let next_page_token = page.next.as_ref().map(cursor::write);
+    let next_page_token = page.next.as_ref().map(cursor::of_job);
     Ok(HttpResponse::Ok().json(PageView { items, next_page_token }))
 }
 
@@ -80,8 +80,7 @@ async fn sample(
     model: Path<String>,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body = body::whole("the order of rows", body, ORDER_BYTES_MAX).await?;
-    let order: SampleOrder = body::json("the order of rows", &body)?;
+    let order: SampleOrder = body::order("the order of rows", body, ORDER_BYTES_MAX).await?;
     let rows = house.models.sample(&JobId::new(model.into_inner()), order).await?;
     Ok(HttpResponse::Ok()
         .content_type(order.format.content_type())

@@ -11,7 +11,6 @@ use tgs_protocol::{
     code::Code,
     limits::PAGE_ROWS_MAX,
     notification::desk::Part,
-    unit::EventNo,
     wire::{
         notification::{NoticesView, ReadOrder, ReadView},
         schema::EVENT_PAGE_PATTERN,
@@ -19,7 +18,7 @@ use tgs_protocol::{
 };
 
 use super::InHouse;
-use crate::{body, endpoint::Endpoint, problem::Problem};
+use crate::{body, cursor, endpoint::Endpoint, problem::Problem};
 
 /// Notices on a page, if not said.
 const PAGE_NOTICES: usize = 20;
@@ -55,50 +54,20 @@ struct Wanted {
 /// `GET /v1/notices`: newest first, with the number of those that nobody has read.
 async fn list(house: InHouse, wanted: Query<Wanted>) -> Result<HttpResponse, Problem> {
     let limit = wanted.page_size.unwrap_or(PAGE_NOTICES).clamp(1, PAGE_ROWS_MAX);
-    let before = wanted.page_token.as_deref().map(place).transpose()?;
+    let before = wanted.page_token.as_deref().map(cursor::event).transpose()?;
     let notices = house.notices.notices(before, limit).await?;
     let Part { items, next } = notices.part;
     Ok(HttpResponse::Ok().json(NoticesView {
         items,
         unread: notices.unread,
         read_through: notices.read_through,
-        next_page_token: next.map(token),
+        next_page_token: next.map(cursor::of_event),
     }))
 }
 
 /// `POST /v1/notices:read` with `{"through": 42}`; the mark never goes back.
 async fn mark_read(house: InHouse, body: Payload) -> Result<HttpResponse, Problem> {
-    let body = body::whole("the mark of notices", body, ORDER_BYTES_MAX).await?;
-    let order: ReadOrder = body::json("the mark of notices", &body)?;
+    let order: ReadOrder = body::order("the mark of notices", body, ORDER_BYTES_MAX).await?;
     let read_through = house.notices.mark_read(order.through).await?;
     Ok(HttpResponse::Ok().json(ReadView { through: read_through }))
-}
-
-/// A place in a list of what events brought about, as a page token.
-pub(super) fn token(before: EventNo) -> String {
-    format!("e{:x}", before.get())
-}
-
-/// The place that a token was made of.
-pub(super) fn place(token: &str) -> Result<EventNo, Problem> {
-    let number = token.strip_prefix('e').and_then(|it| u64::from_str_radix(it, 16).ok());
-    number.map(EventNo).ok_or_else(|| {
-        let message = "cannot go on with the list: its page_token was not made by this server";
-        Problem::new(Code::BadRequest, message)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_read_back_and_nothing_else_does() {
-        for no in [0, 42, u64::MAX] {
-            assert_eq!(place(&token(EventNo(no))), Ok(EventNo(no)));
-        }
-        for other in ["", "e", "42", "e-1", "exyz"] {
-            assert!(place(other).is_err(), "{other:?}");
-        }
-    }
 }

@@ -209,8 +209,7 @@ async fn turn<M: Medium>(
     id: Path<String>,
     body: Payload,
 ) -> Result<HttpResponse, Problem> {
-    let body = body::whole(M::WORD, body, ORDER_BYTES_MAX).await?;
-    let order: TurnOrder = body::json(M::WORD, &body)?;
+    let order: TurnOrder = body::order(M::WORD, body, ORDER_BYTES_MAX).await?;
     let row = find::<M>(&house, &id).await?;
     let row = house.notices.turn(&row.id, order.state == Turned::Active).await?;
     Ok(HttpResponse::Ok().json(SubscriptionView::of(&row)))

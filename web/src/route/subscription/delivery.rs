@@ -15,14 +15,7 @@ use tgs_protocol::{
 };
 
 use super::{Medium, Paths, find};
-use crate::{
-    endpoint::Endpoint,
-    problem::Problem,
-    route::{
-        InHouse,
-        notice::{place, token},
-    },
-};
+use crate::{cursor, endpoint::Endpoint, problem::Problem, route::InHouse};
 
 /// Deliveries on a page, if not said.
 const PAGE_DELIVERIES: usize = 50;
@@ -62,10 +55,11 @@ async fn list<M: Medium>(
 ) -> Result<HttpResponse, Problem> {
     let row = find::<M>(&house, &id).await?;
     let limit = wanted.page_size.unwrap_or(PAGE_DELIVERIES).clamp(1, PAGE_ROWS_MAX);
-    let before = wanted.page_token.as_deref().map(place).transpose()?;
+    let before = wanted.page_token.as_deref().map(cursor::event).transpose()?;
     let part = house.notices.deliveries(&row.id, before, limit).await?;
     let items: Vec<_> = part.items.iter().map(DeliveryView::of).collect();
-    Ok(HttpResponse::Ok().json(PageView { items, next_page_token: part.next.map(token) }))
+    Ok(HttpResponse::Ok()
+        .json(PageView { items, next_page_token: part.next.map(cursor::of_event) }))
 }
 
 /// `POST /v1/webhooks/{webhook}/deliveries/{event}:resend`
