@@ -22,7 +22,7 @@ use tgs_protocol::{
     limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
     progress::Progress,
     queue::{Turn, Waiting},
-    request::{JobRequest, validate},
+    request::{Goal, JobRequest, validate},
     store::ArtifactName,
     submission::Inserted,
     unit::Millis,
@@ -101,6 +101,9 @@ impl Desk {
     /// its model has.
     fn looked_at(&self, request: JobRequest) -> Result<JobRequest, DeskError> {
         let mut request = request;
+        if let Goal::External { command, .. } = &request.goal {
+            self.ports.programs.check(command)?;
+        }
         let checked = self.ports.engine.check_constants(request.model, &request.overrides);
         checked.map_err(|error| {
             DeskError::new(error.code().unwrap_or(Code::Internal), with_causes(&error))
@@ -291,7 +294,7 @@ impl Desk {
         // The row goes last: killed in between, the job is still there to be forgotten.
         let artifacts = &self.ports.artifacts;
         transfer("sweep", artifacts.sweep(job, &[])).await?;
-        for delivery in deliveries(&row.request.goal) {
+        for delivery in deliveries(&row) {
             let dropped = transfer("drop result", artifacts.drop_result(&delivery.to)).await;
             dropped?;
         }

@@ -231,9 +231,9 @@ impl Shell {
     }
 
     async fn take_back(&mut self) {
-        let Some(goal) = self.row().map(|row| row.request.goal.clone()) else { return };
+        let Some(deliveries) = self.row().map(deliveries) else { return };
         // The first one may have made folders for all: they are empty once it goes.
-        for delivery in deliveries(&goal).into_iter().rev() {
+        for delivery in deliveries.into_iter().rev() {
             let taken_back = self.ports.artifacts.take_back(&self.id, &delivery.to);
             if let Err(error) = transfer("take back", taken_back).await {
                 let (said, fault) = (error.to_string(), Fault::from(error));

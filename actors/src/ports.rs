@@ -6,6 +6,7 @@ use tgs_protocol::{
     clock::{Clock, IdSource},
     engine::Engine,
     notification::{Channel, NotificationStore, Target},
+    program::Programs,
     space::Space,
     store::{ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore},
 };
@@ -27,6 +28,8 @@ pub struct Ports {
     pub engine: Arc<dyn Engine>,
     /// What it takes to send notices; left out by a node that sends none.
     pub notices: Option<NoticePorts>,
+    /// Programs of the user's.
+    pub programs: Arc<dyn Programs>,
     /// Room on the disk that all this lies on.
     pub space: Arc<dyn Space>,
     /// Time.

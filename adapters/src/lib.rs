@@ -13,6 +13,7 @@
 //! | `DatasetStore` | [`memory`] | [`embedded`]: `dataset.rs` |
 //! | `Clock`, `IdSource` | | [`system`] |
 //! | `Space` | | [`space`] |
+//! | `Programs` | | [`program`] |
 //!
 //! | port | over HTTP | over SMTP |
 //! |---|---|---|
@@ -35,6 +36,7 @@ pub mod fence;
 pub mod mail;
 pub mod memory;
 pub mod ports;
+pub mod program;
 pub mod space;
 pub mod system;
 pub mod webhook;

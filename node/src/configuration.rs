@@ -30,6 +30,8 @@ pub struct Settings {
     pub threads: u32,
     /// Memory that jobs share; 0: four fifths of the machine's.
     pub memory_mib: u64,
+    /// Programs that jobs may run; commas between.
+    pub external_programs: String,
     /// Room on the disk that is kept free.
     pub disk_floor_mib: u64,
     /// Jobs that have ended and are kept.
@@ -58,6 +60,14 @@ pub struct Settings {
     pub log_json: bool,
 }
 
+impl Settings {
+    /// Programs that jobs may run.
+    pub fn external_programs(&self) -> Vec<PathBuf> {
+        let listed = self.external_programs.split(',').map(str::trim);
+        listed.filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+    }
+}
+
 /// Which kernels compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -81,7 +91,22 @@ pub enum Origin {
 pub fn read() -> Result<Settings, Failure> {
     let settings: Settings = layered()?.try_deserialize().map_err(|error| refused(&error))?;
     check_log(&settings.log)?;
+    check_programs(&settings)?;
     Ok(settings)
+}
+
+/// A program without a folder would be looked for in whichever folder comes first.
+fn check_programs(settings: &Settings) -> Result<(), Failure> {
+    match settings.external_programs().iter().find(|path| !path.is_absolute()) {
+        None => Ok(()),
+        Some(path) => {
+            let message = format!(
+                "read the setting `external_programs`: {} is no absolute path; write it out",
+                path.display()
+            );
+            Err(Failure::new(Code::BadRequest, message))
+        }
+    }
 }
 
 /// A level, or levels of parts as `warn,tgs_engine=debug`. The filter would take any word for the

@@ -20,6 +20,10 @@ mod voice;
 mod wiring;
 
 fn main() {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == wiring::KEEPER) {
+        leaving::leave(wiring::keep_program(words));
+    }
     memory::give_back_at_once();
     leaving::leave(run().unwrap_or_else(|status| status))
 }

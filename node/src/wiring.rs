@@ -1,6 +1,8 @@
 //! The one place that names concrete adapters: which stores, which engine, which clock.
 
 use std::{
+    env,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -10,6 +12,7 @@ use tgs_actors::{Node, NodeConfig, NoticePorts, Ports};
 pub use tgs_adapters::content;
 use tgs_adapters::{
     embedded::{Embedded, layout::Layout},
+    program::{LocalPrograms, keeper},
     space::DiskOf,
     system::{SystemClock, SystemIds},
 };
@@ -26,7 +29,7 @@ use tgs_web::{House, TokenHash};
 
 mod channel;
 
-use crate::{configuration::Settings, failure::Failure, memory};
+use crate::{configuration::Settings, failure::Failure, leaving::ExitCode, memory};
 
 /// More threads than any machine has cores; a larger number is a slip.
 const SAMPLERS_MAX: usize = 1_024;
@@ -36,6 +39,14 @@ const DEVICES_MAX: usize = 64;
 const ORDER_BYTES_MAX: usize = 4 << 20;
 /// Threads that answer: they wait for the store, they do not compute.
 const FRONT_THREADS_MAX: usize = 4;
+
+/// The word that makes this program a keeper of another one, and nothing else.
+pub const KEEPER: &str = "keep-program";
+
+/// Keeps a program; the words are those of `LocalPrograms`.
+pub fn keep_program(words: impl Iterator<Item = OsString>) -> ExitCode {
+    ExitCode::from(keeper::keep(words))
+}
 
 /// The engine of this process.
 pub fn engine() -> Arc<dyn Engine> {
@@ -73,7 +84,7 @@ pub async fn node(
 ) -> Result<Node, Failure> {
     let premises = premises(home)?;
     let config = config(premises.ids.incarnation(), settings, samplers);
-    start(&premises, config, None).await
+    start(&premises, settings, config, None).await
 }
 
 /// A node that takes jobs from others: on several devices, within the machine's memory.
@@ -90,7 +101,7 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
     let Premises { store, .. } = premises;
     let (events, notifications) = (store.clone(), store.clone());
     let notices = NoticePorts { events, notifications, channels: channel::all(settings)? };
-    start(premises, config, Some(notices)).await
+    start(premises, settings, config, Some(notices)).await
 }
 
 /// The front of a node.
@@ -135,6 +146,7 @@ pub fn house(
 
 async fn start(
     premises: &Premises,
+    settings: &Settings,
     config: NodeConfig,
     notices: Option<NoticePorts>,
 ) -> Result<Node, Failure> {
@@ -147,6 +159,7 @@ async fn start(
         artifacts: store.clone(),
         notices,
         engine: engine(),
+        programs: Arc::new(programs(settings, clock)?),
         space: Arc::new(DiskOf::folder(store.home())),
         clock: clock.clone(),
         ids: ids.clone(),
@@ -154,6 +167,15 @@ async fn start(
     tgs_actors::start(ports, config)
         .await
         .map_err(|error| Failure::new(Code::Internal, with_causes(&error)))
+}
+
+/// Programs run under keepers, which are this very program.
+fn programs(settings: &Settings, clock: &Arc<SystemClock>) -> Result<LocalPrograms, Failure> {
+    let own = env::current_exe().map_err(|error| {
+        Failure::new(Code::Internal, format!("find the program's own file: {error}"))
+    })?;
+    let keeper = vec![own.into_os_string(), KEEPER.into()];
+    Ok(LocalPrograms::new(settings.external_programs(), keeper, clock.clone()))
 }
 
 fn config(own: Incarnation, settings: &Settings, samplers: Option<usize>) -> NodeConfig {

@@ -79,11 +79,13 @@ codes! {
     "USE-0010" => CannotListen, 2, Never, "The server cannot listen on that address.";
     "USE-0011" => ServerLost, 2, Later, "The server does not answer.";
     "USE-0012" => Busy, 2, Later, "The server has too much to do at this moment.";
+    "USE-0013" => ProgramNotAllowed, 2, Never, "This server may not run that program.";
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";
     "JOB-0004" => Interrupted, 130, Later, "The job was interrupted and can be resumed.";
     "JOB-0005" => Changed, 2, Never, "The job is not what it was any more.";
+    "JOB-0006" => ProgramFailed, 2, Never, "The program that the job ran failed.";
     "GATE-0001" => Withheld, 3, Never, "A blocking gate failed, so the table was not released.";
     "DATA-0001" => SourceUnreadable, 4, Never, "The source file cannot be opened or read.";
     "DATA-0002" => EmptySource, 4, Never, "The source holds no header or no rows.";

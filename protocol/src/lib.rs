@@ -23,6 +23,7 @@
 //! | where a job runs on a spot market | [`spot`] |
 //! | thresholds on the report | [`gate`], [`report`] |
 //! | how numbers are written for people | [`figure`] |
+//! | programs of the user's as jobs | [`program`] |
 //! | kinds of columns, metadata files | [`column`], [`metadata`] |
 //! | what the engine owes | [`engine`] |
 //! | every error users see | [`code`] |
@@ -58,6 +59,7 @@ pub mod model;
 pub mod notification;
 pub mod panic;
 pub mod profile;
+pub mod program;
 pub mod progress;
 pub mod queue;
 pub mod refusal;

@@ -56,6 +56,26 @@ pub const FORECAST_JOBS_MAX: usize = 1_000;
 /// Rows that a starting node looks through for ended jobs to learn from.
 pub const EXPERIENCE_ROWS_MAX: usize = 200;
 
+/// How long a program that is asked to end may take before it is killed.
+pub const PROGRAM_GRACE_MS: u64 = 5_000;
+const _: () = assert!(PROGRAM_GRACE_MS * 4 < STANDSTILL_MS);
+/// Arguments of a program: what every system takes.
+pub const PROGRAM_ARGUMENTS_MAX: usize = 1_000;
+/// Bytes of them all.
+pub const PROGRAM_ARGUMENT_BYTES_MAX: usize = 64 << 10;
+/// Datasets of one program.
+pub const PROGRAM_DATASETS_MAX: usize = 64;
+/// Bytes of a program's log that are kept.
+pub const PROGRAM_LOG_BYTES_MAX: usize = 1 << 20;
+/// Bytes of the pattern by which progress is read.
+pub const PROGRAM_PATTERN_BYTES_MAX: usize = 1_000;
+/// Files that a program may leave; more are a folder, and folders are packed.
+pub const PROGRAM_FILES_MAX: usize = 100;
+/// Bytes of them all: a job must not fill the disk.
+pub const PROGRAM_FILES_BYTES_MAX: u64 = 4 << 30;
+/// Bytes of the name of such a file.
+pub const FILE_NAME_BYTES_MAX: usize = 100;
+
 /// Bytes of a key that a sender gives its order; a UUID has 36.
 pub const KEY_BYTES_MAX: usize = 255;
 /// A job that has ended is kept at least so long: whoever lost an answer sends its order again.

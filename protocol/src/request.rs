@@ -12,6 +12,7 @@ use crate::{
     gate::Gates,
     metadata::Metadata,
     model::{ModelName, TrainingLength},
+    program::Command,
     unit::{ByteCount, Rows},
 };
 
@@ -82,6 +83,13 @@ pub enum Goal {
         /// What to release.
         output: Output,
     },
+    /// A program of the user's. Generator, length and constants are of no effect.
+    External {
+        /// What is run.
+        command: Command,
+        /// Folder of what it leaves.
+        folder: PathBuf,
+    },
     /// Two tables in, a report out. Nothing is learned and no table is released, so generator,
     /// length and constants of the request are of no effect.
     Evaluate {
@@ -134,6 +142,7 @@ impl Goal {
             Self::Train { .. } => "train",
             Self::Generate { .. } => "generate",
             Self::Evaluate { .. } => "evaluate",
+            Self::External { .. } => "external",
         }
     }
 
@@ -145,6 +154,7 @@ impl Goal {
                 *output = Output::in_folder(folder, output.rows, output.format);
             }
             Self::Evaluate { report, .. } => *report = folder.join("report"),
+            Self::External { folder: out, .. } => *out = folder.to_owned(),
         }
     }
 }
@@ -164,7 +174,7 @@ impl JobRequest {
             Goal::Synthesize { source, .. }
             | Goal::Train { source, .. }
             | Goal::Evaluate { source, .. } => Some(source),
-            Goal::Generate { .. } => None,
+            Goal::Generate { .. } | Goal::External { .. } => None,
         }
     }
     /// Every file that is read, and what it is called in messages.
@@ -180,13 +190,16 @@ impl JobRequest {
         if let Goal::Evaluate { synthetic, .. } = &self.goal {
             files.push((synthetic, "the synthetic table"));
         }
+        if let Goal::External { command, .. } = &self.goal {
+            files.extend(command.datasets.values().map(|file| (file.as_path(), "the dataset")));
+        }
         files
     }
     /// The table to release, unless only a model is wanted.
     pub fn output(&self) -> Option<&Output> {
         match &self.goal {
             Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => Some(output),
-            Goal::Train { .. } | Goal::Evaluate { .. } => None,
+            Goal::Train { .. } | Goal::Evaluate { .. } | Goal::External { .. } => None,
         }
     }
     /// The folder that its report goes to, if it makes one.
@@ -194,7 +207,7 @@ impl JobRequest {
         match &self.goal {
             Goal::Synthesize { output, .. } => Some(&output.report),
             Goal::Evaluate { report, .. } => Some(report),
-            Goal::Train { .. } | Goal::Generate { .. } => None,
+            Goal::Train { .. } | Goal::Generate { .. } | Goal::External { .. } => None,
         }
     }
     /// Whether a model has a part in it.

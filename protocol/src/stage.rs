@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Stage {
+    /// A program of the user's → the files that it leaves.
+    Run,
     /// Source file → canonical dataset, kinds agreed, holdout kept aside.
     Ingest,
     /// Dataset → profile.
@@ -25,13 +27,21 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, first to last.
-    pub const ALL: [Self; 6] =
-        [Self::Ingest, Self::Profile, Self::Train, Self::Sample, Self::Evaluate, Self::Publish];
+    pub const ALL: [Self; 7] = [
+        Self::Run,
+        Self::Ingest,
+        Self::Profile,
+        Self::Train,
+        Self::Sample,
+        Self::Evaluate,
+        Self::Publish,
+    ];
 }
 
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Run => "run",
             Self::Ingest => "ingest",
             Self::Profile => "profile",
             Self::Train => "train",

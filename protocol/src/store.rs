@@ -171,6 +171,8 @@ pub enum ArtifactName {
     Report,
     /// The assembled table on its way out.
     Output,
+    /// What a program of the user's left.
+    Files,
 }
 
 impl ArtifactName {
@@ -194,6 +196,7 @@ impl ArtifactName {
             Self::Model => "model",
             Self::Report => "report",
             Self::Output => "output",
+            Self::Files => "files",
         }
     }
 }

@@ -16,7 +16,8 @@ pub use self::{
     front::{Health, HealthView, Problem, TicketView},
     model::{ModelView, SampleFormat, SampleOrder},
     order::{
-        DatasetRef, EvaluateOrder, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder, TrainOrder,
+        DatasetRef, EvaluateOrder, ExternalOrder, GenerateOrder, JobOrder, LearnOrder,
+        SynthesizeOrder, TrainOrder,
     },
     view::{FileView, JobView, PageView},
 };

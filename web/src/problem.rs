@@ -68,6 +68,7 @@ pub fn status_of(code: Code) -> StatusCode {
         Code::JobNotFound | Code::NoSuchThing => StatusCode::NOT_FOUND,
         Code::KeyTaken => StatusCode::UNPROCESSABLE_ENTITY,
         Code::Unauthorised => StatusCode::UNAUTHORIZED,
+        Code::ProgramNotAllowed => StatusCode::FORBIDDEN,
         Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::NothingToResume | Code::JobCancelled | Code::Overtaken | Code::Withheld => {
             StatusCode::CONFLICT

@@ -58,6 +58,7 @@ impl Bench {
             return Err(Halt::Stopped(None));
         }
         catch_unwind(AssertUnwindSafe(|| match &order.work {
+            Work::Run => self.run_program(order),
             Work::Ingest => self.ingest(order),
             Work::Profile => self.profile(order),
             Work::Plan => self.plan(order),

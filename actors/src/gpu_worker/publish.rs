@@ -3,14 +3,17 @@
 //! Repeating it after a crash writes the same bytes again. The table comes last: it never stands
 //! there without its report. Invariant kept here: GATE-1.
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use tgs_protocol::{
     artifact::{Manifest, SealedFile, TrainingFacts},
     code::Code,
     digest::Digest,
     engine::{AssembleOrder, OutputFacts},
-    job::JobEvent,
+    job::{JobEvent, JobRow},
     request::{Goal, Output},
     store::{ArtifactName, Delivered},
 };
@@ -28,26 +31,43 @@ const REPORTS: [&str; 2] = ["report.json", "report.html"];
 /// A file that a request asks for: where it is sealed, and where it goes.
 pub(crate) struct Delivery {
     pub(crate) artifact: ArtifactName,
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     pub(crate) to: PathBuf,
 }
 
-/// Every file that a request may ask for; a table comes last.
-pub(crate) fn deliveries(goal: &Goal) -> Vec<Delivery> {
-    let (output, reports) = match goal {
+/// Every file that a job may deliver; a table comes last.
+pub(crate) fn deliveries(row: &JobRow) -> Vec<Delivery> {
+    let (output, reports) = match &row.request.goal {
         Goal::Train { model_file, .. } => {
             let (artifact, to) = (ArtifactName::Model, model_file.clone());
-            return vec![Delivery { artifact, name: MODEL_FILE, to }];
+            return vec![Delivery { artifact, name: MODEL_FILE.into(), to }];
         }
         Goal::Evaluate { report, .. } => {
             let artifact = ArtifactName::Report;
-            let to = |name| Delivery { artifact, name, to: report.join(name) };
+            let to = |name: &'static str| Delivery {
+                artifact,
+                name: name.into(),
+                to: report.join(name),
+            };
             return REPORTS.map(to).into();
+        }
+        Goal::External { folder, .. } => {
+            let names = row.done.run.iter().flat_map(|run| run.files.clone());
+            let artifact = ArtifactName::Files;
+            let to = |name: String| {
+                let to = folder.join(&name);
+                Delivery { artifact, name: name.into(), to }
+            };
+            return names.map(to).collect();
         }
         Goal::Synthesize { output, .. } => (output, &REPORTS[..]),
         Goal::Generate { output, .. } => (output, &[][..]),
     };
-    let beside = |artifact, name| Delivery { artifact, name, to: output.report.join(name) };
+    let beside = |artifact, name: &'static str| Delivery {
+        artifact,
+        name: name.into(),
+        to: output.report.join(name),
+    };
     let reports = reports.iter().map(|name| beside(ArtifactName::Report, name));
     let table = Delivery { to: output.table.clone(), ..beside(ArtifactName::Output, TABLE) };
     reports.chain([beside(ArtifactName::Output, MANIFEST), table]).collect()
@@ -56,7 +76,7 @@ pub(crate) fn deliveries(goal: &Goal) -> Vec<Delivery> {
 impl Bench {
     pub(super) fn publish(&self, order: &WorkOrder, withhold: bool) -> Result<JobEvent, Halt> {
         match &order.row.request.goal {
-            Goal::Train { .. } | Goal::Evaluate { .. } => {
+            Goal::Train { .. } | Goal::Evaluate { .. } | Goal::External { .. } => {
                 self.deliver_all(order, |_| true, |_| None)?;
             }
             Goal::Synthesize { output, .. } => self.release(order, output, true, withhold)?,
@@ -154,16 +174,16 @@ impl Bench {
         digest: impl Fn(&str) -> Option<Digest>,
     ) -> Result<(), Halt> {
         let artifacts = &self.ports.artifacts;
-        for Delivery { artifact, name, to } in deliveries(&order.row.request.goal) {
-            if !is_wanted(name) {
+        for Delivery { artifact, name, to } in deliveries(&order.row) {
+            if !is_wanted(&name) {
                 continue;
             }
-            let from = self.folder(order, artifact)?.join(name);
+            let from = self.folder(order, artifact)?.join(&*name);
             let delivered = artifacts.deliver(&order.lease, &from, &to);
             let Delivered::Done(found) = self.carry("deliver", delivered)? else {
                 return Err(Halt::Overtaken);
             };
-            if digest(name).is_some_and(|sealed| sealed != found) {
+            if digest(&name).is_some_and(|sealed| sealed != found) {
                 self.carry("take back", artifacts.take_back(&order.lease.job, &to))?;
                 let said = format!("deliver {name}: its bytes are not those that were sealed");
                 let remedy = "restore the data folder from a copy and resume, or cancel the job";

@@ -9,6 +9,7 @@ use tgs_protocol::{
     engine::{CompareOrder, EvaluateOrder, IngestOrder, PlanOrder, ProfileOrder, ReportFacts},
     job::JobEvent,
     metadata::Metadata,
+    program::RunOrder,
     request::{Goal, Source},
     store::ArtifactName,
     unit::Steps,
@@ -24,6 +25,24 @@ use crate::{
 };
 
 impl Bench {
+    /// Runs the program from its beginning; an attempt that was broken off has left nothing.
+    pub(super) fn run_program(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
+        let request = &order.row.request;
+        let Goal::External { command, .. } = &request.goal else {
+            return Err(internal("a program is run only for a job that names one"));
+        };
+        check_same(request)?;
+        let run = RunOrder {
+            command: command.clone(),
+            job: order.lease.job.clone(),
+            attempt: order.lease.epoch,
+            into: self.stage(order, ArtifactName::Files)?,
+        };
+        let facts = self.ports.programs.run(&run, order.watch.as_ref())?;
+        self.seal(order, ArtifactName::Files)?;
+        Ok(JobEvent::Ran(facts))
+    }
+
     pub(super) fn ingest(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
         let request = &order.row.request;
         let source = request.source().ok_or_else(|| internal("ingest without a source"))?;

@@ -91,6 +91,7 @@ impl<'a> Ended<'a> {
         let rows = self.end.rows.map_or(String::new(), |rows| figure::count(rows.get()));
         match &self.end.request.goal {
             Goal::Train { model_file, .. } => say!("model    {}", model_file.display()),
+            Goal::External { folder, .. } => say!("files    {}", folder.display()),
             Goal::Evaluate { synthetic, .. } => say!("judged   {}", synthetic.display()),
             Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
                 match self.is_released {

@@ -44,6 +44,8 @@ pub enum JobAction {
 /// Work of one stage.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Work {
+    /// Run the program.
+    Run,
     /// Read the source.
     Ingest,
     /// Profile the dataset.
@@ -77,6 +79,7 @@ impl Work {
     /// The folder that it fills, if it fills one.
     pub fn artifact(&self) -> Option<ArtifactName> {
         Some(match self {
+            Self::Run => ArtifactName::Files,
             Self::Ingest => ArtifactName::Dataset,
             Self::Profile => ArtifactName::Profile,
             Self::Train { .. } | Self::AdoptModel => ArtifactName::Model,
@@ -90,7 +93,8 @@ impl Work {
     pub fn is_answered_by(&self, event: &JobEvent) -> bool {
         matches!(
             (self, event),
-            (Self::Ingest, JobEvent::Ingested(_))
+            (Self::Run, JobEvent::Ran(_))
+                | (Self::Ingest, JobEvent::Ingested(_))
                 | (Self::Profile, JobEvent::Profiled(_))
                 | (Self::Plan, JobEvent::Planned(..))
                 | (Self::Train { .. } | Self::AdoptModel, JobEvent::Trained(..))

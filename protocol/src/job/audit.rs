@@ -92,6 +92,7 @@ fn changed_result(before: &Done, after: &Done) -> Option<&'static str> {
         ("model", differs(&before.model, &after.model)),
         ("sampled", before.sampled && !after.sampled),
         ("report", differs(&before.report, &after.report)),
+        ("run", differs(&before.run, &after.run)),
     ]
     .into_iter()
     .find_map(|(name, is_changed)| is_changed.then_some(name))

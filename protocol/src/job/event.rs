@@ -7,6 +7,7 @@ use crate::{
     engine::{DatasetFacts, NumericsClass, ReportFacts},
     job::outcome::Failure,
     model::TrainPlan,
+    program::RunFacts,
     unit::{Epoch, Steps},
 };
 
@@ -32,6 +33,8 @@ pub enum JobEvent {
     Trained(Digest, Option<Steps>),
     /// A chunk is durable and stands in the manifest.
     ChunkSealed(SealedChunk),
+    /// The program has ended, and what it left is durable.
+    Ran(RunFacts),
     /// The report is durable.
     Judged(ReportFacts),
     /// Everything asked for stands where it was asked for.

@@ -10,6 +10,7 @@ use crate::{
     job::{origin::Origin, state::JobState},
     limits::TIMELINE_ENTRIES_MAX,
     model::TrainPlan,
+    program::RunFacts,
     queue::{Priority, estimate::Estimate},
     request::{Goal, JobRequest},
     stage::Stage,
@@ -100,6 +101,9 @@ pub struct Done {
     pub sampled: bool,
     /// Evaluate: what the report says.
     pub report: Option<ReportFacts>,
+    /// Run: what came of the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<RunFacts>,
 }
 
 impl Done {
@@ -159,12 +163,13 @@ impl JobRow {
 
     /// The stages this goal needs, in order.
     pub fn stages(&self) -> &'static [Stage] {
-        use Stage::{Evaluate, Ingest, Profile, Publish, Sample, Train};
+        use Stage::{Evaluate, Ingest, Profile, Publish, Run, Sample, Train};
         match self.request.goal {
             Goal::Synthesize { .. } => &[Ingest, Profile, Train, Sample, Evaluate, Publish],
             Goal::Train { .. } => &[Ingest, Profile, Train, Publish],
             Goal::Generate { .. } => &[Train, Sample, Publish],
             Goal::Evaluate { .. } => &[Evaluate, Publish],
+            Goal::External { .. } => &[Run, Publish],
         }
     }
 
@@ -176,6 +181,7 @@ impl JobRow {
     /// Whether this stage's result is in the row.
     pub fn has_done(&self, stage: Stage) -> bool {
         match stage {
+            Stage::Run => self.done.run.is_some(),
             Stage::Ingest => self.done.dataset.is_some(),
             Stage::Profile => self.done.profile.is_some(),
             Stage::Train => self.done.model.is_some(),

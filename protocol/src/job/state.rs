@@ -30,14 +30,15 @@ impl JobState {
     /// Whether a job may go from `self` to `next`: every legal move, and no other.
     pub fn may_become(&self, next: &Self) -> bool {
         use Outcome as O;
-        use Stage::{Evaluate, Ingest, Profile, Publish, Sample, Train};
+        use Stage::{Evaluate, Ingest, Profile, Publish, Run, Sample, Train};
         match (self, next) {
             (Self::Accepted, Self::Running { stage }) => {
-                matches!(stage, Ingest | Train | Evaluate)
+                matches!(stage, Run | Ingest | Train | Evaluate)
             }
             (Self::Running { stage }, Self::Running { stage: next }) => matches!(
                 (stage, next),
-                (Ingest, Profile)
+                (Run, Publish)
+                    | (Ingest, Profile)
                     | (Profile, Train)
                     | (Train, Sample | Publish)
                     | (Sample, Evaluate | Publish)
@@ -106,20 +107,21 @@ mod tests {
             let moves = states.iter().map(|to| if from.may_become(to) { 'x' } else { '.' });
             table.push_str(&format!("{:<10}{}\n", from.to_string(), moves.collect::<String>()));
         }
-        //          accepted, ingest, profile, train, sample, evaluate, publish,
+        //          accepted, run, ingest, profile, train, sample, evaluate, publish,
         //          published, withheld, failed, cancelled
         insta::assert_snapshot!(table, @r"
-        accepted  .x.x.x...xx
-        ingest    ..x......xx
-        profile   ...x.....xx
-        train     ....x.x..xx
-        sample    .....xx..xx
-        evaluate  ......x..xx
-        publish   .......xxxx
-        published ...........
-        withheld  ...........
-        failed    ...........
-        cancelled ...........
+        accepted  .xx.x.x...xx
+        run       .......x..xx
+        ingest    ...x......xx
+        profile   ....x.....xx
+        train     .....x.x..xx
+        sample    ......xx..xx
+        evaluate  .......x..xx
+        publish   ........xxxx
+        published ............
+        withheld  ............
+        failed    ............
+        cancelled ............
         ");
     }
 

@@ -27,6 +27,7 @@ use crate::{
         row::JobRow,
         state::JobState,
     },
+    program::RunFacts,
     report::Verdict,
     stage::Stage,
     unit::{Millis, Timestamp},
@@ -189,6 +190,7 @@ impl Job {
                     told.push(Tidings::Notice(said));
                 }
             }
+            JobEvent::Ran(facts) => done.run = Some(facts),
             JobEvent::Judged(facts) => done.report = Some(facts),
             JobEvent::Delivered => return self.delivered(now),
             _ => unreachable!("`is_answered_by` lets only results of stages through"),
@@ -228,6 +230,10 @@ impl Job {
     }
 
     fn delivered(&mut self, now: Timestamp) -> Vec<JobAction> {
+        // The log of a program that failed is what it delivers: it stays.
+        if let Some(failure) = self.row.done.run.as_ref().and_then(RunFacts::failure) {
+            return self.finish(now, Outcome::Failed(failure));
+        }
         let outcome = match &self.row.done.report {
             Some(facts) if facts.verdict == Verdict::Block => {
                 Outcome::Withheld { reasons: facts.reasons.clone() }

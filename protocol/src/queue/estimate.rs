@@ -37,10 +37,11 @@ pub struct Estimate {
 pub struct Experience(BTreeMap<Alike, VecDeque<f64>>);
 
 /// Jobs that teach something about each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Alike {
     goal: &'static str,
-    model: &'static str,
+    /// Generator, or program.
+    what: String,
     length: &'static str,
 }
 
@@ -84,20 +85,13 @@ fn ran_over(row: &JobRow, thought: Millis) -> Option<f64> {
 
 impl Alike {
     fn of(request: &JobRequest) -> Self {
-        let (model, length) = match &request.goal {
-            _ if request.trains() => (model_of(request), length_of(request.length)),
-            Goal::Generate { .. } => (model_of(request), ""),
-            _ => ("", ""),
+        let (what, length) = match &request.goal {
+            _ if request.trains() => (request.model.to_string(), length_of(request.length)),
+            Goal::Generate { .. } => (request.model.to_string(), ""),
+            Goal::External { command, .. } => (command.program.display().to_string(), ""),
+            _ => (String::new(), ""),
         };
-        Self { goal: request.goal.kind(), model, length }
-    }
-}
-
-const fn model_of(request: &JobRequest) -> &'static str {
-    match request.model {
-        ModelName::Tabgraph => "tabgraph",
-        ModelName::Seqtree => "seqtree",
-        ModelName::Original => "original",
+        Self { goal: request.goal.kind(), what, length }
     }
 }
 
@@ -128,6 +122,8 @@ const NET_DRAWN_PER_S: f64 = 12.9e3;
 /// A report measures samples of so many rows at most, and takes so long on them (adult: 5.7 s).
 const REPORT_ROWS_MAX: f64 = 200e3;
 const REPORT_ROWS_PER_S: f64 = 15e3;
+/// A program of which nothing is known.
+const UNKNOWN_S: f64 = 120.0;
 /// Claim, checkpoint, publication.
 const ROUND_S: f64 = 0.5;
 
@@ -148,6 +144,11 @@ fn prior(request: &JobRequest) -> Estimate {
         }
         Goal::Train { .. } => vec![("reading", reading), training()],
         Goal::Generate { .. } => vec![("drawing", drawn(asked))],
+        // Nobody knows what it does: some minutes, until some have ended.
+        Goal::External { command, .. } => {
+            let limit = command.limit.get() as f64 / 1_000.0;
+            vec![("a program that nobody knows", UNKNOWN_S.min(limit))]
+        }
         Goal::Evaluate { .. } => vec![("reading", reading), ("the report", judging(rows))],
     };
     let whole = parts.iter().map(|(_, seconds)| seconds).sum::<f64>() + ROUND_S;

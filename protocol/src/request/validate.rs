@@ -10,11 +10,12 @@ use crate::{
     engine::OutputFormat,
     gate::Gates,
     limits::{
-        BUDGET_SECONDS_MAX, EPOCHS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, ROWS_PER_REQUEST_MAX,
-        STEPS_MAX, THREADS_MAX,
+        BUDGET_SECONDS_MAX, EPOCHS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, PROGRAM_ARGUMENT_BYTES_MAX,
+        PROGRAM_ARGUMENTS_MAX, PROGRAM_DATASETS_MAX, ROWS_PER_REQUEST_MAX, STEPS_MAX, THREADS_MAX,
     },
     metadata::Metadata,
     model::TrainingLength,
+    program::Command,
     refusal::Refusal,
     request::{Goal, JobRequest, Output, Source},
 };
@@ -48,6 +49,10 @@ pub fn validate(request: &JobRequest) -> Result<(), Refusal> {
             check_source(source)?;
             check_file(synthetic, "the synthetic table", Code::BadRequest)?;
             check_path(report, "the report folder", Code::BadOutputName)
+        }
+        Goal::External { command, folder } => {
+            check_command(command)?;
+            check_path(folder, "the folder of results", Code::BadOutputName)
         }
     }?;
     check_apart(request)
@@ -116,6 +121,27 @@ fn check_output(output: &Output) -> Result<(), Refusal> {
         return refuse(Code::BadOutputName, message);
     }
     Ok(())
+}
+
+/// What could not be handed to any program. Whether this one may run is for whoever runs it.
+fn check_command(command: &Command) -> Result<(), Refusal> {
+    check_file(&command.program, "the program", Code::BadRequest)?;
+    let bytes: usize = command.arguments.iter().map(String::len).sum();
+    let why = if command.arguments.len() > PROGRAM_ARGUMENTS_MAX {
+        format!("it has more than {PROGRAM_ARGUMENTS_MAX} arguments; put them into a dataset")
+    } else if bytes > PROGRAM_ARGUMENT_BYTES_MAX {
+        let most = PROGRAM_ARGUMENT_BYTES_MAX;
+        format!("its arguments have more than {most} bytes; put them into a dataset")
+    } else if command.arguments.iter().any(|argument| argument.contains('\0')) {
+        "an argument holds a NUL character; remove it".to_owned()
+    } else if command.datasets.len() > PROGRAM_DATASETS_MAX {
+        format!("it has more than {PROGRAM_DATASETS_MAX} datasets; give fewer")
+    } else if !(1..=BUDGET_SECONDS_MAX * 1_000).contains(&command.limit.get()) {
+        format!("its time limit is not from 1 s to {BUDGET_SECONDS_MAX} s; give another")
+    } else {
+        return Ok(());
+    };
+    refuse(Code::BadRequest, format!("cannot run the program: {why}"))
 }
 
 /// A path that ends in the name of a file.

@@ -1,6 +1,6 @@
 //! What may be ordered of a server: jobs over datasets that were handed in, never over paths.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -33,6 +33,8 @@ pub enum JobOrder {
     Generate(GenerateOrder),
     /// Two datasets in, a report out.
     Evaluate(EvaluateOrder),
+    /// A program of the user's, if the server lists it.
+    External(ExternalOrder),
 }
 
 /// A dataset in, a synthetic table and its report out.
@@ -135,6 +137,33 @@ pub struct EvaluateOrder {
     pub priority: Priority,
 }
 
+/// A program of the user's: what it leaves in the folder `TGS_OUT` is delivered, with its log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ExternalOrder {
+    /// Its absolute path, as the server lists it.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub program: PathBuf,
+    /// Its arguments; no shell reads them.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// Datasets that it reads: the file of `trial` is named by `TGS_DATASET_TRIAL`.
+    #[serde(default)]
+    pub datasets: Vec<DatasetRef>,
+    /// How progress is read from its lines: a regular expression with the groups `done` and `total`,
+    /// or `percent`.
+    #[serde(default)]
+    pub progress: Option<String>,
+    /// How long it may take: `90s`, `5m`, `1h30m`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = super::schema::BUDGET_PATTERN)))]
+    #[serde(default = "an_hour")]
+    pub time_limit: String,
+    /// How urgent it is.
+    #[serde(default)]
+    pub priority: Priority,
+}
+
 /// How to learn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -207,6 +236,7 @@ impl JobOrder {
             Self::Train(order) => order.priority,
             Self::Generate(order) => order.priority,
             Self::Evaluate(order) => order.priority,
+            Self::External(order) => order.priority,
         }
     }
 }
@@ -260,6 +290,10 @@ impl From<DatasetRef> for String {
     fn from(named: DatasetRef) -> Self {
         named.to_string()
     }
+}
+
+fn an_hour() -> String {
+    "1h".to_owned()
 }
 
 pub(super) const fn one() -> u64 {

@@ -23,7 +23,7 @@ use crate::{
 pub struct JobView {
     /// Its name.
     pub id: JobId,
-    /// `synthesize`, `train`, `generate`, `evaluate`.
+    /// `synthesize`, `train`, `generate`, `evaluate`, `external`.
     pub kind: String,
     /// Where it is.
     pub state: StateClass,

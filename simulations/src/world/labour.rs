@@ -97,6 +97,7 @@ impl World<'_> {
         let Some(labour) = &mut shell.labour else { return };
         let request = &row.request;
         let op = match &labour.work {
+            Work::Run => Op::Seal(lease, Artifact::Files, bytes::mixed(&[request.seed, 7])),
             Work::Ingest => Op::Seal(lease, Artifact::Dataset, bytes::dataset(request).digest),
             Work::Profile => Op::Seal(lease, Artifact::Profile, bytes::mixed(&[request.seed, 9])),
             Work::Plan => {
@@ -228,6 +229,7 @@ impl World<'_> {
             (Op::Seal(_, artifact, digest), _) => {
                 let Some(row) = &shell.saved else { return };
                 match artifact {
+                    Artifact::Files => JobEvent::Ran(bytes::ran(&row.request)),
                     Artifact::Dataset => JobEvent::Ingested(bytes::dataset(&row.request)),
                     Artifact::Profile => JobEvent::Profiled(*digest),
                     Artifact::Model => {

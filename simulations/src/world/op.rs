@@ -127,6 +127,8 @@ pub enum Artifact {
     Model,
     /// The report.
     Report,
+    /// What a program left.
+    Files,
 }
 
 /// What a call came to.

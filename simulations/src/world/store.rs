@@ -53,7 +53,8 @@ pub enum Trace {
 pub fn phase(state: &JobState) -> u8 {
     match state {
         JobState::Accepted => 0,
-        JobState::Running { stage } => 1 + *stage as u8,
+        // The run of a program counts as reading: both begin a job.
+        JobState::Running { stage } => (*stage as u8).max(1),
         JobState::Ended(_) => 7,
     }
 }

@@ -168,10 +168,16 @@ struct Place {
 fn places(row: &JobRow) -> Vec<Place> {
     use tgs_protocol::job::Outcome::{Published, Withheld};
     let at = |role, path: &Path| Place { role, path: path.to_owned() };
+    // The log of a program that failed is there as well.
+    if let (Goal::External { folder, .. }, JobState::Ended(_)) = (&row.request.goal, &row.state) {
+        let names = row.done.run.iter().flat_map(|run| &run.files);
+        return names.map(|name| at("file", &folder.join(name))).collect();
+    }
     let JobState::Ended(outcome @ (Published { .. } | Withheld { .. })) = &row.state else {
         return Vec::new();
     };
     match &row.request.goal {
+        Goal::External { .. } => Vec::new(),
         Goal::Train { model_file, .. } => vec![at(MODEL, model_file)],
         Goal::Evaluate { report, .. } => {
             REPORT_FILES.iter().take(2).map(|name| at(name, &report.join(name))).collect()

@@ -74,12 +74,18 @@ impl Job {
             self.row.log(now, "what was delivered is taken back");
             actions.extend([self.save(), JobAction::TakeBack]);
         }
+        actions.extend(self.finish(now, outcome));
+        actions
+    }
+
+    /// The end, with what was delivered standing as it stands.
+    pub(super) fn finish(&mut self, now: Timestamp, outcome: Outcome) -> Vec<JobAction> {
+        self.hold = Hold::Left;
         let kept = outcome.without_cell();
         self.row.log(now, format!("ended: {kept}"));
         self.row.state = JobState::Ended(kept);
         let tell = JobAction::Tell(Tidings::Ended(outcome));
         // Without the lease nothing that is still being written can come in after the sweep.
-        actions.extend([self.save(), JobAction::Release, JobAction::Sweep, tell, JobAction::Leave]);
-        actions
+        vec![self.save(), JobAction::Release, JobAction::Sweep, tell, JobAction::Leave]
     }
 }

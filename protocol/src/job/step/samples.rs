@@ -1,5 +1,7 @@
 //! Requests, rows and facts for tests of the job machine: the smallest that are whole.
 
+use std::collections::BTreeMap;
+
 use crate::{
     digest::Digest,
     engine::{DatasetFacts, OutputFormat},
@@ -7,8 +9,9 @@ use crate::{
     id::JobId,
     job::row::JobRow,
     model::{ModelName, TrainingLength},
+    program::{Command, LOG_FILE, ProgramEnd, RunFacts},
     request::{Goal, JobRequest, Output, Source},
-    unit::{Rows, Timestamp},
+    unit::{Millis, Rows, Timestamp},
 };
 
 pub(crate) fn row(request: JobRequest) -> JobRow {
@@ -29,6 +32,22 @@ pub(crate) fn train() -> JobRequest {
 
 pub(crate) fn generate(rows: Option<u64>) -> JobRequest {
     request(Goal::Generate { model_file: "/in/m".into(), output: output(rows.map(Rows)) })
+}
+
+pub(crate) fn external() -> JobRequest {
+    let command = Command {
+        program: "/bin/true".into(),
+        arguments: Vec::new(),
+        datasets: BTreeMap::new(),
+        progress: None,
+        limit: Millis(1_000),
+    };
+    request(Goal::External { command, folder: "/out/files".into() })
+}
+
+pub(crate) fn ran(status: i32) -> RunFacts {
+    let (end, files) = (ProgramEnd::Status(status), vec![LOG_FILE.to_owned()]);
+    RunFacts { end, files, last_lines: "no such column".to_owned() }
 }
 
 pub(crate) fn dataset(train_rows: u64) -> DatasetFacts {

@@ -67,6 +67,7 @@ fn event(line: &str) -> JobEvent {
             };
             JobEvent::Judged(ReportFacts { verdict, reasons })
         }
+        "ran" => JobEvent::Ran(samples::ran(i32::try_from(number(1)).expect("a status"))),
         "delivered" => JobEvent::Delivered,
         "failed" => JobEvent::StageFailed(failure(words[1], words[2])),
         "save" => JobEvent::SaveFailed(failure("train", "mended")),
@@ -1203,4 +1204,38 @@ fn time_in_a_nodes_hands_is_counted_and_waiting_is_not() {
     assert_eq!(next.row().ran, Millis(5_000), "nobody had it in between");
     next.step(Timestamp(400_000), event("noticed x"));
     assert_eq!(next.row().ran, Millis(5_000), "a clock that is set back takes nothing away");
+}
+
+#[test]
+fn a_program_is_run_and_what_it_left_is_delivered_also_where_it_failed() {
+    insta::assert_snapshot!(play(samples::external(), "claimed\nran 0\ndelivered"), @r"
+    claimed
+        save run, tell run began, begin run
+    ran 0
+        save publish, tell publish began, begin publish
+    delivered
+        save published, release, sweep, tell published, leave
+    ");
+    insta::assert_snapshot!(play(samples::external(), "claimed\nran 3\ndelivered"), @r"
+    claimed
+        save run, tell run began, begin run
+    ran 3
+        save publish, tell publish began, begin publish
+    delivered
+        save failed, release, sweep, tell failed JOB-0006 in run, leave
+    ");
+}
+
+#[test]
+fn a_program_that_is_cancelled_leaves_nothing() {
+    insta::assert_snapshot!(play(samples::external(), "claimed\nran 0\ncancel\nstopped"), @r"
+    claimed
+        save run, tell run began, begin run
+    ran 0
+        save publish, tell publish began, begin publish
+    cancel
+        stop work
+    stopped
+        save publish, take back, save cancelled, release, sweep, tell cancelled, leave
+    ");
 }

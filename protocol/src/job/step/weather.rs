@@ -189,6 +189,7 @@ impl World {
                 JobEvent::Judged(ReportFacts { verdict: self.verdict, reasons })
             }
             Work::Publish { .. } => JobEvent::Delivered,
+            Work::Run => JobEvent::Ran(samples::ran(0)),
         };
         self.work = None;
         self.feed(event);

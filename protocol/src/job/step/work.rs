@@ -57,6 +57,7 @@ impl Job {
 
     pub(super) fn work_of(&self, stage: Stage) -> Work {
         match stage {
+            Stage::Run => Work::Run,
             Stage::Ingest => Work::Ingest,
             Stage::Profile => Work::Profile,
             Stage::Train if matches!(self.row.request.goal, Goal::Generate { .. }) => {

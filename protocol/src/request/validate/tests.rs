@@ -57,7 +57,7 @@ impl JobRequest {
             Goal::Synthesize { source, .. }
             | Goal::Train { source, .. }
             | Goal::Evaluate { source, .. } => source,
-            Goal::Generate { .. } => panic!("a goal without a source"),
+            _ => panic!("a goal without a source"),
         }
     }
     fn output_mut(&mut self) -> &mut Output {

@@ -1,6 +1,6 @@
 //! From an order to a request: datasets become files of the data folder, results get a folder.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use actix_web::http::StatusCode;
 use tgs_protocol::{
@@ -10,11 +10,12 @@ use tgs_protocol::{
     job::{JobRow, origin::Origin, retry},
     metadata::Metadata,
     model::may_be_sampled,
-    request::{Goal, JobRequest, Output, Source},
-    unit::Rows,
+    program::{Command, dataset_variable},
+    request::{Goal, JobRequest, Output, Source, parse_budget},
+    unit::{Millis, Rows},
     wire::{
-        DatasetRef, EvaluateOrder, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder,
-        TableFormat, TrainOrder,
+        DatasetRef, EvaluateOrder, ExternalOrder, GenerateOrder, JobOrder, LearnOrder,
+        SynthesizeOrder, TableFormat, TrainOrder,
     },
 };
 
@@ -37,6 +38,7 @@ pub async fn request(house: &House, order: JobOrder) -> Result<(JobRequest, Orig
         }
         JobOrder::Generate(order) => generate(house, order).await,
         JobOrder::Evaluate(order) => evaluate(house, order).await,
+        JobOrder::External(order) => external(house, order).await,
     }
 }
 
@@ -101,6 +103,24 @@ async fn evaluate(house: &House, order: EvaluateOrder) -> Result<(JobRequest, Or
     let report = folder(house).join("report");
     let goal = Goal::Evaluate { source, synthetic, report };
     Ok((learned(house, goal, gates, learn)?, origin))
+}
+
+async fn external(house: &House, order: ExternalOrder) -> Result<(JobRequest, Origin), Problem> {
+    let ExternalOrder { program, arguments, datasets, progress, time_limit, .. } = order;
+    let mut files = BTreeMap::new();
+    for named in &datasets {
+        let file = house.datasets.file(&find(house, named).await?).await?;
+        let variable = dataset_variable(named.dataset.as_str());
+        if files.insert(variable.clone(), file).is_some() {
+            let message = format!("cannot hand over {named}: {variable} names another dataset");
+            return Err(Problem::new(Code::BadRequest, message));
+        }
+    }
+    let limit = Millis(parse_budget(&time_limit)?.saturating_mul(1_000));
+    let command = Command { program, arguments, datasets: files, progress, limit };
+    let goal = Goal::External { command, folder: folder(house) };
+    let request = learned(house, goal, Gates::default(), LearnOrder::default())?;
+    Ok((request, Origin::default()))
 }
 
 async fn source(
