@@ -17,7 +17,14 @@ use std::{
 };
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tgs_protocol::{clock::Clock, code::Code, job::JobEvent, unit::Millis, watchdog::Watchdog};
+use tgs_protocol::{
+    clock::Clock,
+    code::Code,
+    job::JobEvent,
+    stage::Stage,
+    unit::Millis,
+    watchdog::{Silence, Watchdog},
+};
 use tokio::runtime::Handle;
 
 use self::{
@@ -43,18 +50,18 @@ pub(crate) struct Device {
     pub(crate) post: DevicePost,
 }
 
-/// Whose device it is, and how long it may be silent.
+/// Whose device it is, and how long work on it may be silent.
 #[derive(Clone)]
 pub(crate) struct DevicePost {
     pub(crate) at: usize,
     pub(crate) node: ActorRef<NodeSupervisorMessage>,
-    pub(crate) hang_least: Millis,
+    pub(crate) silence: Silence,
 }
 
 /// Orders at work and waiting.
 pub(crate) struct Queue {
     orders: mpsc::Sender<WorkOrder>,
-    at_work: Option<Arc<WorkWatch>>,
+    at_work: Option<(Stage, Arc<WorkWatch>)>,
     waiting: VecDeque<WorkOrder>,
     post: DevicePost,
     clock: Arc<dyn Clock>,
@@ -140,11 +147,11 @@ impl Queue {
         let now = self.clock.monotonic();
         let since = Millis(now.get().saturating_sub(self.looked_at.get()));
         self.looked_at = now;
-        let Some(watch) = &self.at_work else { return };
-        if self.watchdog.look(watch.signs(), since, self.post.hang_least) && !self.hangs {
+        let Some((stage, watch)) = &self.at_work else { return };
+        if self.watchdog.look(watch.signs(), since, self.post.silence) && !self.hangs {
             self.hangs = true;
-            let at = self.post.at;
-            let _ = self.post.node.cast(NodeSupervisorMessage::DeviceHangs { at });
+            let (at, stage) = (self.post.at, *stage);
+            let _ = self.post.node.cast(NodeSupervisorMessage::DeviceHangs { at, stage });
         }
     }
 
@@ -152,7 +159,7 @@ impl Queue {
         if self.at_work.is_none()
             && let Some(order) = self.waiting.pop_front()
         {
-            self.at_work = Some(order.watch.clone());
+            self.at_work = Some((order.stage, order.watch.clone()));
             self.orders.send(order).map_err(|_| "the device's thread is gone")?;
         }
         Ok(())
@@ -162,7 +169,7 @@ impl Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         // Whoever replaces this worker waits for its thread: let it end soon.
-        if let Some(watch) = &self.at_work {
+        if let Some((_, watch)) = &self.at_work {
             watch.stop(Stop::Abandon);
         }
     }

@@ -6,11 +6,12 @@ use ractor::{Actor, ActorRef};
 use tgs_protocol::{
     desk::JobDesk,
     id::Incarnation,
-    limits::{HANG_LEAST_MS, STANDSTILL_MS, WATCHDOG_PERIOD_MS},
+    limits::{STANDSTILL_MS, WATCHDOG_PERIOD_MS},
     model::desk::ModelDesk,
     notification::NoticeDesk,
     queue::DeviceClass,
     unit::{ByteCount, Millis},
+    watchdog::Silence,
 };
 
 use crate::{
@@ -42,8 +43,8 @@ pub struct NodeConfig {
     pub notice_pause_factor: f64,
     /// Room on the disk below which nothing new is begun and what runs is suspended; 0: none.
     pub disk_floor: ByteCount,
-    /// Silence of training that is always allowed before it is taken to hang.
-    pub hang_least: Millis,
+    /// Silence of work that is always allowed before it is taken to hang.
+    pub silence: Silence,
     /// Factor on every back-off; 1 but in tests.
     pub back_off_factor: f64,
 }
@@ -62,7 +63,7 @@ impl NodeConfig {
             untold_folder: None,
             notice_pause_factor: 1.0,
             disk_floor: ByteCount(0),
-            hang_least: Millis(HANG_LEAST_MS),
+            silence: Silence::default(),
             back_off_factor: 1.0,
         }
     }
@@ -73,7 +74,7 @@ impl NodeConfig {
 
     /// How often the node looks after itself.
     pub(crate) fn look_period(&self) -> Duration {
-        Duration::from_millis(WATCHDOG_PERIOD_MS.min(self.hang_least.get() / 10).max(1))
+        Duration::from_millis(WATCHDOG_PERIOD_MS.min(self.silence.steps.get() / 10).max(1))
     }
 }
 

@@ -141,7 +141,7 @@ impl Actor for NodeSupervisor {
             NodeSupervisorMessage::DeviceReported { at, job, has_failed } => {
                 floor.device_reported(at, &job, has_failed).await;
             }
-            NodeSupervisorMessage::DeviceHangs { at } => floor.device_hangs(at).await,
+            NodeSupervisorMessage::DeviceHangs { at, stage } => floor.device_hangs(at, stage).await,
             NodeSupervisorMessage::DeviceCameBack { at } => floor.device_came_back(at).await,
             NodeSupervisorMessage::Drain { reply } => floor.drain(reply),
         }

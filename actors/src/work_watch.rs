@@ -14,7 +14,7 @@ use tgs_protocol::{
     limits::PROGRESS_PERIOD_MS,
     progress::{Progress, ProgressUnit, Watch},
     unit::{Millis, Rows},
-    watchdog::Signs,
+    watchdog::{Pace, Signs},
 };
 use tokio::sync::watch;
 
@@ -43,10 +43,11 @@ pub(crate) struct WorkWatch {
     clock: Arc<dyn Clock>,
 }
 
-/// Signs of life of work that owes them: training, which passes by after every step.
+/// Signs of life.
 #[derive(Default)]
 struct Life {
-    is_owed: AtomicBool,
+    /// Training, which passes by after every step.
+    has_steps: AtomicBool,
     signs: AtomicU64,
     last_ms: AtomicU64,
     longest_ms: AtomicU64,
@@ -55,7 +56,8 @@ struct Life {
 impl Life {
     fn sign(&self, now: Millis) {
         let last = self.last_ms.swap(now.get(), Ordering::Relaxed);
-        if self.signs.fetch_add(1, Ordering::Relaxed) > 0 {
+        self.signs.fetch_add(1, Ordering::Relaxed);
+        if self.has_steps.load(Ordering::Relaxed) {
             self.longest_ms.fetch_max(now.get().saturating_sub(last), Ordering::Relaxed);
         }
     }
@@ -82,21 +84,23 @@ impl WorkWatch {
     }
 
     /// From now on the work passes by after every step, or does so no more.
-    pub(crate) fn owes_signs(&self, is_owed: bool) {
-        self.life.is_owed.store(is_owed, Ordering::SeqCst);
+    pub(crate) fn has_steps(&self, has_steps: bool) {
+        self.live();
+        self.life.has_steps.store(has_steps, Ordering::SeqCst);
     }
 
     /// What is to be seen of its life.
     pub(crate) fn signs(&self) -> Signs {
-        let is_owed = self.life.is_owed.load(Ordering::SeqCst);
-        let count = is_owed.then(|| self.life.signs.load(Ordering::Relaxed));
-        Signs { count, longest: Millis(self.life.longest_ms.load(Ordering::Relaxed)) }
+        let has_steps = self.life.has_steps.load(Ordering::SeqCst);
+        Signs {
+            pace: if has_steps { Pace::Steps } else { Pace::Free },
+            count: self.life.signs.load(Ordering::Relaxed),
+            longest: Millis(self.life.longest_ms.load(Ordering::Relaxed)),
+        }
     }
 
     fn live(&self) {
-        if self.life.is_owed.load(Ordering::Relaxed) {
-            self.life.sign(self.clock.monotonic());
-        }
+        self.life.sign(self.clock.monotonic());
     }
 
     /// Asks the work to end; `Abandon` outranks `Keep` and is never taken back.

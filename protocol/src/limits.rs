@@ -43,6 +43,8 @@ const _: () = assert!(DEVICE_FAILURES_MAX as usize <= RETRY_BACK_OFF_MS.len());
 pub const HANG_FACTOR: u64 = 10;
 /// Silence that is always allowed: a slow disk or a busy machine is no hang.
 pub const HANG_LEAST_MS: u64 = 60_000;
+/// Silence of work that has no steps: an epoch of a judge's trees on millions of rows is long.
+pub const HANG_FREE_MS: u64 = 30 * 60_000;
 /// How often devices and disk are looked at.
 pub const WATCHDOG_PERIOD_MS: u64 = 1_000;
 const _: () = assert!(WATCHDOG_PERIOD_MS * 10 <= HANG_LEAST_MS);

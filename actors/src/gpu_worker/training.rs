@@ -47,9 +47,9 @@ impl Bench {
         let watch = order.watch.as_ref();
         let mut trainer = self.ports.engine.trainer(&train, start.as_deref(), watch)?;
         order.watch.count_rows(trainer.rows_per_step());
-        order.watch.owes_signs(true);
+        order.watch.has_steps(true);
         let trained = self.run_segments(order, plan, trainer.as_mut());
-        order.watch.owes_signs(false);
+        order.watch.has_steps(false);
         trained?;
         match trainer.finish(watch) {
             Ok(model) => self.seal_model(order, &model, Some(trainer.at())),

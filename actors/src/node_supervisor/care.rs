@@ -12,6 +12,7 @@ use tgs_protocol::{
     id::JobId,
     queue::{Seat, trust::Judgement},
     space::Room,
+    stage::Stage,
 };
 
 use super::Floor;
@@ -94,12 +95,12 @@ impl Floor {
 
     /// The thread of a device gives no sign of life: its job is taken from it, and the device is of
     /// no use until the thread comes back.
-    pub(super) async fn device_hangs(&mut self, at: usize) {
-        tracing::error!(device = at, "a device hangs; it is set aside");
+    pub(super) async fn device_hangs(&mut self, at: usize, stage: Stage) {
+        tracing::error!(device = at, %stage, "a device hangs; it is set aside");
         let why = format!("device {at} hangs and is set aside");
         if let Some(here) = self.queue.who_is_on(Seat(at)).and_then(|job| self.jobs.get(job)) {
             let fault =
-                Fault::new(Code::DeviceFailed, format!("train: {why}; work is begun again"));
+                Fault::new(Code::DeviceFailed, format!("{stage}: {why}; work is begun again"));
             let _ = here.actor.cast(JobSupervisorMessage::WorkLost(fault));
         }
         self.set_aside(Seat(at), &why).await;

@@ -6,7 +6,9 @@ use std::{
 };
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
-use tgs_protocol::{limits::DISPATCHER_REST_MS, notification::patience::Patience, unit::Millis};
+use tgs_protocol::{
+    limits::DISPATCHER_REST_MS, notification::patience::Patience, unit::Millis, watchdog::Silence,
+};
 use tokio::sync::Notify;
 
 use super::message::NodeSupervisorMessage;
@@ -55,7 +57,7 @@ pub(super) struct CrewKeeper {
     /// Sends notices, on a node that does; jobs do not know it.
     dispatcher: Option<(Office, ActorRef<DispatcherMessage>)>,
     is_alone: bool,
-    hang_least: Millis,
+    silence: Silence,
     windows: BTreeMap<Member, RestartWindow>,
 }
 
@@ -71,7 +73,7 @@ impl CrewKeeper {
         let cell = parent.get_cell();
         let mut gpu_workers = Vec::new();
         for (at, permit) in permits.iter().enumerate() {
-            let post = DevicePost { at, node: parent.clone(), hang_least: config.hang_least };
+            let post = DevicePost { at, node: parent.clone(), silence: config.silence };
             gpu_workers.push(worker(ports, permit, post).await?);
         }
         let mut samplers = Vec::new();
@@ -90,8 +92,8 @@ impl CrewKeeper {
             None => None,
         };
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
-        let hang_least = config.hang_least;
-        Ok(Self { crew, permits, models, feeds, dispatcher, is_alone, hang_least, windows })
+        let silence = config.silence;
+        Ok(Self { crew, permits, models, feeds, dispatcher, is_alone, silence, windows })
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -162,7 +164,7 @@ impl CrewKeeper {
                 Lost::LeaseKeeper
             }
             Member::GpuWorker { at } => {
-                let post = DevicePost { at, node: parent.clone(), hang_least: self.hang_least };
+                let post = DevicePost { at, node: parent.clone(), silence: self.silence };
                 self.crew.gpu_workers[at] = worker(ports, &self.permits[at], post).await?;
                 Lost::GpuWorker { at, often }
             }

@@ -6,6 +6,7 @@ use tgs_protocol::{
     id::JobId,
     progress::Progress,
     queue::{Turn, Waiting},
+    stage::Stage,
     unit::Millis,
 };
 
@@ -28,7 +29,7 @@ pub(crate) enum NodeSupervisorMessage {
     /// Fact: this device is done with a piece of a job's work, or failed at it.
     DeviceReported { at: usize, job: JobId, has_failed: bool },
     /// Fact: the thread of this device gives no sign of life.
-    DeviceHangs { at: usize },
+    DeviceHangs { at: usize, stage: Stage },
     /// Fact: the thread of a device that hung is done with what it did.
     DeviceCameBack { at: usize },
     /// Order: save and stop everything, begin nothing more; the reply comes at standstill.

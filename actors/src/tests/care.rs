@@ -13,6 +13,7 @@ use tgs_protocol::{
     job::{JobRow, JobState, Outcome},
     queue::{DeviceClass, Use, Waiting},
     unit::{ByteCount, Millis},
+    watchdog::Silence,
 };
 
 use crate::{
@@ -23,9 +24,10 @@ use crate::{
     },
 };
 
-/// The node looks after itself often; training may be silent for a quarter of a second.
+/// The node looks after itself often; training may be silent for a quarter of a second, other work
+/// a little longer.
 fn attentive(config: &mut NodeConfig) {
-    config.hang_least = Millis(250);
+    config.silence = Silence { steps: Millis(250), free: Millis(400) };
     config.disk_floor = ByteCount(800);
 }
 
@@ -132,6 +134,26 @@ async fn a_job_moves_from_a_device_that_hangs_and_the_device_may_come_back() {
     assert_eq!(world.stores.times_entered(), [1, 1, 1]);
     pause.release();
     until("the device is used again", async || uses(&desk) == [Use::Free, Use::Free]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_stage_hangs_is_noticed() {
+    for point in ["ingest", "profile", "plan", "trainer", "finish", "evaluate", "assemble"] {
+        let world = World::new();
+        world.clock.keep_real();
+        let node = world.node_as("a", "class", attentive_on_two).await;
+        let desk = node.desk();
+        let pause = world.script.pause_at(point);
+        let job = submit(&node, world.synthesize()).await;
+        pause.reached().await;
+        let row = ended(&desk, &job).await;
+        assert!(is_published(&row), "{point}: {row:?}");
+        assert!(told(&row, "device 0 hangs and is set aside"), "{point}: {row:?}");
+        assert_eq!(world.delivered(), undisturbed().await, "{point}");
+        pause.release();
+        until("the device is used again", async || uses(&desk) == [Use::Free, Use::Free]).await;
+        assert_eq!(world.delivered(), undisturbed().await, "{point}: what came late changed it");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
