@@ -131,6 +131,24 @@ fn rows_at_once_are_those_of_a_job_with_their_seed() {
     }
 }
 
+/// What is damaged is told by its name in the data folder, and not by where that is.
+#[test]
+fn a_refusal_does_not_name_the_data_folder() {
+    let (home, server) = served();
+    server.upload("small", "small.csv", &table(), 1_000);
+    let learn = json!({"model": "seqtree", "threads": 1});
+    let trained = done(&server, &json!({"kind": "train", "dataset": "small", "learn": learn}));
+    let model = trained["id"].as_str().expect("a name");
+    let inside = format!("jobs/{model}/model/model.safetensors");
+    let file = home.path().join(&inside);
+    std::fs::remove_file(&file).expect("it was trained");
+    std::fs::create_dir(&file).expect("our own folder");
+    let refused = server.post(&format!("/v1/models/{model}:sample"), &json!({"rows": 1}));
+    let said = refused.body["detail"].as_str().expect("a detail");
+    assert!(said.contains(&inside), "{refused:?}");
+    assert!(!said.contains(&home.path().display().to_string()), "{refused:?}");
+}
+
 #[test]
 fn a_model_is_shown_with_what_it_was_made_from() {
     let (_home, server) = served();

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 use tgs_tests::{
     program::{run, tgs},
     server::Server,
+    small_disk::SmallDisk,
+    tables::numbers,
 };
 
 /// Longer than a report takes on a slow machine.
@@ -157,6 +159,38 @@ fn what_cannot_be_judged_is_refused() {
         assert!(matches!(refused.status, 400 | 404), "{refused:?}");
         assert!(refused.body["detail"].as_str().is_some_and(|it| it.contains(said)), "{refused:?}");
     }
+}
+
+/// A real disk that somebody else fills: what runs is suspended, nothing is taken, and once there
+/// is room all goes on to the same bytes.
+#[test]
+fn a_disk_that_fills_up_suspends_what_runs_until_there_is_room() {
+    let Some(disk) = SmallDisk::of_kibibytes(100 << 10) else { return };
+    let server = Server::start_with(&disk.path().join("home"), &[("TGS_DISK_FLOOR_MIB", "40")]);
+    server.upload("small", "t.csv", &numbers(200), 1_000);
+    let learn = json!({"model": "tabgraph", "steps": 3_000, "threads": 1});
+    let order = json!({"kind": "train", "dataset": "small", "learn": learn});
+    let ordered = server.post("/v1/jobs", &order).body;
+    let job = ordered["id"].as_str().expect("a job");
+    server.wait_for(job, |view| view["progress"]["stage"] == "train");
+    let filler = disk.path().join("filler");
+    fs::write(&filler, vec![0; 70 << 20]).expect("there is room for it");
+    server.wait_for(job, |view| view["waiting"]["for"] == "disk");
+    let ready = server.get("/health/ready");
+    assert_eq!((ready.status, &ready.body["code"]), (503, &json!("STORE-0003")), "{ready:?}");
+    assert_eq!(server.post("/v1/jobs", &order).status, 507);
+    fs::remove_file(filler).expect("our own file");
+    assert_eq!(server.ended(job)["state"], "published");
+    let again = server.post("/v1/jobs", &order).body;
+    let again = again["id"].as_str().expect("a job");
+    assert_eq!(server.ended(again)["state"], "published");
+    let model = |job: &str| {
+        let path = format!("/v1/jobs/{job}/files/model.safetensors");
+        let (status, bytes) = server.bytes(&path, 0).expect("the server runs");
+        assert_eq!(status, 200);
+        bytes
+    };
+    assert!(model(job) == model(again), "room that was scarce changed the model");
 }
 
 /// A floor that no disk reaches: nothing is taken, and everybody is told why.

@@ -130,6 +130,7 @@ pub fn house(
         notices,
         clock: premises.clock.clone(),
         ids: premises.ids.clone(),
+        folder: premises.store.home().to_owned(),
         results: premises.store.results(),
         token,
         threads,

@@ -30,6 +30,8 @@ pub struct House {
     pub clock: Arc<dyn Clock>,
     /// Fresh names.
     pub ids: Arc<dyn IdSource>,
+    /// The data folder, which no refusal names.
+    pub folder: PathBuf,
     /// Where jobs deliver to: a folder of their own in here.
     pub results: PathBuf,
     /// Who may come in.

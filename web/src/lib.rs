@@ -17,6 +17,7 @@ use tgs_protocol::metric_definitions::{JOB_RAN_TO_ESTIMATE, JOB_RAN_TO_ESTIMATE_
 
 mod body;
 mod cursor;
+mod discretion;
 mod endpoint;
 mod etag;
 mod file;

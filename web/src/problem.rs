@@ -1,6 +1,6 @@
 //! Refusals as `application/problem+json` (RFC 9457): a stable code, a sentence with the remedy.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -54,6 +54,15 @@ impl Problem {
     /// The client sent its request too slowly.
     pub fn too_slow(message: impl Into<String>) -> Self {
         Self::with_status(StatusCode::REQUEST_TIMEOUT, Code::BadRequest, message)
+    }
+
+    /// The same without this folder before the names of files; none if it names none in it.
+    pub(crate) fn without_folder(&self, folder: &Path) -> Option<Self> {
+        let beginning = format!("{}/", folder.display());
+        self.message.contains(&beginning).then(|| {
+            let message = self.message.replace(&beginning, "");
+            Self { message, ..self.clone() }
+        })
     }
 
     /// Nothing of this name is there.

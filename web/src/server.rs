@@ -13,7 +13,7 @@ use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::task::JoinHandle;
 
 use crate::{
-    guard,
+    discretion, guard,
     house::House,
     live::{seat::Seats, ticket::Tickets},
     route,
@@ -74,7 +74,10 @@ pub fn serve(house: House) -> Result<Server, ServeError> {
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .configure(route::open)
             .service(
-                actix_web::web::scope("/v1").wrap(from_fn(guard::admit)).configure(route::closed),
+                actix_web::web::scope("/v1")
+                    .wrap(from_fn(guard::admit))
+                    .wrap(from_fn(discretion::keep))
+                    .configure(route::closed),
             )
             .default_service(actix_web::web::to(route::nothing_here))
     })
