@@ -14,7 +14,7 @@ use crate::{house::House, problem::Problem};
 pub(crate) async fn keep(
     house: Data<House>,
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let response = next.call(request).await?;
     let refused = response.response().error().and_then(|error| error.as_error::<Problem>());
