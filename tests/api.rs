@@ -139,8 +139,8 @@ fn a_refusal_does_not_name_the_data_folder() {
     let learn = json!({"model": "seqtree", "threads": 1});
     let trained = done(&server, &json!({"kind": "train", "dataset": "small", "learn": learn}));
     let model = trained["id"].as_str().expect("a name");
-    let inside = format!("jobs/{model}/model/model.safetensors");
-    let file = home.path().join(&inside);
+    let inside = format!("jobs/{model}/model");
+    let file = home.path().join(&inside).join("model.safetensors");
     std::fs::remove_file(&file).expect("it was trained");
     std::fs::create_dir(&file).expect("our own folder");
     let refused = server.post(&format!("/v1/models/{model}:sample"), &json!({"rows": 1}));

@@ -125,7 +125,7 @@ fn a_program_is_run_followed_and_its_files_are_delivered() {
     fs::write(&gate, "").expect("our own folder");
     let view = desk.ended(&job);
     assert_eq!(view["state"], "published", "{view}");
-    assert_eq!(names(&view), ["copy.csv", "env.txt", "output.log"]);
+    assert_eq!(names(&view), ["output.log", "copy.csv", "env.txt"]);
     assert_eq!(desk.file(&job, "copy.csv"), "a,b\n1,2\n");
     let log = desk.file(&job, "output.log");
     assert!(log.contains("step 4/4\n") && log.contains("oops\n"), "{log}");

@@ -15,13 +15,13 @@ use std::{
     env,
     ffi::OsString,
     fs,
-    io::{self, Read},
+    io::{self, PipeReader, Read},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command as Process, Stdio},
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
     },
     thread,
     time::Duration,
@@ -63,13 +63,15 @@ impl LocalPrograms {
         Self { allowed, keeper, clock }
     }
 
-    fn start(&self, order: &RunOrder, work: &Path) -> io::Result<Child> {
+    /// The keeper, and what it and the program write to either of their outputs, in that order.
+    fn start(&self, order: &RunOrder, work: &Path) -> io::Result<(Child, PipeReader)> {
         let (out, scratch) = (work.join("out"), work.join("tmp"));
         fs::create_dir_all(&out)?;
         fs::create_dir_all(&scratch)?;
         let (first, rest) = self.keeper.split_first().ok_or(io::ErrorKind::NotFound)?;
+        let (written, output) = io::pipe()?;
         let passed_on = PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?)));
-        Process::new(first)
+        let keeper = Process::new(first)
             .args(rest)
             .arg(order.into.join(STATUS_FILE))
             .arg(&order.command.program)
@@ -84,11 +86,12 @@ impl LocalPrograms {
             .env("TGS_JOB", order.job.as_str())
             .env("TGS_ATTEMPT", order.attempt.to_string())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(output.try_clone()?)
+            .stderr(output)
             // A Ctrl-C at the terminal is for this process, which ends the program in its time.
             .process_group(0)
-            .spawn()
+            .spawn()?;
+        Ok((keeper, written))
     }
 }
 
@@ -106,9 +109,10 @@ impl Programs for LocalPrograms {
         let meter = Meter::of(order.command.progress.as_deref()).map_err(refused)?;
         let work = order.into.join("work");
         let name = order.command.program.display();
-        let child = self.start(order, &work).map_err(|error| cannot("start the keeper", error))?;
+        let started =
+            self.start(order, &work).map_err(|error| cannot("start the keeper", error))?;
         let mut listening = Listening { log: Log::default(), meter, watch, is_over: None };
-        let lasted = self.listen(child, order, &mut listening);
+        let lasted = self.listen(started, order, &mut listening);
         lasted.map_err(|error| cannot("wait for the keeper", error))?;
         let (log, is_over) = (listening.log, listening.is_over);
         let status = fs::read(order.into.join(STATUS_FILE));
@@ -150,12 +154,12 @@ impl LocalPrograms {
     /// Takes in all that the program writes, until the last process that could write is gone.
     fn listen(
         &self,
-        mut keeper: Child,
+        (mut keeper, written): (Child, PipeReader),
         order: &RunOrder,
         listening: &mut Listening<'_>,
     ) -> io::Result<()> {
         let mut lifeline = keeper.stdin.take();
-        let pieces = pieces_of(&mut keeper)?;
+        let pieces = pieces_of(written)?;
         let began = self.clock.monotonic().get();
         loop {
             let is_silent = match pieces.recv_timeout(LOOK_PERIOD) {
@@ -204,31 +208,19 @@ impl Listening<'_> {
     }
 }
 
-/// What the program writes to either of its outputs, in the order in which it comes.
-fn pieces_of(keeper: &mut Child) -> io::Result<Receiver<Vec<u8>>> {
+/// What is written, as it comes.
+fn pieces_of(mut from: PipeReader) -> io::Result<Receiver<Vec<u8>>> {
     let (sender, pieces) = sync_channel(PIECES_MAX);
-    if let Some(stdout) = keeper.stdout.take() {
-        read_into(stdout, sender.clone())?;
-    }
-    if let Some(stderr) = keeper.stderr.take() {
-        read_into(stderr, sender)?;
-    }
-    Ok(pieces)
-}
-
-fn read_into(
-    mut from: impl Read + Send + 'static,
-    to: SyncSender<Vec<u8>>,
-) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("tgs-program".to_owned()).spawn(move || {
         let mut buffer = vec![0; PIECE_BYTES];
         while let Ok(length @ 1..) = from.read(&mut buffer) {
             // Nobody listens any more only once the keeper is gone.
-            if to.send(buffer.get(..length).unwrap_or_default().to_vec()).is_err() {
+            if sender.send(buffer.get(..length).unwrap_or_default().to_vec()).is_err() {
                 return;
             }
         }
-    })
+    })?;
+    Ok(pieces)
 }
 
 /// The log, and of a program that did its work the files of its folder `out`.

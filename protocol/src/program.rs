@@ -9,15 +9,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    code::Code,
-    engine::EngineError,
-    id::JobId,
-    job::outcome::Failure,
-    limits::FILE_NAME_BYTES_MAX,
-    progress::Watch,
-    refusal::Refusal,
-    stage::Stage,
-    unit::{Epoch, Millis},
+    code::Code, engine::EngineError, id::JobId, job::outcome::Failure, limits::FILE_NAME_BYTES_MAX,
+    progress::Watch, refusal::Refusal, stage::Stage, unit::Millis,
 };
 
 /// The log of a program, among the files that it leaves.
@@ -50,8 +43,8 @@ pub struct RunOrder {
     pub command: Command,
     /// For which job.
     pub job: JobId,
-    /// In which epoch: another one for each time it is begun.
-    pub attempt: Epoch,
+    /// Which time it is begun, from 1: no two have the same number.
+    pub attempt: u32,
     /// Staging folder: what it leaves stands here, beside its log.
     pub into: PathBuf,
 }

@@ -1,7 +1,7 @@
 //! Whoever is far away is not told where this node keeps its files.
 
 use actix_web::{
-    Error, ResponseError,
+    Error,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     middleware::Next,
@@ -21,6 +21,6 @@ pub(crate) async fn keep(
     let told = refused.and_then(|problem| problem.without_folder(&house.folder));
     Ok(match told {
         None => response.map_into_left_body(),
-        Some(told) => response.into_response(told.error_response()).map_into_right_body(),
+        Some(told) => response.into_response(told.answer()).map_into_right_body(),
     })
 }

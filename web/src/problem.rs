@@ -109,6 +109,13 @@ impl ResponseError for Problem {
         if self.status.is_server_error() {
             tracing::warn!(code = %self.code, message = self.message, "a request failed");
         }
+        self.answer()
+    }
+}
+
+impl Problem {
+    /// What is sent.
+    pub(crate) fn answer(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status);
         response.content_type("application/problem+json");
         if let Some((name, value)) = &self.header {

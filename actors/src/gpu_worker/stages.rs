@@ -35,7 +35,7 @@ impl Bench {
         let run = RunOrder {
             command: command.clone(),
             job: order.lease.job.clone(),
-            attempt: order.lease.epoch,
+            attempt: order.row.runs,
             into: self.stage(order, ArtifactName::Files)?,
         };
         let facts = self.ports.programs.run(&run, order.watch.as_ref())?;

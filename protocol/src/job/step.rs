@@ -266,6 +266,9 @@ impl Job {
             self.row.state = JobState::Running { stage };
             self.row.log(now, format!("{stage} begins"));
         }
+        if stage == Stage::Run {
+            self.row.runs += 1; // Saved before it begins, so no two runs have the same number.
+        }
         let work = self.work_of(stage);
         self.hold = Hold::Working(work.clone());
         let mut actions = vec![self.save()];
