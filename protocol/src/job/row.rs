@@ -57,6 +57,9 @@ pub struct JobRow {
     /// step are computed at once, and added up in the same order.
     #[serde(default, skip_serializing_if = "is_none_yet")]
     pub narrowed: u32,
+    /// The memory of a graphics processor was too small for one thread as well: it trains on cores.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off_gpu: bool,
     /// What is done.
     pub done: Done,
     /// What happened, oldest first; for people.
@@ -148,6 +151,7 @@ impl JobRow {
             writes: 0,
             failed_tries: 0,
             narrowed: 0,
+            off_gpu: false,
             done: Done::default(),
             timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],
             timeline_dropped: 0,
