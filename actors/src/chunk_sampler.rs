@@ -18,8 +18,13 @@ use std::{
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
-    chunk::SealedChunk, code::Code, digest::Digest, engine::Sampler, limits::MODEL_IDLE_MS,
-    progress::Watch, store::Written,
+    chunk::SealedChunk,
+    code::Code,
+    digest::Digest,
+    engine::{Device, Sampler},
+    limits::MODEL_IDLE_MS,
+    progress::Watch,
+    store::Written,
 };
 use tokio::runtime::Handle;
 
@@ -110,7 +115,12 @@ fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChu
         return Err(Halt::Stopped(None));
     }
     let model = open(order, seat, runtime)?;
-    note_class(&*seat.ports.engine, order.threads, order.class.as_ref(), &order.report_to)?;
+    note_class(
+        &*seat.ports.engine,
+        (Device::Cpu, order.threads),
+        order.class.as_ref(),
+        &order.report_to,
+    )?;
     let bytes = model.chunk(order.seed, order.chunk, order.rows)?;
     if order.watch.asked() == Some(Stop::Abandon) {
         return Err(Halt::Stopped(None));

@@ -20,6 +20,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
     clock::Clock,
     code::Code,
+    engine,
     job::JobEvent,
     stage::Stage,
     unit::Millis,
@@ -54,6 +55,7 @@ pub(crate) struct Device {
 #[derive(Clone)]
 pub(crate) struct DevicePost {
     pub(crate) at: usize,
+    pub(crate) device: engine::Device,
     pub(crate) node: ActorRef<NodeSupervisorMessage>,
     pub(crate) silence: Silence,
 }
@@ -82,7 +84,7 @@ impl Actor for GpuWorker {
     ) -> Result<Queue, ActorProcessingErr> {
         let (orders, received) = mpsc::channel();
         let clock = device.ports.clock.clone();
-        let bench = Bench::new(device.ports, Handle::current());
+        let bench = Bench::new(device.ports, device.post.device, Handle::current());
         let (permit, post) = (device.permit, device.post);
         let (at, node) = (post.at, post.node.clone());
         let reporter = Reporter { worker: myself, at, node };

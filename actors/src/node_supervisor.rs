@@ -160,7 +160,9 @@ impl Actor for NodeSupervisor {
             SupervisionEvent::ActorTerminated(who, state, reason) => {
                 let end = match state.map(|mut state| state.take::<Shell>()) {
                     None => GoneBy::Failure(reason.unwrap_or_default()),
-                    Some(Ok(shell)) if shell.is_unfinished() => GoneBy::Interruption,
+                    Some(Ok(shell)) if shell.is_unfinished() => {
+                        GoneBy::Interruption(shell.demand())
+                    }
                     Some(_) => GoneBy::End,
                 };
                 floor.gone(who.get_id(), end).await;

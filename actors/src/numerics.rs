@@ -2,7 +2,7 @@
 
 use ractor::ActorRef;
 use tgs_protocol::{
-    engine::{Engine, EngineError, NumericsClass},
+    engine::{Device, Engine, EngineError, NumericsClass},
     job::JobEvent,
 };
 
@@ -15,12 +15,12 @@ use crate::job_supervisor::message::JobSupervisorMessage;
 /// Those of measuring.
 pub(crate) fn note_class(
     engine: &dyn Engine,
-    threads: u32,
+    (device, threads): (Device, u32),
     last: Option<&NumericsClass>,
     report_to: &ActorRef<JobSupervisorMessage>,
 ) -> Result<(), EngineError> {
     let Some(last) = last else { return Ok(()) };
-    let class = engine.numerics_class(threads)?;
+    let class = engine.numerics_class(device, threads)?;
     if class != *last {
         let computes = JobEvent::ComputesIn(class);
         let _ = report_to.cast(JobSupervisorMessage::Occurred(computes));

@@ -12,9 +12,9 @@ use tgs_protocol::{
     chunk::ChunkNo,
     code::Code,
     engine::{
-        AssembleOrder, CompareOrder, DatasetFacts, Engine, EngineError, EvaluateOrder, IngestOrder,
-        NumericsClass, OutputFacts, PlanOrder, ProfileOrder, ReportFacts, RowFormat, Sampler,
-        TrainOrder, Trainer,
+        AssembleOrder, CompareOrder, DatasetFacts, Device, Engine, EngineError, EvaluateOrder,
+        IngestOrder, NumericsClass, OutputFacts, PlanOrder, ProfileOrder, ReportFacts, RowFormat,
+        Sampler, TrainOrder, Trainer,
     },
     limits::TRAIN_ROWS_MIN,
     model::{ModelName, TrainPlan},
@@ -70,6 +70,7 @@ impl Engine for LocalEngine {
     }
 
     fn plan(&self, order: &PlanOrder, watch: &dyn Watch) -> Result<TrainPlan, EngineError> {
+        on_cores(order.device)?;
         let dataset = Dataset::open(&order.dataset)?;
         let plan = match order.model {
             ModelName::Tabgraph => tabgraph::plan,
@@ -88,6 +89,7 @@ impl Engine for LocalEngine {
         resume: Option<&[u8]>,
         watch: &dyn Watch,
     ) -> Result<Box<dyn Trainer>, EngineError> {
+        on_cores(order.device)?;
         let dataset = Dataset::open(&order.dataset)?;
         let trainer = match order.model {
             ModelName::Tabgraph => tabgraph::trainer,
@@ -136,7 +138,14 @@ impl Engine for LocalEngine {
         check_constants(model, set)
     }
 
-    fn numerics_class(&self, threads: u32) -> Result<NumericsClass, EngineError> {
+    fn graphics_processors(&self) -> u32 {
+        // Several of libtorch's kernels there add in the order in which threads arrive: the same
+        // job would not end with the same bytes.
+        0
+    }
+
+    fn numerics_class(&self, device: Device, threads: u32) -> Result<NumericsClass, EngineError> {
+        on_cores(device)?;
         // Whoever asks meanwhile waits: two at once would measure the same.
         let mut classes = self.classes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(class) = classes.get(&threads) {
@@ -145,6 +154,17 @@ impl Engine for LocalEngine {
         let class = learn::numerics_class(threads)?;
         classes.insert(threads, class.clone());
         Ok(class)
+    }
+}
+
+/// Refuses a device that this engine does not say it has.
+fn on_cores(device: Device) -> Result<(), EngineError> {
+    match device {
+        Device::Cpu => Ok(()),
+        Device::Gpu(number) => {
+            let message = format!("compute on graphics processor {number}: this engine uses cores");
+            Err(EngineError::new(Code::Internal, message))
+        }
     }
 }
 
@@ -277,9 +297,17 @@ mod tests {
             overrides: constants.as_object().expect("a record").clone(),
             seed: 1,
             threads: 1,
+            device: Device::Cpu,
         };
         let plan = engine.plan(&order, &Unwatched).expect("plans");
-        let order = TrainOrder { dataset, model, plan: plan.clone(), seed: 1, threads: 1 };
+        let order = TrainOrder {
+            dataset,
+            model,
+            plan: plan.clone(),
+            seed: 1,
+            threads: 1,
+            device: Device::Cpu,
+        };
         let mut run = engine.trainer(&order, None, &Unwatched).expect("begins");
         run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
         (plan, run.finish(&Unwatched).expect("finishes"))

@@ -91,7 +91,9 @@ pub async fn node(
 pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<Node, Failure> {
     let mut config = config(premises.ids.incarnation(), settings, None);
     config.untold_folder = Some(premises.store.home().to_owned());
-    config.devices = vec![DeviceClass::Cpu; settings.devices.clamp(1, DEVICES_MAX)];
+    let cores = std::iter::repeat_n(DeviceClass::Cpu, settings.devices.clamp(1, DEVICES_MAX));
+    let gpus = (0..engine().graphics_processors()).map(|_| DeviceClass::Gpu);
+    config.devices = cores.chain(gpus).collect();
     config.memory = match settings.memory_mib {
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
         mebibytes => ByteCount(mebibytes.saturating_mul(1 << 20)),

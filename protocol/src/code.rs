@@ -114,6 +114,7 @@ codes! {
     "DEV-0001" => DeviceFailed, 6, Later, "The compute device failed.";
     "DEV-0002" => OutOfMemory, 6, Later, "The device or the machine ran out of memory.";
     "DEV-0003" => DeviceLost, 6, Mended, "No compute device is left.";
+    "DEV-0004" => DeviceMemory, 6, Later, "The memory of a graphics processor is too small.";
     "TGS-0001" => Internal, 1, Never, "A fault of ours: please report it.";
 }
 

@@ -19,8 +19,8 @@ use crate::{
 pub use self::{
     error::EngineError,
     order::{
-        AssembleOrder, CompareOrder, DatasetFacts, EvaluateOrder, IngestOrder, NumericsClass,
-        OutputFacts, PlanOrder, ProfileOrder, ReportFacts, SegmentFacts, TrainOrder,
+        AssembleOrder, CompareOrder, DatasetFacts, Device, EvaluateOrder, IngestOrder,
+        NumericsClass, OutputFacts, PlanOrder, ProfileOrder, ReportFacts, SegmentFacts, TrainOrder,
     },
     output::{Compression, OutputFormat, RowFormat},
 };
@@ -82,9 +82,12 @@ pub trait Engine: Send + Sync {
         watch: &dyn Watch,
     ) -> Result<OutputFacts, EngineError>;
 
-    /// Which bits this machine computes with so many threads: measured (≤ 1 s) when first asked,
+    /// Graphics processors of this machine that it can train on.
+    fn graphics_processors(&self) -> u32;
+
+    /// Which bits this device computes with so many threads: measured (≤ 1 s) when first asked,
     /// since they do not change while a process lives.
-    fn numerics_class(&self, threads: u32) -> Result<NumericsClass, EngineError>;
+    fn numerics_class(&self, device: Device, threads: u32) -> Result<NumericsClass, EngineError>;
 }
 
 /// A training run: a sequence of segments, each a bounded number of steps.

@@ -27,6 +27,11 @@ pub enum ModelName {
 impl ModelName {
     /// Every generator.
     pub const ALL: [Self; 3] = [Self::Tabgraph, Self::Seqtree, Self::Original];
+
+    /// Whether it is a neural net, which a graphics processor trains faster.
+    pub const fn is_net(self) -> bool {
+        matches!(self, Self::Tabgraph | Self::Original)
+    }
 }
 
 impl fmt::Display for ModelName {

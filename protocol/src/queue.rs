@@ -90,20 +90,30 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// Of a job that asks for this: the program with its libraries, and a table in memory beside
-    /// what is computed of it (measured, `docs/benchmarks.md`: 3.6 times the table, program
-    /// included). Compressed tables grow by a factor that nobody knows before; ten is usual.
-    pub fn of(request: &JobRequest) -> Self {
-        let grown = |file: &InputFile| {
-            let size = file.size.get().saturating_mul(MEMORY_PER_INPUT_BYTE);
-            let name = file.path.extension().and_then(|end| end.to_str()).unwrap_or_default();
-            let is_packed = ["gz", "zst", "parquet", "xlsx"].contains(&name);
-            size.saturating_mul(if is_packed { 10 } else { 1 })
+    /// Of a job. Nets are trained on a graphics processor where there is one; all else computes on
+    /// cores.
+    pub fn of(row: &JobRow) -> Self {
+        let trains_net = row.request.trains() && row.request.model.is_net();
+        let class = match trains_net && !row.off_gpu {
+            true => DeviceClass::Gpu,
+            false => DeviceClass::Cpu,
         };
-        let inputs = request.inputs.iter().map(grown).fold(0, u64::saturating_add);
-        let memory = ByteCount(inputs.saturating_add(MEMORY_PER_JOB_BYTES));
-        Self { class: DeviceClass::Cpu, memory }
+        Self { class, memory: memory_of(&row.request) }
     }
+}
+
+/// The program with its libraries, and a table in memory beside what is computed of it (measured,
+/// `docs/benchmarks.md`: 3.6 times the table, program included). Compressed tables grow by a factor
+/// that nobody knows before; ten is usual.
+fn memory_of(request: &JobRequest) -> ByteCount {
+    let grown = |file: &InputFile| {
+        let size = file.size.get().saturating_mul(MEMORY_PER_INPUT_BYTE);
+        let name = file.path.extension().and_then(|end| end.to_str()).unwrap_or_default();
+        let is_packed = ["gz", "zst", "parquet", "xlsx"].contains(&name);
+        size.saturating_mul(if is_packed { 10 } else { 1 })
+    };
+    let inputs = request.inputs.iter().map(grown).fold(0, u64::saturating_add);
+    ByteCount(inputs.saturating_add(MEMORY_PER_JOB_BYTES))
 }
 
 /// What decides when a job's turn comes.
@@ -125,7 +135,7 @@ impl Turn {
         let (priority, accepted_at) = (row.priority, row.accepted_at);
         let still = |takes: Millis| Millis(takes.get().saturating_sub(row.ran.get()));
         let left = row.estimate.as_ref().map(|estimate| still(estimate.takes));
-        Self { priority, accepted_at, demand: Demand::of(&row.request), left }
+        Self { priority, accepted_at, demand: Demand::of(row), left }
     }
 
     /// The order of turns among jobs that need the same: smaller is earlier. It is the time of
@@ -226,12 +236,19 @@ impl Queue {
         self.begin()
     }
 
-    /// A job gives its device back and waits again, in the place that it had. Says who begins.
-    pub fn give_back(&mut self, job: &JobId) -> Vec<Start> {
+    /// What a job needs that waits or runs here.
+    pub fn demand(&self, job: &JobId) -> Option<Demand> {
+        self.entries.get(job).map(|entry| entry.demand)
+    }
+
+    /// A job gives its device back and waits again, in the place that it had; from now on it needs
+    /// this. Says who begins.
+    pub fn give_back(&mut self, job: &JobId, demand: Demand) -> Vec<Start> {
         let Some(entry) = self.entries.get_mut(job) else { return Vec::new() };
         let Some(seat) = entry.seat.take() else { return Vec::new() };
         self.line.insert(entry.place, job.clone());
         self.seats.free(seat, entry.demand.memory);
+        entry.demand = demand;
         self.begin()
     }
 

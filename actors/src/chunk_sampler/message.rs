@@ -25,7 +25,7 @@ pub(crate) struct ChunkOrder {
     pub(crate) model: Digest,
     /// Threads of the job, by which its class of bits is measured.
     pub(crate) threads: u32,
-    /// The class of bits that the job is in, if it trained its model.
+    /// The class of bits that the job is in, if it trained its model, and on cores as it samples.
     pub(crate) class: Option<NumericsClass>,
     pub(crate) seed: u64,
     pub(crate) chunk: ChunkNo,

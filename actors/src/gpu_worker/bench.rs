@@ -9,6 +9,7 @@ use std::{
 use tgs_protocol::{
     code::Code,
     digest::Digest,
+    engine::Device,
     job::{JobEvent, Work},
     progress::Watch,
     store::{ArtifactName, Sealed, StoreError},
@@ -28,12 +29,14 @@ pub(crate) const MODEL_FILE: &str = "model.safetensors";
 /// What the thread works with.
 pub(crate) struct Bench {
     pub(super) ports: Ports,
+    /// What computes nets.
+    pub(super) device: Device,
     runtime: Handle,
 }
 
 impl Bench {
-    pub(crate) fn new(ports: Ports, runtime: Handle) -> Self {
-        Self { ports, runtime }
+    pub(crate) fn new(ports: Ports, device: Device, runtime: Handle) -> Self {
+        Self { ports, device, runtime }
     }
 
     /// Does one piece of work, from its order to the event of its result. What it leaves when it

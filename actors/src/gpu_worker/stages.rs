@@ -73,7 +73,7 @@ impl Bench {
     pub(super) fn plan(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
         let request = &order.row.request;
         let threads = order.row.train_threads();
-        let class = self.ports.engine.numerics_class(threads)?;
+        let class = self.ports.engine.numerics_class(self.device, threads)?;
         let plan = PlanOrder {
             dataset: self.folder(order, ArtifactName::Dataset)?,
             model: request.model,
@@ -81,6 +81,7 @@ impl Bench {
             overrides: request.overrides.clone(),
             seed: request.seed,
             threads,
+            device: self.device,
         };
         let plan = self.ports.engine.plan(&plan, order.watch.as_ref())?;
         Ok(JobEvent::Planned(plan, class))

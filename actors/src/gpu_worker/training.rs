@@ -35,13 +35,14 @@ impl Bench {
     ) -> Result<JobEvent, Halt> {
         let request = &order.row.request;
         let (last, threads) = (order.row.done.class(), order.row.train_threads());
-        note_class(&*self.ports.engine, threads, last, &order.report_to)?;
+        note_class(&*self.ports.engine, (self.device, threads), last, &order.report_to)?;
         let train = TrainOrder {
             dataset: self.folder(order, ArtifactName::Dataset)?,
             model: request.model,
             plan: plan.clone(),
             seed: request.seed,
             threads,
+            device: self.device,
         };
         let start = self.restore(order, from)?;
         let watch = order.watch.as_ref();

@@ -7,7 +7,7 @@ use tgs_protocol::{
     id::JobId,
     job::{Job, JobAction, JobEvent, JobRow, action::Tidings},
     lease::{Lease, rule::Sighting},
-    queue::Seat,
+    queue::{Demand, Seat},
     unit::Steps,
 };
 
@@ -122,6 +122,11 @@ impl Shell {
     /// Whether something is left to do for the job, as far as this supervisor knows.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.saved.as_ref().is_none_or(|row| !row.state.is_final())
+    }
+
+    /// What the job needs, as it stands in the store.
+    pub(crate) fn demand(&self) -> Option<Demand> {
+        self.saved.as_deref().map(Demand::of)
     }
 
     pub(crate) fn has_left(&self) -> bool {

@@ -7,7 +7,8 @@ use std::{
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
 use tgs_protocol::{
-    limits::DISPATCHER_REST_MS, notification::patience::Patience, unit::Millis, watchdog::Silence,
+    engine, limits::DISPATCHER_REST_MS, notification::patience::Patience, queue::DeviceClass,
+    unit::Millis,
 };
 use tokio::sync::Notify;
 
@@ -52,12 +53,12 @@ pub(super) struct CrewKeeper {
     crew: Crew,
     /// One per device.
     permits: Vec<Arc<Mutex<()>>>,
+    posts: Vec<DevicePost>,
     models: OpenModels,
     feeds: Feeds,
     /// Sends notices, on a node that does; jobs do not know it.
     dispatcher: Option<(Office, ActorRef<DispatcherMessage>)>,
     is_alone: bool,
-    silence: Silence,
     windows: BTreeMap<Member, RestartWindow>,
 }
 
@@ -72,9 +73,9 @@ impl CrewKeeper {
         let permits: Vec<_> = config.devices.iter().map(|_| Arc::default()).collect();
         let cell = parent.get_cell();
         let mut gpu_workers = Vec::new();
-        for (at, permit) in permits.iter().enumerate() {
-            let post = DevicePost { at, node: parent.clone(), silence: config.silence };
-            gpu_workers.push(worker(ports, permit, post).await?);
+        let posts = posts(config, parent);
+        for (permit, post) in permits.iter().zip(&posts) {
+            gpu_workers.push(worker(ports, permit, post.clone()).await?);
         }
         let mut samplers = Vec::new();
         for _ in 0..config.samplers.max(1) {
@@ -92,8 +93,7 @@ impl CrewKeeper {
             None => None,
         };
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
-        let silence = config.silence;
-        Ok(Self { crew, permits, models, feeds, dispatcher, is_alone, silence, windows })
+        Ok(Self { crew, permits, posts, models, feeds, dispatcher, is_alone, windows })
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -164,7 +164,7 @@ impl CrewKeeper {
                 Lost::LeaseKeeper
             }
             Member::GpuWorker { at } => {
-                let post = DevicePost { at, node: parent.clone(), silence: self.silence };
+                let post = self.posts[at].clone();
                 self.crew.gpu_workers[at] = worker(ports, &self.permits[at], post).await?;
                 Lost::GpuWorker { at, often }
             }
@@ -198,6 +198,19 @@ async fn keeper(
     cell: &ActorCell,
 ) -> Result<ActorRef<LeaseKeeperMessage>, SpawnErr> {
     spawn(LeaseKeeper, KeeperSeat { ports: ports.clone(), is_alone }, cell).await
+}
+
+/// Graphics processors are counted by themselves.
+fn posts(config: &NodeConfig, node: &ActorRef<NodeSupervisorMessage>) -> Vec<DevicePost> {
+    let mut gpus = 0..;
+    let post = |(at, class): (usize, &DeviceClass)| {
+        let device = match class {
+            DeviceClass::Cpu => engine::Device::Cpu,
+            DeviceClass::Gpu => engine::Device::Gpu(gpus.next().unwrap_or(u32::MAX)),
+        };
+        DevicePost { at, device, node: node.clone(), silence: config.silence }
+    };
+    config.devices.iter().enumerate().map(post).collect()
 }
 
 async fn worker(

@@ -6,7 +6,7 @@ use ractor::{Actor, ActorRef, RpcReplyPort, SpawnErr};
 use tgs_protocol::{
     id::JobId,
     job::action::Tidings,
-    queue::{Seat, Start, Turn},
+    queue::{Demand, Seat, Start, Turn},
     unit::Millis,
 };
 use tokio::sync::watch;
@@ -36,8 +36,8 @@ pub(super) struct JobHere {
 pub(super) enum GoneBy {
     /// The job has ended.
     End,
-    /// The job has not ended, and the supervisor left.
-    Interruption,
+    /// The job has not ended, and the supervisor left; what the job needs now, as far as it knew.
+    Interruption(Option<Demand>),
     /// The supervisor failed.
     Failure(String),
 }
@@ -101,7 +101,9 @@ impl Floor {
         let Some(mut here) = self.jobs.remove(&job) else { return };
         let why = match end {
             GoneBy::End => return self.job_left(job, here).await,
-            GoneBy::Interruption => return self.job_interrupted(job, here).await,
+            GoneBy::Interruption(demand) => {
+                return self.job_interrupted(job, here, demand).await;
+            }
             GoneBy::Failure(why) => why,
         };
         if self.is_draining {
@@ -128,15 +130,19 @@ impl Floor {
         }
     }
 
-    /// A job that moves waits again; so does one that left because the disk is full, whoever
-    /// noticed first. Others wait in the store for a person or the next node.
-    async fn job_interrupted(&mut self, job: JobId, here: JobHere) {
+    /// A job that moves waits again; so do one that needs another device than it did, and one that
+    /// left because the disk is full, whoever noticed first. Others wait in the store for a person
+    /// or the next node.
+    async fn job_interrupted(&mut self, job: JobId, here: JobHere, demand: Option<Demand>) {
         self.look_at_disk().await;
-        let waits = (here.moves || self.room.is_low) && here.intent == Intent::Run;
-        if self.is_draining || !waits {
+        let before = self.queue.demand(&job);
+        let demand = demand.or(before).filter(|_| before.is_some());
+        let moves = here.moves || demand.map(|it| it.class) != before.map(|it| it.class);
+        let waits = (moves || self.room.is_low) && here.intent == Intent::Run;
+        let Some(demand) = demand.filter(|_| waits && !self.is_draining) else {
             return self.job_left(job, here).await;
-        }
-        let starts = self.queue.give_back(&job);
+        };
+        let starts = self.queue.give_back(&job, demand);
         self.begin(starts).await;
     }
 

@@ -99,7 +99,7 @@ impl Shell {
                 lease: lease.clone(),
                 model,
                 threads: row.request.threads,
-                class: row.done.class().cloned(),
+                class: row.done.class().filter(|class| class.is_of_cores()).cloned(),
                 seed: row.request.seed,
                 chunk,
                 rows,

@@ -201,6 +201,35 @@ async fn a_job_that_fails_everywhere_ends_and_leaves_the_node_its_devices() {
     until("both are used again", async || uses(&desk) == [Use::Free, Use::Free]).await;
 }
 
+/// Nets are trained on the graphics processor, all else on cores; training that does not fit there
+/// with one thread either goes on on cores.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn training_that_a_graphics_processor_has_no_room_for_goes_on_on_cores() {
+    let world = World::new();
+    let both = |config: &mut NodeConfig| {
+        config.devices = vec![DeviceClass::Cpu, DeviceClass::Gpu];
+    };
+    let node = world.node_as("a", "class", both).await;
+    let job = submit(&node, world.synthesize()).await;
+    let (_, row) = follow(&node.desk(), &job).await;
+    assert!(is_published(&row) && !row.off_gpu, "{row:?}");
+    assert_eq!(world.script.passes("train on Gpu(0)"), 1);
+    assert!(row.done.went_on_in.is_empty(), "sampling on cores is no change of class: {row:?}");
+    let undisturbed = world.delivered();
+    world.script.at("step 15", 2, Deed::Fail(Code::DeviceMemory));
+    let job = submit(&node, world.synthesize()).await;
+    let row = ended(&node.desk(), &job).await;
+    assert!(is_published(&row), "{row:?}");
+    assert_eq!(world.script.passes("train on Gpu(0)"), 3, "with two threads and with one");
+    assert_eq!(world.script.passes("train on Cpu"), 1);
+    assert_eq!((row.off_gpu, row.train_threads()), (true, 2));
+    assert!(told(&row, "training goes on with 1 of 2 threads"), "{row:?}");
+    assert!(told(&row, "training goes on on the processor"), "{row:?}");
+    assert!(told(&row, "instead of gpu-"), "the class of bits is another one: {row:?}");
+    assert_eq!(world.delivered()["table.csv"], undisturbed["table.csv"], "here they are equal");
+    until("both are free", async || uses(&node.desk()) == [Use::Free, Use::Free]).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn training_that_runs_out_of_memory_goes_on_with_fewer_threads() {
     let world = World::new();

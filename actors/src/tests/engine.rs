@@ -84,6 +84,7 @@ impl Engine for FakeEngine {
             }
         };
         pass(&self.script, &format!("train from {at}"))?;
+        pass(&self.script, &format!("train on {:?}", order.device))?;
         let (script, clock) = (self.script.clone(), self.clock.clone());
         Ok(Box::new(FakeTrainer { script, clock, at, state, steps: order.plan.steps.get() }))
     }
@@ -153,9 +154,17 @@ impl Engine for FakeEngine {
         Ok(())
     }
 
-    fn numerics_class(&self, threads: u32) -> Result<NumericsClass, EngineError> {
+    fn graphics_processors(&self) -> u32 {
+        1
+    }
+
+    fn numerics_class(&self, device: Device, threads: u32) -> Result<NumericsClass, EngineError> {
         pass(&self.script, "numerics class")?;
-        Ok(NumericsClass(format!("{}-{threads}", self.class)))
+        let kind = match device {
+            Device::Cpu => "",
+            Device::Gpu(_) => "gpu-",
+        };
+        Ok(NumericsClass(format!("{kind}{}-{threads}", self.class)))
     }
 }
 

@@ -89,6 +89,7 @@ fn page(code: Code) -> &'static str {
         DeviceFailed => "dev-0001",
         OutOfMemory => "dev-0002",
         DeviceLost => "dev-0003",
+        DeviceMemory => "dev-0004",
         Internal => "tgs-0001",
     }
 }

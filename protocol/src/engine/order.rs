@@ -69,6 +69,18 @@ pub struct PlanOrder {
     pub seed: u64,
     /// Compute threads of the job.
     pub threads: u32,
+    /// Where it will be trained.
+    pub device: Device,
+}
+
+/// What computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Device {
+    /// Cores of the machine.
+    Cpu,
+    /// The graphics processor of this number, from 0.
+    Gpu(u32),
 }
 
 /// Train by a plan.
@@ -84,6 +96,8 @@ pub struct TrainOrder {
     pub seed: u64,
     /// Compute threads of the job.
     pub threads: u32,
+    /// Where.
+    pub device: Device,
 }
 
 /// What one segment did.
@@ -179,6 +193,13 @@ pub struct OutputFacts {
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NumericsClass(pub String);
+
+impl NumericsClass {
+    /// Whether it is one of cores: those of graphics processors begin with `gpu`.
+    pub fn is_of_cores(&self) -> bool {
+        !self.0.starts_with("gpu")
+    }
+}
 
 impl fmt::Display for NumericsClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -60,6 +60,9 @@ pub struct JobRow {
     /// How often its program was begun.
     #[serde(default, skip_serializing_if = "is_none_yet")]
     pub runs: u32,
+    /// The memory of a graphics processor was too small for one thread as well: it trains on cores.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub off_gpu: bool,
     /// What is done.
     pub done: Done,
     /// What happened, oldest first; for people.
@@ -152,6 +155,7 @@ impl JobRow {
             failed_tries: 0,
             narrowed: 0,
             runs: 0,
+            off_gpu: false,
             done: Done::default(),
             timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],
             timeline_dropped: 0,

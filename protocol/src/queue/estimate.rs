@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::Demand;
+use super::memory_of;
 use crate::{
     figure,
     job::{JobRow, JobState, Outcome},
@@ -183,7 +183,7 @@ fn table_bytes(request: &JobRequest) -> f64 {
     if request.source().is_none() {
         return 0.0;
     }
-    let memory = Demand::of(request).memory.get().saturating_sub(MEMORY_PER_JOB_BYTES);
+    let memory = memory_of(request).get().saturating_sub(MEMORY_PER_JOB_BYTES);
     (memory / MEMORY_PER_INPUT_BYTE) as f64
 }
 

@@ -145,10 +145,10 @@ fn who_gives_its_device_back_keeps_its_place() {
     assert_eq!(queue.who_is_on(seat), Some(&job("a")));
     assert_eq!(names(&queue.set_aside(seat)), [""; 0]);
     assert_eq!(queue.seat(&job("a")), Some(seat), "until it gives it back");
-    assert_eq!(names(&queue.give_back(&job("a"))), [""; 0], "its device is not used any more");
+    assert_eq!(names(&queue.give_back(&job("a"), CPU)), [""; 0], "its device is not used any more");
     assert_eq!(names(&queue.leave(&job("b"))), ["c"], "it is more urgent");
     assert_eq!(names(&queue.take_back(seat)), ["a"]);
-    assert_eq!(queue.give_back(&job("nobody")), []);
+    assert_eq!(queue.give_back(&job("nobody"), CPU), []);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn nobody_begins_while_the_queue_is_closed() {
     let mut queue = queue(1, 0, 100);
     queue.join(job("a"), turn(5, 1, CPU));
     assert_eq!(queue.set_closed(true), []);
-    assert_eq!(names(&queue.give_back(&job("a"))), [""; 0]);
+    assert_eq!(names(&queue.give_back(&job("a"), CPU)), [""; 0]);
     assert_eq!(names(&queue.join(job("b"), turn(5, 2, CPU))), [""; 0]);
     assert_eq!(queue.why(&job("a")), Some(Waiting::Disk));
     assert_eq!(names(&queue.set_closed(false)), ["a"]);
@@ -195,7 +195,8 @@ proptest! {
                 queue.leave(&gone)
             } else if act == 4 && !known.is_empty() {
                 let back = known.keys().nth(no % known.len()).cloned().expect("one of them");
-                queue.give_back(&back)
+                let (_, _, demand) = known[&back];
+                queue.give_back(&back, demand)
             } else if act == 5 {
                 queue.set_closed(memory % 2 == 0)
             } else if act == 6 {

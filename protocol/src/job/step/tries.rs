@@ -25,6 +25,9 @@ impl Job {
         if self.narrows(&failure) {
             return self.narrow(now);
         }
+        if self.goes_off_gpu(&failure) {
+            return self.go_off_gpu(now);
+        }
         let tries = usize::try_from(self.row.failed_tries).unwrap_or(usize::MAX);
         match (failure.code.retry(), RETRY_BACK_OFF_MS.get(tries)) {
             (Retry::Later, Some(back_off)) => {

@@ -19,7 +19,8 @@ impl Job {
     /// Whether fewer threads may get a training through that ran out of memory.
     pub(super) fn narrows(&self, failure: &Failure) -> bool {
         let (stage, code) = (failure.stage, failure.code);
-        (stage, code) == (Stage::Train, Code::OutOfMemory)
+        stage == Stage::Train
+            && matches!(code, Code::OutOfMemory | Code::DeviceMemory)
             && self.row.request.trains()
             && self.row.train_threads() > 1
     }
@@ -36,6 +37,22 @@ impl Job {
         let mut actions = self.go_on(now);
         // What is told is true only once the row is written, and that is the first action.
         actions.insert(1, JobAction::Tell(Tidings::Notice(said)));
+        actions
+    }
+
+    /// Whether the processor, which has more memory, may get a training through that one thread of
+    /// a graphics processor did not.
+    pub(super) fn goes_off_gpu(&self, failure: &Failure) -> bool {
+        (failure.stage, failure.code) == (Stage::Train, Code::DeviceMemory) && !self.row.off_gpu
+    }
+
+    /// Gives the graphics processor back and waits for another device, with all its threads.
+    pub(super) fn go_off_gpu(&mut self, now: Timestamp) -> Vec<JobAction> {
+        (self.row.off_gpu, self.row.narrowed) = (true, 0);
+        let said = "the memory of the graphics processor is too small: training goes on on the \
+                    processor, from the last checkpoint";
+        let mut actions = self.hand_over(now, said);
+        actions.insert(1, JobAction::Tell(Tidings::Notice(said.to_owned())));
         actions
     }
 
