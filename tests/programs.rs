@@ -1,4 +1,4 @@
-//! Programs of the user's as jobs of a real server: their progress, their files, their end, and that
+//! Programs of the user's as jobs of a real server: their progress, files and end, and that
 //! none of them outlives the server, whatever it dies of.
 
 use std::{

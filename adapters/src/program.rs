@@ -1,8 +1,9 @@
-//! Programs of the user's as processes: started by a keeper, listened to, ended with all they started.
+//! Programs of the user's as processes: started by a keeper, listened to, ended with all that
+//! they started.
 //!
 //! Between this process and the program stands a keeper ([`keeper`]), a process that holds the read
-//! end of a pipe. Whatever closes the pipe, an order to stop or the death of this process, is to the
-//! keeper the word to end the program's whole group. So nothing needs to be tidied up after a kill.
+//! end of a pipe. Whatever closes the pipe, an order to stop or the death of this process, tells the
+//! keeper to end the program's whole group. So nothing needs to be tidied up after a kill.
 //!
 //! The program runs with the rights of this process and can read what it can: the list of programs
 //! that may run is the border, and it is empty unless somebody fills it.

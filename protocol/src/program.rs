@@ -1,8 +1,8 @@
 //! Programs of the user's that run as jobs: what is asked of them, and what they leave.
 //!
-//! Nothing here starts anything. Behind the port [`Programs`] stands whoever can; the rule that only
-//! listed programs run, and none by a shell, is kept there as well, so that a job that was taken in
-//! under other settings is refused when its turn comes.
+//! Nothing here starts anything. Behind the port [`Programs`] stands whoever can; the rule that
+//! only listed programs run, and none by a shell, is kept there as well, so that a job that was
+//! taken in under other settings is refused when its turn comes.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -28,8 +28,8 @@ pub struct Command {
     /// Files that it reads, by the environment variable that names each.
     #[serde(default)]
     pub datasets: BTreeMap<String, PathBuf>,
-    /// How progress is read from its lines: a regular expression with the groups `done` and `total`,
-    /// or `percent`.
+    /// How progress is read from its lines: a regular expression with the groups `done` and
+    /// `total`, or `percent`.
     #[serde(default)]
     pub progress: Option<String>,
     /// How long it may take; then it is ended.
@@ -147,8 +147,8 @@ pub fn dataset_variable(dataset: &str) -> String {
     format!("TGS_DATASET_{}", dataset.chars().map(plain).collect::<String>())
 }
 
-/// Whether a file that a program leaves may keep its name: letters, digits and `.-_`, no point at the
-/// beginning, so that it means the same in a path, an address and on every file system.
+/// Whether a file that a program leaves may keep its name: letters, digits and `.-_`, no point at
+/// the beginning, so that it means the same in a path, an address and on every file system.
 pub fn is_plain_name(name: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     !name.starts_with('.')

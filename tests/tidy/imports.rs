@@ -84,6 +84,7 @@ const ANY: &[&str] = &[
     "tgs-web",
     "tgs-simulations",
     "tgs",
+    "tgs-tests",
 ];
 
 /// What each package imports outside its tests, by name.

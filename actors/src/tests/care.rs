@@ -11,7 +11,9 @@ use tgs_protocol::{
     desk::{JobDesk, Terms},
     id::JobId,
     job::{JobRow, JobState, Outcome},
+    model::ModelName,
     queue::{DeviceClass, Use, Waiting},
+    request::JobRequest,
     unit::{ByteCount, Millis},
     watchdog::Silence,
 };
@@ -210,14 +212,15 @@ async fn training_that_a_graphics_processor_has_no_room_for_goes_on_on_cores() {
         config.devices = vec![DeviceClass::Cpu, DeviceClass::Gpu];
     };
     let node = world.node_as("a", "class", both).await;
-    let job = submit(&node, world.synthesize()).await;
+    let net = || JobRequest { model: ModelName::Tabgraph, ..world.synthesize() };
+    let job = submit(&node, net()).await;
     let (_, row) = follow(&node.desk(), &job).await;
     assert!(is_published(&row) && !row.off_gpu, "{row:?}");
     assert_eq!(world.script.passes("train on Gpu(0)"), 1);
     assert!(row.done.went_on_in.is_empty(), "sampling on cores is no change of class: {row:?}");
     let undisturbed = world.delivered();
     world.script.at("step 15", 2, Deed::Fail(Code::DeviceMemory));
-    let job = submit(&node, world.synthesize()).await;
+    let job = submit(&node, net()).await;
     let row = ended(&node.desk(), &job).await;
     assert!(is_published(&row), "{row:?}");
     assert_eq!(world.script.passes("train on Gpu(0)"), 3, "with two threads and with one");

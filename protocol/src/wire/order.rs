@@ -151,8 +151,8 @@ pub struct ExternalOrder {
     /// Datasets that it reads: the file of `trial` is named by `TGS_DATASET_TRIAL`.
     #[serde(default)]
     pub datasets: Vec<DatasetRef>,
-    /// How progress is read from its lines: a regular expression with the groups `done` and `total`,
-    /// or `percent`.
+    /// How progress is read from its lines: a regular expression with the groups `done` and
+    /// `total`, or `percent`.
     #[serde(default)]
     pub progress: Option<String>,
     /// How long it may take: `90s`, `5m`, `1h30m`.
