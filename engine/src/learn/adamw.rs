@@ -65,29 +65,20 @@ impl Moments {
         })
     }
 
-    /// One step down the sum of the gradients of shards (of the active part); gives its norm.
+    /// One step down the gradient of the active part; gives its norm.
     pub(crate) fn step(
         &mut self,
-        gradients: Vec<Tensor>,
+        gradient: Gradient,
         rule: &Rule,
         crew: &Crew,
     ) -> Result<f64, EngineError> {
         let act = failed("an optimiser step");
-        let blocks = blocks(rule.active.len());
-        let summing = blocks.iter().map(|block| {
-            let block = block.clone();
-            let parts: Torch<Vec<Tensor>> =
-                gradients.iter().map(|gradient| narrowed(gradient, &block)).collect();
-            move || summed(&parts?)
-        });
-        let sums = crew.run(summing.collect::<Vec<_>>())?;
-        let sums = sums.into_iter().collect::<Torch<Vec<_>>>().map_err(&act)?;
-        let norm = sums.iter().map(|(_, square)| square).sum::<f64>().sqrt();
+        let norm = gradient.norm(crew)?;
         if !norm.is_finite() {
             return Ok(norm);
         }
         let update = Update::new(rule, norm);
-        let moving = blocks.iter().zip(sums).map(|(block, (gradient, _))| {
+        let moving = gradient.blocks.iter().zip(gradient.sums).map(|(block, gradient)| {
             let place = rule.active.start + block.start..rule.active.start + block.end;
             let parts = [&self.params, &self.first, &self.second, &self.average]
                 .map(|tensor| narrowed(tensor, &place));
@@ -103,6 +94,44 @@ impl Moments {
 /// norm of the gradient is the sum over them.
 const BLOCKS: usize = 8;
 
+/// The gradient of a step: that of its shards, added in their order as they come.
+#[derive(Debug)]
+pub(crate) struct Gradient {
+    blocks: Vec<Range<usize>>,
+    /// One per block; none before the first shard.
+    sums: Vec<Tensor>,
+}
+
+impl Gradient {
+    /// Of so many numbers, before the first shard.
+    pub(crate) fn of(numbers: usize) -> Self {
+        Self { blocks: blocks(numbers), sums: Vec::new() }
+    }
+
+    /// The gradients of the next shards, which need not be kept any longer.
+    pub(crate) fn add(&mut self, shards: &[Tensor], crew: &Crew) -> Result<(), EngineError> {
+        let mut so_far = std::mem::take(&mut self.sums).into_iter();
+        let adding = self.blocks.iter().map(|block| {
+            let so_far = so_far.next();
+            let parts: Torch<Vec<Tensor>> =
+                shards.iter().map(|shard| narrowed(shard, block)).collect();
+            move || added(so_far, &parts?)
+        });
+        let sums = crew.run(adding.collect::<Vec<_>>())?.into_iter().flat_map(Torch::transpose);
+        self.sums = sums.collect::<Torch<_>>().map_err(failed("an optimiser step"))?;
+        Ok(())
+    }
+
+    fn norm(&self, crew: &Crew) -> Result<f64, EngineError> {
+        let squares = self.sums.iter().map(|sum| {
+            let sum = sum.shallow_clone();
+            move || Ok(sum.f_norm()?.f_double_value(&[])?.powi(2))
+        });
+        let squares = crew.run(squares.collect::<Vec<_>>())?.into_iter().collect::<Torch<Vec<_>>>();
+        Ok(squares.map_err(failed("an optimiser step"))?.iter().sum::<f64>().sqrt())
+    }
+}
+
 fn blocks(numbers: usize) -> Vec<Range<usize>> {
     let size = numbers.div_ceil(BLOCKS).max(1);
     (0..numbers).step_by(size).map(|from| from..numbers.min(from + size)).collect()
@@ -112,15 +141,16 @@ fn narrowed(tensor: &Tensor, range: &Range<usize>) -> Torch<Tensor> {
     tensor.f_narrow(0, range.start as i64, range.len() as i64)
 }
 
-/// Sum in shard order, and its squared norm.
-fn summed(parts: &[Tensor]) -> Torch<(Tensor, f64)> {
+/// Sum in shard order; none of none.
+fn added(mut so_far: Option<Tensor>, parts: &[Tensor]) -> Torch<Option<Tensor>> {
     let _guard = tch::no_grad_guard();
-    let mut sum = copied(&parts[0])?;
-    for part in &parts[1..] {
-        sum = sum.f_add_(part)?;
+    for part in parts {
+        so_far = Some(match so_far {
+            None => copied(part)?,
+            Some(mut sum) => sum.f_add_(part)?,
+        });
     }
-    let norm = sum.f_norm()?.f_double_value(&[])?;
-    Ok((sum, norm * norm))
+    Ok(so_far)
 }
 
 /// The numbers of one update.
@@ -206,8 +236,13 @@ mod tests {
         let mut moments = Moments::new(&drawn(100)).expect("begins");
         for age in 0..STEPS {
             let whole = Tensor::from_slice(&drawn(age));
-            let shards = vec![&whole * 0.25, &whole * 0.75];
-            moments.step(shards, &Rule { age, ..rule.clone() }, &crew).expect("steps");
+            let shards = [&whole * 0.25, &whole * 0.75];
+            let mut gradient = Gradient::of(NUMBERS);
+            // In two waves, as where memory is scarce, or in one.
+            for wave in shards.chunks(1 + age as usize % 2) {
+                gradient.add(wave, &crew).expect("adds");
+            }
+            moments.step(gradient, &Rule { age, ..rule.clone() }, &crew).expect("steps");
         }
         (values(&moments.params).expect("reads"), values(&moments.average).expect("reads"))
     }
@@ -258,8 +293,10 @@ mod tests {
         let (from, to) = (10, 20);
         let crew = Crew::new(1).expect("starts");
         let mut moments = Moments::new(&drawn(100)).expect("begins");
-        let gradient = Tensor::from_slice(&drawn(0)[from..to]);
-        moments.step(vec![gradient], &Rule { active: from..to, ..RULE }, &crew).expect("steps");
+        let mut gradient = Gradient::of(to - from);
+        let shard = Tensor::from_slice(&drawn(0)[from..to]);
+        gradient.add(&[shard], &crew).expect("adds");
+        moments.step(gradient, &Rule { active: from..to, ..RULE }, &crew).expect("steps");
         let (before, after) = (drawn(100), values(&moments.params).expect("reads"));
         for (at, (before, after)) in before.iter().zip(&after).enumerate() {
             assert_eq!(before != after, (from..to).contains(&at), "number {at}");

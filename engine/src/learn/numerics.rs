@@ -11,7 +11,7 @@ use tgs_protocol::{
 };
 
 use super::{
-    adamw::{Moments, Rule},
+    adamw::{Gradient, Moments, Rule},
     crew::Crew,
     flat::{Begin, Layout, Leaves, Slot},
     torch::{Torch, failed, matrix, values},
@@ -74,7 +74,9 @@ fn train(threads: u32) -> Result<Vec<f32>, EngineError> {
             move || gradient(&layout, &net, &flat, step * SHARDS + shard)
         });
         let gradients = crew.run(shards)?.into_iter().collect::<Torch<Vec<_>>>().map_err(&act)?;
-        moments.step(gradients, &rule, &crew)?;
+        let mut gradient = Gradient::of(rule.active.len());
+        gradient.add(&gradients, &crew)?;
+        moments.step(gradient, &rule, &crew)?;
     }
     let mut numbers = values(&moments.params).map_err(&act)?;
     numbers.extend(values(&moments.average).map_err(&act)?);

@@ -21,13 +21,16 @@ use tgs_protocol::{
 };
 
 use super::{
-    adamw::{Moments, Rule, copied},
+    adamw::{Gradient, Moments, Rule, copied},
     crew::Crew,
     learner::Learner,
     stopping::{Looks, Losses, Stopping},
     torch::{Torch, failed, use_threads, values},
 };
 use crate::container::{self, Array, Container, FileKind};
+
+/// Gradients that are held at once, where the threads together do not hold more.
+const GRADIENTS_BYTES: usize = 128 << 20;
 
 /// See the module.
 pub(crate) struct Run<L> {
@@ -118,11 +121,8 @@ impl<L: Learner> Run<L> {
         rule.rate *= self.state.looks.rate_left(step);
         self.enter(&rule.active, watch)?;
         self.write().prepare(step);
-        let shards = self.shards(&self.moments.params, &rule.active, true)?;
-        let (losses, gradients): (Vec<f64>, Vec<Option<Tensor>>) = shards.into_iter().unzip();
-        let loss = losses.iter().sum::<f64>();
-        let gradients: Vec<Tensor> = gradients.into_iter().flatten().collect();
-        let norm = self.moments.step(gradients, &rule, &self.crew)?;
+        let (loss, gradient) = self.gradient(&rule.active)?;
+        let norm = self.moments.step(gradient, &rule, &self.crew)?;
         if !(loss.is_finite() && norm.is_finite()) {
             let message = format!(
                 "training of {} diverged at step {step}: lower `learning_rate` or raise `batch`",
@@ -135,6 +135,26 @@ impl<L: Learner> Run<L> {
         self.state.window_steps += 1;
         self.look(&rule)?;
         Ok(loss)
+    }
+
+    /// Loss and gradient of a step. Gradients of large nets are added in waves: that of a shard is
+    /// as large as the net, and many at once would fill the memory.
+    fn gradient(&self, active: &Range<usize>) -> Result<(f64, Gradient), EngineError> {
+        let count = self.read().shards(self.state.step);
+        let fits = GRADIENTS_BYTES / (size_of::<f32>() * active.len().max(1));
+        let (mut loss, mut gradient) = (0.0, Gradient::of(active.len()));
+        let mut begins = 0;
+        while begins < count {
+            let wave = begins..count.min(begins + fits.max(self.crew.threads()));
+            begins = wave.end;
+            let shards = self.shards(wave, &self.moments.params, active, true)?;
+            let (losses, gradients): (Vec<f64>, Vec<Option<Tensor>>) = shards.into_iter().unzip();
+            // One after the other: the sum must not depend on where a wave ends.
+            losses.iter().for_each(|of_shard| loss += of_shard);
+            let gradients: Vec<Tensor> = gradients.into_iter().flatten().collect();
+            gradient.add(&gradients, &self.crew)?;
+        }
+        Ok((loss, gradient))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, L> {
@@ -172,18 +192,16 @@ impl<L: Learner> Run<L> {
         }
     }
 
-    /// Losses of all shards, with gradients (training) or without (validation rows).
+    /// Losses of these shards, with gradients (training) or without (validation rows).
     fn shards(
         &self,
+        which: Range<usize>,
         flat: &Tensor,
         active: &Range<usize>,
         training: bool,
     ) -> Result<Vec<(f64, Option<Tensor>)>, EngineError> {
         let step = self.state.step;
-        let learner = self.read();
-        let count = if training { learner.shards(step) } else { learner.validation_shards(step) };
-        drop(learner);
-        let jobs = (0..count).map(|shard| {
+        let jobs = which.map(|shard| {
             let (learner, active) = (Arc::clone(&self.learner), active.clone());
             let flat = flat.shallow_clone();
             move || {
@@ -211,7 +229,8 @@ impl<L: Learner> Run<L> {
         }
         let training = self.state.window_sum / self.state.window_steps as f64;
         (self.state.window_sum, self.state.window_steps) = (0.0, 0);
-        let parts = self.shards(&self.moments.average, &rule.active, false)?;
+        let count = self.read().validation_shards(step);
+        let parts = self.shards(0..count, &self.moments.average, &rule.active, false)?;
         let unseen = parts.len() - self.read().seen_shards(step);
         let sum = |part: &[(f64, Option<Tensor>)]| part.iter().map(|(loss, _)| loss).sum::<f64>();
         let validation = (unseen > 0).then(|| sum(&parts[..unseen]));

@@ -269,6 +269,23 @@ fn an_opened_model_draws_what_one_that_was_just_read_draws() {
     }
 }
 
+/// A net so large that the gradients of four shards are not held at once: with one thread they are
+/// added two by two, with three threads three and one.
+#[test]
+fn a_large_net_learns_the_same_however_its_gradients_are_added() {
+    let table = mixed(1_500);
+    let large = serde_json::json!({"width": 1024, "blocks": 3, "expansion": 2, "batch": 1024});
+    let plan = planned(&table, TrainingLength::Steps(2), large.as_object().expect("a record"));
+    let run = |threads: u32| {
+        let mut run = trainer(&table, &plan, (SEED, threads), None, &Unwatched).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        run.snapshot().expect("snapshots")
+    };
+    let one = run(1);
+    assert!(one.len() > 5 * 4 * 12_000_000, "it is not large: {} bytes", one.len());
+    assert!(one == run(3));
+}
+
 #[test]
 fn training_beside_training_gives_the_same_bytes() {
     let table = mixed(300);
