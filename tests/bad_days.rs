@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use redb::{ReadableTable, TableDefinition};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -25,6 +26,7 @@ use tgs_protocol::{
     store::JobStore,
 };
 use tgs_tests::{
+    outputs::digests,
     program::tgs,
     server::{Answer, Server},
     tables::numbers,
@@ -281,25 +283,57 @@ fn resident_mib(server: &Server) -> u64 {
 }
 
 /// A second server on the same port or the same folder says so, and harms nothing.
+/// A start that is refused: with which status, and what is said.
+fn refused_start(home: &TempDir, listen: &str) -> (Option<i32>, Value) {
+    let mut child = tgs(home.path(), &["up", "--listen", listen, "--json"]);
+    let output = child.output().expect("the binary can be started");
+    let told: Value = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .last()
+        .and_then(|line| serde_json::from_str(line).ok())
+        .expect("one object");
+    (output.status.code(), told)
+}
+
+/// An older program does not touch what a newer one wrote; the newer one finds it as it was.
+#[test]
+fn a_data_folder_of_a_newer_version_is_left_alone() {
+    let home = home();
+    let server = server(&home);
+    let job = server.post("/v1/jobs", &order(1)).body["id"].as_str().expect("a job").to_owned();
+    assert_eq!(server.ended(&job)["state"], "published");
+    assert_eq!(server.stop(), Some(0));
+    let set_version = |to: &dyn Fn(u64) -> u64| {
+        let meta: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+        let store = redb::Database::open(home.path().join("store.redb")).expect("a store");
+        let write = store.begin_write().expect("begins");
+        {
+            let mut table = write.open_table(meta).expect("it is there");
+            let version = table.get("schema_version").expect("reads").expect("a number").value();
+            table.insert("schema_version", to(version)).expect("writes");
+        }
+        write.commit().expect("commits");
+    };
+    set_version(&|version| version + 1);
+    let before = digests(home.path());
+    let (status, told) = refused_start(&home, "127.0.0.1:0");
+    assert_eq!((status, &told["code"]), (Some(5), &json!("STORE-0006")), "{told}");
+    assert!(told["message"].as_str().is_some_and(|it| it.contains("newer version")), "{told}");
+    assert_eq!(digests(home.path()), before, "it was touched");
+    set_version(&|version| version - 1);
+    server.start_again();
+    assert_eq!(server.get(&format!("/v1/jobs/{job}")).body["state"], "published");
+}
+
 #[test]
 fn a_taken_port_and_a_taken_folder_are_told() {
     let (here, there) = (home(), home());
     let server = server(&here);
     let address = server.address();
-    let run = |home: &TempDir, listen: &str| {
-        let mut child = tgs(home.path(), &["up", "--listen", listen, "--json"]);
-        let output = child.output().expect("the binary can be started");
-        let told: Value = String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .last()
-            .and_then(|line| serde_json::from_str(line).ok())
-            .expect("one object");
-        (output.status.code(), told)
-    };
-    let (status, told) = run(&there, &address);
+    let (status, told) = refused_start(&there, &address);
     assert_eq!((status, &told["code"]), (Some(2), &json!("USE-0010")), "{told}");
     assert!(told["message"].as_str().is_some_and(|it| it.contains("--listen")), "{told}");
-    let (status, told) = run(&here, "127.0.0.1:0");
+    let (status, told) = refused_start(&here, "127.0.0.1:0");
     assert_eq!((status, &told["code"]), (Some(5), &json!("STORE-0001")), "{told}");
     assert_eq!(server.get("/v1/jobs").status, 200, "the first one goes on");
 }
