@@ -156,6 +156,7 @@ fn what_fails_says_so_with_its_last_lines_and_its_log() {
     let view = desk.ended(&job);
     let message = view["failure"]["message"].as_str().expect("a message");
     assert!(message.contains("out/link is no plain file"), "{message}");
+    assert_eq!(names(&view), ["output.log"], "the log is delivered either way");
     let job = desk.submit("kill -9 $$", &json!({}));
     let message = desk.ended(&job)["failure"]["message"].to_string();
     assert!(message.contains("signal 9"), "{message}");
@@ -230,19 +231,123 @@ fn a_server_that_is_asked_to_stop_ends_its_programs_first() {
     all_gone(&processes);
 }
 
+/// The process that keeps this one.
+fn keeper_of(program: u32) -> String {
+    let facts = fs::read_to_string(Path::new("/proc").join(program.to_string()).join("stat"));
+    let facts = facts.expect("it lives");
+    let parent = facts.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
+    parent.expect("it has a parent").to_owned()
+}
+
+fn signal(name: &str, process: &str) {
+    let sent = Command::new("kill").args(["-s", name, process]).status().expect("kill runs");
+    assert!(sent.success());
+}
+
+/// The next attempt begins where the old one can do nothing any more: the server that starts at
+/// once waits for the program's end.
 #[test]
-fn a_keeper_that_is_killed_takes_the_program_with_it() {
+fn two_attempts_never_run_at_the_same_time() {
     let desk = Desk::new();
+    let (lock, overlap) = (desk.beside("lock"), desk.beside("overlap"));
     let own = desk.beside("own");
-    let script = format!("echo $$ > {own}; test $TGS_ATTEMPT != 1 || sleep 600");
+    // It does not hear that it should end, and holds a folder for as long as it lives.
+    let script = format!(
+        "trap '' TERM; mkdir {lock} || echo $TGS_ATTEMPT >> {overlap}; echo $$ > {own}; \
+         test $TGS_ATTEMPT = 1 && (while :; do touch {lock}/alive; sleep 0.1; done); true"
+    );
     let job = desk.submit(&script, &json!({}));
     let program = number_in(&own);
-    let keeper = fs::read_to_string(Path::new("/proc").join(program.to_string()).join("stat"));
-    let keeper = keeper.expect("it lives");
-    let keeper = keeper.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1));
-    let keeper = keeper.expect("it has a parent").to_owned();
-    Command::new("kill").args(["-s", "KILL", &keeper]).status().expect("kill runs");
+    desk.server.kill();
+    desk.server.start_again();
     all_gone(&[program]);
+    assert_eq!(desk.ended(&job)["state"], "published");
+    // The folder is the first one's; the second finds it there, but nobody touches it any more.
+    let alive = fs::metadata(format!("{lock}/alive")).and_then(|facts| facts.modified());
+    let second = fs::metadata(&overlap).and_then(|facts| facts.modified()).expect("it came");
+    assert!(alive.expect("it lived") < second, "the first one lived beside the second");
+}
+
+/// Killed or stopped, by a program or by anybody else: nothing outlives it, and the device is free.
+#[test]
+fn a_keeper_that_is_killed_or_stopped_takes_everything_with_it() {
+    let desk = Desk::new();
+    let (endless, told) = family(&desk, "orphans");
+    let script = format!("test $TGS_ATTEMPT != 1 || {{ {endless}; }}");
+    let job = desk.submit(&script, &json!({}));
+    let processes = told.map(|path| number_in(&path));
+    let keeper = keeper_of(processes[0]);
+    signal("TERM", &keeper);
+    thread::sleep(Duration::from_millis(200));
+    assert_eq!(keeper_of(processes[0]), keeper, "a polite signal is not for it");
+    signal("KILL", &keeper);
+    all_gone(&processes);
     // That is no fault of the program: it is run again.
     assert_eq!(desk.ended(&job)["state"], "published");
+    // A program that stops its keeper and leaves one that writes without end.
+    let stray = desk.beside("stray");
+    let script = format!(
+        "setsid sh -c 'echo $$ > {stray}; exec yes' & sleep 0.3; kill -STOP $PPID; sleep 600"
+    );
+    let job = desk.submit(&script, &json!({"time_limit": "1s"}));
+    let stray = number_in(&stray);
+    let message = desk.ended(&job)["failure"]["message"].to_string();
+    assert!(message.contains("time limit"), "{message}");
+    all_gone(&[stray]);
+}
+
+/// What stands in the way of taking and removing: folders that are closed or deeper than a path may
+/// be, names that mean something here, pipes and files beside the program's folder.
+#[test]
+fn whatever_a_program_leaves_is_dealt_with() {
+    let desk = Desk::new();
+    let deep = "n=0; while [ $n -lt 150 ]; do mkdir -p a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p; \
+        cd a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p; n=$((n+1)); done";
+    let closed = "mkdir -p $HOME/go/pkg; touch $HOME/go/pkg/file; chmod 500 $HOME/go/pkg $HOME/go";
+    let beside = "mkfifo ../output.log; ln -s /etc/passwd ../other; mkdir ../folder";
+    for script in [deep, closed, beside] {
+        let job = desk.submit(&format!("touch $TGS_OUT/fine; {script}"), &json!({}));
+        let view = desk.ended(&job);
+        assert_eq!((&view["state"], names(&view)), (&json!("published"), vec![LOG, "fine"]));
+        assert_eq!(kept(&desk, &job), [""; 0], "{script}");
+    }
+    let named = "touch $TGS_OUT/status.json $TGS_OUT/work";
+    let view = desk.ended(&desk.submit(named, &json!({})));
+    assert_eq!(names(&view), [LOG, "status.json", "work"]);
+    let view = desk.ended(&desk.submit("touch $TGS_OUT/sealed.json", &json!({})));
+    let message = view["failure"]["message"].as_str().expect("a message");
+    assert!(message.contains("out/sealed.json has a name that is not taken"), "{message}");
+    let own = desk.beside("own");
+    let endless = format!("touch $TGS_OUT/x; echo $$ > {own}; {deep}; sleep 600");
+    let job = desk.submit(&endless, &json!({}));
+    number_in(&own);
+    desk.server.post(&format!("/v1/jobs/{job}:cancel"), &json!({}));
+    let view = desk.ended(&job);
+    assert_eq!((&view["state"], &view["files"]), (&json!("cancelled"), &json!([])), "{view}");
+    assert_eq!(kept(&desk, &job), [""; 0]);
+}
+
+const LOG: &str = "output.log";
+
+/// What is left in the job's own folder, a little after its end.
+fn kept(desk: &Desk, job: &str) -> Vec<String> {
+    let folder = desk.home.path().join("jobs").join(job);
+    let list = || -> Vec<String> {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    };
+    let began = Instant::now();
+    while !list().is_empty() && began.elapsed() < Duration::from_secs(5) {
+        thread::sleep(Duration::from_millis(20));
+    }
+    list()
+}
+
+/// One that never comes to its end, since it brings its server down, is not begun for ever.
+#[test]
+fn a_program_that_never_ends_is_given_up_after_some_attempts() {
+    let desk = Desk::new();
+    let job = desk.submit("kill -9 $PPID", &json!({}));
+    let view = desk.ended(&job);
+    assert_eq!(view["state"], "failed", "{view}");
 }

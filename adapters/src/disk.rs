@@ -147,8 +147,60 @@ pub fn remove_if_empty(disk: &dyn Disk, folder: &Path) -> io::Result<bool> {
     }
 }
 
-/// Removes a file or a folder with all in it; nothing there is fine.
+/// Removes a file or a folder with all in it; nothing there is fine. What a program made may be
+/// closed to its owner, or deeper than a path may be long.
 pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    use io::ErrorKind::{InvalidFilename, PermissionDenied};
+    match remove_tame_tree(disk, path) {
+        Err(error) if matches!(error.kind(), InvalidFilename | PermissionDenied) => {
+            remove_wild_tree(path)
+        }
+        removed => removed,
+    }
+}
+
+/// The same of whatever anybody made: each folder is opened to its owner, and what is below it comes
+/// up beside the whole before its turn, so that no path is longer than the first ones.
+pub fn remove_wild_tree(path: &Path) -> io::Result<()> {
+    let is_folder = |path: &Path| fs::symlink_metadata(path).map(|facts| facts.is_dir());
+    match is_folder(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Ok(false) => return gone_is_fine(fs::remove_file(path)),
+        known => drop(known?),
+    }
+    let mut raised = 0_u64;
+    open_up(path)?;
+    loop {
+        let mut is_flat = true;
+        for entry in fs::read_dir(path)? {
+            let folder = entry?.path();
+            if !is_folder(&folder)? {
+                fs::remove_file(folder)?;
+                continue;
+            }
+            is_flat = false;
+            open_up(&folder)?;
+            for entry in fs::read_dir(&folder)? {
+                let entry = entry?.path();
+                if is_folder(&entry)? {
+                    open_up(&entry)?; // A folder must be writable itself to get another parent.
+                }
+                raised += 1;
+                fs::rename(entry, path.join(format!("raised-{raised}-{}", std::process::id())))?;
+            }
+            fs::remove_dir(folder)?;
+        }
+        if is_flat {
+            return fs::remove_dir(path);
+        }
+    }
+}
+
+fn open_up(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(FOLDER_MODE))
+}
+
+fn remove_tame_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     let facts = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         facts => facts?,
@@ -157,7 +209,7 @@ pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
         return gone_is_fine(disk.remove_file(path));
     }
     for entry in fs::read_dir(path)? {
-        remove_tree(disk, &entry?.path())?;
+        remove_tame_tree(disk, &entry?.path())?;
     }
     gone_is_fine(disk.remove_folder(path))
 }

@@ -86,6 +86,7 @@ impl Embedded {
         make_folders(&*disk, home, Readers::Owner)
             .map_err(|error| fault::on_file("make", home, error))?;
         let lock = FolderLock::take(&layout)?;
+        lock::wait_for_keepers(&layout)?;
         let jobs = layout.jobs();
         make_folders(&*disk, &jobs, Readers::Owner)
             .map_err(|error| fault::on_file("make", &jobs, error))?;

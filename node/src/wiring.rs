@@ -1,7 +1,6 @@
 //! The one place that names concrete adapters: which stores, which engine, which clock.
 
 use std::{
-    env,
     ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
@@ -162,7 +161,7 @@ async fn start(
         artifacts: store.clone(),
         notices,
         engine: engine(),
-        programs: Arc::new(programs(settings, clock)?),
+        programs: Arc::new(programs(settings, store.home(), clock)),
         space: Arc::new(DiskOf::folder(store.home())),
         clock: clock.clone(),
         ids: ids.clone(),
@@ -172,13 +171,10 @@ async fn start(
         .map_err(|error| Failure::new(Code::Internal, with_causes(&error)))
 }
 
-/// Programs run under keepers, which are this very program.
-fn programs(settings: &Settings, clock: &Arc<SystemClock>) -> Result<LocalPrograms, Failure> {
-    let own = env::current_exe().map_err(|error| {
-        Failure::new(Code::Internal, format!("find the program's own file: {error}"))
-    })?;
-    let keeper = vec![own.into_os_string(), KEEPER.into()];
-    Ok(LocalPrograms::new(settings.external_programs(), keeper, clock.clone()))
+/// Programs run under keepers, which are this very program, also after its file was replaced.
+fn programs(settings: &Settings, home: &Path, clock: &Arc<SystemClock>) -> LocalPrograms {
+    let keeper = vec!["/proc/self/exe".into(), KEEPER.into()];
+    LocalPrograms::new(settings.external_programs(), keeper, home, clock.clone())
 }
 
 fn config(own: Incarnation, settings: &Settings, samplers: Option<usize>) -> NodeConfig {

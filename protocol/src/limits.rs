@@ -61,6 +61,9 @@ pub const EXPERIENCE_ROWS_MAX: usize = 200;
 /// How long a program that is asked to end may take before it is killed.
 pub const PROGRAM_GRACE_MS: u64 = 5_000;
 const _: () = assert!(PROGRAM_GRACE_MS * 4 < STANDSTILL_MS);
+/// How often a program is begun for one job: one that brings the machine down with it would do so
+/// for ever.
+pub const PROGRAM_RUNS_MAX: u32 = 10;
 /// Arguments of a program: what every system takes.
 pub const PROGRAM_ARGUMENTS_MAX: usize = 1_000;
 /// Bytes of them all.

@@ -43,6 +43,8 @@ pub struct RunOrder {
     pub command: Command,
     /// For which job.
     pub job: JobId,
+    /// Compute threads that it is asked to use.
+    pub threads: u32,
     /// Which time it is begun, from 1: no two have the same number.
     pub attempt: u32,
     /// Staging folder: what it leaves stands here, beside its log.
@@ -56,7 +58,8 @@ pub struct RunFacts {
     pub end: ProgramEnd,
     /// Names of the files that are there; those of a failed one are its log alone.
     pub files: Vec<String>,
-    /// The last lines that it wrote, where it failed.
+    /// The last lines that it wrote, where it failed; why its files are not taken, where they are
+    /// not.
     pub last_lines: String,
 }
 
@@ -70,6 +73,8 @@ pub enum ProgramEnd {
     Signal(i32),
     /// It was ended, since its time was over.
     TimeLimit,
+    /// It did its work, but what it left cannot be delivered.
+    Refused,
 }
 
 impl fmt::Display for ProgramEnd {
@@ -78,6 +83,7 @@ impl fmt::Display for ProgramEnd {
             Self::Status(status) => write!(f, "ended with status {status}"),
             Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
             Self::TimeLimit => f.write_str("was ended, because its time limit was over"),
+            Self::Refused => f.write_str("left what cannot be delivered"),
         }
     }
 }
@@ -88,9 +94,10 @@ impl RunFacts {
         if self.end == ProgramEnd::Status(0) {
             return None;
         }
-        let said = match self.last_lines.trim_end() {
-            "" => "it wrote nothing".to_owned(),
-            lines => format!("its last lines:\n{lines}"),
+        let said = match (self.end, self.last_lines.trim_end()) {
+            (ProgramEnd::Refused, why) => why.to_owned(),
+            (_, "") => "it wrote nothing".to_owned(),
+            (_, lines) => format!("its last lines:\n{lines}"),
         };
         let message = format!("the program {}; see {LOG_FILE}; {said}", self.end);
         Some(Failure::new(Stage::Run, Code::ProgramFailed, message))

@@ -176,6 +176,10 @@ pub enum ArtifactName {
 }
 
 impl ArtifactName {
+    /// Every artifact.
+    pub const ALL: [Self; 6] =
+        [Self::Dataset, Self::Profile, Self::Model, Self::Report, Self::Output, Self::Files];
+
     /// What outlives a job: nothing that holds cells of the source as they stand (a profile does),
     /// nothing half done.
     pub const KEPT_AFTER_END: &'static [Self] = &[Self::Model, Self::Report];

@@ -5,6 +5,7 @@
 
 use std::{
     borrow::Cow,
+    collections::{BTreeMap, btree_map::Entry},
     path::{Path, PathBuf},
 };
 
@@ -14,6 +15,7 @@ use tgs_protocol::{
     digest::Digest,
     engine::{AssembleOrder, OutputFacts},
     job::{JobEvent, JobRow},
+    progress::Watch,
     request::{Goal, Output},
     store::{ArtifactName, Delivered},
 };
@@ -174,11 +176,20 @@ impl Bench {
         digest: impl Fn(&str) -> Option<Digest>,
     ) -> Result<(), Halt> {
         let artifacts = &self.ports.artifacts;
+        let mut opened = BTreeMap::new();
         for Delivery { artifact, name, to } in deliveries(&order.row) {
             if !is_wanted(&name) {
                 continue;
             }
-            let from = self.folder(order, artifact)?.join(&*name);
+            if order.watch.stopped() {
+                return Err(Halt::Stopped(None));
+            }
+            // Every byte is looked at when it is opened: once for all files in it.
+            let folder = match opened.entry(artifact) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(self.folder(order, artifact)?),
+            };
+            let from = folder.join(&*name);
             let delivered = artifacts.deliver(&order.lease, &from, &to);
             let Delivered::Done(found) = self.carry("deliver", delivered)? else {
                 return Err(Halt::Overtaken);

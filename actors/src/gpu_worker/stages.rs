@@ -35,10 +35,12 @@ impl Bench {
         let run = RunOrder {
             command: command.clone(),
             job: order.lease.job.clone(),
+            threads: order.row.train_threads(),
             attempt: order.row.runs,
             into: self.stage(order, ArtifactName::Files)?,
         };
         let facts = self.ports.programs.run(&run, order.watch.as_ref())?;
+        check_same(request)?; // A program may write to what it should read.
         self.seal(order, ArtifactName::Files)?;
         Ok(JobEvent::Ran(facts))
     }

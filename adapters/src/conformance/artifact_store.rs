@@ -142,7 +142,7 @@ pub async fn the_digest_is_over_names_and_bytes(ports: &Ports) {
 pub async fn a_sweep_keeps_what_is_named(ports: &Ports) {
     ports.artifacts.sweep(&job("a"), &[]).await.expect("sweep nothing");
     let (_, lease) = overtaken(ports, &job("a")).await;
-    for name in [ArtifactName::Dataset, ArtifactName::Model, ArtifactName::Output] {
+    for name in ArtifactName::ALL {
         seal(ports, &lease, name, &[("file", b"1")]).await;
     }
     let staged = ports.artifacts.stage(&lease, ArtifactName::Dataset).await.expect("stage");
@@ -154,7 +154,7 @@ pub async fn a_sweep_keeps_what_is_named(ports: &Ports) {
     for _ in 0..2 {
         ports.artifacts.sweep(&job("a"), &[ArtifactName::Model]).await.expect("sweep");
         assert!(open(ports, ArtifactName::Model).await.is_some());
-        for name in [ArtifactName::Dataset, ArtifactName::Output] {
+        for name in ArtifactName::ALL.into_iter().filter(|name| *name != ArtifactName::Model) {
             assert_eq!(open(ports, name).await, None);
         }
         assert!(!staged.exists() && !dataset.exists() && !rows.exists());

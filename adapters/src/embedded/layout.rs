@@ -56,6 +56,10 @@ impl Layout {
     pub fn lock(&self) -> PathBuf {
         self.home.join("lock")
     }
+    /// Held by each process that keeps a program of a job here.
+    pub fn keepers_lock(&self) -> PathBuf {
+        self.home.join("keepers.lock")
+    }
     /// The transactional store.
     pub fn store(&self) -> PathBuf {
         self.home.join("store.redb")

@@ -3,14 +3,19 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::{Read, Seek, Write},
+    io::{ErrorKind, Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
+    thread,
+    time::{Duration, Instant},
 };
 
-use tgs_protocol::{code::Code, store::StoreError};
+use tgs_protocol::{code::Code, limits::PROGRAM_GRACE_MS, store::StoreError};
 
 use crate::{embedded::layout::Layout, fault};
+
+/// How long programs of an earlier process may take to be ended: twice what they are given.
+const KEEPERS_WAIT: Duration = Duration::from_millis(2 * PROGRAM_GRACE_MS + 5_000);
 
 /// The held lock; released when dropped, or by the operating system when the process ends.
 #[derive(Debug)]
@@ -39,6 +44,38 @@ impl FolderLock {
         // Only people read it: a full disk must not keep anyone out of their data.
         let _ = writeln!(file, "{}", std::process::id());
         Ok(Self { file })
+    }
+}
+
+/// Waits until no program of an earlier process runs any more: each is being ended, and what it
+/// still writes must not meet what is put right here, nor its next run.
+///
+/// # Errors
+/// [`Code::DataFolderInUse`] if that takes longer than it may, [`Code::CannotWrite`].
+pub fn wait_for_keepers(layout: &Layout) -> Result<(), StoreError> {
+    let path = layout.keepers_lock();
+    let cannot = |error| fault::on_file("lock", &path, error);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        opened => opened.map_err(cannot)?,
+    };
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return file.unlock().map_err(cannot),
+            Err(TryLockError::WouldBlock) if began.elapsed() < KEEPERS_WAIT => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                let message = format!(
+                    "open data folder {}: a program that an earlier process ran for a job is \
+                     still being ended; try again, or end it yourself",
+                    layout.home().display()
+                );
+                return Err(StoreError::new(Code::DataFolderInUse, message));
+            }
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        }
     }
 }
 

@@ -28,14 +28,6 @@ use crate::{
 /// How often a sweep is begun again when a part came in between.
 const SWEEPS_MAX: u32 = 10;
 
-const ALL: [ArtifactName; 5] = [
-    ArtifactName::Dataset,
-    ArtifactName::Profile,
-    ArtifactName::Model,
-    ArtifactName::Report,
-    ArtifactName::Output,
-];
-
 impl Embedded {
     /// Puts the whole data folder right. Called once, when it is opened.
     pub(super) fn recover(&self) -> Result<(), StoreError> {
@@ -91,7 +83,7 @@ impl Embedded {
     fn sweep_once(&self, folder: &JobFolder, keep: &[ArtifactName]) -> io::Result<()> {
         let has_staging = folder.staging().exists();
         remove_tree(self.disk(), &folder.staging())?;
-        let swept = ALL.iter().filter(|name| !keep.contains(name));
+        let swept = ArtifactName::ALL.iter().filter(|name| !keep.contains(name));
         let swept = swept.map(|name| folder.artifact(*name));
         let leaving = swept.chain([folder.chunks(), folder.checkpoints(), folder.delivered()]);
         let leaving: Vec<PathBuf> = leaving.filter(|path| path.exists()).collect();
@@ -121,7 +113,7 @@ impl Embedded {
         if !staging.exists() {
             return Ok(());
         }
-        for name in ALL {
+        for name in ArtifactName::ALL {
             let (sealed, aside) = (folder.artifact(name), folder.aside(name));
             if !is_whole(&sealed)? && is_whole(&aside)? {
                 tracing::warn!(artifact = %sealed.display(), "put back the earlier version");

@@ -3,7 +3,7 @@
 //! Everything that it started is dead by now, so nothing changes while it is looked at. A link is
 //! refused and not followed: it could name any file of this machine.
 
-use std::{fs, io, path::Path};
+use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use tgs_protocol::{
     code::Code,
@@ -12,41 +12,43 @@ use tgs_protocol::{
     program::{LOG_FILE, is_plain_name},
 };
 
-/// Moves the files into the folder of results; gives their names in order.
+use crate::embedded::layout::SEALED_FILE;
+
+/// Names that mean something among the results.
+const TAKEN: [&str; 2] = [LOG_FILE, SEALED_FILE];
+
+/// Moves the files into the folder of results; gives their names in order, or why none is taken.
 ///
 /// # Errors
-/// `ProgramFailed` for anything but plain files, and for too many or too much.
-pub(super) fn collect(out: &Path, into: &Path) -> Result<Vec<String>, EngineError> {
+/// `CannotWrite` where they cannot be looked at or moved.
+pub(super) fn collect(out: &Path, into: &Path) -> Result<Result<Vec<String>, String>, EngineError> {
     let (mut names, mut bytes) = (Vec::new(), 0_u64);
     for entry in fs::read_dir(out).map_err(cannot_read)? {
         let entry = entry.map_err(cannot_read)?;
-        let name = entry.file_name();
+        let (name, facts) = (entry.file_name(), entry.metadata().map_err(cannot_read)?);
         let shown = name.to_string_lossy().into_owned();
-        let is_file = entry.file_type().map_err(cannot_read)?.is_file();
-        if !is_file {
-            return Err(refuse(&shown, "is no plain file; leave files, no folders and no links"));
+        // Another name of a file may lie anywhere, and be written to later.
+        if !facts.is_file() || facts.nlink() != 1 {
+            let why = "is no plain file of its own; leave files, no folders and no links";
+            return Ok(Err(format!("out/{shown} {why}")));
         }
-        if !name.to_str().is_some_and(is_plain_name) || shown == LOG_FILE {
-            return Err(refuse(&shown, "has a name that is not taken; use letters, digits, . - _"));
+        if !name.to_str().is_some_and(is_plain_name) || TAKEN.contains(&&*shown) {
+            let why = "has a name that is not taken; use letters, digits, . - _";
+            return Ok(Err(format!("out/{shown} {why}")));
         }
-        bytes = bytes.saturating_add(entry.metadata().map_err(cannot_read)?.len());
+        bytes = bytes.saturating_add(facts.len());
         names.push(shown);
-    }
-    let most = PROGRAM_FILES_BYTES_MAX >> 20;
-    if names.len() > PROGRAM_FILES_MAX || bytes > PROGRAM_FILES_BYTES_MAX {
-        let what = format!("has {} files of {bytes} bytes", names.len());
-        let limit = format!("at most {PROGRAM_FILES_MAX} files of {most} MiB are taken; pack them");
-        return Err(refuse("", &format!("{what}; {limit}")));
+        if names.len() > PROGRAM_FILES_MAX || bytes > PROGRAM_FILES_BYTES_MAX {
+            let most = PROGRAM_FILES_BYTES_MAX >> 20;
+            let limit = format!("{PROGRAM_FILES_MAX} files of {most} MiB");
+            return Ok(Err(format!("out/ has more than {limit}; pack them")));
+        }
     }
     names.sort();
     for name in &names {
         fs::rename(out.join(name), into.join(name)).map_err(cannot_read)?;
     }
-    Ok(names)
-}
-
-fn refuse(name: &str, why: &str) -> EngineError {
-    EngineError::new(Code::ProgramFailed, format!("take what the program left: out/{name} {why}"))
+    Ok(Ok(names))
 }
 
 fn cannot_read(error: io::Error) -> EngineError {
@@ -67,10 +69,8 @@ mod tests {
         fs::create_dir(&out).expect("a folder");
         fs::create_dir(&into).expect("a folder");
         fill(&out);
-        let names = collect(&out, &into).map_err(|error| {
-            assert_eq!(error.code(), Some(Code::ProgramFailed));
+        let names = collect(&out, &into).expect("it can be looked at").inspect_err(|_| {
             assert_eq!(fs::read_dir(&into).expect("ours").count(), 0, "nothing or all");
-            error.to_string()
         })?;
         for name in &names {
             assert_eq!(fs::read(into.join(name)).expect("it was moved"), name.as_bytes());
@@ -105,6 +105,9 @@ mod tests {
         refused(&|out| put(out, ".hidden"), "not taken");
         refused(&|out| put(out, "two words"), "not taken");
         refused(&|out| put(out, LOG_FILE), "not taken");
+        refused(&|out| put(out, SEALED_FILE), "not taken");
+        let twice = |out: &Path| fs::hard_link(out.join("fine"), out.join("again"));
+        refused(&|out| twice(out).expect("links"), "no plain file");
         let many = |out: &Path| (0..PROGRAM_FILES_MAX).for_each(|no| put(out, &no.to_string()));
         refused(&many, "pack them");
     }

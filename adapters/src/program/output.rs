@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use tgs_protocol::{
     code::Code,
     limits::{PROGRAM_LOG_BYTES_MAX, PROGRAM_PATTERN_BYTES_MAX},
@@ -13,6 +13,8 @@ use tgs_protocol::{
 
 /// Bytes of a line that are looked at; what follows them on it is not.
 const LINE_BYTES_MAX: usize = 4 << 10;
+/// Of what a pattern becomes: a short one may ask for a large automaton, which is slow.
+const AUTOMATON_BYTES_MAX: usize = 256 << 10;
 /// Of the last lines, for a message.
 const LAST_LINES: usize = 10;
 const LAST_LINES_BYTES_MAX: usize = 1 << 10;
@@ -83,7 +85,11 @@ impl Meter {
             let most = PROGRAM_PATTERN_BYTES_MAX;
             return Err(refuse(format!("it has more than {most} bytes; shorten it")));
         }
-        let pattern = Regex::new(text).map_err(|error| refuse(error.to_string()))?;
+        let pattern = RegexBuilder::new(text)
+            .size_limit(AUTOMATON_BYTES_MAX)
+            .dfa_size_limit(AUTOMATON_BYTES_MAX)
+            .build()
+            .map_err(|error| refuse(error.to_string()))?;
         let names: Vec<&str> = pattern.capture_names().flatten().collect();
         if !names.contains(&"percent") && !names.contains(&"done") {
             let groups = "(?P<percent>…), or (?P<done>…) with or without (?P<total>…)";

@@ -166,10 +166,11 @@ struct Place {
 
 /// Every such file. A job that was cancelled or failed has none.
 fn places(row: &JobRow) -> Vec<Place> {
-    use tgs_protocol::job::Outcome::{Published, Withheld};
+    use tgs_protocol::job::Outcome::{Failed, Published, Withheld};
     let at = |role, path: &Path| Place { role, path: path.to_owned() };
     // The log of a program that failed is there as well.
-    if let (Goal::External { folder, .. }, JobState::Ended(_)) = (&row.request.goal, &row.state) {
+    let has_log = matches!(&row.state, JobState::Ended(Published { .. } | Failed(_)));
+    if let (Goal::External { folder, .. }, true) = (&row.request.goal, has_log) {
         let names = row.done.run.iter().flat_map(|run| &run.files);
         return names.map(|name| at("file", &folder.join(name))).collect();
     }
