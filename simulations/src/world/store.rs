@@ -22,8 +22,8 @@ use tgs_protocol::{
     unit::{Epoch, EventNo},
 };
 
-use super::flaw::Flaw;
 pub use super::op::{Artifact, Bytes, Op, Reply};
+use super::{bytes, flaw::Flaw};
 
 /// A job by the order in which it came into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -245,6 +245,12 @@ impl Standing {
         let (job, epoch) = (self.row.id.clone(), cell.epoch);
         self.cell = cell;
         Some(Lease { job, owner: owner.clone(), epoch })
+    }
+
+    /// What is released: the table of all chunks, or what a program left.
+    pub fn to_deliver(&self) -> Digest {
+        let files = self.artifacts.iter().find(|(artifact, _)| *artifact == Artifact::Files);
+        files.map_or_else(|| bytes::table(self.chunks.values().copied()), |(_, digest)| *digest)
     }
 
     /// What is kept after the end: as `ArtifactName::kept_after` has it.

@@ -6,6 +6,7 @@ mod telling;
 
 use tgs_protocol::{
     checkpoint::CheckpointFacts,
+    code::Code,
     invariant::{Invariant, caught_with_facts},
     job::{
         JobRow, JobState, Outcome,
@@ -172,9 +173,11 @@ impl Watchman {
         let is_right = new <= old + 1 && new <= TRIES;
         let tries = || format!("job {}: {new} tries failed after {old}", row.id);
         self.holds(Invariant::Retry1, is_right, tries);
-        let is_broken_off =
-            matches!(row.state, JobState::Ended(Outcome::Cancelled | Outcome::Failed(_)));
-        if is_broken_off && !self.jobs[job.at()].is_left_said {
+        let leaves_nothing = match &row.state {
+            JobState::Ended(Outcome::Failed(failure)) => failure.code != Code::ProgramFailed,
+            state => *state == JobState::Ended(Outcome::Cancelled),
+        };
+        if leaves_nothing && !self.jobs[job.at()].is_left_said {
             let state = || format!("job {} is {}: a table stands there", row.id, row.state);
             self.holds(Invariant::Job5, after.delivered.is_none(), state);
         }
@@ -267,6 +270,12 @@ impl Watchman {
             self.holds(Invariant::Live1, is_over, || format!("job {} is in {}", row.id, row.state));
             let (invariant, wanted) = match &row.state {
                 JobState::Ended(Outcome::Published { .. }) => {
+                    (Invariant::Same1, Some(bytes::undisturbed(row)))
+                }
+                // The log of a program that failed is what it delivers.
+                JobState::Ended(Outcome::Failed(failure))
+                    if failure.code == Code::ProgramFailed =>
+                {
                     (Invariant::Same1, Some(bytes::undisturbed(row)))
                 }
                 JobState::Ended(Outcome::Withheld { .. }) => (Invariant::Gate1, None),
