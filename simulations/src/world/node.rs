@@ -8,7 +8,7 @@ use tgs_protocol::{
     unit::{ByteCount, Millis, Timestamp},
 };
 
-use super::{event::ShellNo, store::JobNo};
+use super::{dispatcher::Dispatcher, event::ShellNo, store::JobNo};
 use crate::dice::Dice;
 
 /// One process on one machine.
@@ -38,6 +38,8 @@ pub struct Node {
     pub shells: Vec<(JobNo, ShellNo)>,
     /// Whose turn it is.
     pub queue: Queue,
+    /// Who sends notices.
+    pub dispatcher: Dispatcher,
     /// The name under which this boot holds leases.
     pub incarnation: Rc<Incarnation>,
     /// By job: it is in the queue or has a supervisor, or is left alone until then.
@@ -104,6 +106,7 @@ impl Node {
             dice,
             shells: Vec::new(),
             queue: premises.queue(),
+            dispatcher: Dispatcher::default(),
             incarnation: Rc::new(Incarnation::new("")),
             here: Vec::new(),
             premises,
@@ -129,6 +132,7 @@ impl Node {
     pub fn die(&mut self) -> Vec<(JobNo, ShellNo)> {
         self.is_up = false;
         self.queue = self.premises.queue();
+        self.dispatcher = Dispatcher::default();
         self.here.clear();
         std::mem::take(&mut self.shells)
     }

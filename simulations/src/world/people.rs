@@ -13,9 +13,10 @@ use tgs_protocol::{
 use super::{
     World, bytes,
     event::{Asker, Event, Letter},
-    fault::{Kind, Site},
+    fault::{Kind, Site, WATCHERS_FROM},
     flaw::Flaw,
     store::{JobNo, Op, Reply},
+    subscribers::Subscriber,
 };
 use crate::dice::Dice;
 
@@ -24,6 +25,11 @@ use crate::dice::Dice;
 pub struct People {
     senders: Vec<Sender>,
     watchers: Vec<Watcher>,
+    pub(super) subscribers: Vec<Subscriber>,
+    /// Whose each subscription is.
+    pub(super) subscriptions: Vec<u32>,
+    /// How much of the usual pauses between attempts at a notice is made.
+    pub(super) patience_share: f64,
     /// Names given to jobs.
     named: u32,
 }
@@ -47,10 +53,14 @@ struct Watcher {
 }
 
 impl People {
-    pub(super) fn new(watchers: &[u32]) -> Self {
+    pub(super) fn new(seed: u64, watchers: &[u32], subscribers: &[u32]) -> Self {
         let watcher = |no: &u32| Watcher { no: *no, last: EventNo(0), connection: 0 };
         let watchers = watchers.iter().map(watcher).collect();
-        Self { senders: Vec::new(), watchers, named: 0 }
+        let subscribers = subscribers.iter().map(|no| Subscriber::new(*no)).collect();
+        let mut dice = Dice::of_seed(seed).apart(PEOPLE).apart(PATIENCE);
+        let patience_share = *dice.pick(&[0.001, 0.003]).unwrap_or(&0.001);
+        let (senders, subscriptions) = (Vec::new(), Vec::new());
+        Self { senders, watchers, subscribers, subscriptions, patience_share, named: 0 }
     }
 
     pub(super) fn sender_in_words(&self, sender: u32) -> String {
@@ -60,11 +70,11 @@ impl People {
 }
 
 /// How long somebody waits before he sends an order again.
-const AGAIN_MS: u64 = 12_000;
-/// Numbers of watchers among things that faults are about.
-const WATCHERS_FROM: u32 = 16;
+pub(super) const AGAIN_MS: u64 = 12_000;
 /// The stream of dice that people are made of.
 const PEOPLE: u64 = 6;
+/// Among them, the one that says how long pauses are.
+const PATIENCE: u64 = 1 << 32;
 
 impl World<'_> {
     pub(super) fn plan_people(&mut self, orders: &[u32]) {
@@ -101,7 +111,7 @@ impl World<'_> {
     }
 
     /// A node that answers people, if there is one.
-    fn somewhere(&self, thing: u32, times: u32) -> Option<u32> {
+    pub(super) fn somewhere(&self, thing: u32, times: u32) -> Option<u32> {
         let mut dice = self.dice_of(thing).apart(u64::from(times));
         let from = dice.below(self.nodes.len() as u64) as usize;
         let (before, after) = self.nodes.split_at(from);
@@ -226,6 +236,7 @@ impl World<'_> {
     /// Whether everybody outside has what he came for.
     pub(super) fn are_people_settled(&self) -> bool {
         self.people.senders.iter().all(|it| it.is_answered)
+            && self.people.unanswered_subscriber().is_none()
             && (0..self.people.watchers.len() as u32).all(|it| self.has_all(it))
     }
 
@@ -250,6 +261,9 @@ impl World<'_> {
         let sender = self.people.senders.iter().find(|it| !it.is_answered);
         if let Some(sender) = sender {
             return Some(format!("order {} was never answered", sender.order));
+        }
+        if let Some(no) = self.people.unanswered_subscriber() {
+            return Some(format!("subscriber {no} was never answered"));
         }
         let mut watchers = 0..self.people.watchers.len() as u32;
         let behind = watchers.find(|it| !self.has_all(*it))?;

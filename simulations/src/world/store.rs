@@ -18,12 +18,13 @@ use tgs_protocol::{
         Lease, LeaseCell,
         fence::{Fenced, admit, claim, release, renew, unclaimed},
     },
+    notification::subscription::Subscription,
     submission::Inserted,
     unit::{Epoch, EventNo},
 };
 
 pub use super::op::{Artifact, Bytes, Op, Reply};
-use super::{bytes, flaw::Flaw};
+use super::{bytes, flaw::Flaw, notifications::Notifications};
 
 /// A job by the order in which it came into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,9 +45,22 @@ pub enum Trace {
     /// A job came in.
     Inserted(JobNo),
     /// A row was replaced, and this was told of it.
-    Saved(Rc<JobRow>, Vec<Event>),
+    Saved(Rc<JobRow>, Vec<Rc<Event>>),
     /// A chunk stands there now, this one stood there before.
     Sealed(Option<SealedChunk>),
+    /// A subscription came in.
+    Subscribed,
+    /// A subscription or its deliveries changed; it stood so before.
+    Noticed(Rc<Subscription>),
+}
+
+/// An event with the job that it is of.
+#[derive(Debug)]
+pub struct Told {
+    /// Which job.
+    pub job: JobNo,
+    /// What.
+    pub event: Rc<Event>,
 }
 
 /// A number for each state of a job, below 8.
@@ -87,8 +101,10 @@ pub struct Store {
     pub jobs: Vec<Standing>,
     /// Those that have not ended.
     pub open: Vec<JobNo>,
-    /// Which job each event is of; the first one has number 1.
-    pub log: Vec<JobNo>,
+    /// Every event; the first one has number 1.
+    pub log: Vec<Told>,
+    /// Subscriptions and their deliveries.
+    pub notices: Notifications,
     flaw: Option<Flaw>,
     saves: u64,
 }
@@ -96,7 +112,8 @@ pub struct Store {
 impl Store {
     /// An empty store, with a rule that it breaks, if any.
     pub fn new(flaw: Option<Flaw>) -> Self {
-        Self { jobs: Vec::new(), open: Vec::new(), log: Vec::new(), flaw, saves: 0 }
+        let (jobs, open, log) = (Vec::new(), Vec::new(), Vec::new());
+        Self { jobs, open, log, notices: Notifications::default(), flaw, saves: 0 }
     }
 
     /// The job of this name.
@@ -117,6 +134,10 @@ impl Store {
             (Op::Insert(row), _) => return self.insert(row),
             (Op::Events(after, job, limit), _) => {
                 return nothing(Reply::Events(self.events(*after, *job, *limit)));
+            }
+            (Op::Notice(op), _) => {
+                let (reply, trace) = self.notices.perform(op, &self.log, self.flaw);
+                return (Reply::Notice(reply), trace);
             }
             (_, Some(no)) => no,
             (_, None) => return nothing(Reply::Failed(Code::JobNotFound)),
@@ -178,8 +199,7 @@ impl Store {
             return (Reply::Inserted(Inserted::NameTaken), Trace::Nothing);
         }
         let no = JobNo(self.jobs.len() as u32);
-        let told = event::events(None, row, self.newest());
-        self.log.extend(told.iter().map(|_| no));
+        self.tell(no, event::events(None, row, self.newest()));
         self.jobs.push(Standing {
             row: row.clone(),
             before: row.clone(),
@@ -214,19 +234,30 @@ impl Store {
             }
             _ => event::events(Some(&former), row, newest),
         };
-        self.log.extend(told.iter().map(|_| no));
-        standing.newest = told.last().map_or(standing.newest, |event| event.no);
+        if let Some(last) = told.last() {
+            standing.newest = last.no;
+        }
+        let told = self.tell(no, told);
         if row.state.is_final() && !former.state.is_final() {
             self.open.retain(|open| *open != no);
         }
         (Reply::Done, Trace::Saved(former, told))
     }
 
+    /// Adds to the log.
+    fn tell(&mut self, job: JobNo, told: Vec<Event>) -> Vec<Rc<Event>> {
+        let told: Vec<_> = told.into_iter().map(Rc::new).collect();
+        let before = self.log.len();
+        self.log.extend(told.iter().map(|event| Told { job, event: event.clone() }));
+        self.notices.all.iter_mut().for_each(|it| it.see(&self.log[before..]));
+        told
+    }
+
     fn events(&self, after: EventNo, job: Option<JobNo>, limit: usize) -> Vec<EventNo> {
         let is_flawed = self.flaw == Some(Flaw::ReadsFromBefore);
         let after = after.get().saturating_sub(u64::from(is_flawed));
         let numbers = (after + 1..).zip(self.log.iter().skip(after as usize));
-        let wanted = numbers.filter(|(_, of)| job.is_none_or(|job| job == **of));
+        let wanted = numbers.filter(|(_, of)| job.is_none_or(|job| job == of.job));
         wanted.map(|(no, _)| EventNo(no)).take(limit).collect()
     }
 }

@@ -4,7 +4,7 @@ use super::{
     World,
     event::Asker,
     event::{Event, Letter},
-    fault::{Fault, Site},
+    fault::{Fault, SUBSCRIBERS_FROM, Site},
     store::{Bytes, JobNo, Op},
 };
 
@@ -40,6 +40,9 @@ impl World<'_> {
     pub(super) fn trouble(&mut self, fault: Fault) {
         let (no, now_ms) = (fault.of, self.now_ms);
         let mut dice = self.faults.comes(fault);
+        if no >= SUBSCRIBERS_FROM {
+            return self.trouble_of_subscriber(fault, dice);
+        }
         let node = &mut self.nodes[no as usize];
         let is_up = node.is_up;
         let ms = match fault.site {
@@ -81,6 +84,7 @@ impl World<'_> {
         let boot = node.boot;
         self.say(true, |_| format!("it is boot {boot}"));
         self.plan(0, Event::Tick { node: no, boot });
+        self.wake_dispatcher(no);
         for at in 0..self.store.jobs.len() {
             let it = &self.store.jobs[at];
             let has_left = !it.checkpoints.is_empty() || !it.chunks.is_empty();

@@ -2,6 +2,7 @@
 //! broken. It looks after every event, at what the event changed: nothing else can have broken.
 
 mod line;
+mod notices;
 mod telling;
 
 use tgs_protocol::{
@@ -13,16 +14,25 @@ use tgs_protocol::{
         audit::{self, audit},
     },
     limits::RETRY_BACK_OFF_MS,
+    notification::{
+        channel::{Receipt, Undelivered},
+        store::Change,
+        subscription::Subscription,
+    },
     report::Verdict,
     submission::{Inserted, Submission},
-    unit::{Epoch, Millis},
+    unit::{Epoch, EventNo, Millis},
 };
 
 pub use self::line::{Line, Wrong};
-use self::telling::Telling;
+use self::{
+    notices::{Found, Notices},
+    telling::Telling,
+};
 use super::{
     bytes,
     event::ShellNo,
+    notifications::SubscriptionNo,
     store::{Bytes, JobNo, Op, Standing, Store, Trace},
 };
 
@@ -49,6 +59,7 @@ pub struct Watchman {
     jobs: Vec<Memory>,
     /// Events in all.
     told: u64,
+    notices: Vec<Notices>,
 }
 
 /// What is remembered of one job.
@@ -249,12 +260,68 @@ impl Watchman {
     pub fn watched(&mut self, after: u64, got: &[u64], of: Option<JobNo>, store: &Store) {
         let between = |end: u64| {
             let numbers = after + 1..=end;
-            let of = |no: &u64| of.is_none_or(|of| store.log.get(*no as usize - 1) == Some(&of));
+            let of = |no: &u64| {
+                of.is_none_or(|of| store.log.get(*no as usize - 1).is_some_and(|it| it.job == of))
+            };
             numbers.filter(of)
         };
         let last = got.last().copied().unwrap_or(after);
         let is_exact = got.iter().copied().eq(between(last));
         self.holds(Invariant::Event2, is_exact, || format!("got {got:?} after {after}"));
+    }
+
+    /// A subscription came in.
+    pub fn subscribed(&mut self) {
+        self.notices.push(Notices::default());
+    }
+
+    /// A process makes an attempt at a notice.
+    pub fn notice_sent(
+        &mut self,
+        of: SubscriptionNo,
+        event: EventNo,
+        by: (u32, u32),
+        version: u64,
+    ) {
+        let found = self.notices[of.at()].sent(event, by, version);
+        self.found(of, found);
+    }
+
+    /// It reached its receiver, under this name.
+    pub fn notice_arrived(&mut self, of: SubscriptionNo, event: EventNo, name: &str) {
+        let found = self.notices[of.at()].arrived(event, name);
+        self.found(of, found);
+    }
+
+    /// A process was told what came of an attempt.
+    pub fn notice_answered(
+        &mut self,
+        of: SubscriptionNo,
+        event: EventNo,
+        by: (u32, u32),
+        what: &Result<Receipt, Undelivered>,
+    ) {
+        self.notices[of.at()].answered(event, by, what);
+    }
+
+    /// A subscription or its deliveries changed.
+    pub fn notices_changed(
+        &mut self,
+        of: SubscriptionNo,
+        before: &Subscription,
+        change: &Change,
+        is_asked: bool,
+        store: &Store,
+    ) {
+        let after = &store.notices.all[of.at()];
+        let found = self.notices[of.at()].changed(before, change, is_asked, after, &store.log);
+        self.found(of, found);
+    }
+
+    fn found(&mut self, of: SubscriptionNo, found: Found) {
+        if let Err((invariant, facts)) = found {
+            self.broken(invariant, format!("subscription {}: {facts}", of.0));
+        }
     }
 
     /// A table of a job could not be removed; its owner is told so, once nothing more is tried.
@@ -289,6 +356,11 @@ impl Watchman {
                 && it.checkpoints.is_empty()
                 && it.artifacts.iter().all(|(artifact, _)| is_kept(*artifact));
             self.holds(Invariant::Gc1, is_clean, || format!("job {}: bytes are left", row.id));
+        }
+        for held in store.notices.all.iter().filter(|held| !held.is_settled()) {
+            let open = held.deliveries.values().filter(|it| it.is_open()).count();
+            let facts = format!("subscription {}: {open} notices are open", held.row.id);
+            self.broken(Invariant::Live1, facts);
         }
         for labour in labours {
             self.broken(Invariant::Job5, labour);
