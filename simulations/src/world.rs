@@ -7,6 +7,7 @@
 mod bytes;
 mod calendar;
 mod call;
+mod care;
 mod chronicle;
 mod claim;
 mod dispatcher;
@@ -364,6 +365,7 @@ fn heard(letter: &Letter) -> &'static str {
         Letter::Claim => "that it may claim",
         Letter::Cancel => "a cancel",
         Letter::Drain => "a drain",
+        Letter::Move => "that it must move",
         Letter::Fact { .. } => "a fact",
         Letter::RetryDue => "that the next try is due",
         Letter::SaveAgain => "that the row is to be saved again",

@@ -90,6 +90,8 @@ pub enum Letter {
     Cancel,
     /// Stop and hand the job over.
     Drain,
+    /// Leave the device, and wait for another one.
+    Move,
     /// Work number so many says this.
     Fact { work_no: u32, event: JobEvent },
     /// The machine's own timer.

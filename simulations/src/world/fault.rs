@@ -81,6 +81,8 @@ sites! {
     ReceiverAway = "receiver_away", Every(300_000): "a receiver is away, for up to two hours";
     TurnedOff = "turned_off", Every(600_000): "a subscription is turned off, and on again";
     AskedAgain = "asked_again", Every(300_000): "somebody asks for a notice once more";
+    BreaksDevices = "breaks_devices", Chance(50_000): "a job makes every device fail";
+    DeviceBreaks = "device_breaks", Every(300_000): "a device fails at all work for a while";
 }
 
 impl fmt::Display for Site {

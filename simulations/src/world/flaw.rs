@@ -47,6 +47,9 @@ flaws! {
     ClaimsAtOnce = "claims_at_once" breaks Lease3: "a lease is claimed without a wait";
     GivesSeatsEarly = "gives_seats_early" breaks Queue1: "a cancel frees a seat that is in use";
     NewestFirst = "newest_first" breaks Queue2: "who came last is first in line";
+    UsesSetAside = "uses_set_aside" breaks Queue3: "a device that was set aside is given away";
+    KeepsBlamedAside = "keeps_blamed_aside" breaks Queue3:
+        "a device stays set aside for a job that fails everywhere";
     WritesNoticesApart = "writes_notices_apart" breaks Note1:
         "deliveries are written apart from the cursor, and some are lost";
     NamesAttempts = "names_attempts" breaks Note1: "each attempt at a notice has its own name";

@@ -80,6 +80,10 @@ impl World<'_> {
             shell.is_dead = true;
             return;
         }
+        if self.device_fails(shell) {
+            let failure = shell.failure(Code::DeviceFailed);
+            return self.tell(shell, work_no, JobEvent::StageFailed(failure));
+        }
         for (site, code) in
             [(Site::WorkFails, Code::DeviceFailed), (Site::WorkBreaks, Code::RaggedRow)]
         {
@@ -253,6 +257,7 @@ impl World<'_> {
 
     /// A fact on its way to the supervisor: soon, late, or twice.
     fn tell(&mut self, shell: &Shell, work_no: u32, event: JobEvent) {
+        self.device_reports(shell, &event);
         let letter = Letter::Fact { work_no, event };
         let moment = self.faults.moment(shell.order, Kind::fact(shell.phase()));
         let mut after_ms = self.paces[shell.order as usize].within(0, 3);

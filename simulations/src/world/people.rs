@@ -30,6 +30,8 @@ pub struct People {
     pub(super) subscriptions: Vec<u32>,
     /// How much of the usual pauses between attempts at a notice is made.
     pub(super) patience_share: f64,
+    /// Orders whose jobs break every device.
+    hard_on_devices: Vec<u32>,
     /// Names given to jobs.
     named: u32,
 }
@@ -59,8 +61,19 @@ impl People {
         let subscribers = subscribers.iter().map(|no| Subscriber::new(*no)).collect();
         let mut dice = Dice::of_seed(seed).apart(PEOPLE).apart(PATIENCE);
         let patience_share = *dice.pick(&[0.001, 0.003]).unwrap_or(&0.001);
-        let (senders, subscriptions) = (Vec::new(), Vec::new());
-        Self { senders, watchers, subscribers, subscriptions, patience_share, named: 0 }
+        Self {
+            senders: Vec::new(),
+            watchers,
+            subscribers,
+            subscriptions: Vec::new(),
+            patience_share,
+            hard_on_devices: Vec::new(),
+            named: 0,
+        }
+    }
+
+    pub(super) fn is_hard_on_devices(&self, order: u32) -> bool {
+        self.hard_on_devices.contains(&order)
     }
 
     pub(super) fn sender_in_words(&self, sender: u32) -> String {
@@ -89,6 +102,9 @@ impl World<'_> {
             }
             if let Some(mut dice) = self.faults.strikes(Site::OtherBody, moment) {
                 self.plan_sender(order, 1, at_ms + dice.below(2_000));
+            }
+            if self.faults.strikes(Site::BreaksDevices, moment).is_some() {
+                self.people.hard_on_devices.push(order);
             }
             if let Some(mut dice) = self.faults.strikes(Site::Cancel, moment) {
                 let at_ms = at_ms + dice.below(300_000);

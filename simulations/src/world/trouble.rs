@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Troubles of nodes, each planned on its own.
-const OF_NODES: [Site; 8] = [
+const OF_NODES: [Site; 9] = [
     Site::Crash,
     Site::Freeze,
     Site::Suspend,
@@ -18,6 +18,7 @@ const OF_NODES: [Site; 8] = [
     Site::Notice,
     Site::CutOut,
     Site::CutIn,
+    Site::DeviceBreaks,
 ];
 
 impl World<'_> {
@@ -52,6 +53,7 @@ impl World<'_> {
         match fault.site {
             Site::DiskFull => self.full_until_ms = now_ms + ms,
             Site::CutOut => node.cut_out_until_ms = now_ms + ms,
+            Site::DeviceBreaks => node.break_device(now_ms + 5 * ms, &mut dice),
             Site::CutIn => node.cut_in_until_ms = now_ms + ms,
             Site::ClockJump => node.jump(&mut dice),
             Site::Crash if is_up => {

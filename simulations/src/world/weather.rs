@@ -57,12 +57,14 @@ impl Weather {
         let mut dice = Dice::of_seed(seed).apart(WEATHER);
         let mut weather = Self::calm(1, 1);
         // What was added later has dice of its own: so earlier seeds keep their weather.
-        let mut later = dice.apart(LATER);
+        let later = dice.apart(LATER);
         for site in Site::ALL {
-            let dice = if *site < Site::NoticeLost { &mut dice } else { &mut later };
-            weather.rates[*site as usize] = rate(*site, dice);
+            weather.rates[*site as usize] = match *site < Site::NoticeLost {
+                true => rate(*site, &mut dice),
+                false => rate(*site, &mut later.apart(*site as u64)),
+            };
         }
-        weather.subscribers = *later.pick(&[0, 0, 1, 1, 2, 3]).unwrap_or(&0);
+        weather.subscribers = *later.apart(SUBSCRIBERS).pick(&[0, 0, 1, 1, 2, 3]).unwrap_or(&0);
         weather.nodes = dice.within(1, 4) as u32;
         weather.orders = dice.within(1, 8) as u32;
         weather.watchers = dice.below(3) as u32;
@@ -88,4 +90,6 @@ fn rate(site: Site, dice: &mut Dice) -> u64 {
 const DRIFT_MAX: u32 = 50_000;
 /// The stream of dice that makes the weather.
 const WEATHER: u64 = 1;
+/// Within it, what was added later; and how many subscribe.
 const LATER: u64 = 2;
+const SUBSCRIBERS: u64 = 1 << 32;
