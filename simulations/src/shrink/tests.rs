@@ -28,6 +28,7 @@ fn a_broken_rule_ends_in_a_small_world_with_a_short_story() {
         (Flaw::LeavesDeliveries, 1, 2),
         (Flaw::TakesLateWrites, 2, 4),
         (Flaw::ReleasesBlocked, 1, 0),
+        (Flaw::ForgetsArrivals, 2, 3),
     ] {
         let Small { scenario, course, worlds } = small(flaw);
         let Scenario { orders, nodes, watchers, .. } = &scenario;

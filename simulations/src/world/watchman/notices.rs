@@ -101,6 +101,11 @@ impl Notices {
         self.nothing_is_passed_over(before, change, after, log)?;
         for delivery in &change.changed {
             self.delivery_changed(delivery, change.row.version, is_asked)?;
+            let is_given_up = matches!(delivery.state, DeliveryState::GivenUp { .. });
+            let is_in_trouble =
+                change.row.state != Standing::Active && change.row.trouble.is_some();
+            let facts = || format!("{} is given up, and nobody can see it", delivery.event.no);
+            note_1(!is_given_up || is_in_trouble, facts)?;
         }
         Ok(())
     }
