@@ -118,16 +118,7 @@ impl World<'_> {
 
     /// Shows the watchman what a call did.
     fn see(&mut self, no: CallNo, reply: &Reply, trace: Trace) {
-        if let Trace::Inserted(job) = trace {
-            let of = self.calls.get(no.0).map_or(0, |call| call.of);
-            self.orders.push(of);
-            self.watchman.inserted(job, &self.store);
-        }
-        if matches!(trace, Trace::Subscribed) {
-            let of = self.calls.get(no.0).map_or(0, |call| call.of - SUBSCRIBERS_FROM);
-            self.people.subscriptions.push(of);
-            self.watchman.subscribed();
-        }
+        self.see_what_came_in(no, &trace);
         let Self { calls, store, watchman, chronicle, .. } = self;
         let Some(Call { op, job, asker, .. }) = calls.get(no.0) else { return };
         match (op, reply, job) {
@@ -163,6 +154,20 @@ impl World<'_> {
                 watchman.wrote(*job, op, trace, after);
             }
             _ => {}
+        }
+    }
+
+    /// Whose a job or a subscription is that is new.
+    fn see_what_came_in(&mut self, no: CallNo, trace: &Trace) {
+        if let Trace::Inserted(job) = trace {
+            let of = self.calls.get(no.0).map_or(0, |call| call.of);
+            self.orders.push(of);
+            self.watchman.inserted(*job, &self.store);
+        }
+        if matches!(trace, Trace::Subscribed) {
+            let of = self.calls.get(no.0).map_or(0, |call| call.of - SUBSCRIBERS_FROM);
+            self.people.subscriptions.push(of);
+            self.watchman.subscribed();
         }
     }
 
@@ -206,14 +211,9 @@ impl World<'_> {
             Asker::Work { shell, work_no } => {
                 self.with(shell, |world, it| world.work_answered(it, work_no, &op, reply));
             }
-            Asker::Writer { shell, work_no } => self.with(shell, |world, it| {
-                it.writing.is_busy = false;
-                if let (Op::Put(_, facts, _), Reply::Done) = (&op, &reply) {
-                    it.writing.written.push(*facts);
-                }
-                world.work_answered(it, work_no, &op, reply);
-                world.write_next(it);
-            }),
+            Asker::Writer { shell, work_no } => {
+                self.with(shell, |world, it| world.writer_answered(it, work_no, &op, reply));
+            }
             Asker::Keeper { shell, sent } => {
                 self.with(shell, |_, it| it.renewed(&reply, sent));
             }
@@ -227,6 +227,15 @@ impl World<'_> {
             }
             Asker::Nobody => {}
         }
+    }
+
+    fn writer_answered(&mut self, shell: &mut Shell, work_no: u32, op: &Op, reply: Reply) {
+        shell.writing.is_busy = false;
+        if let (Op::Put(_, facts, _), Reply::Done) = (op, &reply) {
+            shell.writing.written.push(*facts);
+        }
+        self.work_answered(shell, work_no, op, reply);
+        self.write_next(shell);
     }
 
     /// Nobody waits for the answer any more.
