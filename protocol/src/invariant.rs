@@ -49,6 +49,7 @@ invariants! {
     Gate1 = "GATE-1": "a table whose report blocks is never released";
     Retry1 = "RETRY-1": "a failed stage is tried three times more, after 5, 10 and 20 seconds";
     Effect1 = "EFFECT-1": "an order that is sent again has one effect";
+    Forget1 = "FORGET-1": "of a forgotten job nothing is left, and none is that has not ended";
     Event1 = "EVENT-1": "what happens to a job is told once and in order, and nothing else is";
     Event2 = "EVENT-2": "whoever follows events gets each once, wherever the connection broke";
     Gc1 = "GC-1": "what nothing points to is removed, what something points to is not";

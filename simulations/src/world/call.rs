@@ -140,6 +140,7 @@ impl World<'_> {
                 }
             }
             (Op::Release(_), Reply::Done, Some(job)) => watchman.released(*job),
+            (Op::Forget, Reply::Done, Some(job)) => watchman.forgot(*job, store),
             (Op::Sweep, Reply::Done, Some(job)) => watchman.swept(&store.jobs[job.at()]),
             (op, Reply::Done, Some(job)) => {
                 let after = &store.jobs[job.at()];
@@ -162,6 +163,7 @@ impl World<'_> {
         if let Trace::Inserted(job) = trace {
             let of = self.calls.get(no.0).map_or(0, |call| call.of);
             self.orders.push(of);
+            self.came_at_ms.push(self.now_ms);
             self.watchman.inserted(*job, &self.store);
         }
         if matches!(trace, Trace::Subscribed) {
@@ -261,7 +263,7 @@ impl World<'_> {
 fn patience_ms(op: &Op, asker: Asker) -> u64 {
     match (op, asker) {
         (_, Asker::Keeper { .. }) => LEASE_RENEW_ANSWER_MS,
-        (Op::Sweep | Op::TakeBack(_), _) => STORE_TRANSFER_MS,
+        (Op::Sweep | Op::TakeBack(_) | Op::Forget, _) => STORE_TRANSFER_MS,
         (_, Asker::Work { .. } | Asker::Writer { .. } | Asker::Nobody) => STORE_TRANSFER_MS,
         _ => STORE_ANSWER_MS,
     }
@@ -283,6 +285,7 @@ fn op_words(op: &Op) -> String {
         Op::Deliver(..) => "deliver the table".to_owned(),
         Op::TakeBack(_) => "take back the table".to_owned(),
         Op::Sweep => "sweep".to_owned(),
+        Op::Forget => "forget".to_owned(),
         Op::Events(after, ..) => format!("events after {after}"),
         Op::Notice(op) => op.words(),
     }

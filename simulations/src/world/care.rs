@@ -67,7 +67,7 @@ impl World<'_> {
             Some(Flaw::UsesSetAside) => Vec::new(),
             _ => self.watchman.watching(|| it.queue.set_aside(seat)),
         };
-        if let Some(job) = on_it.and_then(|name| self.store.named(&name)) {
+        if let Some(job) = on_it.and_then(|name| self.store.ever_named(&name)) {
             self.move_away(node, job);
         }
         self.begin_all(node, starts);

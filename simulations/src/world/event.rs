@@ -67,6 +67,8 @@ pub enum Event {
     Send { sender: u32 },
     /// Somebody cancels an order's job.
     Cancel { order: u32, times: u32 },
+    /// Somebody removes an order's job, once it has ended.
+    Forget { order: u32, times: u32 },
     /// A watcher asks for events.
     Poll { watcher: u32, connection: u32 },
     /// Whoever sends notices in a process is woken.

@@ -83,6 +83,7 @@ sites! {
     AskedAgain = "asked_again", Every(300_000): "somebody asks for a notice once more";
     BreaksDevices = "breaks_devices", Chance(50_000): "a job makes every device fail";
     DeviceBreaks = "device_breaks", Every(300_000): "a device fails at all work for a while";
+    Forgotten = "forgotten", Chance(200_000): "somebody removes the job once it has ended";
 }
 
 impl fmt::Display for Site {
@@ -150,6 +151,8 @@ impl Kind {
     pub const CHECKPOINT: Self = Self(144);
     /// An attempt at a notice.
     pub const ATTEMPT: Self = Self(145);
+    /// A job is forgotten.
+    pub const FORGET: Self = Self(160);
     /// A call about notices.
     pub fn notice(op: u8) -> Self {
         Self(146 + op)

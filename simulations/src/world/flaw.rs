@@ -59,6 +59,8 @@ flaws! {
     ReleasesBlocked = "releases_blocked" breaks Gate1: "a blocked table is delivered";
     RetriesAtOnce = "retries_at_once" breaks Retry1: "the next try does not wait";
     ForgetsKeys = "forgets_keys" breaks Effect1: "the store does not look at keys of orders";
+    LeavesEvents = "leaves_events" breaks Forget1: "events of a forgotten job stay in the log";
+    ForgetsRunning = "forgets_running" breaks Forget1: "a job is forgotten that has not ended";
     AppendsBlindly = "appends_blindly" breaks Event1: "a repeated write appends its events again";
     AppendsApart = "appends_apart" breaks Event1: "events are appended apart, and some are lost";
     ReadsFromBefore = "reads_from_before" breaks Event2: "a watcher gets its last event again";

@@ -149,6 +149,16 @@ impl Held {
     }
 }
 
+impl Held {
+    /// Some events were forgotten.
+    pub fn see_again(&mut self, log: &[Told]) {
+        self.newest = self.row.after;
+        let kept = log.iter().filter(|it| !it.is_forgotten);
+        let mut wanted = kept.filter(|it| self.row.wants(&it.event.what));
+        self.newest = wanted.next_back().map_or(self.newest, |it| it.event.no);
+    }
+}
+
 /// Events that are read at one time: few, so that there are more.
 const PAGE: usize = 20;
 
@@ -170,7 +180,8 @@ impl Notifications {
                 NoticeReply::Open(all.filter(|it| it.is_open()).cloned().collect())
             }
             NoticeOp::Events(after) => {
-                let later = log.iter().skip(after.get() as usize).take(PAGE);
+                let later = log.iter().skip(after.get() as usize);
+                let later = later.filter(|told| !told.is_forgotten).take(PAGE);
                 let events: Vec<Event> = later.map(|it| (*it.event).clone()).collect();
                 let has_more = events.len() == PAGE;
                 NoticeReply::Events(events, has_more)

@@ -51,6 +51,8 @@ pub enum Op {
     TakeBack(Rc<Lease>),
     /// Remove everything private and half done.
     Sweep,
+    /// Remove a job that ended, with all that it kept.
+    Forget,
     /// Events after this one, of one job or of all; at most so many.
     Events(EventNo, Option<JobNo>, usize),
     /// Something about notices.
@@ -70,11 +72,12 @@ impl Op {
     pub fn kind(&self, phase: u8) -> Kind {
         match self {
             Self::Notice(op) => Kind::notice(op.number()),
+            Self::Forget => Kind::FORGET,
             op => Kind::call(op.number(), phase),
         }
     }
 
-    /// A number for each kind of call about jobs, below 16.
+    /// A number for each kind of call about jobs, below 16; others have kinds of their own.
     fn number(&self) -> u8 {
         match self {
             Self::Insert(_) => 0,
@@ -92,7 +95,7 @@ impl Op {
             Self::TakeBack(_) => 12,
             Self::Sweep => 13,
             Self::Events(..) => 14,
-            Self::Notice(_) => 15,
+            Self::Notice(_) | Self::Forget => 15,
         }
     }
 

@@ -84,6 +84,9 @@ impl People {
 
 /// How long somebody waits before he sends an order again.
 pub(super) const AGAIN_MS: u64 = 12_000;
+/// How long the network may bring an order once more: until then its key must be known. The program
+/// keeps what has ended for a day, unless a person removes it.
+const REPEATS_MS: u64 = 150_000;
 /// The stream of dice that people are made of.
 const PEOPLE: u64 = 6;
 /// Among them, the one that says how long pauses are.
@@ -105,6 +108,10 @@ impl World<'_> {
             }
             if self.faults.strikes(Site::BreaksDevices, moment).is_some() {
                 self.people.hard_on_devices.push(order);
+            }
+            if let Some(mut dice) = self.faults.strikes(Site::Forgotten, moment) {
+                let at_ms = at_ms + dice.below(600_000);
+                self.plan(at_ms, Event::Forget { order, times: 0 });
             }
             if let Some(mut dice) = self.faults.strikes(Site::Cancel, moment) {
                 let at_ms = at_ms + dice.below(300_000);
@@ -205,6 +212,25 @@ impl World<'_> {
         }
     }
 
+    /// Somebody removes an order's job, once it has ended; as a desk does, the row goes last.
+    pub(super) fn forget_job(&mut self, order: u32, times: u32) {
+        let job = self.orders.iter().position(|it| *it == order).map(|at| JobNo(at as u32));
+        let is_gone = job.is_some_and(|job| self.store.jobs[job.at()].is_forgotten);
+        if is_gone || times > 20 {
+            return;
+        }
+        self.plan(30_000, Event::Forget { order, times: times + 1 });
+        let Some(job) = job else { return };
+        let is_old = self.came_at_ms[job.at()] + REPEATS_MS < self.now_ms;
+        let has_ended = self.store.jobs[job.at()].row.state.is_final();
+        if (!is_old || !has_ended) && self.flaw != Some(Flaw::ForgetsRunning) {
+            return;
+        }
+        if let Some(node) = self.somewhere(order, times + 200) {
+            self.call(node, Some(job), order, Op::Forget, Asker::Nobody);
+        }
+    }
+
     /// A watcher connects and asks for what follows the last event that he has.
     pub(super) fn poll(&mut self, watcher: u32, connection: u32) {
         let it = &mut self.people.watchers[watcher as usize];
@@ -258,8 +284,9 @@ impl World<'_> {
 
     fn has_all(&self, watcher: u32) -> bool {
         let newest = match self.followed(watcher) {
+            Some(job) if self.store.jobs[job.at()].is_forgotten => EventNo(0),
             Some(job) => self.store.jobs[job.at()].newest,
-            None => self.store.newest(),
+            None => self.store.newest_kept(),
         };
         self.people.watchers[watcher as usize].last >= newest
     }
@@ -268,7 +295,10 @@ impl World<'_> {
     /// two jobs for one order.
     pub(super) fn whoever_waits(&mut self) -> Option<String> {
         for Sender { order, is_answered, .. } in &self.people.senders {
-            let count = self.orders.iter().filter(|it| *it == order).count();
+            let jobs = self.orders.iter().zip(&self.store.jobs).filter(|(it, _)| *it == order);
+            // A job that was forgotten may have another one after it, if its order is sent again.
+            let (gone, kept): (Vec<_>, Vec<_>) = jobs.partition(|(_, job)| job.is_forgotten);
+            let count = kept.len().max(usize::from(!gone.is_empty()));
             if *is_answered && count != 1 {
                 let facts = format!("{count} jobs of order {order}, which was answered");
                 self.watchman.broken(Invariant::Effect1, facts);

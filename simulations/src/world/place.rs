@@ -100,7 +100,7 @@ impl World<'_> {
 
     pub(super) fn begin_all(&mut self, node: u32, starts: Vec<Start>) {
         for Start { job, seat } in starts {
-            let Some(job) = self.store.named(&job) else { continue };
+            let Some(job) = self.store.ever_named(&job) else { continue };
             if let Err(wrong) = self.watchman.lines[node as usize].begins(job, seat) {
                 let (invariant, facts) = match wrong {
                     watchman::Wrong::Twice(facts) => (Invariant::Queue1, facts),

@@ -61,6 +61,8 @@ pub struct Told {
     pub job: JobNo,
     /// What.
     pub event: Rc<Event>,
+    /// It went with its job.
+    pub is_forgotten: bool,
 }
 
 /// A number for each state of a job, below 8.
@@ -92,6 +94,8 @@ pub struct Standing {
     pub delivered: Option<Digest>,
     /// Its newest event.
     pub newest: EventNo,
+    /// It was removed. Its number and its row stay with the watchman.
+    pub is_forgotten: bool,
 }
 
 /// Everything durable.
@@ -118,6 +122,14 @@ impl Store {
 
     /// The job of this name.
     pub fn named(&self, name: &JobId) -> Option<JobNo> {
+        let is_it = |it: &Standing| it.row.id == *name && !it.is_forgotten;
+        let at = self.jobs.iter().position(is_it)?;
+        Some(JobNo(at as u32))
+    }
+
+    /// The job that has this name, or had it before it was forgotten: whoever waits with it does not
+    /// know yet.
+    pub fn ever_named(&self, name: &JobId) -> Option<JobNo> {
         let at = self.jobs.iter().position(|it| it.row.id == *name)?;
         Some(JobNo(at as u32))
     }
@@ -125,6 +137,12 @@ impl Store {
     /// The newest event.
     pub fn newest(&self) -> EventNo {
         EventNo(self.log.len() as u64)
+    }
+
+    /// The newest event that is not forgotten.
+    pub fn newest_kept(&self) -> EventNo {
+        let last = self.log.iter().rev().find(|it| !it.is_forgotten);
+        last.map_or(EventNo(0), |it| it.event.no)
     }
 
     /// Carries a call out.
@@ -139,6 +157,10 @@ impl Store {
                 let (reply, trace) = self.notices.perform(op, &self.log, self.flaw);
                 return (Reply::Notice(reply), trace);
             }
+            (_, Some(no)) if self.jobs[no.at()].is_forgotten => {
+                return nothing(Reply::Failed(Code::JobNotFound));
+            }
+            (Op::Forget, Some(no)) => return nothing(self.forget(no)),
             (_, Some(no)) => no,
             (_, None) => return nothing(Reply::Failed(Code::JobNotFound)),
         };
@@ -186,11 +208,13 @@ impl Store {
     }
 
     fn insert(&mut self, row: &Rc<JobRow>) -> (Reply, Trace) {
+        let kept = self.jobs.iter().filter(|it| !it.is_forgotten);
         let known = |known: &&Standing| match (&known.row.submission, &row.submission) {
             (Some(known), Some(sent)) => known.key == sent.key,
             _ => false,
         };
-        let known = self.jobs.iter().find(known).filter(|_| self.flaw != Some(Flaw::ForgetsKeys));
+        let mut kept = kept;
+        let known = kept.find(known).filter(|_| self.flaw != Some(Flaw::ForgetsKeys));
         if let (Some(known), Some(sent)) = (known, &row.submission) {
             let again = Inserted::again(&known.row.id, known.row.submission.as_ref(), sent);
             return (Reply::Inserted(again), Trace::Nothing);
@@ -209,6 +233,7 @@ impl Store {
             artifacts: Vec::new(),
             delivered: None,
             newest: self.newest(),
+            is_forgotten: false,
         });
         self.open.push(no);
         (Reply::Inserted(Inserted::New), Trace::Inserted(no))
@@ -248,16 +273,39 @@ impl Store {
     fn tell(&mut self, job: JobNo, told: Vec<Event>) -> Vec<Rc<Event>> {
         let told: Vec<_> = told.into_iter().map(Rc::new).collect();
         let before = self.log.len();
-        self.log.extend(told.iter().map(|event| Told { job, event: event.clone() }));
+        self.log.extend(told.iter().map(|event| Told {
+            job,
+            event: event.clone(),
+            is_forgotten: false,
+        }));
         self.notices.all.iter_mut().for_each(|it| it.see(&self.log[before..]));
         told
+    }
+
+    /// Removes a job that ended: its files, row, events and key.
+    fn forget(&mut self, no: JobNo) -> Reply {
+        let standing = &mut self.jobs[no.at()];
+        if !standing.row.state.is_final() && self.flaw != Some(Flaw::ForgetsRunning) {
+            return Reply::Failed(Code::BadRequest);
+        }
+        standing.sweep();
+        standing.artifacts.clear();
+        (standing.delivered, standing.is_forgotten) = (None, true);
+        self.open.retain(|open| *open != no);
+        if self.flaw != Some(Flaw::LeavesEvents) {
+            let its = self.log.iter_mut().filter(|told| told.job == no);
+            its.for_each(|told| told.is_forgotten = true);
+        }
+        self.notices.all.iter_mut().for_each(|it| it.see_again(&self.log));
+        Reply::Done
     }
 
     fn events(&self, after: EventNo, job: Option<JobNo>, limit: usize) -> Vec<EventNo> {
         let is_flawed = self.flaw == Some(Flaw::ReadsFromBefore);
         let after = after.get().saturating_sub(u64::from(is_flawed));
         let numbers = (after + 1..).zip(self.log.iter().skip(after as usize));
-        let wanted = numbers.filter(|(_, of)| job.is_none_or(|job| job == of.job));
+        let kept = numbers.filter(|(_, of)| !of.is_forgotten);
+        let wanted = kept.filter(|(_, of)| job.is_none_or(|job| job == of.job));
         wanted.map(|(no, _)| EventNo(no)).take(limit).collect()
     }
 }

@@ -128,7 +128,7 @@ impl Watchman {
         self.told += 1;
         let row = &store.jobs[job.at()].row;
         self.jobs[job.at()].told.accepted();
-        let is_same = |it: &&Standing| key(&it.row) == key(row);
+        let is_same = |it: &&Standing| key(&it.row) == key(row) && !it.is_forgotten;
         let count = store.jobs.iter().filter(is_same).count();
         self.holds(Invariant::Effect1, count == 1, || format!("{count} jobs of {:?}", key(row)));
     }
@@ -258,16 +258,31 @@ impl Watchman {
 
     /// A watcher got these events after the one that it had.
     pub fn watched(&mut self, after: u64, got: &[u64], of: Option<JobNo>, store: &Store) {
+        // What was forgotten while the answer was on its way may be in it, or not.
+        let is_kept = |no: u64| {
+            let told = no.checked_sub(1).and_then(|at| store.log.get(at as usize));
+            told.is_some_and(|it| !it.is_forgotten && of.is_none_or(|of| it.job == of))
+        };
         let between = |end: u64| {
             let numbers = after + 1..=end;
-            let of = |no: &u64| {
-                of.is_none_or(|of| store.log.get(*no as usize - 1).is_some_and(|it| it.job == of))
-            };
-            numbers.filter(of)
+            numbers.filter(|no| is_kept(*no))
         };
         let last = got.last().copied().unwrap_or(after);
-        let is_exact = got.iter().copied().eq(between(last));
+        let are_of = |no: &u64| store.log.get(*no as usize - 1).is_some_and(|it| it.is_forgotten);
+        let is_exact = got.iter().copied().filter(|no| !are_of(no)).eq(between(last));
         self.holds(Invariant::Event2, is_exact, || format!("got {got:?} after {after}"));
+    }
+
+    /// A job was removed.
+    pub fn forgot(&mut self, job: JobNo, store: &Store) {
+        let it = &store.jobs[job.at()];
+        let name = &it.row.id;
+        let has_ended = it.row.state.is_final();
+        self.holds(Invariant::Forget1, has_ended, || format!("job {name} is {}", it.row.state));
+        let events = store.log.iter().filter(|told| told.job == job && !told.is_forgotten);
+        let kept = [it.chunks.len(), it.checkpoints.len(), it.artifacts.len(), events.count()];
+        let is_gone = kept == [0; 4] && it.delivered.is_none() && store.named(name).is_none();
+        self.holds(Invariant::Forget1, is_gone, || format!("job {name} leaves {kept:?}"));
     }
 
     /// A subscription came in.
@@ -331,7 +346,8 @@ impl Watchman {
 
     /// The world has been calm for long enough: all has ended, and nothing is left of it.
     pub fn at_the_end(&mut self, store: &Store, labours: impl Iterator<Item = String>) {
-        for (at, it) in store.jobs.iter().enumerate() {
+        let kept = |(_, it): &(usize, &Standing)| !it.is_forgotten;
+        for (at, it) in store.jobs.iter().enumerate().filter(kept) {
             let row = &it.row;
             let is_over = row.state.is_final();
             self.holds(Invariant::Live1, is_over, || format!("job {} is in {}", row.id, row.state));

@@ -25,8 +25,8 @@ type Process = (u32, u32);
 pub struct Notices {
     /// Events that have a delivery; those that are over with the version that said so.
     made: BTreeMap<EventNo, Option<u64>>,
-    /// Attempts that were begun and have not ended.
-    under_way: BTreeSet<(Process, EventNo)>,
+    /// Attempts that were begun and have not ended; whether somebody asked for the notice since.
+    under_way: BTreeMap<(Process, EventNo), bool>,
     /// Who was told that a notice arrived.
     known: BTreeSet<(Process, EventNo)>,
     /// What a receiver will never take.
@@ -58,7 +58,7 @@ impl Notices {
         note_2(is_open, || format!("{event} is sent and was over in version {over:?}"))?;
         let is_known = self.known.contains(&(by, event));
         note_2(!is_known, || format!("{event} is sent by {by:?}, which knows that it arrived"))?;
-        let is_new = self.under_way.insert((by, event));
+        let is_new = self.under_way.insert((by, event), false).is_none();
         note_2(is_new, || format!("{event} is sent by {by:?} twice at one time"))
     }
 
@@ -75,8 +75,10 @@ impl Notices {
 
     /// A process was told the end of an attempt.
     pub fn answered(&mut self, event: EventNo, by: Process, what: &Result<Receipt, Undelivered>) {
-        self.under_way.remove(&(by, event));
+        let is_before = self.under_way.remove(&(by, event)).unwrap_or_default();
         match what {
+            // What arrived before somebody asked for it once more is sent once more.
+            Ok(_) if is_before => {}
             Ok(_) => drop(self.known.insert((by, event))),
             Err(Undelivered { again: Again::Never | Again::Gone, .. }) => {
                 self.refused.insert(event);
@@ -129,7 +131,8 @@ impl Notices {
             return Ok(());
         }
         let passed = log.iter().take(to.get() as usize).skip(from.get() as usize);
-        for told in passed.filter(|told| before.wants(&told.event.what)) {
+        let kept = passed.filter(|told| !told.is_forgotten);
+        for told in kept.filter(|told| before.wants(&told.event.what)) {
             let held = after.deliveries.get(&told.event.no);
             let is_told = held.is_some_and(|delivery| delivery.event == *told.event);
             note_1(is_told, || format!("{} was passed over", told.event.no))?;
@@ -146,6 +149,8 @@ impl Notices {
         *over = (!delivery.is_open()).then_some(version);
         if is_asked {
             self.known.retain(|(_, event)| *event != no);
+            let its = self.under_way.iter_mut().filter(|((_, event), _)| *event == no);
+            its.for_each(|(_, is_before)| *is_before = true);
             return Ok(());
         }
         note_2(was_open, || format!("{no} was over and is {:?}", delivery.state))?;
