@@ -14,25 +14,16 @@ use tgs_protocol::{
         audit::{self, audit},
     },
     limits::RETRY_BACK_OFF_MS,
-    notification::{
-        channel::{Receipt, Undelivered},
-        store::Change,
-        subscription::Subscription,
-    },
     report::Verdict,
     submission::{Inserted, Submission},
-    unit::{Epoch, EventNo, Millis},
+    unit::{Epoch, Millis},
 };
 
 pub use self::line::{Line, Wrong};
-use self::{
-    notices::{Found, Notices},
-    telling::Telling,
-};
+use self::{notices::Notices, telling::Telling};
 use super::{
     bytes,
     event::ShellNo,
-    notifications::SubscriptionNo,
     store::{Bytes, JobNo, Op, Standing, Store, Trace},
 };
 
@@ -283,60 +274,6 @@ impl Watchman {
         let kept = [it.chunks.len(), it.checkpoints.len(), it.artifacts.len(), events.count()];
         let is_gone = kept == [0; 4] && it.delivered.is_none() && store.named(name).is_none();
         self.holds(Invariant::Forget1, is_gone, || format!("job {name} leaves {kept:?}"));
-    }
-
-    /// A subscription came in.
-    pub fn subscribed(&mut self) {
-        self.notices.push(Notices::default());
-    }
-
-    /// A process makes an attempt at a notice.
-    pub fn notice_sent(
-        &mut self,
-        of: SubscriptionNo,
-        event: EventNo,
-        by: (u32, u32),
-        version: u64,
-    ) {
-        let found = self.notices[of.at()].sent(event, by, version);
-        self.found(of, found);
-    }
-
-    /// It reached its receiver, under this name.
-    pub fn notice_arrived(&mut self, of: SubscriptionNo, event: EventNo, name: &str) {
-        let found = self.notices[of.at()].arrived(event, name);
-        self.found(of, found);
-    }
-
-    /// A process was told what came of an attempt.
-    pub fn notice_answered(
-        &mut self,
-        of: SubscriptionNo,
-        event: EventNo,
-        by: (u32, u32),
-        what: &Result<Receipt, Undelivered>,
-    ) {
-        self.notices[of.at()].answered(event, by, what);
-    }
-
-    /// A subscription or its deliveries changed.
-    pub fn notices_changed(
-        &mut self,
-        of: SubscriptionNo,
-        before: &Subscription,
-        change: &Change,
-        is_asked: bool,
-        store: &Store,
-    ) {
-        let after = &store.notices.all[of.at()];
-        let found = self.notices[of.at()].changed(before, change, is_asked, after, &store.log);
-        self.found(of, found);
-    }
-
-    fn found(&mut self, of: SubscriptionNo, found: Found) {
-        if let Err((invariant, facts)) = found {
-            self.broken(invariant, format!("subscription {}: {facts}", of.0));
-        }
     }
 
     /// A table of a job could not be removed; its owner is told so, once nothing more is tried.

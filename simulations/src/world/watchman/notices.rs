@@ -15,7 +15,13 @@ use tgs_protocol::{
     unit::EventNo,
 };
 
-use super::super::{notifications::Held, store::Told};
+use super::{
+    super::{
+        notifications::{Held, SubscriptionNo},
+        store::{Store, Told},
+    },
+    Watchman,
+};
 
 /// One process: a node and its boot.
 type Process = (u32, u32);
@@ -37,7 +43,7 @@ pub struct Notices {
 }
 
 /// What was broken, and how.
-pub type Found = Result<(), (Invariant, String)>;
+type Found = Result<(), (Invariant, String)>;
 
 fn note_1(holds: bool, facts: impl FnOnce() -> String) -> Found {
     if holds { Ok(()) } else { Err((Invariant::Note1, facts())) }
@@ -45,6 +51,62 @@ fn note_1(holds: bool, facts: impl FnOnce() -> String) -> Found {
 
 fn note_2(holds: bool, facts: impl FnOnce() -> String) -> Found {
     if holds { Ok(()) } else { Err((Invariant::Note2, facts())) }
+}
+
+impl Watchman {
+    /// A subscription came in.
+    pub fn subscribed(&mut self) {
+        self.notices.push(Notices::default());
+    }
+
+    /// A process makes an attempt at a notice.
+    pub fn notice_sent(
+        &mut self,
+        of: SubscriptionNo,
+        event: EventNo,
+        by: (u32, u32),
+        version: u64,
+    ) {
+        let found = self.notices[of.at()].sent(event, by, version);
+        self.found(of, found);
+    }
+
+    /// It reached its receiver, under this name.
+    pub fn notice_arrived(&mut self, of: SubscriptionNo, event: EventNo, name: &str) {
+        let found = self.notices[of.at()].arrived(event, name);
+        self.found(of, found);
+    }
+
+    /// A process was told what came of an attempt.
+    pub fn notice_answered(
+        &mut self,
+        of: SubscriptionNo,
+        event: EventNo,
+        by: (u32, u32),
+        what: &Result<Receipt, Undelivered>,
+    ) {
+        self.notices[of.at()].answered(event, by, what);
+    }
+
+    /// A subscription or its deliveries changed.
+    pub fn notices_changed(
+        &mut self,
+        of: SubscriptionNo,
+        before: &Subscription,
+        change: &Change,
+        is_asked: bool,
+        store: &Store,
+    ) {
+        let after = &store.notices.all[of.at()];
+        let found = self.notices[of.at()].changed(before, change, is_asked, after, &store.log);
+        self.found(of, found);
+    }
+
+    fn found(&mut self, of: SubscriptionNo, found: Found) {
+        if let Err((invariant, facts)) = found {
+            self.broken(invariant, format!("subscription {}: {facts}", of.0));
+        }
+    }
 }
 
 impl Notices {
