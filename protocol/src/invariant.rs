@@ -43,11 +43,13 @@ invariants! {
     Lease3 = "LEASE-3": "a lease passes on only after its holder had to stand down by its clock";
     Queue1 = "QUEUE-1": "a device is given to one job at a time, and no memory twice";
     Queue2 = "QUEUE-2": "nobody is passed by a later job of no more priority that needs the same";
+    Queue3 = "QUEUE-3": "a device set aside is given to nobody; who fails everywhere costs none";
     Note1 = "NOTE-1": "an event that is subscribed has one delivery, and none is passed over";
     Note2 = "NOTE-2": "what is known to have arrived is sent no more, unless somebody asks";
     Gate1 = "GATE-1": "a table whose report blocks is never released";
     Retry1 = "RETRY-1": "a failed stage is tried three times more, after 5, 10 and 20 seconds";
     Effect1 = "EFFECT-1": "an order that is sent again has one effect";
+    Forget1 = "FORGET-1": "of a forgotten job nothing is left, and none is that has not ended";
     Event1 = "EVENT-1": "what happens to a job is told once and in order, and nothing else is";
     Event2 = "EVENT-2": "whoever follows events gets each once, wherever the connection broke";
     Gc1 = "GC-1": "what nothing points to is removed, what something points to is not";

@@ -12,7 +12,8 @@
 //! One that waits for memory lets nobody pass, or small jobs would keep it waiting for ever.
 //!
 //! Invariants kept here: QUEUE-1 (no device and no memory is given twice), QUEUE-2 (nobody passes
-//! who came later with no more priority and needs the same).
+//! who came later with no more priority and needs the same), QUEUE-3 (what is set aside is given to
+//! nobody).
 
 pub mod estimate;
 mod forecast;

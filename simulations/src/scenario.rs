@@ -24,6 +24,8 @@ pub struct Scenario {
     pub nodes: Vec<u32>,
     /// The people who follow events.
     pub watchers: Vec<u32>,
+    /// The people who are sent notices.
+    pub subscribers: Vec<u32>,
     /// The only faults that may strike; none: all may.
     pub faults: Option<BTreeSet<Fault>>,
 }
@@ -48,6 +50,7 @@ impl Scenario {
             orders: (0..weather.orders).collect(),
             nodes: (0..weather.nodes).collect(),
             watchers: (0..weather.watchers).collect(),
+            subscribers: (0..weather.subscribers).collect(),
             faults: None,
             weather,
         }
@@ -66,7 +69,8 @@ impl Scenario {
         let weather = &self.weather;
         json!({
             "seed": self.seed, "flaw": self.flaw.map(Flaw::name), "orders": self.orders,
-            "nodes": self.nodes, "watchers": self.watchers, "calm_at_ms": weather.calm_at_ms,
+            "nodes": self.nodes, "watchers": self.watchers, "subscribers": self.subscribers,
+            "calm_at_ms": weather.calm_at_ms,
             "orders_until_ms": weather.orders_until_ms, "drift": weather.drift, "faults": faults,
         })
     }
@@ -106,7 +110,13 @@ impl Scenario {
         let orders = numbers("orders", weather.orders)?;
         let nodes = numbers("nodes", weather.nodes)?;
         let watchers = numbers("watchers", weather.watchers)?;
-        Ok(Self { seed, weather, flaw, overlooks: None, orders, nodes, watchers, faults })
+        // A world that was written down before there were any has none.
+        let subscribers = match &json["subscribers"] {
+            Value::Null => Vec::new(),
+            _ => numbers("subscribers", weather.subscribers)?,
+        };
+        let overlooks = None;
+        Ok(Self { seed, weather, flaw, overlooks, orders, nodes, watchers, subscribers, faults })
     }
 }
 

@@ -70,10 +70,11 @@ impl Search {
     }
 
     fn size(&self) -> (usize, usize, usize, usize, u64, u64) {
-        let Scenario { orders, nodes, watchers, weather, .. } = &self.small.scenario;
+        let Scenario { orders, nodes, watchers, subscribers, weather, .. } = &self.small.scenario;
         let faults = self.small.course.faults.len();
         let times = (weather.calm_at_ms, weather.orders_until_ms);
-        (orders.len(), nodes.len(), watchers.len(), faults, times.0, times.1)
+        let people = watchers.len() + subscribers.len();
+        (orders.len(), nodes.len(), people, faults, times.0, times.1)
     }
 
     /// Whether the promise still breaks in this world; if so it is the smallest so far. Faults that
@@ -100,6 +101,8 @@ impl Search {
         self.fewer(&nodes, |it, nodes| Scenario { nodes, ..it });
         let watchers = self.small.scenario.watchers.clone();
         self.fewer(&watchers, |it, watchers| Scenario { watchers, ..it });
+        let subscribers = self.small.scenario.subscribers.clone();
+        self.fewer(&subscribers, |it, subscribers| Scenario { subscribers, ..it });
     }
 
     fn without_sites(&mut self) {

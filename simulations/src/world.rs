@@ -7,19 +7,24 @@
 mod bytes;
 mod calendar;
 mod call;
+mod care;
 mod chronicle;
 mod claim;
+mod dispatcher;
 mod event;
 mod fault;
 mod flaw;
 mod labour;
 mod node;
+mod notifications;
 mod op;
 mod people;
 mod place;
+mod receivers;
 mod shell;
 mod slab;
 mod store;
+mod subscribers;
 mod trouble;
 mod watchman;
 mod weather;
@@ -32,7 +37,9 @@ use self::{
     event::{Call, Event, Letter, LetterNo, ShellNo},
     fault::Faults,
     node::Node,
+    notifications::Held,
     people::People,
+    receivers::Attempt,
     shell::Shell,
     slab::Slab,
     store::Store,
@@ -79,11 +86,14 @@ pub(crate) struct World<'a> {
     full_until_ms: u64,
     /// Of which order each job is.
     orders: Vec<u32>,
+    /// When each job came in.
+    came_at_ms: Vec<u64>,
     nodes: Vec<Node>,
     shells: Vec<Option<Box<Shell>>>,
     shells_alive: usize,
     letters: Slab<Letter>,
     calls: Slab<Call>,
+    attempts: Slab<Attempt>,
     people: People,
     watchman: Watchman,
     chronicle: Chronicle<'a>,
@@ -117,12 +127,14 @@ impl<'a> World<'a> {
             store: Store::new(flaw),
             full_until_ms: 0,
             orders: Vec::new(),
+            came_at_ms: Vec::new(),
             nodes,
             shells: Vec::new(),
             shells_alive: 0,
             letters: Slab::default(),
             calls: Slab::default(),
-            people: People::new(&scenario.watchers),
+            attempts: Slab::default(),
+            people: People::new(seed, &scenario.watchers, &scenario.subscribers),
             watchman: Watchman::new(overlooks, lines),
             chronicle: Chronicle::new(listener),
             events: 0,
@@ -134,6 +146,7 @@ impl<'a> World<'a> {
         }
         world.plan_troubles();
         world.plan_people(&scenario.orders);
+        world.plan_subscribers();
         world
     }
 
@@ -166,7 +179,10 @@ impl<'a> World<'a> {
 
     /// Everybody has what he came for.
     fn is_settled(&self) -> bool {
-        self.store.open.is_empty() && self.shells_alive == 0 && self.are_people_settled()
+        self.store.open.is_empty()
+            && self.shells_alive == 0
+            && self.are_people_settled()
+            && self.store.notices.all.iter().all(Held::is_settled)
     }
 
     /// The last looks at a world that is over. Whoever opens the data folder next sweeps it.
@@ -231,7 +247,13 @@ impl<'a> World<'a> {
             Event::Trouble(fault) => self.trouble(fault),
             Event::Send { sender } => self.send(sender),
             Event::Cancel { order, times } => self.cancel(order, times),
+            Event::Forget { order, times } => self.forget_job(order, times),
             Event::Poll { watcher, connection } => self.poll(watcher, connection),
+            Event::Look { node, .. } => self.look(node),
+            Event::Alarm { node, no, .. } => self.alarm(node, no),
+            Event::Arrival(attempt) => self.arrival(attempt),
+            Event::AttemptEnd(attempt) => self.attempt_end(attempt),
+            Event::Wish { subscriber, wish } => self.wish(subscriber, wish),
         }
         if let Some(Violation { invariant, facts, .. }) = &self.watchman.violation {
             self.chronicle.say(true, || format!("{} is broken: {facts}", invariant.id()));
@@ -247,7 +269,10 @@ impl<'a> World<'a> {
                 let shell = self.shells[shell.at()].as_ref();
                 Some(shell.map_or((0, u32::MAX), |it| (it.node, it.boot)))
             }
-            Event::Tick { node, boot } => Some((node, boot)),
+            Event::Tick { node, boot }
+            | Event::Look { node, boot }
+            | Event::Alarm { node, boot, .. } => Some((node, boot)),
+            Event::AttemptEnd(attempt) => self.attempts.get(attempt.0).map(|it| it.from),
             _ => None,
         }
     }
@@ -257,6 +282,7 @@ impl<'a> World<'a> {
         match event {
             Event::Letter(_, letter) => drop(self.letters.take(letter.0)),
             Event::Answer(call) => self.forget(call),
+            Event::AttemptEnd(attempt) => self.let_go(attempt),
             _ => {}
         }
     }
@@ -276,6 +302,12 @@ impl<'a> World<'a> {
             Event::Send { sender } => (9, u64::from(sender)),
             Event::Cancel { order, .. } => (10, u64::from(order)),
             Event::Poll { watcher, .. } => (11, u64::from(watcher)),
+            Event::Forget { order, .. } => (17, u64::from(order)),
+            Event::Look { node, .. } => (12, u64::from(node)),
+            Event::Alarm { node, no, .. } => (13, u64::from(node) << 20 | u64::from(no)),
+            Event::Arrival(attempt) => (14, u64::from(attempt.0)),
+            Event::AttemptEnd(attempt) => (15, u64::from(attempt.0)),
+            Event::Wish { subscriber, wish } => (16, u64::from(subscriber) << 8 | wish as u64),
         };
         self.log = Dice::of_seed(self.log ^ self.now_ms << 8 ^ number << 4 ^ kind).any();
         if self.chronicle.is_heard() {
@@ -310,7 +342,18 @@ impl<'a> World<'a> {
             Event::Trouble(fault) => format!("node {}: {}", fault.of, fault.site.what()),
             Event::Send { sender } => self.people.sender_in_words(sender),
             Event::Cancel { order, .. } => format!("order {order} is to be cancelled"),
+            Event::Forget { order, .. } => format!("order {order} is to be forgotten"),
             Event::Poll { watcher, .. } => format!("watcher {watcher} asks for events"),
+            Event::Look { node, .. } => format!("who sends notices at node {node} is woken"),
+            Event::Alarm { node, .. } => format!("who sends notices at node {node} looks"),
+            Event::Arrival(_) => "a notice arrives".to_owned(),
+            Event::AttemptEnd(attempt) => match self.attempts.get(attempt.0) {
+                Some(Attempt { from, of, event, .. }) => {
+                    format!("node {} knows of event {event} for subscription {}", from.0, of.0)
+                }
+                None => "an attempt of nobody ends".to_owned(),
+            },
+            Event::Wish { subscriber, wish } => format!("subscriber {subscriber} asks to {wish}"),
         }
     }
 }
@@ -328,6 +371,7 @@ fn heard(letter: &Letter) -> &'static str {
         Letter::Claim => "that it may claim",
         Letter::Cancel => "a cancel",
         Letter::Drain => "a drain",
+        Letter::Move => "that it must move",
         Letter::Fact { .. } => "a fact",
         Letter::RetryDue => "that the next try is due",
         Letter::SaveAgain => "that the row is to be saved again",

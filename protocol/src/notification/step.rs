@@ -69,10 +69,13 @@ pub struct Courier {
 }
 
 impl Courier {
-    /// Goes on from what the store holds.
+    /// Goes on from what the store holds. The deliveries may have been read later than the row: one
+    /// of an event that the row has not passed came with a write that the row has not seen. It is
+    /// left out; the next write is refused, and both are read once more.
     pub fn new(row: Subscription, open: Vec<Delivery>, patience: Patience) -> Self {
         let read_to = row.after;
-        let open = open.into_iter().map(|delivery| (delivery.event.no, delivery)).collect();
+        let seen = open.into_iter().filter(|delivery| delivery.event.no <= read_to);
+        let open = seen.map(|delivery| (delivery.event.no, delivery)).collect();
         Self { row, open, under_way: BTreeSet::new(), read_to, patience }
     }
 

@@ -2,10 +2,13 @@
 //!
 //! A device whose work failed [`DEVICE_FAILURES_MAX`] times in a row is set aside, its jobs move.
 //! A job that has a device set aside and then does the same to the next one is what both have in
-//! common: the first device is taken back, and the job ends by its own retries. The last device is
-//! never set aside for failing: there would be nothing left to try.
+//! common: the first device is taken back, the job ends by its own retries, and no other device is
+//! set aside for it. The last device is never set aside for failing: there would be nothing left to
+//! try.
+//!
+//! Invariant kept here: QUEUE-3 (a job that fails everywhere costs no device).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Seat;
 use crate::{id::JobId, limits::DEVICE_FAILURES_MAX};
@@ -17,6 +20,8 @@ pub struct Trust {
     streaks: BTreeMap<Seat, u32>,
     /// Devices that were set aside when this job failed on them.
     blamed: BTreeMap<JobId, Seat>,
+    /// Jobs that fail on every device.
+    at_fault: BTreeSet<JobId>,
 }
 
 /// What follows from a failure.
@@ -46,9 +51,10 @@ impl Trust {
         self.streaks.remove(&seat);
         if let Some(first) = self.blamed.get(job).copied().filter(|first| *first != seat) {
             self.blamed.remove(job);
+            self.at_fault.insert(job.clone());
             return Judgement::TakeBack(first);
         }
-        if !others {
+        if !others || self.at_fault.contains(job) {
             return Judgement::GoOn;
         }
         self.blamed.insert(job.clone(), seat);
@@ -58,6 +64,7 @@ impl Trust {
     /// A job has left for good: what it did elsewhere clears the device of nothing.
     pub fn left(&mut self, job: &JobId) {
         self.blamed.remove(job);
+        self.at_fault.remove(job);
     }
 }
 
@@ -96,5 +103,8 @@ mod tests {
         assert_eq!(told, [GoOn, GoOn, SetAside, GoOn, GoOn, TakeBack(Seat(0)), GoOn]);
         let told = judged(true, "0:a 0:a 0:a 1:b 1:b 1:b");
         assert_eq!(told[5], SetAside, "another job's failures say nothing of the first");
+        let told = judged(true, "1:b 1:b 0:bad 0:bad 0:bad 1:bad 1:bad 1:bad 1:bad");
+        assert_eq!((told[4], told[5]), (SetAside, TakeBack(Seat(0))));
+        assert_eq!(told[6..], [GoOn; 3], "it is known to fail everywhere");
     }
 }

@@ -3,13 +3,16 @@
 use super::*;
 use crate::world::{Flaw, narrate};
 
-/// The first seed whose world breaks the promise that a flaw is about, made small.
+/// The first three worlds that break the promise that a flaw is about, made small: the smallest of
+/// them. In some worlds the promise hangs on what several orders do to each other.
 fn small(flaw: Flaw) -> Small {
     let scenarios = (0..2_000).map(|seed| Scenario::of_seed(seed).with_flaw(Some(flaw)));
     let is_broken =
         |course: Course| course.violation.is_some_and(|it| it.invariant == flaw.breaks());
-    let mut failing = scenarios.filter(|scenario| is_broken(simulate(scenario)));
-    shrink(&failing.next().expect("some world fails")).expect("it fails")
+    let failing = scenarios.filter(|scenario| is_broken(simulate(scenario)));
+    let small = failing.take(3).map(|scenario| shrink(&scenario).expect("it fails"));
+    let size = |it: &Small| (it.scenario.orders.len(), it.course.faults.len());
+    small.min_by_key(size).expect("some world fails")
 }
 
 #[test]
@@ -25,6 +28,7 @@ fn a_broken_rule_ends_in_a_small_world_with_a_short_story() {
         (Flaw::LeavesDeliveries, 1, 2),
         (Flaw::TakesLateWrites, 2, 4),
         (Flaw::ReleasesBlocked, 1, 0),
+        (Flaw::ForgetsArrivals, 2, 3),
     ] {
         let Small { scenario, course, worlds } = small(flaw);
         let Scenario { orders, nodes, watchers, .. } = &scenario;

@@ -1,6 +1,8 @@
 //! What would be computed, as a function of what it is computed from: so a wrong or torn input is
 //! seen in the result, however many interruptions lie between.
 
+use std::collections::BTreeMap;
+
 use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk, partition},
     digest::Digest,
@@ -9,11 +11,11 @@ use tgs_protocol::{
     job::JobRow,
     limits::PRIORITY_MAX,
     model::{ModelName, TrainPlan, TrainingLength},
-    program::{LOG_FILE, ProgramEnd, RunFacts},
+    program::{Command, LOG_FILE, ProgramEnd, RunFacts},
     queue::{Demand, DeviceClass, Priority},
     report::Verdict,
     request::{Goal, JobRequest, Output, Source},
-    unit::{ByteCount, Rows, Steps},
+    unit::{ByteCount, Millis, Rows, Steps},
 };
 
 use crate::dice::Dice;
@@ -22,6 +24,7 @@ use crate::dice::Dice;
 /// things.
 pub fn request(seed: u64, order: u32, body: u32) -> JobRequest {
     let mut dice = stream(seed, REQUEST, order).apart(u64::from(body));
+    let is_program = stream(seed, PROGRAM, order).below(6) == 0;
     let format = OutputFormat { rows: RowFormat::Csv, compression: Compression::None };
     let rows = dice.within(1, 4) * 10_000 - dice.below(10_000);
     let output = Output {
@@ -31,8 +34,12 @@ pub fn request(seed: u64, order: u32, body: u32) -> JobRequest {
         report: "/out/report".into(),
     };
     let source = Source { table: "/in/t.csv".into(), holdout: None, metadata: None, target: None };
+    let goal = match is_program {
+        true => Goal::External { command: command(), folder: "/out/files".into() },
+        false => Goal::Synthesize { source, output },
+    };
     JobRequest {
-        goal: Goal::Synthesize { source, output },
+        goal,
         model: ModelName::Seqtree,
         length: TrainingLength::Steps(dice.within(10, 60)),
         overrides: serde_json::Map::new(),
@@ -40,6 +47,16 @@ pub fn request(seed: u64, order: u32, body: u32) -> JobRequest {
         threads: 1,
         gates: Gates::default(),
         inputs: Vec::new(),
+    }
+}
+
+fn command() -> Command {
+    Command {
+        program: "/bin/program".into(),
+        arguments: Vec::new(),
+        datasets: BTreeMap::new(),
+        progress: None,
+        limit: Millis(3_600_000),
     }
 }
 
@@ -107,6 +124,16 @@ pub fn model(last: &Digest) -> Digest {
     mixed(&[number(last), 3])
 }
 
+/// Into how many pieces of time a program falls, from its start to its end.
+pub fn program_pieces(request: &JobRequest) -> u64 {
+    2 + request.seed % 9
+}
+
+/// What a program leaves that has run for so many pieces since its start.
+pub fn files(request: &JobRequest, pieces: u64) -> Digest {
+    mixed(&[request.seed, 7, pieces])
+}
+
 /// What comes of a program: of some, a failure.
 pub fn ran(request: &JobRequest) -> RunFacts {
     let end = ProgramEnd::Status(i32::from(request.seed.is_multiple_of(7)));
@@ -134,8 +161,11 @@ pub fn table(chunks: impl Iterator<Item = SealedChunk>) -> Digest {
     mixed(&numbers)
 }
 
-/// The table that an undisturbed run of this job ends with.
+/// What an undisturbed run of this job delivers: a table, or what a program leaves.
 pub fn undisturbed(row: &JobRow) -> Digest {
+    if matches!(row.request.goal, Goal::External { .. }) {
+        return files(&row.request, program_pieces(&row.request));
+    }
     let (plan, _) = plan(&row.request);
     let model = model(&state(&row.request, plan.steps));
     let rows = row.rows().unwrap_or_default();
@@ -145,3 +175,4 @@ pub fn undisturbed(row: &JobRow) -> Digest {
 /// The streams of dice that orders are made of.
 const REQUEST: u64 = 2;
 const NEEDS: u64 = 5;
+const PROGRAM: u64 = 8;

@@ -14,7 +14,8 @@ use tgs_protocol::{
 use super::{
     World,
     event::{Asker, Call, CallNo, Event, ShellNo},
-    fault::{Kind, Site},
+    fault::{SUBSCRIBERS_FROM, Site},
+    notifications::NoticeOp,
     shell::Shell,
     store::{JobNo, Op, Reply, Trace, phase},
 };
@@ -42,7 +43,7 @@ impl World<'_> {
         let (cut_out, cut_in) = (node.cut_out_until_ms, node.cut_in_until_ms);
         let boot = node.boot;
         let state = job.map_or(0, |job| phase(&self.store.jobs[job.at()].row.state));
-        let moment = self.faults.moment(of, Kind::call(op.number(), state));
+        let moment = self.faults.moment(of, op.kind(state));
         let mut again = None;
         if let Some(mut dice) = self.faults.strikes(Site::CallSlow, moment) {
             there += dice.within(1, 9_000);
@@ -100,6 +101,9 @@ impl World<'_> {
             false => store.perform(call.job, &call.op),
         };
         let is_over = call.left == 0;
+        if matches!(trace, Trace::Inserted(_) | Trace::Saved(..)) {
+            self.wake_dispatchers();
+        }
         self.see(no, &reply, trace);
         let matters = matches!(reply, Reply::Overtaken | Reply::Failed(_) | Reply::Claimed(_));
         self.chronicle.say(matters, || reply_words(&reply));
@@ -114,11 +118,7 @@ impl World<'_> {
 
     /// Shows the watchman what a call did.
     fn see(&mut self, no: CallNo, reply: &Reply, trace: Trace) {
-        if let Trace::Inserted(job) = trace {
-            let of = self.calls.get(no.0).map_or(0, |call| call.of);
-            self.orders.push(of);
-            self.watchman.inserted(job, &self.store);
-        }
+        self.see_what_came_in(no, &trace);
         let Self { calls, store, watchman, chronicle, .. } = self;
         let Some(Call { op, job, asker, .. }) = calls.get(no.0) else { return };
         match (op, reply, job) {
@@ -133,7 +133,14 @@ impl World<'_> {
                 let (job, lease) = (*job, lease.clone());
                 self.see_claim(job, &lease, by);
             }
+            (Op::Notice(NoticeOp::Change(of, change)), ..) => {
+                if let Trace::Noticed(before) = &trace {
+                    let is_asked = !matches!(asker, Asker::Dispatcher);
+                    watchman.notices_changed(*of, before, change, is_asked, store);
+                }
+            }
             (Op::Release(_), Reply::Done, Some(job)) => watchman.released(*job),
+            (Op::Forget, Reply::Done, Some(job)) => watchman.forgot(*job, store),
             (Op::Sweep, Reply::Done, Some(job)) => watchman.swept(&store.jobs[job.at()]),
             (op, Reply::Done, Some(job)) => {
                 let after = &store.jobs[job.at()];
@@ -148,6 +155,21 @@ impl World<'_> {
                 watchman.wrote(*job, op, trace, after);
             }
             _ => {}
+        }
+    }
+
+    /// Whose a job or a subscription is that is new.
+    fn see_what_came_in(&mut self, no: CallNo, trace: &Trace) {
+        if let Trace::Inserted(job) = trace {
+            let of = self.calls.get(no.0).map_or(0, |call| call.of);
+            self.orders.push(of);
+            self.came_at_ms.push(self.now_ms);
+            self.watchman.inserted(*job, &self.store);
+        }
+        if matches!(trace, Trace::Subscribed) {
+            let of = self.calls.get(no.0).map_or(0, |call| call.of - SUBSCRIBERS_FROM);
+            self.people.subscriptions.push(of);
+            self.watchman.subscribed();
         }
     }
 
@@ -191,14 +213,9 @@ impl World<'_> {
             Asker::Work { shell, work_no } => {
                 self.with(shell, |world, it| world.work_answered(it, work_no, &op, reply));
             }
-            Asker::Writer { shell, work_no } => self.with(shell, |world, it| {
-                it.writing.is_busy = false;
-                if let (Op::Put(_, facts, _), Reply::Done) = (&op, &reply) {
-                    it.writing.written.push(*facts);
-                }
-                world.work_answered(it, work_no, &op, reply);
-                world.write_next(it);
-            }),
+            Asker::Writer { shell, work_no } => {
+                self.with(shell, |world, it| world.writer_answered(it, work_no, &op, reply));
+            }
             Asker::Keeper { shell, sent } => {
                 self.with(shell, |_, it| it.renewed(&reply, sent));
             }
@@ -206,8 +223,21 @@ impl World<'_> {
             Asker::Watcher { watcher, connection } => {
                 self.events_came(watcher, connection, &op, reply);
             }
+            Asker::Dispatcher => self.dispatcher_answered(node, no, reply),
+            Asker::Subscriber { subscriber, wish } => {
+                self.wish_answered(node, subscriber, wish, &reply);
+            }
             Asker::Nobody => {}
         }
+    }
+
+    fn writer_answered(&mut self, shell: &mut Shell, work_no: u32, op: &Op, reply: Reply) {
+        shell.writing.is_busy = false;
+        if let (Op::Put(_, facts, _), Reply::Done) = (op, &reply) {
+            shell.writing.written.push(*facts);
+        }
+        self.work_answered(shell, work_no, op, reply);
+        self.write_next(shell);
     }
 
     /// Nobody waits for the answer any more.
@@ -221,6 +251,9 @@ impl World<'_> {
 
     /// What a call asks, for the log.
     pub(super) fn asks(&self, call: &Call) -> String {
+        if let Op::Notice(op) = &call.op {
+            return op.words();
+        }
         let job = call.job.map_or_else(|| format!("order {}", call.of), |job| self.name(job));
         format!("{job}: {}", op_words(&call.op))
     }
@@ -230,7 +263,7 @@ impl World<'_> {
 fn patience_ms(op: &Op, asker: Asker) -> u64 {
     match (op, asker) {
         (_, Asker::Keeper { .. }) => LEASE_RENEW_ANSWER_MS,
-        (Op::Sweep | Op::TakeBack(_), _) => STORE_TRANSFER_MS,
+        (Op::Sweep | Op::TakeBack(_) | Op::Forget, _) => STORE_TRANSFER_MS,
         (_, Asker::Work { .. } | Asker::Writer { .. } | Asker::Nobody) => STORE_TRANSFER_MS,
         _ => STORE_ANSWER_MS,
     }
@@ -252,7 +285,9 @@ fn op_words(op: &Op) -> String {
         Op::Deliver(..) => "deliver the table".to_owned(),
         Op::TakeBack(_) => "take back the table".to_owned(),
         Op::Sweep => "sweep".to_owned(),
+        Op::Forget => "forget".to_owned(),
         Op::Events(after, ..) => format!("events after {after}"),
+        Op::Notice(op) => op.words(),
     }
 }
 
@@ -270,6 +305,7 @@ fn reply_words(reply: &Reply) -> String {
         Reply::Claimed(None) => "it is another's".to_owned(),
         Reply::Row(row, chunks) => format!("in {}, {} chunks", row.state, chunks.len()),
         Reply::Events(numbers) => format!("{} events", numbers.len()),
+        Reply::Notice(reply) => reply.words(),
         Reply::Done => "done".to_owned(),
         Reply::Overtaken => "overtaken".to_owned(),
         Reply::Failed(code) => format!("failed, {code}"),

@@ -8,6 +8,7 @@ use tgs_protocol::{
 use super::{
     fault::Fault,
     store::{JobNo, Op, Reply},
+    subscribers::Wish,
 };
 
 macro_rules! number {
@@ -29,6 +30,11 @@ number! {
 number! {
     /// One letter that is under way.
     LetterNo
+}
+
+number! {
+    /// One attempt at a notice that is under way.
+    AttemptNo
 }
 
 impl ShellNo {
@@ -61,8 +67,20 @@ pub enum Event {
     Send { sender: u32 },
     /// Somebody cancels an order's job.
     Cancel { order: u32, times: u32 },
+    /// Somebody removes an order's job, once it has ended.
+    Forget { order: u32, times: u32 },
     /// A watcher asks for events.
     Poll { watcher: u32, connection: u32 },
+    /// Whoever sends notices in a process is woken.
+    Look { node: u32, boot: u32 },
+    /// He looks without being woken.
+    Alarm { node: u32, boot: u32, no: u32 },
+    /// A notice reaches its receiver.
+    Arrival(AttemptNo),
+    /// Its sender knows what came of it, or gives it up.
+    AttemptEnd(AttemptNo),
+    /// A subscriber asks for something.
+    Wish { subscriber: u32, wish: Wish },
 }
 
 /// What a supervisor is told.
@@ -74,6 +92,8 @@ pub enum Letter {
     Cancel,
     /// Stop and hand the job over.
     Drain,
+    /// Leave the device, and wait for another one.
+    Move,
     /// Work number so many says this.
     Fact { work_no: u32, event: JobEvent },
     /// The machine's own timer.
@@ -145,6 +165,15 @@ pub enum Asker {
         watcher: u32,
         /// Answers of earlier connections are not heard.
         connection: u32,
+    },
+    /// Whoever sends notices there.
+    Dispatcher,
+    /// The front of a node, for a subscriber.
+    Subscriber {
+        /// Who.
+        subscriber: u32,
+        /// What he asked for.
+        wish: Wish,
     },
     /// Nobody.
     Nobody,

@@ -72,6 +72,18 @@ sites! {
     CutOut = "cut_out", Every(120_000): "calls of a process do not reach the store for a while";
     CutIn = "cut_in", Every(120_000): "answers of the store do not reach a process for a while";
     DiskFull = "disk_full", Every(300_000): "the disk of the store is full for a while";
+    NoticeLost = "notice_lost", Chance(50_000): "a notice is lost on its way";
+    NoticeUnanswered = "notice_unanswered", Chance(50_000): "a notice arrives, its answer is lost";
+    NoticeLate = "notice_late", Chance(20_000): "a notice arrives after its sender gave it up";
+    NoticeRefused = "notice_refused", Chance(100_000): "a receiver does not take a notice";
+    ReceiverGone = "receiver_gone", Chance(5_000): "a receiver says that it is gone for good";
+    WakeLost = "wake_lost", Chance(100_000): "nobody wakes who sends notices";
+    ReceiverAway = "receiver_away", Every(300_000): "a receiver is away, for up to two hours";
+    TurnedOff = "turned_off", Every(600_000): "a subscription is turned off, and on again";
+    AskedAgain = "asked_again", Every(300_000): "somebody asks for a notice once more";
+    BreaksDevices = "breaks_devices", Chance(50_000): "a job makes every device fail";
+    DeviceBreaks = "device_breaks", Every(300_000): "a device fails at all work for a while";
+    Forgotten = "forgotten", Chance(200_000): "somebody removes the job once it has ended";
 }
 
 impl fmt::Display for Site {
@@ -137,6 +149,14 @@ impl Kind {
     }
     /// A checkpoint.
     pub const CHECKPOINT: Self = Self(144);
+    /// An attempt at a notice.
+    pub const ATTEMPT: Self = Self(145);
+    /// A job is forgotten.
+    pub const FORGET: Self = Self(160);
+    /// A call about notices.
+    pub fn notice(op: u8) -> Self {
+        Self(146 + op)
+    }
 }
 
 /// The text names no fault.
@@ -161,8 +181,14 @@ impl FromStr for Fault {
     }
 }
 
-/// Orders, nodes and watchers of the largest world.
+/// Orders, nodes, people and senders of the largest world.
 pub const THINGS: usize = 32;
+/// Numbers of watchers among things that faults are about.
+pub const WATCHERS_FROM: u32 = 16;
+/// Numbers of subscribers.
+pub const SUBSCRIBERS_FROM: u32 = 24;
+/// Numbers of those who send notices, one in each node.
+pub const SENDERS_FROM: u32 = 28;
 
 /// Takes the decisions of one world.
 #[derive(Debug)]

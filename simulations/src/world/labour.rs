@@ -80,6 +80,10 @@ impl World<'_> {
             shell.is_dead = true;
             return;
         }
+        if self.device_fails(shell) {
+            let failure = shell.failure(Code::DeviceFailed);
+            return self.tell(shell, work_no, JobEvent::StageFailed(failure));
+        }
         for (site, code) in
             [(Site::WorkFails, Code::DeviceFailed), (Site::WorkBreaks, Code::RaggedRow)]
         {
@@ -97,7 +101,12 @@ impl World<'_> {
         let Some(labour) = &mut shell.labour else { return };
         let request = &row.request;
         let op = match &labour.work {
-            Work::Run => Op::Seal(lease, Artifact::Files, bytes::mixed(&[request.seed, 7])),
+            // It cannot be held and gone on with: whoever begins it begins at its start.
+            Work::Run if labour.at < bytes::program_pieces(request) => {
+                labour.at += 1;
+                return self.toil_later(shell);
+            }
+            Work::Run => Op::Seal(lease, Artifact::Files, bytes::files(request, labour.at)),
             Work::Ingest => Op::Seal(lease, Artifact::Dataset, bytes::dataset(request).digest),
             Work::Profile => Op::Seal(lease, Artifact::Profile, bytes::mixed(&[request.seed, 9])),
             Work::Plan => {
@@ -124,8 +133,7 @@ impl World<'_> {
                 return self.tell(shell, work_no, JobEvent::Delivered);
             }
             Work::Publish { .. } => {
-                let chunks = self.store.jobs[shell.job.at()].chunks.values().copied();
-                Op::Deliver(lease, bytes::table(chunks))
+                Op::Deliver(lease, self.store.jobs[shell.job.at()].to_deliver())
             }
         };
         labour.is_waiting = true;
@@ -249,6 +257,7 @@ impl World<'_> {
 
     /// A fact on its way to the supervisor: soon, late, or twice.
     fn tell(&mut self, shell: &Shell, work_no: u32, event: JobEvent) {
+        self.device_reports(shell, &event);
         let letter = Letter::Fact { work_no, event };
         let moment = self.faults.moment(shell.order, Kind::fact(shell.phase()));
         let mut after_ms = self.paces[shell.order as usize].within(0, 3);

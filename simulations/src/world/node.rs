@@ -4,11 +4,11 @@ use std::rc::Rc;
 
 use tgs_protocol::{
     id::Incarnation,
-    queue::{DeviceClass, Queue, Seats},
+    queue::{DeviceClass, Queue, Seat, Seats, trust::Trust},
     unit::{ByteCount, Millis, Timestamp},
 };
 
-use super::{event::ShellNo, store::JobNo};
+use super::{dispatcher::Dispatcher, event::ShellNo, store::JobNo};
 use crate::dice::Dice;
 
 /// One process on one machine.
@@ -38,6 +38,14 @@ pub struct Node {
     pub shells: Vec<(JobNo, ShellNo)>,
     /// Whose turn it is.
     pub queue: Queue,
+    /// How its devices have done.
+    pub trust: Trust,
+    /// Jobs that were told to move.
+    pub moving: Vec<JobNo>,
+    /// A device that fails at all work until then.
+    pub broken: Option<(Seat, u64)>,
+    /// Who sends notices.
+    pub dispatcher: Dispatcher,
     /// The name under which this boot holds leases.
     pub incarnation: Rc<Incarnation>,
     /// By job: it is in the queue or has a supervisor, or is left alone until then.
@@ -104,6 +112,10 @@ impl Node {
             dice,
             shells: Vec::new(),
             queue: premises.queue(),
+            trust: Trust::default(),
+            moving: Vec::new(),
+            broken: None,
+            dispatcher: Dispatcher::default(),
             incarnation: Rc::new(Incarnation::new("")),
             here: Vec::new(),
             premises,
@@ -129,6 +141,8 @@ impl Node {
     pub fn die(&mut self) -> Vec<(JobNo, ShellNo)> {
         self.is_up = false;
         self.queue = self.premises.queue();
+        (self.trust, self.dispatcher) = (Trust::default(), Dispatcher::default());
+        self.moving.clear();
         self.here.clear();
         std::mem::take(&mut self.shells)
     }
@@ -159,6 +173,12 @@ impl Node {
     /// Its wall clock.
     pub fn wall(&self, now_ms: u64) -> Timestamp {
         Timestamp((EPOCH_MS + now_ms).saturating_add_signed(self.ahead_ms))
+    }
+
+    /// One of its devices fails until then, also after the process was started anew.
+    pub fn break_device(&mut self, until_ms: u64, dice: &mut Dice) {
+        let seat = dice.below(self.premises.devices.len() as u64) as usize;
+        self.broken = Some((Seat(seat), until_ms));
     }
 
     /// Its wall clock jumps.

@@ -14,7 +14,11 @@ use tgs_protocol::{
     unit::EventNo,
 };
 
-use super::store::JobNo;
+use super::{
+    fault::Kind,
+    notifications::{NoticeOp, NoticeReply},
+    store::JobNo,
+};
 
 /// A call to the store.
 #[derive(Debug, Clone)]
@@ -47,18 +51,34 @@ pub enum Op {
     TakeBack(Rc<Lease>),
     /// Remove everything private and half done.
     Sweep,
+    /// Remove a job that ended, with all that it kept.
+    Forget,
     /// Events after this one, of one job or of all; at most so many.
     Events(EventNo, Option<JobNo>, usize),
+    /// Something about notices.
+    Notice(NoticeOp),
 }
 
 impl Op {
     /// Whether it changes anything.
     pub fn is_write(&self) -> bool {
-        !matches!(self, Self::Look | Self::Read | Self::Events(..))
+        match self {
+            Self::Notice(op) => op.is_write(),
+            op => !matches!(op, Self::Look | Self::Read | Self::Events(..)),
+        }
     }
 
-    /// A number for each kind of call, below 16.
-    pub fn number(&self) -> u8 {
+    /// Which kind of moment it is for a job that is in this phase.
+    pub fn kind(&self, phase: u8) -> Kind {
+        match self {
+            Self::Notice(op) => Kind::notice(op.number()),
+            Self::Forget => Kind::FORGET,
+            op => Kind::call(op.number(), phase),
+        }
+    }
+
+    /// A number for each kind of call about jobs, below 16; others have kinds of their own.
+    fn number(&self) -> u8 {
         match self {
             Self::Insert(_) => 0,
             Self::Look => 1,
@@ -75,21 +95,23 @@ impl Op {
             Self::TakeBack(_) => 12,
             Self::Sweep => 13,
             Self::Events(..) => 14,
+            Self::Notice(_) | Self::Forget => 15,
         }
     }
 
     /// Whether the network may bring it once more, or long after its sender gave it up: a single
     /// small write, unlike a list of things to remove or bytes that are sent.
     pub fn may_repeat(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            Self::Notice(op) => op.is_write(),
             Self::Insert(_)
-                | Self::Claim(..)
-                | Self::Renew(_)
-                | Self::Release(_)
-                | Self::Save(..)
-                | Self::SealChunk(..)
-        )
+            | Self::Claim(..)
+            | Self::Renew(_)
+            | Self::Release(_)
+            | Self::Save(..)
+            | Self::SealChunk(..) => true,
+            _ => false,
+        }
     }
 
     /// The pen that it is written with.
@@ -144,6 +166,8 @@ pub enum Reply {
     Row(Rc<JobRow>, Vec<SealedChunk>),
     /// Numbers of events.
     Events(Vec<EventNo>),
+    /// What a call about notices came to.
+    Notice(NoticeReply),
     /// Done.
     Done,
     /// A later epoch exists.

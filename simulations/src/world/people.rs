@@ -13,9 +13,10 @@ use tgs_protocol::{
 use super::{
     World, bytes,
     event::{Asker, Event, Letter},
-    fault::{Kind, Site},
+    fault::{Kind, Site, WATCHERS_FROM},
     flaw::Flaw,
     store::{JobNo, Op, Reply},
+    subscribers::Subscriber,
 };
 use crate::dice::Dice;
 
@@ -24,6 +25,13 @@ use crate::dice::Dice;
 pub struct People {
     senders: Vec<Sender>,
     watchers: Vec<Watcher>,
+    pub(super) subscribers: Vec<Subscriber>,
+    /// Whose each subscription is.
+    pub(super) subscriptions: Vec<u32>,
+    /// How much of the usual pauses between attempts at a notice is made.
+    pub(super) patience_share: f64,
+    /// Orders whose jobs break every device.
+    hard_on_devices: Vec<u32>,
     /// Names given to jobs.
     named: u32,
 }
@@ -47,10 +55,25 @@ struct Watcher {
 }
 
 impl People {
-    pub(super) fn new(watchers: &[u32]) -> Self {
+    pub(super) fn new(seed: u64, watchers: &[u32], subscribers: &[u32]) -> Self {
         let watcher = |no: &u32| Watcher { no: *no, last: EventNo(0), connection: 0 };
         let watchers = watchers.iter().map(watcher).collect();
-        Self { senders: Vec::new(), watchers, named: 0 }
+        let subscribers = subscribers.iter().map(|no| Subscriber::new(*no)).collect();
+        let mut dice = Dice::of_seed(seed).apart(PEOPLE).apart(PATIENCE);
+        let patience_share = *dice.pick(&[0.001, 0.003]).unwrap_or(&0.001);
+        Self {
+            senders: Vec::new(),
+            watchers,
+            subscribers,
+            subscriptions: Vec::new(),
+            patience_share,
+            hard_on_devices: Vec::new(),
+            named: 0,
+        }
+    }
+
+    pub(super) fn is_hard_on_devices(&self, order: u32) -> bool {
+        self.hard_on_devices.contains(&order)
     }
 
     pub(super) fn sender_in_words(&self, sender: u32) -> String {
@@ -60,11 +83,14 @@ impl People {
 }
 
 /// How long somebody waits before he sends an order again.
-const AGAIN_MS: u64 = 12_000;
-/// Numbers of watchers among things that faults are about.
-const WATCHERS_FROM: u32 = 16;
+pub(super) const AGAIN_MS: u64 = 12_000;
+/// How long the network may bring an order once more: until then its key must be known. The program
+/// keeps what has ended for a day, unless a person removes it.
+const REPEATS_MS: u64 = 150_000;
 /// The stream of dice that people are made of.
 const PEOPLE: u64 = 6;
+/// Among them, the one that says how long pauses are.
+const PATIENCE: u64 = 1 << 32;
 
 impl World<'_> {
     pub(super) fn plan_people(&mut self, orders: &[u32]) {
@@ -79,6 +105,13 @@ impl World<'_> {
             }
             if let Some(mut dice) = self.faults.strikes(Site::OtherBody, moment) {
                 self.plan_sender(order, 1, at_ms + dice.below(2_000));
+            }
+            if self.faults.strikes(Site::BreaksDevices, moment).is_some() {
+                self.people.hard_on_devices.push(order);
+            }
+            if let Some(mut dice) = self.faults.strikes(Site::Forgotten, moment) {
+                let at_ms = at_ms + dice.below(600_000);
+                self.plan(at_ms, Event::Forget { order, times: 0 });
             }
             if let Some(mut dice) = self.faults.strikes(Site::Cancel, moment) {
                 let at_ms = at_ms + dice.below(300_000);
@@ -101,7 +134,7 @@ impl World<'_> {
     }
 
     /// A node that answers people, if there is one.
-    fn somewhere(&self, thing: u32, times: u32) -> Option<u32> {
+    pub(super) fn somewhere(&self, thing: u32, times: u32) -> Option<u32> {
         let mut dice = self.dice_of(thing).apart(u64::from(times));
         let from = dice.below(self.nodes.len() as u64) as usize;
         let (before, after) = self.nodes.split_at(from);
@@ -179,6 +212,25 @@ impl World<'_> {
         }
     }
 
+    /// Somebody removes an order's job, once it has ended; as a desk does, the row goes last.
+    pub(super) fn forget_job(&mut self, order: u32, times: u32) {
+        let job = self.orders.iter().position(|it| *it == order).map(|at| JobNo(at as u32));
+        let is_gone = job.is_some_and(|job| self.store.jobs[job.at()].is_forgotten);
+        if is_gone || times > 20 {
+            return;
+        }
+        self.plan(30_000, Event::Forget { order, times: times + 1 });
+        let Some(job) = job else { return };
+        let is_old = self.came_at_ms[job.at()] + REPEATS_MS < self.now_ms;
+        let has_ended = self.store.jobs[job.at()].row.state.is_final();
+        if (!is_old || !has_ended) && self.flaw != Some(Flaw::ForgetsRunning) {
+            return;
+        }
+        if let Some(node) = self.somewhere(order, times + 200) {
+            self.call(node, Some(job), order, Op::Forget, Asker::Nobody);
+        }
+    }
+
     /// A watcher connects and asks for what follows the last event that he has.
     pub(super) fn poll(&mut self, watcher: u32, connection: u32) {
         let it = &mut self.people.watchers[watcher as usize];
@@ -226,13 +278,15 @@ impl World<'_> {
     /// Whether everybody outside has what he came for.
     pub(super) fn are_people_settled(&self) -> bool {
         self.people.senders.iter().all(|it| it.is_answered)
+            && self.people.unanswered_subscriber().is_none()
             && (0..self.people.watchers.len() as u32).all(|it| self.has_all(it))
     }
 
     fn has_all(&self, watcher: u32) -> bool {
         let newest = match self.followed(watcher) {
+            Some(job) if self.store.jobs[job.at()].is_forgotten => EventNo(0),
             Some(job) => self.store.jobs[job.at()].newest,
-            None => self.store.newest(),
+            None => self.store.newest_kept(),
         };
         self.people.watchers[watcher as usize].last >= newest
     }
@@ -241,7 +295,10 @@ impl World<'_> {
     /// two jobs for one order.
     pub(super) fn whoever_waits(&mut self) -> Option<String> {
         for Sender { order, is_answered, .. } in &self.people.senders {
-            let count = self.orders.iter().filter(|it| *it == order).count();
+            let jobs = self.orders.iter().zip(&self.store.jobs).filter(|(it, _)| *it == order);
+            // A job that was forgotten may have another one after it, if its order is sent again.
+            let (gone, kept): (Vec<_>, Vec<_>) = jobs.partition(|(_, job)| job.is_forgotten);
+            let count = kept.len().max(usize::from(!gone.is_empty()));
             if *is_answered && count != 1 {
                 let facts = format!("{count} jobs of order {order}, which was answered");
                 self.watchman.broken(Invariant::Effect1, facts);
@@ -250,6 +307,9 @@ impl World<'_> {
         let sender = self.people.senders.iter().find(|it| !it.is_answered);
         if let Some(sender) = sender {
             return Some(format!("order {} was never answered", sender.order));
+        }
+        if let Some(no) = self.people.unanswered_subscriber() {
+            return Some(format!("subscriber {no} was never answered"));
         }
         let mut watchers = 0..self.people.watchers.len() as u32;
         let behind = watchers.find(|it| !self.has_all(*it))?;

@@ -98,13 +98,14 @@ impl World<'_> {
         }
     }
 
-    fn begin_all(&mut self, node: u32, starts: Vec<Start>) {
+    pub(super) fn begin_all(&mut self, node: u32, starts: Vec<Start>) {
         for Start { job, seat } in starts {
-            let Some(job) = self.store.named(&job) else { continue };
+            let Some(job) = self.store.ever_named(&job) else { continue };
             if let Err(wrong) = self.watchman.lines[node as usize].begins(job, seat) {
                 let (invariant, facts) = match wrong {
                     watchman::Wrong::Twice(facts) => (Invariant::Queue1, facts),
                     watchman::Wrong::Passed(facts) => (Invariant::Queue2, facts),
+                    watchman::Wrong::Aside(facts) => (Invariant::Queue3, facts),
                 };
                 self.watchman.broken(invariant, format!("node {node}: {facts}"));
             }
@@ -160,6 +161,12 @@ impl World<'_> {
         self.shells_alive -= 1;
         let it = &mut self.nodes[node as usize];
         it.shells.retain(|(_, no)| *no != shell.no);
+        let is_moving = it.moving.contains(&job) && !it.is_draining && !shell.is_to_cancel;
+        it.moving.retain(|it| *it != job);
+        if is_moving && !self.store.jobs[job.at()].row.state.is_final() {
+            return self.waits_again(node, job);
+        }
+        it.trust.left(&self.store.jobs[job.at()].row.id);
         it.leaves_alone(job, self.now_ms + REST_MS);
         self.watchman.lines[node as usize].left(job);
         if self.flaw != Some(Flaw::KeepsSeats) {

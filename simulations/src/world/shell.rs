@@ -169,8 +169,12 @@ impl World<'_> {
                     shell.events.push_back(JobEvent::CancelAsked);
                 }
             }
+            Letter::Move if is_claimed => {
+                let why = "its device is set aside".to_owned();
+                shell.events.extend([JobEvent::Noticed(why), JobEvent::DrainAsked]);
+            }
             Letter::Drain if is_claimed => shell.events.push_back(JobEvent::DrainAsked),
-            Letter::Drain => shell.leave(),
+            Letter::Drain | Letter::Move => shell.leave(),
             Letter::Fact { work_no, event } => {
                 let stands_in_the_store =
                     matches!(event, JobEvent::ChunkSealed(_) | JobEvent::CheckpointWritten(_));

@@ -18,12 +18,13 @@ use tgs_protocol::{
         Lease, LeaseCell,
         fence::{Fenced, admit, claim, release, renew, unclaimed},
     },
+    notification::subscription::Subscription,
     submission::Inserted,
     unit::{Epoch, EventNo},
 };
 
-use super::flaw::Flaw;
 pub use super::op::{Artifact, Bytes, Op, Reply};
+use super::{bytes, flaw::Flaw, notifications::Notifications};
 
 /// A job by the order in which it came into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,9 +45,24 @@ pub enum Trace {
     /// A job came in.
     Inserted(JobNo),
     /// A row was replaced, and this was told of it.
-    Saved(Rc<JobRow>, Vec<Event>),
+    Saved(Rc<JobRow>, Vec<Rc<Event>>),
     /// A chunk stands there now, this one stood there before.
     Sealed(Option<SealedChunk>),
+    /// A subscription came in.
+    Subscribed,
+    /// A subscription or its deliveries changed; it stood so before.
+    Noticed(Rc<Subscription>),
+}
+
+/// An event with the job that it is of.
+#[derive(Debug)]
+pub struct Told {
+    /// Which job.
+    pub job: JobNo,
+    /// What.
+    pub event: Rc<Event>,
+    /// It went with its job.
+    pub is_forgotten: bool,
 }
 
 /// A number for each state of a job, below 8.
@@ -78,6 +94,8 @@ pub struct Standing {
     pub delivered: Option<Digest>,
     /// Its newest event.
     pub newest: EventNo,
+    /// It was removed. Its number and its row stay with the watchman.
+    pub is_forgotten: bool,
 }
 
 /// Everything durable.
@@ -87,8 +105,10 @@ pub struct Store {
     pub jobs: Vec<Standing>,
     /// Those that have not ended.
     pub open: Vec<JobNo>,
-    /// Which job each event is of; the first one has number 1.
-    pub log: Vec<JobNo>,
+    /// Every event; the first one has number 1.
+    pub log: Vec<Told>,
+    /// Subscriptions and their deliveries.
+    pub notices: Notifications,
     flaw: Option<Flaw>,
     saves: u64,
 }
@@ -96,11 +116,20 @@ pub struct Store {
 impl Store {
     /// An empty store, with a rule that it breaks, if any.
     pub fn new(flaw: Option<Flaw>) -> Self {
-        Self { jobs: Vec::new(), open: Vec::new(), log: Vec::new(), flaw, saves: 0 }
+        let (jobs, open, log) = (Vec::new(), Vec::new(), Vec::new());
+        Self { jobs, open, log, notices: Notifications::default(), flaw, saves: 0 }
     }
 
     /// The job of this name.
     pub fn named(&self, name: &JobId) -> Option<JobNo> {
+        let is_it = |it: &Standing| it.row.id == *name && !it.is_forgotten;
+        let at = self.jobs.iter().position(is_it)?;
+        Some(JobNo(at as u32))
+    }
+
+    /// The job that has this name, or had it before it was forgotten: whoever waits with it does not
+    /// know yet.
+    pub fn ever_named(&self, name: &JobId) -> Option<JobNo> {
         let at = self.jobs.iter().position(|it| it.row.id == *name)?;
         Some(JobNo(at as u32))
     }
@@ -108,6 +137,12 @@ impl Store {
     /// The newest event.
     pub fn newest(&self) -> EventNo {
         EventNo(self.log.len() as u64)
+    }
+
+    /// The newest event that is not forgotten.
+    pub fn newest_kept(&self) -> EventNo {
+        let last = self.log.iter().rev().find(|it| !it.is_forgotten);
+        last.map_or(EventNo(0), |it| it.event.no)
     }
 
     /// Carries a call out.
@@ -118,6 +153,14 @@ impl Store {
             (Op::Events(after, job, limit), _) => {
                 return nothing(Reply::Events(self.events(*after, *job, *limit)));
             }
+            (Op::Notice(op), _) => {
+                let (reply, trace) = self.notices.perform(op, &self.log, self.flaw);
+                return (Reply::Notice(reply), trace);
+            }
+            (_, Some(no)) if self.jobs[no.at()].is_forgotten => {
+                return nothing(Reply::Failed(Code::JobNotFound));
+            }
+            (Op::Forget, Some(no)) => return nothing(self.forget(no)),
             (_, Some(no)) => no,
             (_, None) => return nothing(Reply::Failed(Code::JobNotFound)),
         };
@@ -165,11 +208,13 @@ impl Store {
     }
 
     fn insert(&mut self, row: &Rc<JobRow>) -> (Reply, Trace) {
+        let kept = self.jobs.iter().filter(|it| !it.is_forgotten);
         let known = |known: &&Standing| match (&known.row.submission, &row.submission) {
             (Some(known), Some(sent)) => known.key == sent.key,
             _ => false,
         };
-        let known = self.jobs.iter().find(known).filter(|_| self.flaw != Some(Flaw::ForgetsKeys));
+        let mut kept = kept;
+        let known = kept.find(known).filter(|_| self.flaw != Some(Flaw::ForgetsKeys));
         if let (Some(known), Some(sent)) = (known, &row.submission) {
             let again = Inserted::again(&known.row.id, known.row.submission.as_ref(), sent);
             return (Reply::Inserted(again), Trace::Nothing);
@@ -178,8 +223,7 @@ impl Store {
             return (Reply::Inserted(Inserted::NameTaken), Trace::Nothing);
         }
         let no = JobNo(self.jobs.len() as u32);
-        let told = event::events(None, row, self.newest());
-        self.log.extend(told.iter().map(|_| no));
+        self.tell(no, event::events(None, row, self.newest()));
         self.jobs.push(Standing {
             row: row.clone(),
             before: row.clone(),
@@ -189,6 +233,7 @@ impl Store {
             artifacts: Vec::new(),
             delivered: None,
             newest: self.newest(),
+            is_forgotten: false,
         });
         self.open.push(no);
         (Reply::Inserted(Inserted::New), Trace::Inserted(no))
@@ -214,19 +259,53 @@ impl Store {
             }
             _ => event::events(Some(&former), row, newest),
         };
-        self.log.extend(told.iter().map(|_| no));
-        standing.newest = told.last().map_or(standing.newest, |event| event.no);
+        if let Some(last) = told.last() {
+            standing.newest = last.no;
+        }
+        let told = self.tell(no, told);
         if row.state.is_final() && !former.state.is_final() {
             self.open.retain(|open| *open != no);
         }
         (Reply::Done, Trace::Saved(former, told))
     }
 
+    /// Adds to the log.
+    fn tell(&mut self, job: JobNo, told: Vec<Event>) -> Vec<Rc<Event>> {
+        let told: Vec<_> = told.into_iter().map(Rc::new).collect();
+        let before = self.log.len();
+        self.log.extend(told.iter().map(|event| Told {
+            job,
+            event: event.clone(),
+            is_forgotten: false,
+        }));
+        self.notices.all.iter_mut().for_each(|it| it.see(&self.log[before..]));
+        told
+    }
+
+    /// Removes a job that ended: its files, row, events and key.
+    fn forget(&mut self, no: JobNo) -> Reply {
+        let standing = &mut self.jobs[no.at()];
+        if !standing.row.state.is_final() && self.flaw != Some(Flaw::ForgetsRunning) {
+            return Reply::Failed(Code::BadRequest);
+        }
+        standing.sweep();
+        standing.artifacts.clear();
+        (standing.delivered, standing.is_forgotten) = (None, true);
+        self.open.retain(|open| *open != no);
+        if self.flaw != Some(Flaw::LeavesEvents) {
+            let its = self.log.iter_mut().filter(|told| told.job == no);
+            its.for_each(|told| told.is_forgotten = true);
+        }
+        self.notices.all.iter_mut().for_each(|it| it.see_again(&self.log));
+        Reply::Done
+    }
+
     fn events(&self, after: EventNo, job: Option<JobNo>, limit: usize) -> Vec<EventNo> {
         let is_flawed = self.flaw == Some(Flaw::ReadsFromBefore);
         let after = after.get().saturating_sub(u64::from(is_flawed));
         let numbers = (after + 1..).zip(self.log.iter().skip(after as usize));
-        let wanted = numbers.filter(|(_, of)| job.is_none_or(|job| job == **of));
+        let kept = numbers.filter(|(_, of)| !of.is_forgotten);
+        let wanted = kept.filter(|(_, of)| job.is_none_or(|job| job == of.job));
         wanted.map(|(no, _)| EventNo(no)).take(limit).collect()
     }
 }
@@ -245,6 +324,12 @@ impl Standing {
         let (job, epoch) = (self.row.id.clone(), cell.epoch);
         self.cell = cell;
         Some(Lease { job, owner: owner.clone(), epoch })
+    }
+
+    /// What is released: the table of all chunks, or what a program left.
+    pub fn to_deliver(&self) -> Digest {
+        let files = self.artifacts.iter().find(|(artifact, _)| *artifact == Artifact::Files);
+        files.map_or_else(|| bytes::table(self.chunks.values().copied()), |(_, digest)| *digest)
     }
 
     /// What is kept after the end: as `ArtifactName::kept_after` has it.

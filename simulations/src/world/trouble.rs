@@ -4,12 +4,12 @@ use super::{
     World,
     event::Asker,
     event::{Event, Letter},
-    fault::{Fault, Site},
+    fault::{Fault, SUBSCRIBERS_FROM, Site},
     store::{Bytes, JobNo, Op},
 };
 
 /// Troubles of nodes, each planned on its own.
-const OF_NODES: [Site; 8] = [
+const OF_NODES: [Site; 9] = [
     Site::Crash,
     Site::Freeze,
     Site::Suspend,
@@ -18,6 +18,7 @@ const OF_NODES: [Site; 8] = [
     Site::Notice,
     Site::CutOut,
     Site::CutIn,
+    Site::DeviceBreaks,
 ];
 
 impl World<'_> {
@@ -40,6 +41,9 @@ impl World<'_> {
     pub(super) fn trouble(&mut self, fault: Fault) {
         let (no, now_ms) = (fault.of, self.now_ms);
         let mut dice = self.faults.comes(fault);
+        if no >= SUBSCRIBERS_FROM {
+            return self.trouble_of_subscriber(fault, dice);
+        }
         let node = &mut self.nodes[no as usize];
         let is_up = node.is_up;
         let ms = match fault.site {
@@ -49,6 +53,7 @@ impl World<'_> {
         match fault.site {
             Site::DiskFull => self.full_until_ms = now_ms + ms,
             Site::CutOut => node.cut_out_until_ms = now_ms + ms,
+            Site::DeviceBreaks => node.break_device(now_ms + 5 * ms, &mut dice),
             Site::CutIn => node.cut_in_until_ms = now_ms + ms,
             Site::ClockJump => node.jump(&mut dice),
             Site::Crash if is_up => {
@@ -81,6 +86,7 @@ impl World<'_> {
         let boot = node.boot;
         self.say(true, |_| format!("it is boot {boot}"));
         self.plan(0, Event::Tick { node: no, boot });
+        self.wake_dispatcher(no);
         for at in 0..self.store.jobs.len() {
             let it = &self.store.jobs[at];
             let has_left = !it.checkpoints.is_empty() || !it.chunks.is_empty();

@@ -2,10 +2,12 @@
 //! broken. It looks after every event, at what the event changed: nothing else can have broken.
 
 mod line;
+mod notices;
 mod telling;
 
 use tgs_protocol::{
     checkpoint::CheckpointFacts,
+    code::Code,
     invariant::{Invariant, caught_with_facts},
     job::{
         JobRow, JobState, Outcome,
@@ -18,7 +20,7 @@ use tgs_protocol::{
 };
 
 pub use self::line::{Line, Wrong};
-use self::telling::Telling;
+use self::{notices::Notices, telling::Telling};
 use super::{
     bytes,
     event::ShellNo,
@@ -48,6 +50,7 @@ pub struct Watchman {
     jobs: Vec<Memory>,
     /// Events in all.
     told: u64,
+    notices: Vec<Notices>,
 }
 
 /// What is remembered of one job.
@@ -116,7 +119,7 @@ impl Watchman {
         self.told += 1;
         let row = &store.jobs[job.at()].row;
         self.jobs[job.at()].told.accepted();
-        let is_same = |it: &&Standing| key(&it.row) == key(row);
+        let is_same = |it: &&Standing| key(&it.row) == key(row) && !it.is_forgotten;
         let count = store.jobs.iter().filter(is_same).count();
         self.holds(Invariant::Effect1, count == 1, || format!("{count} jobs of {:?}", key(row)));
     }
@@ -172,9 +175,11 @@ impl Watchman {
         let is_right = new <= old + 1 && new <= TRIES;
         let tries = || format!("job {}: {new} tries failed after {old}", row.id);
         self.holds(Invariant::Retry1, is_right, tries);
-        let is_broken_off =
-            matches!(row.state, JobState::Ended(Outcome::Cancelled | Outcome::Failed(_)));
-        if is_broken_off && !self.jobs[job.at()].is_left_said {
+        let leaves_nothing = match &row.state {
+            JobState::Ended(Outcome::Failed(failure)) => failure.code != Code::ProgramFailed,
+            state => *state == JobState::Ended(Outcome::Cancelled),
+        };
+        if leaves_nothing && !self.jobs[job.at()].is_left_said {
             let state = || format!("job {} is {}: a table stands there", row.id, row.state);
             self.holds(Invariant::Job5, after.delivered.is_none(), state);
         }
@@ -244,14 +249,31 @@ impl Watchman {
 
     /// A watcher got these events after the one that it had.
     pub fn watched(&mut self, after: u64, got: &[u64], of: Option<JobNo>, store: &Store) {
+        // What was forgotten while the answer was on its way may be in it, or not.
+        let is_kept = |no: u64| {
+            let told = no.checked_sub(1).and_then(|at| store.log.get(at as usize));
+            told.is_some_and(|it| !it.is_forgotten && of.is_none_or(|of| it.job == of))
+        };
         let between = |end: u64| {
             let numbers = after + 1..=end;
-            let of = |no: &u64| of.is_none_or(|of| store.log.get(*no as usize - 1) == Some(&of));
-            numbers.filter(of)
+            numbers.filter(|no| is_kept(*no))
         };
         let last = got.last().copied().unwrap_or(after);
-        let is_exact = got.iter().copied().eq(between(last));
+        let are_of = |no: &u64| store.log.get(*no as usize - 1).is_some_and(|it| it.is_forgotten);
+        let is_exact = got.iter().copied().filter(|no| !are_of(no)).eq(between(last));
         self.holds(Invariant::Event2, is_exact, || format!("got {got:?} after {after}"));
+    }
+
+    /// A job was removed.
+    pub fn forgot(&mut self, job: JobNo, store: &Store) {
+        let it = &store.jobs[job.at()];
+        let name = &it.row.id;
+        let has_ended = it.row.state.is_final();
+        self.holds(Invariant::Forget1, has_ended, || format!("job {name} is {}", it.row.state));
+        let events = store.log.iter().filter(|told| told.job == job && !told.is_forgotten);
+        let kept = [it.chunks.len(), it.checkpoints.len(), it.artifacts.len(), events.count()];
+        let is_gone = kept == [0; 4] && it.delivered.is_none() && store.named(name).is_none();
+        self.holds(Invariant::Forget1, is_gone, || format!("job {name} leaves {kept:?}"));
     }
 
     /// A table of a job could not be removed; its owner is told so, once nothing more is tried.
@@ -261,12 +283,19 @@ impl Watchman {
 
     /// The world has been calm for long enough: all has ended, and nothing is left of it.
     pub fn at_the_end(&mut self, store: &Store, labours: impl Iterator<Item = String>) {
-        for (at, it) in store.jobs.iter().enumerate() {
+        let kept = |(_, it): &(usize, &Standing)| !it.is_forgotten;
+        for (at, it) in store.jobs.iter().enumerate().filter(kept) {
             let row = &it.row;
             let is_over = row.state.is_final();
             self.holds(Invariant::Live1, is_over, || format!("job {} is in {}", row.id, row.state));
             let (invariant, wanted) = match &row.state {
                 JobState::Ended(Outcome::Published { .. }) => {
+                    (Invariant::Same1, Some(bytes::undisturbed(row)))
+                }
+                // The log of a program that failed is what it delivers.
+                JobState::Ended(Outcome::Failed(failure))
+                    if failure.code == Code::ProgramFailed =>
+                {
                     (Invariant::Same1, Some(bytes::undisturbed(row)))
                 }
                 JobState::Ended(Outcome::Withheld { .. }) => (Invariant::Gate1, None),
@@ -280,6 +309,11 @@ impl Watchman {
                 && it.checkpoints.is_empty()
                 && it.artifacts.iter().all(|(artifact, _)| is_kept(*artifact));
             self.holds(Invariant::Gc1, is_clean, || format!("job {}: bytes are left", row.id));
+        }
+        for held in store.notices.all.iter().filter(|held| !held.is_settled()) {
+            let open = held.deliveries.values().filter(|it| it.is_open()).count();
+            let facts = format!("subscription {}: {open} notices are open", held.row.id);
+            self.broken(Invariant::Live1, facts);
         }
         for labour in labours {
             self.broken(Invariant::Job5, labour);

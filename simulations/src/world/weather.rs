@@ -12,6 +12,8 @@ pub struct Weather {
     pub orders: u32,
     /// People who follow events.
     pub watchers: u32,
+    /// People who are sent notices.
+    pub subscribers: u32,
     /// Orders come until then.
     pub orders_until_ms: u64,
     /// When everything that can go wrong stops going wrong.
@@ -31,6 +33,7 @@ impl Weather {
             nodes,
             orders,
             watchers: 1,
+            subscribers: 1,
             orders_until_ms: 60_000,
             calm_at_ms: 0,
             patience_ms: 4 * 3_600_000,
@@ -53,15 +56,15 @@ impl Weather {
     pub fn of_seed(seed: u64) -> Self {
         let mut dice = Dice::of_seed(seed).apart(WEATHER);
         let mut weather = Self::calm(1, 1);
+        // What was added later has dice of its own: so earlier seeds keep their weather.
+        let later = dice.apart(LATER);
         for site in Site::ALL {
-            let rate = match (dice.below(3), site.often()) {
-                (0, _) => 0,
-                (1, Rate::Chance(often)) => often / 10,
-                (1, Rate::Every(often)) => often * 10,
-                (_, Rate::Chance(often) | Rate::Every(often)) => often,
+            weather.rates[*site as usize] = match *site < Site::NoticeLost {
+                true => rate(*site, &mut dice),
+                false => rate(*site, &mut later.apart(*site as u64)),
             };
-            weather.rates[*site as usize] = rate;
         }
+        weather.subscribers = *later.apart(SUBSCRIBERS).pick(&[0, 0, 1, 1, 2, 3]).unwrap_or(&0);
         weather.nodes = dice.within(1, 4) as u32;
         weather.orders = dice.within(1, 8) as u32;
         weather.watchers = dice.below(3) as u32;
@@ -73,7 +76,20 @@ impl Weather {
     }
 }
 
+/// Never, rarely or often.
+fn rate(site: Site, dice: &mut Dice) -> u64 {
+    match (dice.below(3), site.often()) {
+        (0, _) => 0,
+        (1, Rate::Chance(often)) => often / 10,
+        (1, Rate::Every(often)) => often * 10,
+        (_, Rate::Chance(often) | Rate::Every(often)) => often,
+    }
+}
+
 /// Clocks of real machines are a hundred times better.
 const DRIFT_MAX: u32 = 50_000;
 /// The stream of dice that makes the weather.
 const WEATHER: u64 = 1;
+/// Within it, what was added later; and how many subscribe.
+const LATER: u64 = 2;
+const SUBSCRIBERS: u64 = 1 << 32;

@@ -47,6 +47,28 @@ fn parts(actions: &[CourierAction]) -> (Option<&Change>, Vec<u64>) {
     (save, actions.iter().filter_map(sent).collect())
 }
 
+/// Row and deliveries are two questions: another write may come in between.
+#[test]
+fn a_row_that_is_older_than_the_deliveries_beside_it_breaks_nothing() {
+    let row = subscription("s");
+    let mut other = courier();
+    let told = other.step(Timestamp(0), read([ended(1, "a")]));
+    let (Some(change), _) = parts(&told) else { panic!("it is written") };
+    let open = change.made.clone();
+    for mut late in [Courier::new(row.clone(), open.clone(), Patience::USUAL), {
+        let courier = courier();
+        courier.put_back(row.clone(), open.clone())
+    }] {
+        let mut actions = Vec::new();
+        let again = read([ended(1, "a"), ended(2, "b")]);
+        let broken = caught(|| actions = late.step(Timestamp(1), again));
+        assert_eq!(broken, []);
+        // Its write has seen the version before the other one, so no store takes it.
+        let (Some(refused), _) = parts(&actions) else { panic!("it is written") };
+        assert_eq!(refused.row.version, change.row.version);
+    }
+}
+
 #[test]
 fn what_is_wanted_gets_a_delivery_with_the_cursor_and_is_sent_at_once() {
     let mut courier = courier();
@@ -150,7 +172,8 @@ fn asked_again_it_has_all_its_attempts_and_a_bounded_history() {
             (0, Some(Timestamp(round)))
         );
         assert_eq!(delivery.clone().asked_again(Timestamp(99)), delivery, "it is due anyway");
-        courier = courier.put_back(subscription("s"), vec![delivery.clone()]);
+        let row = courier.row().clone();
+        courier = courier.put_back(row, vec![delivery.clone()]);
         assert_eq!(parts(&courier.step(Timestamp(round), CourierEvent::Looked)).1, [1]);
         let actions = courier.step(Timestamp(round), answered(1, arrived()));
         delivery = parts(&actions).0.expect("a write").changed[0].clone();

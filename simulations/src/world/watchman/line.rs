@@ -2,7 +2,7 @@
 //! device, and who left. What the queue itself believes is not asked.
 
 use tgs_protocol::{
-    limits::AGEING_MS,
+    limits::{AGEING_MS, DEVICE_FAILURES_MAX},
     queue::{Demand, DeviceClass, Seat, Turn},
     unit::ByteCount,
 };
@@ -15,20 +15,74 @@ pub struct Line {
     devices: Vec<DeviceClass>,
     memory: ByteCount,
     waiting: Vec<(JobNo, Turn)>,
-    running: Vec<(JobNo, Seat, Demand)>,
+    running: Vec<(JobNo, Seat, Turn)>,
+    /// Devices that are set aside, and at whose failure, while that job is here.
+    aside: Vec<(Seat, Option<JobNo>)>,
+    /// Who failed last on a device, and how often in a row.
+    failures: Vec<(Seat, JobNo, u32)>,
 }
 
 impl Line {
     /// An empty line before these devices.
     pub fn new(premises: &Premises) -> Self {
         let Premises { devices, memory } = premises.clone();
-        Self { devices, memory, waiting: Vec::new(), running: Vec::new() }
+        let (waiting, running) = (Vec::new(), Vec::new());
+        Self { devices, memory, waiting, running, aside: Vec::new(), failures: Vec::new() }
     }
 
     /// The process died.
     pub fn clear(&mut self) {
         self.waiting.clear();
         self.running.clear();
+        self.aside.clear();
+        self.failures.clear();
+    }
+
+    /// A job gives its device back and waits again.
+    pub fn gave_back(&mut self, job: JobNo) {
+        let Some(at) = self.running.iter().position(|(it, ..)| *it == job) else { return };
+        let (_, _, turn) = self.running.remove(at);
+        self.waiting.push((job, turn));
+    }
+
+    /// A device is set aside at the failure of this job.
+    pub fn set_aside(&mut self, seat: Seat, job: JobNo) {
+        self.aside.push((seat, Some(job)));
+    }
+
+    /// A device is used again.
+    pub fn take_back(&mut self, seat: Seat) {
+        self.aside.retain(|(it, _)| *it != seat);
+    }
+
+    /// A device did a piece of work.
+    pub fn worked(&mut self, seat: Seat) {
+        self.failures.retain(|(it, ..)| *it != seat);
+    }
+
+    /// A device failed at a job's work.
+    pub fn failed(&mut self, job: JobNo, seat: Seat) {
+        let known = self.failures.iter().find(|(at, by, _)| (*at, *by) == (seat, job));
+        let before = known.map_or(0, |(.., count)| *count);
+        self.worked(seat);
+        self.failures.push((seat, job, before + 1));
+    }
+
+    /// Whether no device is set aside for a job that now failed as often on this one.
+    ///
+    /// # Errors
+    /// Which one is.
+    pub fn blames_justly(&self, job: JobNo, seat: Seat) -> Result<(), String> {
+        let is_here = |(at, by, _): &&(Seat, JobNo, u32)| (*at, *by) == (seat, job);
+        let count = self.failures.iter().find(is_here).map_or(0, |(.., count)| *count);
+        let blamed = self.aside.iter().find(|(at, by)| *by == Some(job) && *at != seat);
+        match blamed.filter(|_| count >= DEVICE_FAILURES_MAX) {
+            Some((first, _)) => Err(format!(
+                "{job:?} fails on device {} too, and device {} is aside for it",
+                seat.0, first.0
+            )),
+            None => Ok(()),
+        }
     }
 
     /// A job waits.
@@ -40,6 +94,11 @@ impl Line {
     pub fn left(&mut self, job: JobNo) {
         self.waiting.retain(|(it, _)| *it != job);
         self.running.retain(|(it, ..)| *it != job);
+        // What it did before says nothing any more of the device that is set aside.
+        self.failures.retain(|(_, by, _)| *by != job);
+        for (_, by) in self.aside.iter_mut().filter(|(_, by)| *by == Some(job)) {
+            *by = None;
+        }
     }
 
     /// A job begins; says who was passed, if that was wrong.
@@ -51,7 +110,7 @@ impl Line {
         let Some(at) = at else { return Err(Wrong::Twice(format!("{job:?} did not wait"))) };
         let (_, turn) = self.waiting.remove(at);
         let found = self.is_free(seat, turn.demand).and_then(|()| self.is_first(turn));
-        self.running.push((job, seat, turn.demand));
+        self.running.push((job, seat, turn));
         found
     }
 
@@ -59,19 +118,29 @@ impl Line {
         let Some(class) = self.devices.get(seat.0) else {
             return Err(Wrong::Twice(format!("no device {}", seat.0)));
         };
-        if self.devices.contains(&demand.class) && *class != demand.class {
+        if self.aside.iter().any(|(it, _)| *it == seat) {
+            return Err(Wrong::Aside(format!("device {} is set aside", seat.0)));
+        }
+        if self.has_class(demand.class) && *class != demand.class {
             return Err(Wrong::Twice(format!("device {} is {class:?}", seat.0)));
         }
         if let Some((other, ..)) = self.running.iter().find(|(_, taken, _)| *taken == seat) {
             return Err(Wrong::Twice(format!("device {} is of {other:?}", seat.0)));
         }
-        let taken: u64 = self.running.iter().map(|(.., demand)| demand.memory.get()).sum();
+        let taken: u64 = self.running.iter().map(|(.., turn)| turn.demand.memory.get()).sum();
         let all = taken + demand.memory.get();
         // Who needs more than there is computes alone.
         if all > self.memory.get() && !self.running.is_empty() {
             return Err(Wrong::Twice(format!("memory {all} of {}", self.memory)));
         }
         Ok(())
+    }
+
+    /// Whether a device of this class is used.
+    fn has_class(&self, class: DeviceClass) -> bool {
+        let is_aside = |at: usize| self.aside.iter().any(|(it, _)| it.0 == at);
+        let mut devices = self.devices.iter().enumerate();
+        devices.any(|(at, it)| *it == class && !is_aside(at))
     }
 
     /// Nobody who came earlier, with no less priority, and needs no more of the same, still waits;
@@ -102,4 +171,6 @@ pub enum Wrong {
     Twice(String),
     /// Somebody was passed.
     Passed(String),
+    /// A device is given away that is set aside.
+    Aside(String),
 }

@@ -1,6 +1,8 @@
 //! Holds EVENT-1 against the log of one job: each thing that happened is told exactly once, in
 //! order. It counts what was told and holds it against the row, whatever made the events.
 
+use std::rc::Rc;
+
 use tgs_protocol::{
     event::{Event, Happening},
     job::{JobRow, JobState},
@@ -30,7 +32,7 @@ impl Telling {
     ///
     /// # Errors
     /// What was told twice, too early, or not at all.
-    pub fn heard(&mut self, before: u64, told: &[Event], row: &JobRow) -> Result<(), String> {
+    pub fn heard(&mut self, before: u64, told: &[Rc<Event>], row: &JobRow) -> Result<(), String> {
         for (no, event) in (before + 1..).zip(told) {
             let what = event.what.name();
             if event.no.get() != no || event.job != row.id {
