@@ -1,14 +1,21 @@
 //! Bad input through the real program: one clear error with its code, the documented exit status,
 //! nothing half done left behind, no panic.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 use tempfile::TempDir;
 use tgs_protocol::code::Code;
 use tgs_tests::{
     outputs::names_at_home,
-    program::{in_repository, run},
+    program::{Finished, in_repository, run, tgs},
     small_disk::SmallDisk,
+    tables::numbers,
 };
 
 /// Runs `synth` over a file of this name and content and expects this code and these words.
@@ -190,6 +197,72 @@ fn a_full_disk_suspends_and_is_gone_on_from() {
     let words = if found.stderr.contains("tgs resume") { vec!["resume"] } else { words.to_vec() };
     let _ = run(&home, &words).expect_status(0);
     assert!(Path::new(&target).is_file());
+}
+
+/// Memory that really is too small for two threads and not for one: training goes on with one, and
+/// the model has the bytes that it has anyway.
+#[test]
+fn training_that_runs_out_of_memory_goes_on_with_fewer_threads_to_the_same_bytes() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let table = folder.path().join("t.csv");
+    fs::write(&table, numbers(1_500)).expect("our own folder");
+    let large = ["width=1024", "blocks=4", "expansion=2", "batch=512", "evaluations=2"];
+    let train = |limit: Option<u64>| {
+        let model = folder.path().join("model.safetensors");
+        let (table, out) = (table.display().to_string(), model.display().to_string());
+        let mut words = vec!["train", &table, "-o", &out, "--model", "tabgraph", "--steps", "2"];
+        words.extend(["--threads", "2", "--set", "calibration_rounds=1"]);
+        words.extend(large.iter().flat_map(|constant| ["--set", constant]));
+        let home = TempDir::new().expect("a temporary folder");
+        let mut command = tgs(home.path(), &words);
+        if let Some(limit) = limit {
+            command = with_address_space(&command, limit);
+        }
+        let mut child = command.spawn().expect("the binary was built");
+        let mut peak = 0;
+        while child.try_wait().expect("our own child").is_none() {
+            peak = address_space(child.id()).map_or(peak, |now| peak.max(now));
+            thread::sleep(Duration::from_millis(5));
+        }
+        let found = Finished::from(child.wait_with_output().expect("our own child"));
+        (found, peak, fs::read(&model).unwrap_or_default())
+    };
+    let (found, peak, undisturbed) = train(None);
+    let _ = found.expect_status(0);
+    assert!(peak > 1 << 30, "{peak} bytes of addresses were seen");
+    // How much of it two threads need and one does not differs a little from run to run.
+    for less in [8_u64, 16, 32, 64, 96] {
+        let (found, _, bytes) = train(Some(peak - (less << 20)));
+        let _ = found.clone().expect_status(0);
+        assert!(bytes == undisturbed, "{less} MiB less changed the model");
+        if found.stderr.contains("training goes on with 1 of 2 threads") {
+            return;
+        }
+    }
+    panic!("96 MiB less are enough for two threads as well");
+}
+
+/// The same command with at most so many bytes of addresses.
+fn with_address_space(command: &Command, bytes: u64) -> Command {
+    let mut limited = Command::new("sh");
+    let script = "ulimit -v $0 && exec \"$@\"";
+    limited.args(["-c", script, &(bytes >> 10).to_string()]);
+    limited.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    limited.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    limited
+}
+
+/// The most that a process has had, in bytes.
+fn address_space(process: u32) -> Option<u64> {
+    let facts = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = facts.lines().find_map(|line| line.strip_prefix("VmPeak:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
 #[test]

@@ -95,7 +95,8 @@ impl World<'_> {
         self.watchman.lines[node as usize].gave_back(job);
         let id = &self.store.jobs[job.at()].row.id;
         let it = &mut self.nodes[node as usize];
-        let starts = self.watchman.watching(|| it.queue.give_back(id));
+        let Some(demand) = it.queue.demand(id) else { return };
+        let starts = self.watchman.watching(|| it.queue.give_back(id, demand));
         self.begin_all(node, starts);
     }
 }
