@@ -159,8 +159,8 @@ pub fn remove_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     }
 }
 
-/// The same of whatever anybody made: each folder is opened to its owner, and what is below it comes
-/// up beside the whole before its turn, so that no path is longer than the first ones.
+/// The same of whatever anybody made: each folder is opened to its owner, and what is below it
+/// comes up beside the whole before its turn, so that no path is longer than the first ones.
 pub fn remove_wild_tree(path: &Path) -> io::Result<()> {
     let is_folder = |path: &Path| fs::symlink_metadata(path).map(|facts| facts.is_dir());
     match is_folder(path) {

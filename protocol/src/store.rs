@@ -55,9 +55,8 @@ pub trait JobStore: Send + Sync {
     /// in one act guarded by the lease, and by the number of writes
     /// ([`JobRow::may_replace`]).
     async fn save(&self, lease: &Lease, row: &JobRow) -> Result<Written, StoreError>;
-    /// Removes a job that ended: row, events and key (FORGET-1). False if there is none or it has not
-    /// ended.
-    /// Its files go by [`ArtifactStore::sweep`], before.
+    /// Removes a job that ended: row, events and key (FORGET-1). False if there is none or it has
+    /// not ended. Its files go by [`ArtifactStore::sweep`], before.
     async fn forget(&self, job: &JobId) -> Result<bool, StoreError>;
 }
 

@@ -28,8 +28,8 @@ impl World<'_> {
         is_broken || self.people.is_hard_on_devices(shell.order)
     }
 
-    /// The thread of a device says how a piece of work went. A store that failed or a bad table says
-    /// nothing of the device.
+    /// The thread of a device says how a piece of work went. A store that failed or a bad table
+    /// says nothing of the device.
     pub(super) fn device_reports(&mut self, shell: &Shell, event: &JobEvent) {
         let (node, job) = (shell.node, shell.job);
         let Some(seat) = shell.seat.filter(|_| is_on_device(shell)) else { return };

@@ -53,7 +53,7 @@ flaws! {
     WritesNoticesApart = "writes_notices_apart" breaks Note1:
         "deliveries are written apart from the cursor, and some are lost";
     NamesAttempts = "names_attempts" breaks Note1: "each attempt at a notice has its own name";
-    TakesSilence = "takes_silence" breaks Note1: "a notice that nobody answered is called delivered";
+    TakesSilence = "takes_silence" breaks Note1: "a notice that nobody answered is taken as done";
     ForgetsArrivals = "forgets_arrivals" breaks Note2: "a failed write makes a receipt forgotten";
     ChangesBlindly = "changes_blindly" breaks Note2: "a change is taken whatever it had seen";
     ReleasesBlocked = "releases_blocked" breaks Gate1: "a blocked table is delivered";

@@ -48,7 +48,8 @@ pub enum NoticeOp {
 }
 
 impl NoticeOp {
-    /// Whether it changes anything: a single small write, which the network may bring late or twice.
+    /// Whether it changes anything: a single small write, which the network may bring late or
+    /// twice.
     pub fn is_write(&self) -> bool {
         matches!(self, Self::Subscribe(_) | Self::Change(..))
     }

@@ -127,8 +127,8 @@ impl Store {
         Some(JobNo(at as u32))
     }
 
-    /// The job that has this name, or had it before it was forgotten: whoever waits with it does not
-    /// know yet.
+    /// The job that has this name, or had it before it was forgotten: whoever waits with it does
+    /// not know yet.
     pub fn ever_named(&self, name: &JobId) -> Option<JobNo> {
         let at = self.jobs.iter().position(|it| it.row.id == *name)?;
         Some(JobNo(at as u32))

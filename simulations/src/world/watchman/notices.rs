@@ -1,5 +1,5 @@
-//! Holds NOTE-1 and NOTE-2 against one subscription from outside: from what stands in the log and in
-//! the store, what each process was answered, and what its receiver got.
+//! Holds NOTE-1 and NOTE-2 against one subscription from outside: from what stands in the log
+//! and in the store, what each process was answered, and what its receiver got.
 
 use std::collections::{BTreeMap, BTreeSet};
 
