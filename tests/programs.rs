@@ -344,9 +344,9 @@ fn kept(desk: &Desk, job: &str) -> Vec<String> {
     list()
 }
 
-/// One that never comes to its end, since it brings its server down, is not begun for ever.
+/// One that kills its keeper each time is not begun for ever.
 #[test]
-fn a_program_that_never_ends_is_given_up_after_some_attempts() {
+fn a_program_that_kills_its_keeper_is_given_up_after_some_attempts() {
     let desk = Desk::new();
     let job = desk.submit("kill -9 $PPID", &json!({}));
     let view = desk.ended(&job);

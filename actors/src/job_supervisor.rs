@@ -86,6 +86,7 @@ impl Shell {
                 self.fail_work(fault).await;
             }
             JobSupervisorMessage::WorkLost(_) => {}
+            JobSupervisorMessage::Look => self.look_at_samplers().await,
             JobSupervisorMessage::Occurred(event) => self.happen(event).await,
             JobSupervisorMessage::SaveAgain => self.save_again().await,
             JobSupervisorMessage::SnapshotTaken { work_no, snapshot } => {

@@ -13,6 +13,7 @@ mod collect;
 mod family;
 pub mod keeper;
 mod output;
+mod usage;
 
 use std::{
     collections::BTreeSet,
@@ -44,6 +45,7 @@ use tgs_protocol::{
 use self::{
     keeper::{End, STATUS_FILE},
     output::{Log, Meter},
+    usage::Usage,
 };
 use crate::{disk::remove_wild_tree, embedded::layout::Layout};
 
@@ -159,6 +161,7 @@ impl Programs for LocalPrograms {
         }
         let end = match status.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) {
             _ if is_over == Some(Over::TimeLimit) => ProgramEnd::TimeLimit,
+            _ if is_over == Some(Over::TooMuch) => ProgramEnd::TooMuch,
             Some(End::Status(status)) => ProgramEnd::Status(status),
             Some(End::Signal(signal)) => ProgramEnd::Signal(signal),
             Some(End::NotStarted(why)) => {
@@ -183,6 +186,7 @@ impl Programs for LocalPrograms {
 enum Over {
     Stopped,
     TimeLimit,
+    TooMuch,
 }
 
 struct Listening<'a> {
@@ -204,6 +208,7 @@ impl LocalPrograms {
         let mut lifeline = keeper.stdin.take();
         let mut cut_at = None;
         let began = self.clock.monotonic().get();
+        let mut usage = Usage::of(&order.into);
         let left = loop {
             match pieces.recv_timeout(LOOK_PERIOD) {
                 Ok(piece) => listening.hear(&piece),
@@ -215,6 +220,9 @@ impl LocalPrograms {
             }
             let now = self.clock.monotonic().get();
             listening.look(now.saturating_sub(began) > order.command.limit.get());
+            if listening.is_over.is_none() && usage.is_too_much() {
+                listening.is_over = Some(Over::TooMuch);
+            }
             if listening.is_over.is_some() {
                 lifeline.take();
                 let cut = *cut_at.get_or_insert(now);

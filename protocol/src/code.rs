@@ -115,6 +115,7 @@ codes! {
     "DEV-0002" => OutOfMemory, 6, Later, "The device or the machine ran out of memory.";
     "DEV-0003" => DeviceLost, 6, Mended, "No compute device is left.";
     "DEV-0004" => DeviceMemory, 6, Later, "The memory of a graphics processor is too small.";
+    "DEV-0005" => WorkHangs, 6, Never, "The work of the job hung again and again.";
     "TGS-0001" => Internal, 1, Never, "A fault of ours: please report it.";
 }
 

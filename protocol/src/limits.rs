@@ -43,8 +43,8 @@ const _: () = assert!(DEVICE_FAILURES_MAX as usize <= RETRY_BACK_OFF_MS.len());
 pub const HANG_FACTOR: u64 = 10;
 /// Silence that is always allowed: a slow disk or a busy machine is no hang.
 pub const HANG_LEAST_MS: u64 = 60_000;
-/// Silence of work that has no steps: an epoch of a judge's trees on millions of rows is long.
-pub const HANG_FREE_MS: u64 = 30 * 60_000;
+/// Silence of work that has no steps: hashing and copying a table of a hundred gigabytes is long.
+pub const HANG_FREE_MS: u64 = 60 * 60_000;
 /// How often devices and disk are looked at.
 pub const WATCHDOG_PERIOD_MS: u64 = 1_000;
 const _: () = assert!(WATCHDOG_PERIOD_MS * 10 <= HANG_LEAST_MS);
@@ -61,9 +61,11 @@ pub const EXPERIENCE_ROWS_MAX: usize = 200;
 /// How long a program that is asked to end may take before it is killed.
 pub const PROGRAM_GRACE_MS: u64 = 5_000;
 const _: () = assert!(PROGRAM_GRACE_MS * 4 < STANDSTILL_MS);
-/// How often a program is begun for one job: one that brings the machine down with it would do so
-/// for ever.
-pub const PROGRAM_RUNS_MAX: u32 = 10;
+/// Bytes that a program may have in its folder at one time, results included: it must not fill the
+/// disk that everybody uses.
+pub const PROGRAM_FOLDER_BYTES_MAX: u64 = 16 << 30;
+/// Files and folders in it.
+pub const PROGRAM_FOLDER_ENTRIES_MAX: usize = 200_000;
 /// Arguments of a program: what every system takes.
 pub const PROGRAM_ARGUMENTS_MAX: usize = 1_000;
 /// Bytes of them all.

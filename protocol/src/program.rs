@@ -73,6 +73,8 @@ pub enum ProgramEnd {
     Signal(i32),
     /// It was ended, since its time was over.
     TimeLimit,
+    /// It was ended, since its folder took too much of the disk.
+    TooMuch,
     /// It did its work, but what it left cannot be delivered.
     Refused,
 }
@@ -83,6 +85,7 @@ impl fmt::Display for ProgramEnd {
             Self::Status(status) => write!(f, "ended with status {status}"),
             Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
             Self::TimeLimit => f.write_str("was ended, because its time limit was over"),
+            Self::TooMuch => f.write_str("was ended, because its folder took too much of the disk"),
             Self::Refused => f.write_str("left what cannot be delivered"),
         }
     }

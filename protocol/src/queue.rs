@@ -256,13 +256,20 @@ impl Queue {
     /// A device is not used any more; whoever runs on it keeps it until they give it back. Others
     /// may begin that had to wait for its class.
     pub fn set_aside(&mut self, seat: Seat) -> Vec<Start> {
-        self.seats.set_aside(seat, true);
+        self.seats.set_aside(seat, true, false);
+        self.begin()
+    }
+
+    /// The same of a device whose thread hangs: it keeps the memory of its job, also when the job
+    /// leaves, until it is taken back.
+    pub fn set_aside_stuck(&mut self, seat: Seat) -> Vec<Start> {
+        self.seats.set_aside(seat, true, true);
         self.begin()
     }
 
     /// A device that was set aside is used again. Says who begins.
     pub fn take_back(&mut self, seat: Seat) -> Vec<Start> {
-        self.seats.set_aside(seat, false);
+        self.seats.set_aside(seat, false, false);
         self.begin()
     }
 

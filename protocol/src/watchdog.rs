@@ -2,8 +2,7 @@
 //!
 //! Training passes by after every step: it hangs when there was no sign of life for ten times as
 //! long as there ever was between two, and for a minute at least. Other work gives signs where its
-//! loops ask whether they must stop, and some of its steps are long: it may be silent for half an
-//! hour.
+//! loops ask whether they must stop, and some of its steps are long: it may be silent for an hour.
 //!
 //! Silence is counted by whoever looks, a period at most for each look. So a process that was
 //! frozen, or a machine that slept, finds its work as it left it and not dead.
@@ -100,11 +99,11 @@ mod tests {
     }
 
     #[test]
-    fn work_without_steps_may_be_silent_for_half_an_hour() {
-        let half_an_hour = 30 * 60;
-        assert_eq!(hangs_at(&vec![(Free, 7); 2_000], 100, 1_000), Some(half_an_hour + 1));
-        let mut polls = vec![(Free, 7); half_an_hour];
-        polls.extend(vec![(Free, 8); half_an_hour]);
+    fn work_without_steps_may_be_silent_for_an_hour() {
+        let hour = 60 * 60;
+        assert_eq!(hangs_at(&vec![(Free, 7); 4_000], 100, 1_000), Some(hour + 1));
+        let mut polls = vec![(Free, 7); hour];
+        polls.extend(vec![(Free, 8); hour]);
         assert_eq!(hangs_at(&polls, 100, 1_000), None);
     }
 

@@ -10,6 +10,7 @@ use tgs_protocol::{
     job::JobEvent,
     metadata::Metadata,
     program::RunOrder,
+    progress::Watch,
     request::{Goal, Source},
     store::ArtifactName,
     unit::Steps,
@@ -174,7 +175,10 @@ impl Bench {
     pub(super) fn chunk_files(&self, order: &WorkOrder) -> Result<Vec<PathBuf>, Halt> {
         let rows = order.row.rows().unwrap_or_default();
         let chunks = &self.ports.chunks;
-        let open = |no| self.carry("open chunk", chunks.open(&order.lease.job, no));
+        let open = |no| match order.watch.stopped() {
+            true => Err(Halt::Stopped(None)),
+            false => self.carry("open chunk", chunks.open(&order.lease.job, no)),
+        };
         partition(rows).map(|(no, _)| open(no)).collect()
     }
 }

@@ -21,6 +21,8 @@ pub(crate) enum JobSupervisorMessage {
     Move(String),
     /// Fact: whoever had the present work will not end it.
     WorkLost(Fault),
+    /// Order: see whether samplers still give signs of life.
+    Look,
     /// Fact: this happened, as the job machine puts it.
     Occurred(JobEvent),
     /// Order: try again to write the row that could not be written.

@@ -1,6 +1,9 @@
 //! What a job's supervisor holds: the machine, the lease, the work under way.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use ractor::ActorRef;
 use tgs_protocol::{
@@ -68,6 +71,8 @@ pub(crate) struct Shell {
     /// The snapshot that must be durable before stopped work counts as stopped.
     pub(crate) last_snapshot: Option<(WorkNo, Steps)>,
     pub(crate) saving: Arc<Saving>,
+    /// Samplers that kept chunks of this job for too long.
+    pub(crate) silent_samplers: BTreeSet<usize>,
     pub(crate) progress: ProgressSender,
     pub(crate) left: bool,
 }
@@ -110,6 +115,7 @@ impl Shell {
             last_work_no: WorkNo(0),
             last_snapshot: None,
             saving: Arc::default(),
+            silent_samplers: BTreeSet::new(),
             progress,
             left: false,
         }

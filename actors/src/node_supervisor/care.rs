@@ -42,6 +42,9 @@ impl Floor {
         for worker in &self.crew().gpu_workers {
             let _ = worker.cast(GpuWorkerMessage::Look);
         }
+        for here in self.jobs.values() {
+            let _ = here.actor.cast(JobSupervisorMessage::Look);
+        }
         self.tell_health();
     }
 
@@ -94,16 +97,27 @@ impl Floor {
     }
 
     /// The thread of a device gives no sign of life: its job is taken from it, and the device is of
-    /// no use until the thread comes back.
+    /// no use until the thread comes back. A job whose work hangs twice would take every device.
     pub(super) async fn device_hangs(&mut self, at: usize, stage: Stage) {
         tracing::error!(device = at, %stage, "a device hangs; it is set aside");
         let why = format!("device {at} hangs and is set aside");
-        if let Some(here) = self.queue.who_is_on(Seat(at)).and_then(|job| self.jobs.get(job)) {
-            let fault =
-                Fault::new(Code::DeviceFailed, format!("{stage}: {why}; work is begun again"));
+        let on_it = self.queue.who_is_on(Seat(at)).cloned();
+        let hung_before = on_it.as_ref().is_some_and(|job| self.trust.hangs(job));
+        let starts = self.queue.set_aside_stuck(Seat(at));
+        if let Some((job, here)) = on_it.and_then(|job| Some((job.clone(), self.jobs.get(&job)?))) {
+            let (code, and) = match hung_before {
+                false => (Code::DeviceFailed, "work is begun again"),
+                true => {
+                    (Code::WorkHangs, "the work of this job hung before, so the job is given up")
+                }
+            };
+            let fault = Fault::new(code, format!("{stage}: {why}; {and}"));
             let _ = here.actor.cast(JobSupervisorMessage::WorkLost(fault));
+            if !hung_before {
+                self.move_away(&job, &why);
+            }
         }
-        self.set_aside(Seat(at), &why).await;
+        self.begin(starts).await;
     }
 
     /// It was slow, not dead.

@@ -3,18 +3,21 @@
 //! The window per sampler keeps every sampler busy and mailboxes short; jobs that sample at the
 //! same time take turns by it. Which sampler takes which chunk changes no byte.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk},
+    code::Code,
     limits::CHUNKS_OFFERED_PER_SAMPLER,
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
     unit::{Millis, Rows},
+    watchdog::{Pace, Signs, Silence, Watchdog},
 };
 
 use crate::{
     chunk_sampler::message::{ChunkEnd, ChunkOrder},
+    failure::Fault,
     job_supervisor::{Shell, WorkBy},
 };
 
@@ -28,9 +31,23 @@ pub(crate) struct Sampling {
     rows_sealed: Rows,
     rows_total: Rows,
     begun: Millis,
+    /// Samplers that had chunks of this job and gave no sign of life.
+    silent: BTreeSet<usize>,
+    /// Chunks that came back.
+    heard: u64,
+    watchdog: Watchdog,
+    looked_at: Millis,
 }
 
 impl Sampling {
+    /// Whether samplers have chunks and give no sign of life.
+    fn hangs(&mut self, now: Millis, allowed: Silence) -> bool {
+        let since = Millis(now.get().saturating_sub(self.looked_at.get()));
+        self.looked_at = now;
+        let signs = Signs { pace: Pace::Free, count: self.heard, longest: Millis(0) };
+        self.watchdog.look(signs, since, allowed)
+    }
+
     /// Nothing more is offered; true if nothing is out either.
     pub(crate) fn stop(&mut self) -> bool {
         self.waiting.clear();
@@ -49,8 +66,10 @@ impl Sampling {
 
     /// The next chunk and the sampler with the most room.
     fn next_offer(&mut self) -> Option<(usize, ChunkNo, Rows)> {
-        let (sampler, out) =
-            self.out.iter().copied().enumerate().min_by_key(|(at, out)| (*out, *at))?;
+        let all_are_silent = self.silent.len() >= self.out.len();
+        let out = self.out.iter().copied().enumerate();
+        let out = out.filter(|(at, _)| all_are_silent || !self.silent.contains(at));
+        let (sampler, out) = out.min_by_key(|(at, out)| (*out, *at))?;
         if out >= CHUNKS_OFFERED_PER_SAMPLER {
             return None;
         }
@@ -75,6 +94,7 @@ impl Shell {
     pub(crate) fn sampling_of(&self, chunks: Vec<(ChunkNo, Rows)>) -> Sampling {
         let rows_total = self.row().and_then(|row| row.rows()).unwrap_or_default();
         let missing: u64 = chunks.iter().map(|(_, rows)| rows.get()).sum();
+        let now = self.ports.clock.monotonic();
         Sampling {
             waiting: chunks.into(),
             out: vec![0; self.crew.samplers.len()],
@@ -82,7 +102,11 @@ impl Shell {
             rows_before: Rows(rows_total.get().saturating_sub(missing)),
             rows_sealed: Rows(0),
             rows_total,
-            begun: self.ports.clock.monotonic(),
+            begun: now,
+            silent: self.silent_samplers.clone(),
+            heard: 0,
+            watchdog: Watchdog::default(),
+            looked_at: now,
         }
     }
 
@@ -110,10 +134,24 @@ impl Shell {
         }
     }
 
+    /// Takes the chunks from samplers that give no sign of life: others are asked for them.
+    pub(crate) async fn look_at_samplers(&mut self) {
+        let now = self.ports.clock.monotonic();
+        let Some(work) = &mut self.work else { return };
+        let WorkBy::Samplers(sampling) = &mut work.by else { return };
+        if sampling.hangs(now, self.config.silence) {
+            let held = (0..sampling.out.len()).filter(|at| sampling.is_out_at(*at));
+            self.silent_samplers.extend(held);
+            let said = "sample: no chunk came for too long; others are asked for them";
+            self.fail_work(Fault::new(Code::DeviceFailed, said)).await;
+        }
+    }
+
     pub(crate) fn sampler_freed(&mut self, sampler: usize, end: &ChunkEnd) {
         let now = self.ports.clock.monotonic();
         let Some(work) = &mut self.work else { return };
         let WorkBy::Samplers(sampling) = &mut work.by else { return };
+        sampling.heard += 1;
         if let Some(out) = sampling.out.get_mut(sampler) {
             *out = out.saturating_sub(1);
         }

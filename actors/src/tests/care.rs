@@ -159,6 +159,44 @@ async fn whichever_stage_hangs_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sampler_that_hangs_costs_no_chunk() {
+    let world = World::new();
+    world.clock.keep_real();
+    let node = world.node_as("a", "class", attentive).await;
+    let pause = world.script.pause_at("chunk 0");
+    let job = submit(&node, world.synthesize()).await;
+    pause.reached().await;
+    let row = ended(&node.desk(), &job).await;
+    assert!(is_published(&row), "{row:?}");
+    assert!(told(&row, "no chunk came for too long"), "{row:?}");
+    assert_eq!(world.delivered(), undisturbed().await);
+    pause.release();
+}
+
+/// Two devices, and neither is lost to work that hangs wherever it is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_whose_work_hangs_twice_ends_and_its_memory_is_kept_until_the_threads_come_back() {
+    let world = World::new();
+    world.clock.keep_real();
+    let config = |config: &mut NodeConfig| {
+        attentive_on_two(config);
+        config.devices.push(DeviceClass::Cpu);
+    };
+    let node = world.node_as("a", "class", config).await;
+    let desk = node.desk();
+    let pauses = [world.script.pause_at("evaluate"), world.script.pause_at("evaluate")];
+    let job = submit(&node, world.synthesize()).await;
+    let row = ended(&desk, &job).await;
+    let JobState::Ended(Outcome::Failed(failure)) = &row.state else { panic!("{row:?}") };
+    assert_eq!(failure.code, Code::WorkHangs);
+    until("both are aside", async || uses(&desk) == [Use::Aside, Use::Aside, Use::Free]).await;
+    let other = submit(&node, world.synthesize()).await;
+    assert!(is_published(&ended(&desk, &other).await), "the third device is there for others");
+    pauses.iter().for_each(|pause| pause.release());
+    until("they are used again", async || uses(&desk) == [Use::Free; 3]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_whose_only_device_hangs_says_so_and_goes_on_when_it_comes_back() {
     let world = World::new();
     world.clock.keep_real();

@@ -13,13 +13,13 @@ pub(crate) fn failed(act: &'static str) -> impl Fn(TchError) -> EngineError {
     move |error| {
         let text = error.to_string();
         let starved = text.contains("out of memory") || text.contains("not enough memory");
-        let code = if starved || text.contains("allocate memory") {
-            Code::OutOfMemory
-        } else {
-            Code::DeviceFailed
+        let code = match starved || text.contains("allocate memory") {
+            true if text.contains("CUDA") => Code::DeviceMemory,
+            true => Code::OutOfMemory,
+            false => Code::DeviceFailed,
         };
         let remedy = match code {
-            Code::OutOfMemory => "lower `batch` or `width`, or free memory",
+            Code::OutOfMemory | Code::DeviceMemory => "lower `batch` or `width`, or free memory",
             _ => "try again; if it fails again, run on another machine",
         };
         // The first line says what happened; the rest is a stack of C++ frames.

@@ -94,15 +94,13 @@ impl Forest {
         let mut scores: Vec<Vec<f64>> = forest.base.iter().map(|base| vec![*base; rows]).collect();
         let mut grower = Grower::new(features, config);
         for round in 0..config.rounds {
-            if stopped() {
-                return None;
-            }
             let mut dice = Stream::new(seed, Purpose::Tree, stream << 20 | round as u64);
             let gradients = target.gradients(&scores);
-            let trees: Vec<Tree> = (0..outputs)
-                .map(|output| grower.grow(&gradients[output], &mut scores[output], &mut dice))
-                .collect();
-            forest.trees.push(trees);
+            let trees = (0..outputs).map(|output| {
+                let tree = || grower.grow(&gradients[output], &mut scores[output], &mut dice);
+                (!stopped()).then(tree)
+            });
+            forest.trees.push(trees.collect::<Option<_>>()?);
         }
         Some(forest)
     }

@@ -90,6 +90,7 @@ fn page(code: Code) -> &'static str {
         OutOfMemory => "dev-0002",
         DeviceLost => "dev-0003",
         DeviceMemory => "dev-0004",
+        WorkHangs => "dev-0005",
         Internal => "tgs-0001",
     }
 }

@@ -27,7 +27,6 @@ use crate::{
         row::JobRow,
         state::JobState,
     },
-    limits::PROGRAM_RUNS_MAX,
     program::RunFacts,
     report::Verdict,
     stage::Stage,
@@ -268,11 +267,6 @@ impl Job {
             self.row.log(now, format!("{stage} begins"));
         }
         if stage == Stage::Run {
-            if self.row.runs >= PROGRAM_RUNS_MAX {
-                let said = format!("the program was begun {} times and never ended", self.row.runs);
-                let failure = Failure::new(stage, Code::ProgramFailed, said);
-                return self.end(now, Outcome::Failed(failure));
-            }
             self.row.runs += 1; // Saved before it begins, so no two runs have the same number.
         }
         let work = self.work_of(stage);

@@ -40,12 +40,22 @@ struct Device {
     class: DeviceClass,
     is_taken: bool,
     is_aside: bool,
+    /// Its thread hangs.
+    is_stuck: bool,
+    /// Memory that it keeps, though its job has left.
+    kept: ByteCount,
 }
 
 impl Seats {
     /// These devices and so much memory, all free.
     pub fn new(classes: impl IntoIterator<Item = DeviceClass>, memory: ByteCount) -> Self {
-        let free = |class| Device { class, is_taken: false, is_aside: false };
+        let free = |class| Device {
+            class,
+            is_taken: false,
+            is_aside: false,
+            is_stuck: false,
+            kept: ByteCount(0),
+        };
         let devices = classes.into_iter().map(free).collect();
         Self { devices, memory, taken: ByteCount(0) }
     }
@@ -100,13 +110,20 @@ impl Seats {
         let Some(device) = self.devices.get_mut(seat.0) else { return };
         holds!(Invariant::Queue1, device.is_taken, "seat {} was free", seat.0);
         device.is_taken = false;
+        if device.is_stuck {
+            device.kept = memory; // What the thread works on is still there.
+            return;
+        }
         holds!(Invariant::Queue1, self.taken >= memory, "more memory given back than was given");
         self.taken = ByteCount(self.taken.get().saturating_sub(memory.get()));
     }
 
-    pub(super) fn set_aside(&mut self, seat: Seat, is_aside: bool) {
+    /// From now on it is not used, or used again; `is_stuck`: its thread hangs.
+    pub(super) fn set_aside(&mut self, seat: Seat, is_aside: bool, is_stuck: bool) {
         if let Some(device) = self.devices.get_mut(seat.0) {
-            device.is_aside = is_aside;
+            let kept = std::mem::take(&mut device.kept);
+            (device.is_aside, device.is_stuck) = (is_aside, is_stuck);
+            self.taken = ByteCount(self.taken.get().saturating_sub(kept.get()));
         }
     }
 

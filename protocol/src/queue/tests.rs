@@ -171,6 +171,21 @@ fn a_seat_that_is_given_twice_breaks_queue_1() {
     assert_eq!(broken, [Invariant::Queue1, Invariant::Queue1], "the seat and its memory");
 }
 
+/// What a thread works on is there for as long as it hangs, wherever its job has gone.
+#[test]
+fn a_device_that_hangs_keeps_the_memory_of_its_job() {
+    let mut queue = queue(2, 0, 100);
+    let needs = |memory| Demand { class: DeviceClass::Cpu, memory: ByteCount(memory) };
+    assert_eq!(names(&queue.join(job("a"), turn(5, 1, needs(60)))), ["a"]);
+    assert_eq!(names(&queue.set_aside_stuck(Seat(0))), [""; 0]);
+    assert_eq!(names(&queue.give_back(&job("a"), needs(60))), [""; 0], "60 of 100 are taken");
+    assert!(matches!(queue.why(&job("a")), Some(Waiting::Memory { .. })));
+    assert_eq!(names(&queue.take_back(Seat(0))), ["a"]);
+    assert_eq!(queue.seats().free_memory(), ByteCount(40));
+    assert_eq!(names(&queue.leave(&job("a"))), [""; 0]);
+    assert_eq!(queue.seats().free_memory(), ByteCount(100));
+}
+
 #[test]
 fn priorities_above_ten_are_refused() {
     assert_eq!(serde_json::from_str::<Priority>("10").expect("ten").points(), 10);

@@ -22,6 +22,8 @@ pub struct Trust {
     blamed: BTreeMap<JobId, Seat>,
     /// Jobs that fail on every device.
     at_fault: BTreeSet<JobId>,
+    /// Jobs whose work hung.
+    hung: BTreeSet<JobId>,
 }
 
 /// What follows from a failure.
@@ -61,10 +63,16 @@ impl Trust {
         Judgement::SetAside
     }
 
+    /// A job's work hangs; true if it did before: it would take one device after the other.
+    pub fn hangs(&mut self, job: &JobId) -> bool {
+        !self.hung.insert(job.clone())
+    }
+
     /// A job has left for good: what it did elsewhere clears the device of nothing.
     pub fn left(&mut self, job: &JobId) {
         self.blamed.remove(job);
         self.at_fault.remove(job);
+        self.hung.remove(job);
     }
 }
 
@@ -106,5 +114,9 @@ mod tests {
         let told = judged(true, "1:b 1:b 0:bad 0:bad 0:bad 1:bad 1:bad 1:bad 1:bad");
         assert_eq!((told[4], told[5]), (SetAside, TakeBack(Seat(0))));
         assert_eq!(told[6..], [GoOn; 3], "it is known to fail everywhere");
+        let (mut trust, job) = (Trust::default(), JobId::new("a"));
+        assert_eq!((trust.hangs(&job), trust.hangs(&job)), (false, true));
+        trust.left(&job);
+        assert!(!trust.hangs(&job), "it is another attempt");
     }
 }

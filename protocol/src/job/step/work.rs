@@ -43,7 +43,10 @@ impl Job {
     /// Whether the processor, which has more memory, may get a training through that one thread of
     /// a graphics processor did not.
     pub(super) fn goes_off_gpu(&self, failure: &Failure) -> bool {
-        (failure.stage, failure.code) == (Stage::Train, Code::DeviceMemory) && !self.row.off_gpu
+        (failure.stage, failure.code) == (Stage::Train, Code::DeviceMemory)
+            && self.row.request.trains()
+            && self.row.request.model.is_net()
+            && !self.row.off_gpu
     }
 
     /// Gives the graphics processor back and waits for another device, with all its threads.
