@@ -10,7 +10,7 @@ use tgs_protocol::{
         delivery::Delivery,
         step::{Courier, CourierAction, CourierEvent},
         store::Changed,
-        subscription::Subscription,
+        subscription::{Standing, Subscription},
     },
     unit::{EventNo, Timestamp},
 };
@@ -246,7 +246,10 @@ impl World<'_> {
         }
         let step = Box::new(Step { next, sends, follows });
         match save {
-            Some(change) => {
+            Some(mut change) => {
+                if self.flaw == Some(Flaw::GivesReceiversUp) && change.row.trouble.is_some() {
+                    change.row.state = Standing::Disabled;
+                }
                 let op = NoticeOp::Change(of, Rc::from(change));
                 self.ask_notice(node, it, op, Awaits::Written(step));
             }

@@ -19,7 +19,10 @@ use tgs_protocol::{
     unit::{Epoch, Millis},
 };
 
-pub use self::line::{Line, Wrong};
+pub use self::{
+    line::{Line, Wrong},
+    notices::Hand,
+};
 use self::{notices::Notices, telling::Telling};
 use super::{
     bytes,
@@ -264,7 +267,14 @@ impl Watchman {
         self.holds(Invariant::Event2, is_exact, || format!("got {got:?} after {after}"));
     }
 
-    /// A job was removed.
+    /// Files of a job were removed, since its owner asked.
+    pub fn emptied(&mut self, job: JobNo, store: &Store) {
+        let row = &store.jobs[job.at()].row;
+        let facts = || format!("job {} is {}", row.id, row.state);
+        self.holds(Invariant::Forget1, row.state.is_final(), facts);
+    }
+
+    /// The row of a job was removed: nothing else is left then.
     pub fn forgot(&mut self, job: JobNo, store: &Store) {
         let it = &store.jobs[job.at()];
         let name = &it.row.id;
@@ -286,6 +296,8 @@ impl Watchman {
         let kept = |(_, it): &(usize, &Standing)| !it.is_forgotten;
         for (at, it) in store.jobs.iter().enumerate().filter(kept) {
             let row = &it.row;
+            let facts = || format!("job {} is removed in part", row.id);
+            self.holds(Invariant::Forget1, !it.is_going, facts);
             let is_over = row.state.is_final();
             self.holds(Invariant::Live1, is_over, || format!("job {} is in {}", row.id, row.state));
             let (invariant, wanted) = match &row.state {
