@@ -58,6 +58,9 @@ flaws! {
     TakesSilence = "takes_silence" breaks Note1: "a notice that nobody answered is taken as done";
     GivesReceiversUp = "gives_receivers_up" breaks Note1:
         "a subscription is turned off at any failure";
+    GivesUpEarly = "gives_up_early" breaks Note1: "five attempts are called ten";
+    TakesFirstArrivals = "takes_first_arrivals" breaks Note1:
+        "a notice that is asked for again is taken as done if nobody answers";
     ForgetsArrivals = "forgets_arrivals" breaks Note2: "a failed write makes a receipt forgotten";
     ChangesBlindly = "changes_blindly" breaks Note2: "a change is taken whatever it had seen";
     ReleasesBlocked = "releases_blocked" breaks Gate1: "a blocked table is delivered";
