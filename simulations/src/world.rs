@@ -42,7 +42,7 @@ use self::{
     receivers::Attempt,
     shell::Shell,
     slab::Slab,
-    store::Store,
+    store::{Standing, Store},
     watchman::Watchman,
 };
 pub use self::{
@@ -180,6 +180,7 @@ impl<'a> World<'a> {
     /// Everybody has what he came for.
     fn is_settled(&self) -> bool {
         self.store.open.is_empty()
+            && !self.store.jobs.iter().any(Standing::is_half_removed)
             && self.shells_alive == 0
             && self.are_people_settled()
             && self.store.notices.all.iter().all(Held::is_settled)

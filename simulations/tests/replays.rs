@@ -14,7 +14,7 @@ const FOUND: [(&str, Option<Flaw>); 6] = [
     (include_str!("../replays/pruned-beyond.json"), Some(Flaw::PrunesBeyond)),
     (include_str!("../replays/early-try.json"), None),
     (include_str!("../replays/read-apart.json"), None),
-    (include_str!("../replays/blamed-again.json"), None),
+    (include_str!("../replays/blamed-again.json"), Some(Flaw::ForgetsWhoIsAtFault)),
 ];
 
 #[test]

@@ -19,7 +19,7 @@ pub fn audit(before: &Courier, heard: &CourierEvent, after: &Courier, actions: &
         _ => None,
     };
     nothing_is_passed_over(before, heard, after, saved);
-    nothing_is_sent_that_is_over(before, after, saved, actions);
+    nothing_is_sent_that_is_over(before, heard, after, saved, actions);
 }
 
 /// NOTE-1: what was read and is wanted has its delivery in the very write that moves the cursor.
@@ -50,6 +50,7 @@ fn nothing_is_passed_over(
 /// NOTE-2: only what is due is sent, and nothing while an attempt at it is under way.
 fn nothing_is_sent_that_is_over(
     before: &Courier,
+    heard: &CourierEvent,
     after: &Courier,
     saved: Option<&Change>,
     actions: &[CourierAction],
@@ -62,8 +63,8 @@ fn nothing_is_sent_that_is_over(
         let no = sent.event.no;
         let is_over = over(sent) || changed.iter().any(|it| it.event.no == no && over(it));
         holds!(Invariant::Note2, !is_over, "subscription {id}: {no} is sent and is over");
-        let is_twice = before.under_way().contains(&no)
-            && !changed.iter().any(|delivery| delivery.event.no == no);
+        let has_ended = matches!(heard, CourierEvent::Answered { event, .. } if *event == no);
+        let is_twice = before.under_way().contains_key(&no) && !has_ended;
         holds!(Invariant::Note2, !is_twice, "subscription {id}: {no} is sent twice at one time");
     }
 }

@@ -45,6 +45,9 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Attempts since it was made or was last asked for again.
     pub tries: u32,
+    /// How often somebody asked for it again.
+    #[serde(default)]
+    pub asks: u32,
     /// The newest attempts, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -90,7 +93,8 @@ impl Delivery {
     /// A delivery that was just made: due at once.
     pub fn new(subscription: SubscriptionId, event: Event, now: Timestamp) -> Self {
         let state = DeliveryState::Due { at: now };
-        Self { subscription, event, made_at: now, state, tries: 0, attempts: Vec::new() }
+        let (tries, asks, attempts) = (0, 0, Vec::new());
+        Self { subscription, event, made_at: now, state, tries, asks, attempts }
     }
 
     /// Its name.
@@ -118,6 +122,7 @@ impl Delivery {
         if !self.is_open() {
             self.state = DeliveryState::Due { at: now };
             self.tries = 0;
+            self.asks += 1;
         }
         self
     }

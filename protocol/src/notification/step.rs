@@ -12,7 +12,7 @@ mod tests;
 #[cfg(test)]
 mod weather;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     event::Event,
@@ -56,13 +56,20 @@ pub enum CourierAction {
     Send(Box<Delivery>),
 }
 
+/// How often a delivery had been asked for again and tried when an attempt at it was begun.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Sent {
+    asks: u32,
+    tries: u32,
+}
+
 /// One subscription at work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Courier {
     row: Subscription,
     open: BTreeMap<EventNo, Delivery>,
     /// Attempts that were begun and not answered. Nobody keeps them.
-    under_way: BTreeSet<EventNo>,
+    under_way: BTreeMap<EventNo, Sent>,
     /// Events up to here were looked at; the row follows when it is written anyway.
     read_to: EventNo,
     patience: Patience,
@@ -76,7 +83,7 @@ impl Courier {
         let read_to = row.after;
         let seen = open.into_iter().filter(|delivery| delivery.event.no <= read_to);
         let open = seen.map(|delivery| (delivery.event.no, delivery)).collect();
-        Self { row, open, under_way: BTreeSet::new(), read_to, patience }
+        Self { row, open, under_way: BTreeMap::new(), read_to, patience }
     }
 
     /// Goes on from what the store holds now; what is under way stays so.
@@ -102,7 +109,7 @@ impl Courier {
         if !self.is_on() || self.under_way.len() >= self.room() {
             return None;
         }
-        let waiting = self.open.iter().filter(|(no, _)| !self.under_way.contains(no));
+        let waiting = self.open.iter().filter(|(no, _)| !self.under_way.contains_key(no));
         waiting.filter_map(|(_, delivery)| delivery.due_at(now)).min()
     }
 
@@ -161,10 +168,15 @@ impl Courier {
         what: &Result<Receipt, Undelivered>,
     ) -> Option<Change> {
         // An answer that nobody waits for changes nothing; neither does one about what was removed.
-        if !self.under_way.remove(&event) {
+        let sent = self.under_way.remove(&event)?;
+        let delivery = self.open.get_mut(&event)?;
+        // Nor what came of an attempt before somebody asked for another one. A failure after which
+        // it is tried again counts once: not again when a write that took place is made once more,
+        // nor for each of several senders.
+        let is_retried = matches!(what, Err(Undelivered { again: Again::Later(_), .. }));
+        if delivery.asks != sent.asks || (is_retried && delivery.tries != sent.tries) {
             return None;
         }
-        let delivery = self.open.get_mut(&event)?;
         delivery.answered(now, what, self.patience);
         let delivery = delivery.clone();
         if !delivery.is_open() {
@@ -194,21 +206,25 @@ impl Courier {
             return Vec::new();
         }
         let room = self.room().saturating_sub(self.under_way.len());
-        let waiting = self.open.iter().filter(|(no, _)| !self.under_way.contains(no));
+        let waiting = self.open.iter().filter(|(no, _)| !self.under_way.contains_key(no));
         let due = waiting.filter_map(|(no, delivery)| Some((delivery.due_at(now)?, *no)));
         let mut due: Vec<_> = due.filter(|(at, _)| *at <= now).collect();
         due.sort_unstable();
         due.truncate(room);
-        self.under_way.extend(due.iter().map(|(_, no)| *no));
         let sent = due.iter().filter_map(|(_, no)| self.open.get(no));
-        sent.map(|delivery| CourierAction::Send(Box::new(delivery.clone()))).collect()
+        let begin = |delivery: &Delivery| {
+            let Delivery { asks, tries, .. } = *delivery;
+            self.under_way.insert(delivery.event.no, Sent { asks, tries });
+            CourierAction::Send(Box::new(delivery.clone()))
+        };
+        sent.map(begin).collect()
     }
 
     pub(super) const fn open(&self) -> &BTreeMap<EventNo, Delivery> {
         &self.open
     }
 
-    pub(super) const fn under_way(&self) -> &BTreeSet<EventNo> {
+    pub(super) const fn under_way(&self) -> &BTreeMap<EventNo, Sent> {
         &self.under_way
     }
 

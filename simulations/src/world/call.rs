@@ -18,6 +18,7 @@ use super::{
     notifications::NoticeOp,
     shell::Shell,
     store::{JobNo, Op, Reply, Trace, phase},
+    watchman::Hand,
 };
 
 impl World<'_> {
@@ -120,7 +121,7 @@ impl World<'_> {
     fn see(&mut self, no: CallNo, reply: &Reply, trace: Trace) {
         self.see_what_came_in(no, &trace);
         let Self { calls, store, watchman, chronicle, .. } = self;
-        let Some(Call { op, job, asker, .. }) = calls.get(no.0) else { return };
+        let Some(Call { op, job, asker, from, .. }) = calls.get(no.0) else { return };
         match (op, reply, job) {
             (Op::Insert(row), Reply::Inserted(inserted), _) => {
                 watchman.answered(row.submission.as_ref(), inserted, store);
@@ -135,11 +136,16 @@ impl World<'_> {
             }
             (Op::Notice(NoticeOp::Change(of, change)), ..) => {
                 if let Trace::Noticed(before) = &trace {
-                    let is_asked = !matches!(asker, Asker::Dispatcher);
-                    watchman.notices_changed(*of, before, change, is_asked, store);
+                    let wish = match asker {
+                        Asker::Subscriber { wish, .. } => Some(*wish),
+                        _ => None,
+                    };
+                    let hand = Hand { by: *from, wish };
+                    watchman.notices_changed(*of, before, change, hand, store);
                 }
             }
             (Op::Release(_), Reply::Done, Some(job)) => watchman.released(*job),
+            (Op::Empty | Op::DropResult, Reply::Done, Some(job)) => watchman.emptied(*job, store),
             (Op::Forget, Reply::Done, Some(job)) => watchman.forgot(*job, store),
             (Op::Sweep, Reply::Done, Some(job)) => watchman.swept(&store.jobs[job.at()]),
             (op, Reply::Done, Some(job)) => {
@@ -198,7 +204,7 @@ impl World<'_> {
         let Some(call) = self.calls.get_mut(no.0) else { return };
         call.left -= 1;
         let reply = call.reply.take().unwrap_or(Reply::Failed(Code::StoreSilent));
-        let (asker, (node, _)) = (call.asker, call.from);
+        let (asker, (node, _), of, job) = (call.asker, call.from, call.of, call.job);
         let op = match call.left {
             0 => self.calls.take(no.0).map(|call| call.op),
             _ => Some(call.op.clone()),
@@ -227,6 +233,7 @@ impl World<'_> {
             Asker::Subscriber { subscriber, wish } => {
                 self.wish_answered(node, subscriber, wish, &reply);
             }
+            Asker::Remover => self.go_on_removing(node, job, of, &op, &reply),
             Asker::Nobody => {}
         }
     }
@@ -263,7 +270,7 @@ impl World<'_> {
 fn patience_ms(op: &Op, asker: Asker) -> u64 {
     match (op, asker) {
         (_, Asker::Keeper { .. }) => LEASE_RENEW_ANSWER_MS,
-        (Op::Sweep | Op::TakeBack(_) | Op::Forget, _) => STORE_TRANSFER_MS,
+        (Op::Sweep | Op::TakeBack(_) | Op::Empty | Op::DropResult, _) => STORE_TRANSFER_MS,
         (_, Asker::Work { .. } | Asker::Writer { .. } | Asker::Nobody) => STORE_TRANSFER_MS,
         _ => STORE_ANSWER_MS,
     }
@@ -285,6 +292,8 @@ fn op_words(op: &Op) -> String {
         Op::Deliver(..) => "deliver the table".to_owned(),
         Op::TakeBack(_) => "take back the table".to_owned(),
         Op::Sweep => "sweep".to_owned(),
+        Op::Empty => "remove all files".to_owned(),
+        Op::DropResult => "remove what was delivered".to_owned(),
         Op::Forget => "forget".to_owned(),
         Op::Events(after, ..) => format!("events after {after}"),
         Op::Notice(op) => op.words(),

@@ -51,7 +51,12 @@ impl World<'_> {
             Judgement::GoOn => {}
             Judgement::SetAside => self.set_aside(node, seat, job),
             Judgement::TakeBack(_) if self.flaw == Some(Flaw::KeepsBlamedAside) => {}
-            Judgement::TakeBack(first) => self.take_back(node, first),
+            Judgement::TakeBack(first) => {
+                if self.flaw == Some(Flaw::ForgetsWhoIsAtFault) {
+                    it.trust.left(&self.store.jobs[job.at()].row.id);
+                }
+                self.take_back(node, first);
+            }
         }
         if let Err(facts) = self.watchman.lines[node as usize].blames_justly(job, seat) {
             self.watchman.broken(Invariant::Queue3, format!("node {node}: {facts}"));
@@ -60,7 +65,9 @@ impl World<'_> {
 
     fn set_aside(&mut self, node: u32, seat: Seat, because_of: JobNo) {
         self.say(true, |_| format!("device {} of node {node} is set aside", seat.0));
-        self.watchman.lines[node as usize].set_aside(seat, because_of);
+        if let Err(facts) = self.watchman.lines[node as usize].set_aside(seat, because_of) {
+            self.watchman.broken(Invariant::Queue3, format!("node {node}: {facts}"));
+        }
         let it = &mut self.nodes[node as usize];
         let on_it = it.queue.who_is_on(seat).cloned();
         let starts = match self.flaw {

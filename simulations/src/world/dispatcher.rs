@@ -7,10 +7,10 @@ use tgs_protocol::{
     limits::LOOK_PERIOD_MS,
     notification::{
         channel::{Receipt, Undelivered},
-        delivery::Delivery,
+        delivery::{Delivery, DeliveryState},
         step::{Courier, CourierAction, CourierEvent},
-        store::Changed,
-        subscription::Subscription,
+        store::{Change, Changed},
+        subscription::{Standing, Subscription},
     },
     unit::{EventNo, Timestamp},
 };
@@ -143,7 +143,12 @@ impl World<'_> {
         event: EventNo,
         what: Result<Receipt, Undelivered>,
     ) {
-        let takes_silence = self.flaw == Some(Flaw::TakesSilence);
+        let delivery = self.store.notices.all[of.at()].deliveries.get(&event);
+        let is_asked = delivery.is_some_and(|delivery| delivery.asks > 0);
+        let takes_silence = match self.flaw {
+            Some(Flaw::TakesFirstArrivals) => is_asked,
+            flaw => flaw == Some(Flaw::TakesSilence),
+        };
         let what = match what {
             Err(Undelivered { status: None, .. }) if takes_silence => Ok(Receipt::default()),
             what => what,
@@ -246,11 +251,25 @@ impl World<'_> {
         }
         let step = Box::new(Step { next, sends, follows });
         match save {
-            Some(change) => {
+            Some(mut change) => {
+                self.spoil(&mut change);
                 let op = NoticeOp::Change(of, Rc::from(change));
                 self.ask_notice(node, it, op, Awaits::Written(step));
             }
             None => self.stepped(node, it, of, *step),
+        }
+    }
+
+    /// What a rule that is broken on purpose makes of a failure.
+    fn spoil(&self, change: &mut Change) {
+        let is_failure = change.row.trouble.is_some();
+        if is_failure && self.flaw == Some(Flaw::GivesReceiversUp) {
+            change.row.state = Standing::Disabled;
+        }
+        if is_failure && self.flaw == Some(Flaw::GivesUpEarly) {
+            for it in change.changed.iter_mut().filter(|it| it.is_open() && it.tries == 5) {
+                (it.tries, it.state) = (10, DeliveryState::GivenUp { at: it.made_at });
+            }
         }
     }
 

@@ -175,6 +175,8 @@ pub enum Asker {
         /// What he asked for.
         wish: Wish,
     },
+    /// The desk of a node, which removes a job.
+    Remover,
     /// Nobody.
     Nobody,
 }

@@ -153,6 +153,10 @@ impl Kind {
     pub const ATTEMPT: Self = Self(145);
     /// A job is forgotten.
     pub const FORGET: Self = Self(160);
+    /// Files of a job that is to be forgotten are removed.
+    pub const EMPTY: Self = Self(161);
+    /// What it delivered is removed.
+    pub const DROP_RESULT: Self = Self(162);
     /// A call about notices.
     pub fn notice(op: u8) -> Self {
         Self(146 + op)

@@ -50,10 +50,17 @@ flaws! {
     UsesSetAside = "uses_set_aside" breaks Queue3: "a device that was set aside is given away";
     KeepsBlamedAside = "keeps_blamed_aside" breaks Queue3:
         "a device stays set aside for a job that fails everywhere";
+    ForgetsWhoIsAtFault = "forgets_who_is_at_fault" breaks Queue3:
+        "a job that failed everywhere is trusted again";
     WritesNoticesApart = "writes_notices_apart" breaks Note1:
         "deliveries are written apart from the cursor, and some are lost";
     NamesAttempts = "names_attempts" breaks Note1: "each attempt at a notice has its own name";
     TakesSilence = "takes_silence" breaks Note1: "a notice that nobody answered is taken as done";
+    GivesReceiversUp = "gives_receivers_up" breaks Note1:
+        "a subscription is turned off at any failure";
+    GivesUpEarly = "gives_up_early" breaks Note1: "five attempts are called ten";
+    TakesFirstArrivals = "takes_first_arrivals" breaks Note1:
+        "a notice that is asked for again is taken as done if nobody answers";
     ForgetsArrivals = "forgets_arrivals" breaks Note2: "a failed write makes a receipt forgotten";
     ChangesBlindly = "changes_blindly" breaks Note2: "a change is taken whatever it had seen";
     ReleasesBlocked = "releases_blocked" breaks Gate1: "a blocked table is delivered";
@@ -61,6 +68,8 @@ flaws! {
     ForgetsKeys = "forgets_keys" breaks Effect1: "the store does not look at keys of orders";
     LeavesEvents = "leaves_events" breaks Forget1: "events of a forgotten job stay in the log";
     ForgetsRunning = "forgets_running" breaks Forget1: "a job is forgotten that has not ended";
+    RemovesRowsFirst = "removes_rows_first" breaks Forget1:
+        "the row of a forgotten job goes before its files";
     AppendsBlindly = "appends_blindly" breaks Event1: "a repeated write appends its events again";
     AppendsApart = "appends_apart" breaks Event1: "events are appended apart, and some are lost";
     ReadsFromBefore = "reads_from_before" breaks Event2: "a watcher gets its last event again";

@@ -51,7 +51,11 @@ pub enum Op {
     TakeBack(Rc<Lease>),
     /// Remove everything private and half done.
     Sweep,
-    /// Remove a job that ended, with all that it kept.
+    /// Remove all files of a job that is to be removed: as `ArtifactStore::sweep` that keeps none.
+    Empty,
+    /// Remove what it delivered.
+    DropResult,
+    /// Remove the row of a job that ended, with its events and its key.
     Forget,
     /// Events after this one, of one job or of all; at most so many.
     Events(EventNo, Option<JobNo>, usize),
@@ -73,6 +77,8 @@ impl Op {
         match self {
             Self::Notice(op) => Kind::notice(op.number()),
             Self::Forget => Kind::FORGET,
+            Self::Empty => Kind::EMPTY,
+            Self::DropResult => Kind::DROP_RESULT,
             op => Kind::call(op.number(), phase),
         }
     }
@@ -95,7 +101,7 @@ impl Op {
             Self::TakeBack(_) => 12,
             Self::Sweep => 13,
             Self::Events(..) => 14,
-            Self::Notice(_) | Self::Forget => 15,
+            Self::Notice(_) | Self::Forget | Self::Empty | Self::DropResult => 15,
         }
     }
 

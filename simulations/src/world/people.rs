@@ -212,11 +212,13 @@ impl World<'_> {
         }
     }
 
-    /// Somebody removes an order's job, once it has ended; as a desk does, the row goes last.
+    /// Somebody removes an order's job, once it has ended: as a desk does, in three calls, the row
+    /// last. Whoever is killed in between leaves a job that is there to be removed; somebody does.
     pub(super) fn forget_job(&mut self, order: u32, times: u32) {
         let job = self.orders.iter().position(|it| *it == order).map(|at| JobNo(at as u32));
         let is_gone = job.is_some_and(|job| self.store.jobs[job.at()].is_forgotten);
-        if is_gone || times > 20 {
+        let is_half = job.is_some_and(|job| self.store.jobs[job.at()].is_half_removed());
+        if is_gone || (times > 20 && !is_half) {
             return;
         }
         self.plan(30_000, Event::Forget { order, times: times + 1 });
@@ -227,8 +229,27 @@ impl World<'_> {
             return;
         }
         if let Some(node) = self.somewhere(order, times + 200) {
-            self.call(node, Some(job), order, Op::Forget, Asker::Nobody);
+            let is_row_first = self.flaw == Some(Flaw::RemovesRowsFirst);
+            let first = if is_row_first { Op::Forget } else { Op::Empty };
+            self.call(node, Some(job), order, first, Asker::Remover);
         }
+    }
+
+    /// A part of a job is removed, or is not: then it stays as it is.
+    pub(super) fn go_on_removing(
+        &mut self,
+        node: u32,
+        job: Option<JobNo>,
+        order: u32,
+        op: &Op,
+        reply: &Reply,
+    ) {
+        let next = match (op, reply) {
+            (Op::Empty, Reply::Done) => Op::DropResult,
+            (Op::DropResult, Reply::Done) => Op::Forget,
+            _ => return,
+        };
+        self.call(node, job, order, next, Asker::Remover);
     }
 
     /// A watcher connects and asks for what follows the last event that he has.

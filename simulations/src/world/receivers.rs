@@ -27,6 +27,8 @@ pub struct Attempt {
     pub of: SubscriptionNo,
     /// Of which event.
     pub event: EventNo,
+    /// Its number, for the watchman.
+    no: u32,
     /// The name that its receiver sees.
     name: String,
     /// What its sender will hear.
@@ -54,7 +56,7 @@ impl World<'_> {
         version: u64,
     ) {
         let (boot, event) = (self.nodes[node as usize].boot, delivery.event.no);
-        self.watchman.notice_sent(of, event, (node, boot), version);
+        let no = self.watchman.notice_sent(of, event, (node, boot), version);
         let mut name = delivery.key().to_string();
         if self.flaw == Some(Flaw::NamesAttempts) {
             name.push_str(&format!("_{}", delivery.tries));
@@ -62,7 +64,7 @@ impl World<'_> {
         self.say(true, |_| format!("node {node} sends {name}"));
         let Fate { arrives_ms, ends_ms, what } = self.fate_of(of);
         let left = 1 + u8::from(arrives_ms.is_some());
-        let attempt = Attempt { from: (node, boot), of, event, name, what, left };
+        let attempt = Attempt { from: (node, boot), of, event, no, name, what, left };
         let no = AttemptNo(self.attempts.put(attempt));
         if let Some(arrives_ms) = arrives_ms {
             self.plan(arrives_ms, Event::Arrival(no));
@@ -106,8 +108,9 @@ impl World<'_> {
 
     /// An attempt reaches its receiver.
     pub(super) fn arrival(&mut self, no: AttemptNo) {
-        let Some(Attempt { of, event, name, .. }) = self.attempts.get(no.0) else { return };
-        self.watchman.notice_arrived(*of, *event, name);
+        let Some(attempt) = self.attempts.get(no.0) else { return };
+        let Attempt { of, event, name, .. } = attempt;
+        self.watchman.notice_arrived(*of, *event, (attempt.from, attempt.no), name);
         let (of, name) = (*of, name.clone());
         self.say(true, |_| format!("{name} reaches the receiver of subscription {}", of.0));
         self.let_go(no);

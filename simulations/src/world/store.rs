@@ -94,6 +94,8 @@ pub struct Standing {
     pub delivered: Option<Digest>,
     /// Its newest event.
     pub newest: EventNo,
+    /// Some of it was removed, as a person asked.
+    pub is_going: bool,
     /// It was removed. Its number and its row stay with the watchman.
     pub is_forgotten: bool,
 }
@@ -194,6 +196,16 @@ impl Store {
                 }
                 nothing(Reply::Done)
             }
+            Op::Empty => {
+                standing.sweep();
+                standing.artifacts.clear();
+                standing.is_going = true;
+                nothing(Reply::Done)
+            }
+            Op::DropResult => {
+                (standing.delivered, standing.is_going) = (None, true);
+                nothing(Reply::Done)
+            }
             write => {
                 let lease = write.lease();
                 if flaw != Some(Flaw::ForgetsEpochs) && !lease.is_some_and(is_newest) {
@@ -233,6 +245,7 @@ impl Store {
             artifacts: Vec::new(),
             delivered: None,
             newest: self.newest(),
+            is_going: false,
             is_forgotten: false,
         });
         self.open.push(no);
@@ -282,15 +295,13 @@ impl Store {
         told
     }
 
-    /// Removes a job that ended: its files, row, events and key.
+    /// Removes what stands in the store of a job that ended: its row, events and key.
     fn forget(&mut self, no: JobNo) -> Reply {
         let standing = &mut self.jobs[no.at()];
         if !standing.row.state.is_final() && self.flaw != Some(Flaw::ForgetsRunning) {
             return Reply::Failed(Code::BadRequest);
         }
-        standing.sweep();
-        standing.artifacts.clear();
-        (standing.delivered, standing.is_forgotten) = (None, true);
+        standing.is_forgotten = true;
         self.open.retain(|open| *open != no);
         if self.flaw != Some(Flaw::LeavesEvents) {
             let its = self.log.iter_mut().filter(|told| told.job == no);
@@ -311,6 +322,11 @@ impl Store {
 }
 
 impl Standing {
+    /// Somebody began to remove it, and nobody has done so to the end.
+    pub fn is_half_removed(&self) -> bool {
+        self.is_going && !self.is_forgotten
+    }
+
     fn claim(
         &mut self,
         owner: &Incarnation,

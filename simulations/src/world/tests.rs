@@ -84,14 +84,15 @@ fn caught_in(flaw: Flaw) -> BTreeMap<Invariant, usize> {
     broken
 }
 
-/// Needs a cancel in the second in which a table stands there, and a lost call: one world in ten
-/// thousand. `tests/replays.rs` lives one of them.
-const RARE: Flaw = Flaw::TakesBackOnce;
+/// The first needs a cancel in the second in which a table stands there, and a lost call: one world
+/// in ten thousand; the second two jobs that break every device. `tests/replays.rs` lives one of
+/// each.
+const RARE: [Flaw; 2] = [Flaw::TakesBackOnce, Flaw::ForgetsWhoIsAtFault];
 
 #[test]
 fn broken_rules_are_caught_by_the_promise_that_they_break() {
     let mut missed = Vec::new();
-    for flaw in Flaw::ALL.iter().filter(|flaw| **flaw != RARE) {
+    for flaw in Flaw::ALL.iter().filter(|flaw| !RARE.contains(flaw)) {
         let broken = caught_in(*flaw);
         if !broken.contains_key(&flaw.breaks()) {
             missed.push(format!("{flaw}: {broken:?}"));

@@ -13,13 +13,16 @@ use tgs_protocol::{
         JobRow, JobState, Outcome,
         audit::{self, audit},
     },
-    limits::RETRY_BACK_OFF_MS,
+    limits::{PROGRAM_RUNS_MAX, RETRY_BACK_OFF_MS},
     report::Verdict,
     submission::{Inserted, Submission},
     unit::{Epoch, Millis},
 };
 
-pub use self::line::{Line, Wrong};
+pub use self::{
+    line::{Line, Wrong},
+    notices::Hand,
+};
 use self::{notices::Notices, telling::Telling};
 use super::{
     bytes,
@@ -176,7 +179,7 @@ impl Watchman {
         let tries = || format!("job {}: {new} tries failed after {old}", row.id);
         self.holds(Invariant::Retry1, is_right, tries);
         let leaves_nothing = match &row.state {
-            JobState::Ended(Outcome::Failed(failure)) => failure.code != Code::ProgramFailed,
+            JobState::Ended(Outcome::Failed(_)) => !leaves_a_log(row),
             state => *state == JobState::Ended(Outcome::Cancelled),
         };
         if leaves_nothing && !self.jobs[job.at()].is_left_said {
@@ -264,7 +267,14 @@ impl Watchman {
         self.holds(Invariant::Event2, is_exact, || format!("got {got:?} after {after}"));
     }
 
-    /// A job was removed.
+    /// Files of a job were removed, since its owner asked.
+    pub fn emptied(&mut self, job: JobNo, store: &Store) {
+        let row = &store.jobs[job.at()].row;
+        let facts = || format!("job {} is {}", row.id, row.state);
+        self.holds(Invariant::Forget1, row.state.is_final(), facts);
+    }
+
+    /// The row of a job was removed: nothing else is left then.
     pub fn forgot(&mut self, job: JobNo, store: &Store) {
         let it = &store.jobs[job.at()];
         let name = &it.row.id;
@@ -286,16 +296,15 @@ impl Watchman {
         let kept = |(_, it): &(usize, &Standing)| !it.is_forgotten;
         for (at, it) in store.jobs.iter().enumerate().filter(kept) {
             let row = &it.row;
+            let facts = || format!("job {} is removed in part", row.id);
+            self.holds(Invariant::Forget1, !it.is_going, facts);
             let is_over = row.state.is_final();
             self.holds(Invariant::Live1, is_over, || format!("job {} is in {}", row.id, row.state));
             let (invariant, wanted) = match &row.state {
                 JobState::Ended(Outcome::Published { .. }) => {
                     (Invariant::Same1, Some(bytes::undisturbed(row)))
                 }
-                // The log of a program that failed is what it delivers.
-                JobState::Ended(Outcome::Failed(failure))
-                    if failure.code == Code::ProgramFailed =>
-                {
+                JobState::Ended(Outcome::Failed(_)) if leaves_a_log(row) => {
                     (Invariant::Same1, Some(bytes::undisturbed(row)))
                 }
                 JobState::Ended(Outcome::Withheld { .. }) => (Invariant::Gate1, None),
@@ -323,6 +332,14 @@ impl Watchman {
 
 fn key(row: &JobRow) -> Option<&str> {
     row.submission.as_ref().map(|it| it.key.as_str())
+}
+
+/// The log of a program that failed is what it delivers; one that never ended, however often it
+/// was begun, has none.
+fn leaves_a_log(row: &JobRow) -> bool {
+    let never_ended = row.done.run.is_none() && row.runs >= PROGRAM_RUNS_MAX;
+    let JobState::Ended(Outcome::Failed(failure)) = &row.state else { return false };
+    failure.code == Code::ProgramFailed && !never_ended
 }
 
 /// How often a stage is tried again.

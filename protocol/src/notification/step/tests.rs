@@ -181,6 +181,35 @@ fn asked_again_it_has_all_its_attempts_and_a_bounded_history() {
     assert_eq!(delivery.attempts.len(), NOTICE_ATTEMPTS_KEPT);
 }
 
+/// A write that took place and whose answer was lost is made again, by the courier before it.
+#[test]
+fn a_failure_counts_once_however_often_it_is_written() {
+    let mut before = courier();
+    let _ = before.step(Timestamp(0), read([ended(1, "a")]));
+    let fails = || answered(1, refused(Again::Later(None)));
+    let actions = before.clone().step(Timestamp(1), fails());
+    let save = parts(&actions).0.expect("a write");
+    assert_eq!(save.changed[0].tries, 1);
+    let mut again = before.put_back(save.row.clone(), save.changed.clone());
+    assert_eq!(again.step(Timestamp(2), fails()), []);
+    assert_eq!(again.open()[&EventNo(1)].tries, 1);
+}
+
+/// Another sender ended it, and somebody asked: the attempt before that does not count.
+#[test]
+fn what_arrived_before_it_was_asked_for_is_sent_again() {
+    let mut courier = courier();
+    let _ = courier.step(Timestamp(0), read([ended(1, "a")]));
+    let actions = courier.clone().step(Timestamp(1), answered(1, arrived()));
+    let save = parts(&actions).0.expect("a write");
+    let asked = save.changed[0].clone().asked_again(Timestamp(2));
+    let row = Change::of(save.row.clone()).row;
+    courier = courier.put_back(row, vec![asked]);
+    let actions = courier.step(Timestamp(3), answered(1, arrived()));
+    let (save, sent) = parts(&actions);
+    assert!(save.is_none() && sent == [1], "{actions:?}");
+}
+
 #[test]
 fn a_target_that_is_gone_is_switched_off_and_what_is_open_waits() {
     let mut courier = courier();

@@ -20,14 +20,17 @@ pub struct Line {
     aside: Vec<(Seat, Option<JobNo>)>,
     /// Who failed last on a device, and how often in a row.
     failures: Vec<(Seat, JobNo, u32)>,
+    /// Who failed on another device as well while one was aside for it, and is still here.
+    at_fault: Vec<JobNo>,
 }
 
 impl Line {
     /// An empty line before these devices.
     pub fn new(premises: &Premises) -> Self {
         let Premises { devices, memory } = premises.clone();
-        let (waiting, running) = (Vec::new(), Vec::new());
-        Self { devices, memory, waiting, running, aside: Vec::new(), failures: Vec::new() }
+        let (waiting, running, at_fault) = (Vec::new(), Vec::new(), Vec::new());
+        let (aside, failures) = (Vec::new(), Vec::new());
+        Self { devices, memory, waiting, running, aside, failures, at_fault }
     }
 
     /// The process died.
@@ -36,6 +39,7 @@ impl Line {
         self.running.clear();
         self.aside.clear();
         self.failures.clear();
+        self.at_fault.clear();
     }
 
     /// A job gives its device back and waits again.
@@ -46,8 +50,15 @@ impl Line {
     }
 
     /// A device is set aside at the failure of this job.
-    pub fn set_aside(&mut self, seat: Seat, job: JobNo) {
+    ///
+    /// # Errors
+    /// It had failed everywhere before.
+    pub fn set_aside(&mut self, seat: Seat, job: JobNo) -> Result<(), String> {
         self.aside.push((seat, Some(job)));
+        match self.at_fault.contains(&job) {
+            true => Err(format!("device {} is set aside for {job:?}, which is at fault", seat.0)),
+            false => Ok(()),
+        }
     }
 
     /// A device is used again.
@@ -66,6 +77,10 @@ impl Line {
         let before = known.map_or(0, |(.., count)| *count);
         self.worked(seat);
         self.failures.push((seat, job, before + 1));
+        let has_another = self.aside.iter().any(|(at, by)| *by == Some(job) && *at != seat);
+        if has_another && before + 1 >= DEVICE_FAILURES_MAX {
+            self.at_fault.push(job);
+        }
     }
 
     /// Whether no device is set aside for a job that now failed as often on this one.
@@ -96,6 +111,7 @@ impl Line {
         self.running.retain(|(it, ..)| *it != job);
         // What it did before says nothing any more of the device that is set aside.
         self.failures.retain(|(_, by, _)| *by != job);
+        self.at_fault.retain(|it| *it != job);
         for (_, by) in self.aside.iter_mut().filter(|(_, by)| *by == Some(job)) {
             *by = None;
         }
