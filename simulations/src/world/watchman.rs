@@ -13,7 +13,7 @@ use tgs_protocol::{
         JobRow, JobState, Outcome,
         audit::{self, audit},
     },
-    limits::{PROGRAM_RUNS_MAX, RETRY_BACK_OFF_MS},
+    limits::RETRY_BACK_OFF_MS,
     report::Verdict,
     submission::{Inserted, Submission},
     unit::{Epoch, Millis},
@@ -179,7 +179,7 @@ impl Watchman {
         let tries = || format!("job {}: {new} tries failed after {old}", row.id);
         self.holds(Invariant::Retry1, is_right, tries);
         let leaves_nothing = match &row.state {
-            JobState::Ended(Outcome::Failed(_)) => !leaves_a_log(row),
+            JobState::Ended(Outcome::Failed(failure)) => failure.code != Code::ProgramFailed,
             state => *state == JobState::Ended(Outcome::Cancelled),
         };
         if leaves_nothing && !self.jobs[job.at()].is_left_said {
@@ -304,7 +304,10 @@ impl Watchman {
                 JobState::Ended(Outcome::Published { .. }) => {
                     (Invariant::Same1, Some(bytes::undisturbed(row)))
                 }
-                JobState::Ended(Outcome::Failed(_)) if leaves_a_log(row) => {
+                // The log of a program that failed is what it delivers.
+                JobState::Ended(Outcome::Failed(failure))
+                    if failure.code == Code::ProgramFailed =>
+                {
                     (Invariant::Same1, Some(bytes::undisturbed(row)))
                 }
                 JobState::Ended(Outcome::Withheld { .. }) => (Invariant::Gate1, None),
@@ -332,14 +335,6 @@ impl Watchman {
 
 fn key(row: &JobRow) -> Option<&str> {
     row.submission.as_ref().map(|it| it.key.as_str())
-}
-
-/// The log of a program that failed is what it delivers; one that never ended, however often it
-/// was begun, has none.
-fn leaves_a_log(row: &JobRow) -> bool {
-    let never_ended = row.done.run.is_none() && row.runs >= PROGRAM_RUNS_MAX;
-    let JobState::Ended(Outcome::Failed(failure)) = &row.state else { return false };
-    failure.code == Code::ProgramFailed && !never_ended
 }
 
 /// How often a stage is tried again.
