@@ -31,6 +31,8 @@ OPERATIONS = """
 include-operation-id = "submitJob"
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409, 413, 422, "5xx"]
 """
+# Programs that jobs may run: one that does its work, and one that fails.
+PROGRAMS = ["/bin/true", "/bin/false"]
 # Names that lead somewhere, and how often one of them is taken. What is learned stays short.
 NAMES = {
     "path.job": ("jobs", 0.8),
@@ -44,6 +46,7 @@ NAMES = {
     "body.holdout": ("datasets", 0.2),
     "body.model": ("jobs", 0.5),
     "header.Range": ("ranges", 1.0),
+    "body.program": ("programs", 0.8),
     "body.learn.model": ("generators", 1.0),
     "body.learn.steps": ("few", 1.0),
     "body.learn.epochs": ("few", 1.0),
@@ -56,7 +59,8 @@ def main(tgs: str, schemathesis: str, seconds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="tgs-strangers-") as home:
         log = open(pathlib.Path(home) / "log", "w+")
         command = [tgs, "--home", f"{home}/data", "--json", "up", "--listen", "127.0.0.1:0"]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        settings = os.environ | {"TGS_EXTERNAL_PROGRAMS": ",".join(PROGRAMS)}
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=settings)
         try:
             listening = json.loads(server.stdout.readline())
             base, token = listening["url"], listening["token"]
@@ -98,6 +102,7 @@ def furnish(base: str, token: str) -> dict:
         "uploads": [place.rsplit("/", 1)[1] for place in places],
         "files": ["report.html", "report.json", "manifest.json", "model.safetensors", "table.csv"],
         "generators": ["seqtree", "seqtree", "tabgraph"],
+        "programs": PROGRAMS,
         # A part of a JSON file is no JSON, which the judge does not know; tests/api.rs asks for other parts.
         "ranges": ["bytes=0-"],
         "few": [1, 2],
