@@ -36,6 +36,15 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 
 """
     for operation in REFUSING
 )
+# These send for real: an answer takes as long as the name of a server that is not there.
+OPERATIONS += "".join(
+    f"""
+[[operations]]
+include-operation-id = "{operation}"
+checks.max_response_time = 40
+"""
+    for operation in ["testWebhook", "testMailSubscription"]
+)
 # A mail server that is not there: letters wait.
 MAIL = {"TGS_SMTP_URL": "smtp://127.0.0.1:9", "TGS_MAIL_FROM": "tgs@example.org"}
 # Programs that jobs may run: one that does its work, and one that fails.

@@ -24,6 +24,7 @@ pub struct WebhookOrder {
     pub url: WebhookUrl,
     /// Of what; that jobs ended, if not said.
     #[serde(default = "EventKind::usual")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<EventKind>", length(min = 1)))]
     pub kinds: BTreeSet<EventKind>,
     /// Signs them; made, if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -39,6 +40,7 @@ pub struct MailOrder {
     pub to: MailAddress,
     /// Of what; that jobs ended, if not said.
     #[serde(default = "EventKind::usual")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<EventKind>", length(min = 1)))]
     pub kinds: BTreeSet<EventKind>,
 }
 
