@@ -23,7 +23,6 @@ use tgs_protocol::{
     engine,
     job::JobEvent,
     stage::Stage,
-    unit::Millis,
     watchdog::{Silence, Watchdog},
 };
 use tokio::runtime::Handle;
@@ -68,7 +67,6 @@ pub(crate) struct Queue {
     post: DevicePost,
     clock: Arc<dyn Clock>,
     watchdog: Watchdog,
-    looked_at: Millis,
     hangs: bool,
 }
 
@@ -96,7 +94,6 @@ impl Actor for GpuWorker {
             at_work: None,
             waiting: VecDeque::new(),
             post,
-            looked_at: clock.monotonic(),
             clock,
             watchdog: Watchdog::default(),
             hangs: false,
@@ -147,10 +144,8 @@ impl Queue {
 
     fn look(&mut self) {
         let now = self.clock.monotonic();
-        let since = Millis(now.get().saturating_sub(self.looked_at.get()));
-        self.looked_at = now;
         let Some((stage, watch)) = &self.at_work else { return };
-        if self.watchdog.look(watch.signs(), since, self.post.silence) && !self.hangs {
+        if self.watchdog.look(watch.signs(), now, self.post.silence) && !self.hangs {
             self.hangs = true;
             let (at, stage) = (self.post.at, *stage);
             let _ = self.post.node.cast(NodeSupervisorMessage::DeviceHangs { at, stage });

@@ -11,6 +11,7 @@ pub(crate) mod sampling;
 use std::sync::Arc;
 
 use tgs_protocol::{
+    cause::without_folder,
     code::Retry,
     job::{
         Job, JobAction, JobEvent, JobRow, Work, action::Tidings, listing::StateClass,
@@ -91,8 +92,7 @@ impl Shell {
     fn without_folder(&self, event: JobEvent) -> JobEvent {
         match (event, &self.config.untold_folder) {
             (JobEvent::StageFailed(failure), Some(folder)) => {
-                let beginning = format!("{}/", folder.display());
-                let message = failure.message.replace(&beginning, "");
+                let message = without_folder(&failure.message, folder);
                 JobEvent::StageFailed(Failure { message, ..failure })
             }
             (event, _) => event,

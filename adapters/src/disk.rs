@@ -185,8 +185,13 @@ pub fn remove_wild_tree(path: &Path) -> io::Result<()> {
                 if is_folder(&entry)? {
                     open_up(&entry)?; // A folder must be writable itself to get another parent.
                 }
-                raised += 1;
-                fs::rename(entry, path.join(format!("raised-{raised}-{}", std::process::id())))?;
+                // Whoever filled the folder may have thought of our names.
+                let mut names = (raised..).map(|no| (no, path.join(format!("raised-{no}"))));
+                let free = names.find(|(_, name)| fs::symlink_metadata(name).is_err());
+                if let Some((no, name)) = free {
+                    raised = no + 1;
+                    fs::rename(entry, name)?;
+                }
             }
             fs::remove_dir(folder)?;
         }
@@ -212,4 +217,35 @@ fn remove_tame_tree(disk: &dyn Disk, path: &Path) -> io::Result<()> {
         remove_tame_tree(disk, &entry?.path())?;
     }
     gone_is_fine(disk.remove_folder(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Closed, deep, full of links, and of the very names that folders are given on their way up.
+    #[test]
+    fn whatever_anybody_made_is_removed() {
+        let beside = tempfile::tempdir().expect("a folder");
+        let (tree, kept) = (beside.path().join("tree"), beside.path().join("kept"));
+        fs::write(&kept, "x").expect("ours");
+        let mut deep = tree.clone();
+        for _ in 0..200 {
+            deep.push("a-folder");
+        }
+        fs::create_dir_all(&deep).expect("ours");
+        for no in 0..5 {
+            let taken = tree.join(format!("raised-{no}/full"));
+            fs::create_dir_all(&taken).expect("ours");
+        }
+        fs::write(tree.join("raised-5"), "x").expect("ours");
+        std::os::unix::fs::symlink(&kept, deep.join("link")).expect("ours");
+        for closed in [&deep, &tree.join("raised-1"), &tree] {
+            fs::set_permissions(closed, fs::Permissions::from_mode(0o500)).expect("ours");
+        }
+        remove_wild_tree(&tree).expect("it is removed");
+        assert!(!tree.exists());
+        assert!(kept.exists(), "a link is not followed");
+        remove_wild_tree(&tree).expect("nothing there is fine");
+    }
 }

@@ -19,7 +19,7 @@ use std::{
     collections::BTreeSet,
     env,
     ffi::OsString,
-    fs::{self, File},
+    fs,
     io::{self, PipeReader, Read},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
@@ -130,6 +130,14 @@ impl LocalPrograms {
         Ok((keeper, pieces))
     }
 
+    /// The meter of a program that may run.
+    fn allow(&self, command: &Command) -> Result<Meter, Refusal> {
+        match self.allowed.contains(&command.program) {
+            true => Meter::of(command.progress.as_deref()),
+            false => Err(not_allowed(command)),
+        }
+    }
+
     fn keepers(&self) -> MutexGuard<'_, BTreeSet<i32>> {
         self.keepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -137,16 +145,12 @@ impl LocalPrograms {
 
 impl Programs for LocalPrograms {
     fn check(&self, command: &Command) -> Result<(), Refusal> {
-        if !self.allowed.contains(&command.program) {
-            return Err(not_allowed(command));
-        }
-        Meter::of(command.progress.as_deref()).map(drop)
+        self.allow(command).map(drop)
     }
 
     fn run(&self, order: &RunOrder, watch: &dyn Watch) -> Result<RunFacts, EngineError> {
         let refused = |refusal: Refusal| EngineError::new(refusal.code, refusal.message);
-        self.check(&order.command).map_err(refused)?;
-        let meter = Meter::of(order.command.progress.as_deref()).map_err(refused)?;
+        let meter = self.allow(&order.command).map_err(refused)?;
         let work = order.into.join(WORK_FOLDER);
         let name = order.command.program.display();
         let started =
@@ -299,10 +303,7 @@ fn take_what_is_left(
             Err(why) => (facts.end, facts.last_lines) = (ProgramEnd::Refused, why),
         }
     }
-    let written = File::create_new(into.join(LOG_FILE)).and_then(|mut file| {
-        use io::Write;
-        file.write_all(&log.bytes())
-    });
+    let written = fs::write(into.join(LOG_FILE), log.bytes());
     written.map_err(|error| cannot("write the log of the program", error))?;
     let removed = remove_wild_tree(work);
     removed.map_err(|error| cannot("remove the program's folder", error))?;

@@ -1,6 +1,7 @@
-//! An error in one line, with all that lies beneath it.
+//! What is told of an error: one line with all that lies beneath it, and to strangers without the
+//! place of our files.
 
-use std::error::Error;
+use std::{error::Error, path::Path};
 
 /// The error and every deeper cause, joined by `: `; a cause that only repeats is left out.
 pub fn with_causes(error: &dyn Error) -> String {
@@ -16,4 +17,9 @@ pub fn with_causes(error: &dyn Error) -> String {
         cause = deeper.source();
     }
     said
+}
+
+/// The same words without this folder before the names of files in it.
+pub fn without_folder(words: &str, folder: &Path) -> String {
+    words.replace(&format!("{}/", folder.display()), "")
 }

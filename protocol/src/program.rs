@@ -123,21 +123,6 @@ pub trait Programs: Send + Sync {
     fn run(&self, order: &RunOrder, watch: &dyn Watch) -> Result<RunFacts, EngineError>;
 }
 
-/// Nothing may be run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoPrograms;
-
-impl Programs for NoPrograms {
-    fn check(&self, command: &Command) -> Result<(), Refusal> {
-        Err(not_allowed(command))
-    }
-
-    fn run(&self, order: &RunOrder, _watch: &dyn Watch) -> Result<RunFacts, EngineError> {
-        let Refusal { code, message } = not_allowed(&order.command);
-        Err(EngineError::new(code, message))
-    }
-}
-
 /// The refusal of a program that is not listed.
 pub fn not_allowed(command: &Command) -> Refusal {
     let message = format!(

@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use self::seats::Aside;
 pub use self::seats::{Seat, Seats, Use};
 use crate::{
     id::JobId,
@@ -94,12 +95,12 @@ impl Demand {
     /// Of a job. Nets are trained on a graphics processor where there is one; all else computes on
     /// cores.
     pub fn of(row: &JobRow) -> Self {
-        let trains_net = row.request.trains() && row.request.model.is_net();
-        let class = match trains_net && !row.off_gpu {
+        let JobRow { request, off_gpu, .. } = row;
+        let class = match request.trains() && request.model.is_net() && !off_gpu {
             true => DeviceClass::Gpu,
             false => DeviceClass::Cpu,
         };
-        Self { class, memory: memory_of(&row.request) }
+        Self { class, memory: memory_of(request) }
     }
 }
 
@@ -256,20 +257,20 @@ impl Queue {
     /// A device is not used any more; whoever runs on it keeps it until they give it back. Others
     /// may begin that had to wait for its class.
     pub fn set_aside(&mut self, seat: Seat) -> Vec<Start> {
-        self.seats.set_aside(seat, true, false);
+        self.seats.set_aside(seat, Some(Aside::Failed));
         self.begin()
     }
 
     /// The same of a device whose thread hangs: it keeps the memory of its job, also when the job
     /// leaves, until it is taken back.
     pub fn set_aside_stuck(&mut self, seat: Seat) -> Vec<Start> {
-        self.seats.set_aside(seat, true, true);
+        self.seats.set_aside(seat, Some(Aside::Stuck(ByteCount(0))));
         self.begin()
     }
 
     /// A device that was set aside is used again. Says who begins.
     pub fn take_back(&mut self, seat: Seat) -> Vec<Start> {
-        self.seats.set_aside(seat, false, false);
+        self.seats.set_aside(seat, None);
         self.begin()
     }
 

@@ -52,17 +52,20 @@ impl Default for Silence {
 pub struct Watchdog {
     seen: Option<(Pace, u64)>,
     silent: Millis,
+    looked_at: Option<Millis>,
 }
 
 impl Watchdog {
-    /// One look, so long after the last one; true once the work hangs.
-    pub fn look(&mut self, signs: Signs, since: Millis, allowed: Silence) -> bool {
+    /// One look, at this time of a clock that never goes back; true once the work hangs.
+    pub fn look(&mut self, signs: Signs, now: Millis, allowed: Silence) -> bool {
+        let last = self.looked_at.replace(now).unwrap_or(now);
         let found = Some((signs.pace, signs.count));
         if self.seen != found {
-            *self = Self { seen: found, silent: Millis(0) };
+            (self.seen, self.silent) = (found, Millis(0));
             return false;
         }
-        let counted = since.get().min(WATCHDOG_PERIOD_MS);
+        let since = now.get().saturating_sub(last.get());
+        let counted = since.min(WATCHDOG_PERIOD_MS);
         self.silent = Millis(self.silent.get().saturating_add(counted));
         let usual = Millis(signs.longest.get().saturating_mul(HANG_FACTOR));
         let most = match signs.pace {
@@ -83,9 +86,11 @@ mod tests {
     fn hangs_at(counts: &[(Pace, u64)], longest_ms: u64, since_ms: u64) -> Option<usize> {
         let mut dog = Watchdog::default();
         let longest = Millis(longest_ms);
+        let mut now = 0;
         counts.iter().position(|(pace, count)| {
+            now += since_ms;
             let signs = Signs { pace: *pace, count: *count, longest };
-            dog.look(signs, Millis(since_ms), Silence::default())
+            dog.look(signs, Millis(now), Silence::default())
         })
     }
 

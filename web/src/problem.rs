@@ -9,7 +9,9 @@ use actix_web::{
         header::{ALLOW, CONTENT_RANGE, HeaderName, RETRY_AFTER},
     },
 };
-use tgs_protocol::{code::Code, desk::DeskError, refusal::Refusal, store::StoreError, wire};
+use tgs_protocol::{
+    cause::without_folder, code::Code, desk::DeskError, refusal::Refusal, store::StoreError, wire,
+};
 
 /// Seconds after which doing the same again may help.
 const RETRY_AFTER_SECONDS: u64 = 5;
@@ -58,11 +60,8 @@ impl Problem {
 
     /// The same without this folder before the names of files; none if it names none in it.
     pub(crate) fn without_folder(&self, folder: &Path) -> Option<Self> {
-        let beginning = format!("{}/", folder.display());
-        self.message.contains(&beginning).then(|| {
-            let message = self.message.replace(&beginning, "");
-            Self { message, ..self.clone() }
-        })
+        let message = without_folder(&self.message, folder);
+        (message != self.message).then(|| Self { message, ..self.clone() })
     }
 
     /// Nothing of this name is there.
@@ -146,7 +145,7 @@ impl From<Refusal> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        Self::new(error.code, tgs_protocol::cause::with_causes(&error))
+        DeskError::from(error).into()
     }
 }
 

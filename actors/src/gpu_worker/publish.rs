@@ -37,6 +37,14 @@ pub(crate) struct Delivery {
     pub(crate) to: PathBuf,
 }
 
+impl Delivery {
+    /// Into this folder, under its own name.
+    fn into(folder: &Path, artifact: ArtifactName, name: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
+        Self { artifact, to: folder.join(&*name), name }
+    }
+}
+
 /// Every file that a job may deliver; a table comes last.
 pub(crate) fn deliveries(row: &JobRow) -> Vec<Delivery> {
     let (output, reports) = match &row.request.goal {
@@ -45,31 +53,16 @@ pub(crate) fn deliveries(row: &JobRow) -> Vec<Delivery> {
             return vec![Delivery { artifact, name: MODEL_FILE.into(), to }];
         }
         Goal::Evaluate { report, .. } => {
-            let artifact = ArtifactName::Report;
-            let to = |name: &'static str| Delivery {
-                artifact,
-                name: name.into(),
-                to: report.join(name),
-            };
-            return REPORTS.map(to).into();
+            return REPORTS.map(|name| Delivery::into(report, ArtifactName::Report, name)).into();
         }
         Goal::External { folder, .. } => {
             let names = row.done.run.iter().flat_map(|run| run.files.clone());
-            let artifact = ArtifactName::Files;
-            let to = |name: String| {
-                let to = folder.join(&name);
-                Delivery { artifact, name: name.into(), to }
-            };
-            return names.map(to).collect();
+            return names.map(|name| Delivery::into(folder, ArtifactName::Files, name)).collect();
         }
         Goal::Synthesize { output, .. } => (output, &REPORTS[..]),
         Goal::Generate { output, .. } => (output, &[][..]),
     };
-    let beside = |artifact, name: &'static str| Delivery {
-        artifact,
-        name: name.into(),
-        to: output.report.join(name),
-    };
+    let beside = |artifact, name: &'static str| Delivery::into(&output.report, artifact, name);
     let reports = reports.iter().map(|name| beside(ArtifactName::Report, name));
     let table = Delivery { to: output.table.clone(), ..beside(ArtifactName::Output, TABLE) };
     reports.chain([beside(ArtifactName::Output, MANIFEST), table]).collect()

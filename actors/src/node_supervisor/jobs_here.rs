@@ -135,13 +135,13 @@ impl Floor {
     /// or the next node.
     async fn job_interrupted(&mut self, job: JobId, here: JobHere, demand: Option<Demand>) {
         self.look_at_disk().await;
-        let before = self.queue.demand(&job);
-        let demand = demand.or(before).filter(|_| before.is_some());
-        let moves = here.moves || demand.map(|it| it.class) != before.map(|it| it.class);
+        let Some(before) = self.queue.demand(&job) else { return self.job_left(job, here).await };
+        let demand = demand.unwrap_or(before);
+        let moves = here.moves || demand.class != before.class;
         let waits = (moves || self.room.is_low) && here.intent == Intent::Run;
-        let Some(demand) = demand.filter(|_| waits && !self.is_draining) else {
+        if self.is_draining || !waits {
             return self.job_left(job, here).await;
-        };
+        }
         let starts = self.queue.give_back(&job, demand);
         self.begin(starts).await;
     }

@@ -36,16 +36,13 @@ pub(crate) struct Sampling {
     /// Chunks that came back.
     heard: u64,
     watchdog: Watchdog,
-    looked_at: Millis,
 }
 
 impl Sampling {
     /// Whether samplers have chunks and give no sign of life.
     fn hangs(&mut self, now: Millis, allowed: Silence) -> bool {
-        let since = Millis(now.get().saturating_sub(self.looked_at.get()));
-        self.looked_at = now;
         let signs = Signs { pace: Pace::Free, count: self.heard, longest: Millis(0) };
-        self.watchdog.look(signs, since, allowed)
+        self.watchdog.look(signs, now, allowed)
     }
 
     /// Nothing more is offered; true if nothing is out either.
@@ -106,7 +103,6 @@ impl Shell {
             silent: self.silent_samplers.clone(),
             heard: 0,
             watchdog: Watchdog::default(),
-            looked_at: now,
         }
     }
 

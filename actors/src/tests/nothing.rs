@@ -1,8 +1,11 @@
-//! A model without rows, for tests of whoever only keeps it.
+//! A model without rows, for tests of whoever only keeps it; and a list without programs.
 
 use tgs_protocol::{
     chunk::ChunkNo,
     engine::{EngineError, RowFormat, Sampler},
+    program::{Command, Programs, RunFacts, RunOrder, not_allowed},
+    progress::Watch,
+    refusal::Refusal,
     unit::Rows,
 };
 
@@ -14,5 +17,15 @@ impl Sampler for Nothing {
     }
     fn written(&self, _: u64, _: ChunkNo, _: Rows, _: RowFormat) -> Result<Vec<u8>, EngineError> {
         Ok(Vec::new())
+    }
+}
+
+impl Programs for Nothing {
+    fn check(&self, command: &Command) -> Result<(), Refusal> {
+        Err(not_allowed(command))
+    }
+    fn run(&self, order: &RunOrder, _: &dyn Watch) -> Result<RunFacts, EngineError> {
+        let Refusal { code, message } = not_allowed(&order.command);
+        Err(EngineError::new(code, message))
     }
 }

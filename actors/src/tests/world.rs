@@ -13,7 +13,6 @@ use tgs_protocol::{
     invariant::violations,
     job::{JobRow, action::Tidings},
     model::{ModelName, TrainingLength},
-    program::NoPrograms,
     report::Verdict,
     request::{Goal, JobRequest, Output, Source},
     store::JobStore,
@@ -24,6 +23,7 @@ use tgs_protocol::{
 use crate::tests::{
     bench::{Ids, SetSpace, TestClock},
     engine::FakeEngine,
+    nothing::Nothing,
     script::{Pause, Script},
     stores::Stores,
 };
@@ -92,7 +92,7 @@ impl World {
             artifacts: self.stores.clone(),
             notices: None,
             engine: Arc::new(engine),
-            programs: Arc::new(NoPrograms),
+            programs: Arc::new(Nothing),
             space: self.space.clone(),
             clock: self.clock.clone(),
             ids: self.ids.clone(),

@@ -73,12 +73,12 @@ impl Moments {
         crew: &Crew,
     ) -> Result<f64, EngineError> {
         let act = failed("an optimiser step");
-        let norm = gradient.norm(crew)?;
+        let norm = gradient.norm();
         if !norm.is_finite() {
             return Ok(norm);
         }
         let update = Update::new(rule, norm);
-        let moving = gradient.blocks.iter().zip(gradient.sums).map(|(block, gradient)| {
+        let moving = gradient.blocks.iter().zip(gradient.sums).map(|(block, (gradient, _))| {
             let place = rule.active.start + block.start..rule.active.start + block.end;
             let parts = [&self.params, &self.first, &self.second, &self.average]
                 .map(|tensor| narrowed(tensor, &place));
@@ -98,8 +98,8 @@ const BLOCKS: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Gradient {
     blocks: Vec<Range<usize>>,
-    /// One per block; none before the first shard.
-    sums: Vec<Tensor>,
+    /// One per block, with its squared norm; none before the first shard.
+    sums: Vec<(Tensor, f64)>,
 }
 
 impl Gradient {
@@ -112,7 +112,7 @@ impl Gradient {
     pub(crate) fn add(&mut self, shards: &[Tensor], crew: &Crew) -> Result<(), EngineError> {
         let mut so_far = std::mem::take(&mut self.sums).into_iter();
         let adding = self.blocks.iter().map(|block| {
-            let so_far = so_far.next();
+            let so_far = so_far.next().map(|(sum, _)| sum);
             let parts: Torch<Vec<Tensor>> =
                 shards.iter().map(|shard| narrowed(shard, block)).collect();
             move || added(so_far, &parts?)
@@ -122,13 +122,8 @@ impl Gradient {
         Ok(())
     }
 
-    fn norm(&self, crew: &Crew) -> Result<f64, EngineError> {
-        let squares = self.sums.iter().map(|sum| {
-            let sum = sum.shallow_clone();
-            move || Ok(sum.f_norm()?.f_double_value(&[])?.powi(2))
-        });
-        let squares = crew.run(squares.collect::<Vec<_>>())?.into_iter().collect::<Torch<Vec<_>>>();
-        Ok(squares.map_err(failed("an optimiser step"))?.iter().sum::<f64>().sqrt())
+    fn norm(&self) -> f64 {
+        self.sums.iter().map(|(_, square)| square).sum::<f64>().sqrt()
     }
 }
 
@@ -141,8 +136,8 @@ fn narrowed(tensor: &Tensor, range: &Range<usize>) -> Torch<Tensor> {
     tensor.f_narrow(0, range.start as i64, range.len() as i64)
 }
 
-/// Sum in shard order; none of none.
-fn added(mut so_far: Option<Tensor>, parts: &[Tensor]) -> Torch<Option<Tensor>> {
+/// Sum in shard order, and its squared norm; none of none.
+fn added(mut so_far: Option<Tensor>, parts: &[Tensor]) -> Torch<Option<(Tensor, f64)>> {
     let _guard = tch::no_grad_guard();
     for part in parts {
         so_far = Some(match so_far {
@@ -150,7 +145,9 @@ fn added(mut so_far: Option<Tensor>, parts: &[Tensor]) -> Torch<Option<Tensor>> 
             Some(mut sum) => sum.f_add_(part)?,
         });
     }
-    Ok(so_far)
+    let Some(sum) = so_far else { return Ok(None) };
+    let norm = sum.f_norm()?.f_double_value(&[])?;
+    Ok(Some((sum, norm * norm)))
 }
 
 /// The numbers of one update.

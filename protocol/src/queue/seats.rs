@@ -39,23 +39,23 @@ pub enum Use {
 struct Device {
     class: DeviceClass,
     is_taken: bool,
-    is_aside: bool,
-    /// Its thread hangs.
-    is_stuck: bool,
-    /// Memory that it keeps, though its job has left.
-    kept: ByteCount,
+    /// Why it is not used; none while it is.
+    aside: Option<Aside>,
+}
+
+/// Why a device is not used.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Aside {
+    /// It failed.
+    Failed,
+    /// Its thread hangs; memory that it keeps, though its job has left.
+    Stuck(ByteCount),
 }
 
 impl Seats {
     /// These devices and so much memory, all free.
     pub fn new(classes: impl IntoIterator<Item = DeviceClass>, memory: ByteCount) -> Self {
-        let free = |class| Device {
-            class,
-            is_taken: false,
-            is_aside: false,
-            is_stuck: false,
-            kept: ByteCount(0),
-        };
+        let free = |class| Device { class, is_taken: false, aside: None };
         let devices = classes.into_iter().map(free).collect();
         Self { devices, memory, taken: ByteCount(0) }
     }
@@ -63,7 +63,7 @@ impl Seats {
     /// Every device: its class and how it is used.
     pub fn each(&self) -> impl Iterator<Item = (DeviceClass, Use)> {
         self.devices.iter().map(|device| {
-            let used = match (device.is_aside, device.is_taken) {
+            let used = match (device.aside.is_some(), device.is_taken) {
                 (true, _) => Use::Aside,
                 (false, true) => Use::Busy,
                 (false, false) => Use::Free,
@@ -74,7 +74,7 @@ impl Seats {
 
     /// Whether a device beside this one is used.
     pub fn has_others(&self, seat: Seat) -> bool {
-        self.devices.iter().enumerate().any(|(at, device)| at != seat.0 && !device.is_aside)
+        self.devices.iter().enumerate().any(|(at, device)| at != seat.0 && device.aside.is_none())
     }
 
     /// Memory that no job has.
@@ -84,7 +84,7 @@ impl Seats {
 
     /// The device that would serve, or what is missing.
     pub(super) fn find(&self, demand: Demand) -> Result<Seat, Waiting> {
-        let usable = |device: &Device| !device.is_aside;
+        let usable = |device: &Device| device.aside.is_none();
         let has_class = self.devices.iter().any(|it| usable(it) && it.class == demand.class);
         let serves =
             |it: &Device| usable(it) && !it.is_taken && (it.class == demand.class || !has_class);
@@ -110,24 +110,23 @@ impl Seats {
         let Some(device) = self.devices.get_mut(seat.0) else { return };
         holds!(Invariant::Queue1, device.is_taken, "seat {} was free", seat.0);
         device.is_taken = false;
-        if device.is_stuck {
-            device.kept = memory; // What the thread works on is still there.
+        if let Some(Aside::Stuck(kept)) = &mut device.aside {
+            *kept = memory; // What the thread works on is still there.
             return;
         }
         holds!(Invariant::Queue1, self.taken >= memory, "more memory given back than was given");
         self.taken = ByteCount(self.taken.get().saturating_sub(memory.get()));
     }
 
-    /// From now on it is not used, or used again; `is_stuck`: its thread hangs.
-    pub(super) fn set_aside(&mut self, seat: Seat, is_aside: bool, is_stuck: bool) {
-        if let Some(device) = self.devices.get_mut(seat.0) {
-            let kept = std::mem::take(&mut device.kept);
-            (device.is_aside, device.is_stuck) = (is_aside, is_stuck);
+    /// From now on it is not used, or used again.
+    pub(super) fn set_aside(&mut self, seat: Seat, aside: Option<Aside>) {
+        let Some(device) = self.devices.get_mut(seat.0) else { return };
+        if let Some(Aside::Stuck(kept)) = std::mem::replace(&mut device.aside, aside) {
             self.taken = ByteCount(self.taken.get().saturating_sub(kept.get()));
         }
     }
 
     pub(super) fn are_all_taken(&self) -> bool {
-        self.devices.iter().all(|device| device.is_taken || device.is_aside)
+        self.devices.iter().all(|device| device.is_taken || device.aside.is_some())
     }
 }

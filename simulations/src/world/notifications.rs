@@ -145,18 +145,15 @@ impl Held {
 
     /// It may want to hear of these.
     pub fn see(&mut self, told: &[Told]) {
-        let wanted = told.iter().rev().find(|it| self.row.wants(&it.event.what));
+        let mut kept = told.iter().rev().filter(|it| !it.is_forgotten);
+        let wanted = kept.find(|it| self.row.wants(&it.event.what));
         self.newest = wanted.map_or(self.newest, |it| it.event.no);
     }
-}
 
-impl Held {
     /// Some events were forgotten.
     pub fn see_again(&mut self, log: &[Told]) {
         self.newest = self.row.after;
-        let kept = log.iter().filter(|it| !it.is_forgotten);
-        let mut wanted = kept.filter(|it| self.row.wants(&it.event.what));
-        self.newest = wanted.next_back().map_or(self.newest, |it| it.event.no);
+        self.see(log);
     }
 }
 

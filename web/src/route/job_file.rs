@@ -164,29 +164,30 @@ struct Place {
     path: PathBuf,
 }
 
-/// Every such file. A job that was cancelled or failed has none.
+/// Every such file. A job that was cancelled or failed has none, but for the log of a program.
 fn places(row: &JobRow) -> Vec<Place> {
     use tgs_protocol::job::Outcome::{Failed, Published, Withheld};
     let at = |role, path: &Path| Place { role, path: path.to_owned() };
-    // The log of a program that failed is there as well.
-    let has_log = matches!(&row.state, JobState::Ended(Published { .. } | Failed(_)));
-    if let (Goal::External { folder, .. }, true) = (&row.request.goal, has_log) {
-        let names = row.done.run.iter().flat_map(|run| &run.files);
-        return names.map(|name| at("file", &folder.join(name))).collect();
-    }
-    let JobState::Ended(outcome @ (Published { .. } | Withheld { .. })) = &row.state else {
-        return Vec::new();
-    };
-    match &row.request.goal {
-        Goal::External { .. } => Vec::new(),
-        Goal::Train { model_file, .. } => vec![at(MODEL, model_file)],
-        Goal::Evaluate { report, .. } => {
+    let JobState::Ended(outcome) = &row.state else { return Vec::new() };
+    match (&row.request.goal, outcome) {
+        (Goal::External { folder, .. }, Published { .. } | Failed(_)) => {
+            let names = row.done.run.iter().flat_map(|run| &run.files);
+            names.map(|name| at("file", &folder.join(name))).collect()
+        }
+        (Goal::Train { model_file, .. }, Published { .. } | Withheld { .. }) => {
+            vec![at(MODEL, model_file)]
+        }
+        (Goal::Evaluate { report, .. }, Published { .. } | Withheld { .. }) => {
             REPORT_FILES.iter().take(2).map(|name| at(name, &report.join(name))).collect()
         }
-        Goal::Synthesize { output, .. } | Goal::Generate { output, .. } => {
+        (
+            Goal::Synthesize { output, .. } | Goal::Generate { output, .. },
+            Published { .. } | Withheld { .. },
+        ) => {
             let table = matches!(outcome, Published { .. }).then(|| at("table", &output.table));
             let beside = REPORT_FILES.iter().map(|name| at(name, &output.report.join(name)));
             table.into_iter().chain(beside).collect()
         }
+        _ => Vec::new(),
     }
 }

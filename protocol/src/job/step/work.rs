@@ -9,6 +9,7 @@ use crate::{
         outcome::Failure,
     },
     limits::ROWS_PER_REQUEST_MAX,
+    queue::{Demand, DeviceClass},
     report::Verdict,
     request::Goal,
     stage::Stage,
@@ -44,9 +45,7 @@ impl Job {
     /// a graphics processor did not.
     pub(super) fn goes_off_gpu(&self, failure: &Failure) -> bool {
         (failure.stage, failure.code) == (Stage::Train, Code::DeviceMemory)
-            && self.row.request.trains()
-            && self.row.request.model.is_net()
-            && !self.row.off_gpu
+            && Demand::of(&self.row).class == DeviceClass::Gpu
     }
 
     /// Gives the graphics processor back and waits for another device, with all its threads.
