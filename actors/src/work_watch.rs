@@ -38,6 +38,8 @@ pub(crate) struct WorkWatch {
     /// Rows of a training step; 0 where steps have none.
     rows_per_step: AtomicU64,
     told: Mutex<Told>,
+    /// Something came too soon after what was told last, and waits.
+    is_behind: AtomicBool,
     life: Life,
     progress: ProgressSender,
     clock: Arc<dyn Clock>,
@@ -67,7 +69,15 @@ impl Life {
 #[derive(Default)]
 struct Told {
     at: Option<Millis>,
+    /// The newest since, which came too soon.
+    waits: Option<Progress>,
     rate: RowRate,
+}
+
+impl Told {
+    fn is_soon(&self, now: Millis) -> bool {
+        self.at.is_some_and(|at| now.get().saturating_sub(at.get()) < PROGRESS_PERIOD_MS)
+    }
 }
 
 impl WorkWatch {
@@ -75,7 +85,8 @@ impl WorkWatch {
     pub(crate) fn new(progress: ProgressSender, clock: Arc<dyn Clock>) -> Self {
         let (stop, rows_per_step) = (AtomicU8::new(0), AtomicU64::new(0));
         let life = Life::default();
-        Self { stop, rows_per_step, told: Mutex::default(), life, progress, clock }
+        let (told, is_behind) = (Mutex::default(), AtomicBool::new(false));
+        Self { stop, rows_per_step, told, is_behind, life, progress, clock }
     }
 
     /// From now on steps go through so many rows each.
@@ -122,22 +133,10 @@ impl WorkWatch {
     }
 }
 
-impl Watch for WorkWatch {
-    fn stopped(&self) -> bool {
-        self.live();
-        self.asked().is_some()
-    }
-
-    fn tell(&self, mut progress: Progress) {
-        self.live();
-        // Who finds another thread telling has nothing newer to say.
-        let Ok(mut told) = self.told.try_lock() else { return };
-        let now = self.clock.monotonic();
-        let is_soon = |last: Millis| now.get().saturating_sub(last.get()) < PROGRESS_PERIOD_MS;
-        if told.at.is_some_and(is_soon) {
-            return;
-        }
-        told.at = Some(now);
+impl WorkWatch {
+    fn publish(&self, told: &mut Told, now: Millis, mut progress: Progress) {
+        (told.at, told.waits) = (Some(now), None);
+        self.is_behind.store(false, Ordering::Relaxed);
         let rows_per_step = self.rows_per_step.load(Ordering::Relaxed);
         // A note says that something else than steps is under way: there is no rate of that.
         let is_stepping = progress.unit == ProgressUnit::Steps && progress.note.is_none();
@@ -146,6 +145,41 @@ impl Watch for WorkWatch {
             progress.rows_per_second = told.rate.at(now, rows);
         }
         self.progress.send_replace(Some(progress));
+    }
+
+    /// Tells what came too soon, now that it does not: nothing newer may come for hours.
+    fn catch_up(&self) {
+        let Ok(mut told) = self.told.try_lock() else { return };
+        let now = self.clock.monotonic();
+        if told.is_soon(now) {
+            return;
+        }
+        if let Some(waits) = told.waits.take() {
+            self.publish(&mut told, now, waits);
+        }
+    }
+}
+
+impl Watch for WorkWatch {
+    fn stopped(&self) -> bool {
+        self.live();
+        if self.is_behind.load(Ordering::Relaxed) {
+            self.catch_up();
+        }
+        self.asked().is_some()
+    }
+
+    fn tell(&self, progress: Progress) {
+        self.live();
+        // Who finds another thread telling has nothing newer to say.
+        let Ok(mut told) = self.told.try_lock() else { return };
+        let now = self.clock.monotonic();
+        if told.is_soon(now) {
+            told.waits = Some(progress);
+            self.is_behind.store(true, Ordering::Relaxed);
+        } else {
+            self.publish(&mut told, now, progress);
+        }
     }
 }
 
@@ -196,6 +230,25 @@ mod tests {
             watch.tell(steps(no));
             assert_eq!(newest.borrow().as_ref().map(|told| told.done), Some(heard), "{at_ms} ms");
         }
+    }
+
+    /// Seen as a program whose third step of four was never told: it then waited for an hour.
+    #[test]
+    fn what_came_too_soon_is_told_at_the_next_look_after_the_pause() {
+        let (sender, newest) = watch::channel(None);
+        let clock = Arc::new(SetClock::default());
+        let watch = WorkWatch::new(Arc::new(sender), clock.clone());
+        for no in 1..=3 {
+            watch.tell(steps(no));
+        }
+        for (at_ms, heard) in [(0, 1), (99, 1), (100, 3), (1_000, 3)] {
+            clock.0.store(at_ms, Ordering::SeqCst);
+            assert!(!watch.stopped());
+            assert_eq!(newest.borrow().as_ref().map(|told| told.done), Some(heard), "{at_ms} ms");
+        }
+        watch.tell(steps(4));
+        assert!(!watch.stopped());
+        assert_eq!(newest.borrow().as_ref().map(|told| told.done), Some(4), "nothing waits");
     }
 
     #[test]
