@@ -11,6 +11,7 @@ pub(crate) mod layers;
 pub(crate) mod learner;
 pub(crate) mod numerics;
 pub(crate) mod pace;
+pub(crate) mod plain;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod stopping;

@@ -82,6 +82,11 @@ impl Layout {
         }
         out
     }
+    /// Where the numbers of a parameter lie.
+    pub(crate) fn place(&self, slot: Slot) -> Range<usize> {
+        let entry = &self.entries[slot.0];
+        entry.begins..entry.begins + entry.count
+    }
     /// Views of the parameters whose numbers lie in `active`, of which `leaf` holds the values.
     /// `active` begins and ends between parameters.
     pub(crate) fn split(&self, leaf: &Tensor, active: &Range<usize>) -> Torch<Leaves> {

@@ -4,6 +4,8 @@
 //! `mlp` is a row of pre-norm residual blocks of one width; `unet` narrows by half at each level
 //! and widens again, with the wide side concatenated (after Ronneberger et al., 2015).
 
+mod row;
+
 use tch::Tensor;
 
 use super::config::{DenoiserShape, TabgraphConfig};
@@ -174,14 +176,18 @@ impl Denoiser {
         }
     }
 
+    /// What a number is multiplied with before its sine and cosine of an octave.
+    fn turns(octave: usize) -> f64 {
+        f64::from(1_u32 << octave.min(31)) * std::f64::consts::FRAC_PI_4
+    }
+
     fn features(&self, noisy: &Noisy<'_>) -> Torch<Tensor> {
         let mut parts: Vec<Tensor> = Vec::new();
         parts.extend(noisy.numbers.map(Tensor::shallow_clone));
         parts.extend(noisy.categories.map(Tensor::shallow_clone));
         if let Some(numbers) = noisy.numbers {
             for octave in 0..self.octaves {
-                let turns = f64::from(1_u32 << octave.min(31));
-                let angle = numbers.f_mul_scalar(turns * std::f64::consts::FRAC_PI_4)?;
+                let angle = numbers.f_mul_scalar(Self::turns(octave))?;
                 parts.push(angle.f_sin()?);
                 parts.push(angle.f_cos()?);
             }

@@ -21,6 +21,7 @@ use tgs_protocol::{
 
 use super::{curves, generator, plan, trainer};
 use crate::{
+    learn::torch::{matrix, values},
     model::Generator,
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
@@ -266,6 +267,40 @@ fn an_opened_model_draws_what_one_that_was_just_read_draws() {
         let fresh = Generator::chunk(&fresh, seed, ChunkNo(0), rows).expect("samples");
         let kept = opened.chunk(seed, ChunkNo(0), rows).expect("samples");
         assert!(text(&kept) == text(&fresh), "seed {seed}, {rows} rows");
+    }
+}
+
+/// A handful of rows goes without libtorch: two implementations of the net and of the solver.
+#[test]
+fn a_single_row_is_what_it_is_among_many() {
+    for set in [
+        json!({}),
+        json!({"self_conditioning": true, "normalisation": "standard"}),
+        json!({"denoiser": "unet", "octaves": 0}),
+        json!({"evaluations": 20, "embedding": 3}),
+    ] {
+        let mut overrides = small();
+        overrides.extend(set.as_object().expect("a record").clone());
+        let plan = planned(&mixed(200), TrainingLength::Steps(40), &overrides);
+        let model = super::model_file::open(&trained(&mixed(200), &plan)).expect("opens");
+        let (ready, tokens) = (model.ready().expect("is made"), model.denoiser.tokens());
+        let mut noise = vec![0.0; 8 * tokens];
+        Stream::new(4, Purpose::Test, 0).fill_normal(&mut noise);
+        let solved = ready.solve(&model, &matrix(&noise, tokens).expect("a matrix"));
+        let (clean, last) = solved.expect("solves");
+        let single: Vec<_> = noise.chunks(tokens).map(|row| ready.solve_row(&model, row)).collect();
+        let (clean_rows, last_rows): (Vec<_>, Vec<_>) = single.into_iter().unzip();
+        assert_near(&values(&clean).expect("values"), &clean_rows.concat());
+        assert_near(&values(&last).expect("values"), &last_rows.concat());
+    }
+}
+
+fn assert_near(many: &[f32], single: &[f32]) {
+    assert_eq!(many.len(), single.len());
+    let spread = many.iter().map(|cell| cell.abs()).fold(0.0, f32::max);
+    assert!(spread > 0.1, "nothing to compare");
+    for (at, (many, single)) in many.iter().zip(single).enumerate() {
+        assert!((many - single).abs() < 1e-4 * spread, "number {at}: {many}, {single}");
     }
 }
 
