@@ -4,8 +4,8 @@ use super::{Denoiser, Trunk};
 use crate::learn::plain::{Parameters, softmax};
 
 impl Denoiser {
-    /// The answer for the noisy tokens of one row over √(1 + σ²). `last`: its last answer as tokens,
-    /// for self-conditioning; `offsets`: what is added to the logits of all levels.
+    /// The answer for the noisy tokens of one row over √(1 + σ²). `last`: its last answer as
+    /// tokens, for self-conditioning; `offsets`: what is added to the logits of all levels.
     pub(in crate::tabgraph) fn answer_of_row(
         &self,
         parameters: &Parameters<'_>,
