@@ -163,7 +163,9 @@ impl WorkWatch {
 impl Watch for WorkWatch {
     fn stopped(&self) -> bool {
         self.live();
-        if self.is_behind.load(Ordering::Relaxed) {
+        // Work with steps has something newer to tell after each of them.
+        let has_steps = self.life.has_steps.load(Ordering::Relaxed);
+        if !has_steps && self.is_behind.load(Ordering::Relaxed) {
             self.catch_up();
         }
         self.asked().is_some()
