@@ -37,6 +37,7 @@ pub mod mail;
 pub mod memory;
 pub mod ports;
 pub mod program;
+pub mod scylla;
 pub mod space;
 pub mod system;
 pub mod webhook;
@@ -44,4 +45,4 @@ pub mod webhook;
 mod blocking;
 mod fault;
 
-pub use self::{embedded::Embedded, memory::Memory, ports::Ports};
+pub use self::{embedded::Embedded, memory::Memory, ports::Ports, scylla::Scylla};

@@ -1,0 +1,290 @@
+//! Artifacts: prepared in a folder of this node, then file by file into the database, then an entry
+//! in the job's partition. Whoever opens one has a folder of its own with the same files.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tgs_protocol::{
+    digest::Digest,
+    id::JobId,
+    lease::Lease,
+    store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
+};
+use tokio::runtime::Handle;
+
+use super::{
+    Scylla,
+    bytes::{Named, lost},
+    database::Decided,
+    trouble::Patience,
+};
+use crate::{
+    blocking::blocking,
+    content::{self, FileFacts},
+    deliver::{self, Note, Notes},
+    disk::{Readers, RealDisk, make_folders, remove_tree},
+    fault,
+    fence::{self, Fenced},
+};
+
+const KIND: &str = "artifact";
+
+/// What was sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SealedRecord {
+    digest: Digest,
+    files: Vec<FileFacts>,
+}
+
+#[async_trait]
+impl ArtifactStore for Scylla {
+    async fn stage(&self, lease: &Lease, name: ArtifactName) -> Result<PathBuf, StoreError> {
+        let mut patience = Patience::of("prepare an artifact");
+        fence::check_name(&lease.job)?;
+        self.admitted(&mut patience, lease).await?.or_refused(&lease.job)?;
+        let path = self.staged(lease, name);
+        let cannot = |error| fault::on_file("prepare", &path, error);
+        for earlier in self.attempts(&lease.job, name)? {
+            remove_tree(&RealDisk, &earlier).map_err(cannot)?;
+        }
+        make_folders(&RealDisk, &path, Readers::Owner).map_err(cannot)?;
+        Ok(path)
+    }
+
+    async fn seal(&self, lease: &Lease, name: ArtifactName) -> Result<Sealed, StoreError> {
+        let mut patience = Patience::of("seal an artifact");
+        if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
+            return Ok(Sealed::Overtaken { by });
+        }
+        let staged = self.staged(lease, name);
+        if !staged.is_dir() {
+            return Err(fence::not_staged(&lease.job, name));
+        }
+        let files = content::of_folder(&staged);
+        let files = files.map_err(|error| fault::on_file("seal", &staged, error))?;
+        for file in &files {
+            let named = named(&lease.job, name, file);
+            self.put_file(&named, &staged.join(&file.name)).await?;
+        }
+        let record = SealedRecord { digest: content::digest(&files), files };
+        let before: Option<SealedRecord> =
+            self.item(&mut patience, &lease.job, &item(name)).await?;
+        match self.put_item(lease, &item(name), &record).await? {
+            Fenced::Overtaken(by) => return Ok(Sealed::Overtaken { by }),
+            Fenced::Held(()) => {}
+        }
+        if let Some(before) = before {
+            self.drop_replaced(&lease.job, name, (&before, &record)).await?;
+        }
+        self.keep(&lease.job, name, (&staged, &record))?;
+        Ok(Sealed::Done(record.digest))
+    }
+
+    async fn unstage(&self, lease: &Lease, name: ArtifactName) -> Result<(), StoreError> {
+        fence::check_name(&lease.job)?;
+        // Its name carries the epoch: no other holder's attempt has it.
+        let path = self.staged(lease, name);
+        remove_tree(&RealDisk, &path).map_err(|error| fault::on_file("remove", &path, error))
+    }
+
+    async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
+        fence::check_name(job)?;
+        let mut patience = Patience::of("open an artifact");
+        let record: Option<SealedRecord> = self.item(&mut patience, job, &item(name)).await?;
+        let Some(record) = record else { return Ok(None) };
+        let folder = self.kept(job, name, &record);
+        make_folders(&RealDisk, &folder, Readers::Owner)
+            .map_err(|error| fault::on_file("make", &folder, error))?;
+        for file in &record.files {
+            let what = || lost(&format!("{} in {}", file.name, name.as_str()), job);
+            self.file(&named(job, name, file), &folder.join(&file.name), what).await?;
+        }
+        Ok(Some(folder))
+    }
+
+    async fn deliver(
+        &self,
+        lease: &Lease,
+        from: &Path,
+        to: &Path,
+    ) -> Result<Delivered, StoreError> {
+        let handle = Handle::current();
+        blocking(|| {
+            let notes = NoteItem { store: self, handle: &handle, lease, item: note(to) };
+            let is_newest = || {
+                let mut patience = Patience::of("deliver a file");
+                handle.block_on(self.admitted(&mut patience, lease))
+            };
+            deliver::deliver(&RealDisk, &notes, &lease.job, from, to, &is_newest)
+        })
+    }
+
+    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
+        let mut patience = Patience::of("take back a file");
+        let note: Option<Note> = self.item(&mut patience, job, &note(to)).await?;
+        blocking(|| deliver::take_back(&RealDisk, note.as_ref(), job, to))
+    }
+
+    async fn drop_result(&self, _file: &Path) -> Result<(), StoreError> {
+        Ok(()) // It has no folder of results yet: every file is its user's.
+    }
+
+    async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
+        fence::check_name(job)?;
+        let mut patience = Patience::of("remove what a job made");
+        let mut kept = BTreeSet::new();
+        for name in keep {
+            let record: Option<SealedRecord> = self.item(&mut patience, job, &item(*name)).await?;
+            let files = record.into_iter().flat_map(|record| record.files);
+            kept.extend(files.map(|file| named(job, *name, &file).name));
+        }
+        self.sweep_items(&mut patience, job, keep).await?;
+        for (name, size) in self.bytes_of(job).await? {
+            if !kept.contains(&name) {
+                self.drop_bytes(job, &name, size).await?;
+            }
+        }
+        self.sweep_cache(job, keep)
+    }
+}
+
+impl Scylla {
+    /// Removes what the record that was replaced names, and the new one does not.
+    async fn drop_replaced(
+        &self,
+        job: &JobId,
+        name: ArtifactName,
+        (before, after): (&SealedRecord, &SealedRecord),
+    ) -> Result<(), StoreError> {
+        let kept: BTreeSet<String> =
+            after.files.iter().map(|file| named(job, name, file).name).collect();
+        for file in &before.files {
+            let named = named(job, name, file);
+            if !kept.contains(&named.name) {
+                self.drop_bytes(job, &named.name, named.size).await?;
+            }
+        }
+        let folder = self.kept(job, name, before);
+        match before.digest == after.digest {
+            true => Ok(()),
+            false => remove_tree(&RealDisk, &folder)
+                .map_err(|error| fault::on_file("remove", &folder, error)),
+        }
+    }
+
+    /// Keeps what was staged as the folder that `open` gives.
+    fn keep(
+        &self,
+        job: &JobId,
+        name: ArtifactName,
+        (staged, record): (&Path, &SealedRecord),
+    ) -> Result<(), StoreError> {
+        let folder = self.kept(job, name, record);
+        let cannot = |error| fault::on_file("keep", &folder, error);
+        remove_tree(&RealDisk, &folder).map_err(cannot)?;
+        fs::rename(staged, &folder).map_err(cannot)
+    }
+
+    async fn sweep_items(
+        &self,
+        patience: &mut Patience,
+        job: &JobId,
+        keep: &[ArtifactName],
+    ) -> Result<(), StoreError> {
+        let (database, say) = (self.database(), &self.database().say);
+        let kept: Vec<String> = keep.iter().map(|name| item(*name)).collect();
+        let rows: Vec<(Option<String>, Option<Vec<u8>>)> =
+            database.rows(patience, &say.item_names, (job.as_str(),)).await?;
+        for (item, value) in rows {
+            let Some(item) = item.filter(|item| value.is_some() && !kept.contains(item)) else {
+                continue;
+            };
+            let values = (job.as_str(), item.as_str());
+            while database.decide(patience, &say.sweep_item, values).await? == Decided::Unknown {}
+        }
+        Ok(())
+    }
+
+    fn sweep_cache(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
+        let folder = self.inner.cache.join(job.as_str());
+        let kept: Vec<String> =
+            keep.iter().map(|name| format!("{KIND}-{}-", name.as_str())).collect();
+        let cannot = |error| fault::on_file("remove", &folder, error);
+        for entry in entries(&folder).map_err(cannot)? {
+            let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if !kept.iter().any(|kept| name.starts_with(kept)) {
+                remove_tree(&RealDisk, &entry).map_err(cannot)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the holder of a lease prepares an artifact.
+    fn staged(&self, lease: &Lease, name: ArtifactName) -> PathBuf {
+        let attempt = format!("{}.e{}", name.as_str(), lease.epoch);
+        self.inner.cache.join(lease.job.as_str()).join("staging").join(attempt)
+    }
+
+    /// Every attempt at it on this node.
+    fn attempts(&self, job: &JobId, name: ArtifactName) -> Result<Vec<PathBuf>, StoreError> {
+        let staging = self.inner.cache.join(job.as_str()).join("staging");
+        let begins = format!("{}.e", name.as_str());
+        let is_one = |path: &PathBuf| {
+            path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&begins))
+        };
+        let all = entries(&staging).map_err(|error| fault::on_file("list", &staging, error))?;
+        Ok(all.into_iter().filter(is_one).collect())
+    }
+
+    /// The folder of a sealed artifact on this node.
+    fn kept(&self, job: &JobId, name: ArtifactName, record: &SealedRecord) -> PathBuf {
+        let folder = format!("{KIND}-{}-{}", name.as_str(), record.digest);
+        self.inner.cache.join(job.as_str()).join(folder)
+    }
+}
+
+/// The note of a job's deliveries to one place: an item of the job.
+struct NoteItem<'store> {
+    store: &'store Scylla,
+    handle: &'store Handle,
+    lease: &'store Lease,
+    item: String,
+}
+
+impl Notes for NoteItem<'_> {
+    fn read(&self) -> Result<Option<Note>, StoreError> {
+        let mut patience = Patience::of("deliver a file");
+        self.handle.block_on(self.store.item(&mut patience, &self.lease.job, &self.item))
+    }
+
+    fn write(&self, note: &Note) -> Result<(), StoreError> {
+        let written = self.store.put_item(self.lease, &self.item, note);
+        // Whether the lease is the newest is asked, and answered, before the file gets its name.
+        self.handle.block_on(written).map(|_| ())
+    }
+}
+
+fn named(job: &JobId, name: ArtifactName, file: &FileFacts) -> Named {
+    Named::known(job, &format!("{KIND}-{}", name.as_str()), file.digest, file.size)
+}
+
+fn item(name: ArtifactName) -> String {
+    format!("{KIND}/{}", name.as_str())
+}
+
+fn note(to: &Path) -> String {
+    format!("note/{}", Digest::of(to.as_os_str().as_encoded_bytes()).short())
+}
+
+/// What a folder holds; nothing if it is not there.
+fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read?.map(|entry| entry.map(|it| it.path())).collect(),
+    }
+}

@@ -1,0 +1,222 @@
+//! Bytes in pieces. A name holds a digest of what it names, so whoever writes it writes the same,
+//! and a writer that was overtaken can spoil nothing.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    ops::Range,
+    path::Path,
+    pin::pin,
+    sync::Arc,
+};
+
+use futures_util::{
+    future::try_join_all,
+    stream::{self, Stream, StreamExt, TryStreamExt},
+};
+use sha2::{Digest as _, Sha256};
+use tgs_protocol::{code::Code, digest::Digest, id::JobId, store::StoreError, unit::ByteCount};
+use ulid::Ulid;
+
+use super::{
+    Scylla,
+    lease::{natural, whole},
+    trouble::Patience,
+};
+use crate::{
+    content,
+    disk::{Disk, Readers, RealDisk, make_folders},
+    fault,
+};
+
+/// Bytes of a piece: databases of this kind want partitions of about a megabyte at most, and
+/// statements well below their frame limit.
+const PIECE: usize = 512 << 10;
+/// Pieces on their way at the same time.
+const AT_ONCE: usize = 8;
+
+/// Which bytes of a job.
+#[derive(Debug, Clone)]
+pub(super) struct Named {
+    pub(super) job: JobId,
+    /// Name within the job, with the digest in it.
+    pub(super) name: String,
+    pub(super) digest: Digest,
+    pub(super) size: ByteCount,
+}
+
+impl Named {
+    pub(super) fn of(job: &JobId, kind: &str, bytes: &[u8]) -> Self {
+        let (digest, size) = (Digest::of(bytes), ByteCount(bytes.len() as u64));
+        Self::known(job, kind, digest, size)
+    }
+
+    pub(super) fn known(job: &JobId, kind: &str, digest: Digest, size: ByteCount) -> Self {
+        Self { job: job.clone(), name: format!("{kind}-{digest}"), digest, size }
+    }
+}
+
+/// Names are unique within a job.
+fn whole_name(job: &JobId, name: &str) -> Arc<str> {
+    format!("{job}/{name}").into()
+}
+
+/// The numbers of the pieces of so many bytes.
+fn numbers(size: ByteCount) -> Range<i32> {
+    0..i32::try_from(size.get().div_ceil(PIECE as u64)).unwrap_or(i32::MAX)
+}
+
+impl Scylla {
+    /// Makes bytes durable under their name.
+    pub(super) async fn put_bytes(&self, named: &Named, bytes: &[u8]) -> Result<(), StoreError> {
+        self.begin_bytes(named).await?;
+        self.put_pieces(named, 0, bytes).await.map(|_| ())
+    }
+
+    /// The bytes of a name; none unless they are what its digest says.
+    pub(super) async fn bytes(&self, named: &Named) -> Result<Option<Vec<u8>>, StoreError> {
+        let pieces: Vec<Vec<u8>> = self.pieces(named).try_collect().await?;
+        let bytes = pieces.concat();
+        Ok((Digest::of(&bytes) == named.digest).then_some(bytes))
+    }
+
+    async fn begin_bytes(&self, named: &Named) -> Result<(), StoreError> {
+        let values = (named.job.as_str(), named.name.as_str(), whole(named.size.get()));
+        let say = &self.database().say.put_bytes_of;
+        self.database().write(&mut Patience::of("write bytes"), say, values).await
+    }
+
+    /// Writes pieces from this number on; the number of the next one.
+    async fn put_pieces(&self, named: &Named, from: i32, bytes: &[u8]) -> Result<i32, StoreError> {
+        let name = whole_name(&named.job, &named.name);
+        let mut next = from;
+        for some in bytes.chunks(PIECE * AT_ONCE) {
+            let mut writes = Vec::with_capacity(AT_ONCE);
+            for piece in some.chunks(PIECE) {
+                writes.push(self.put_piece(&name, next, piece));
+                next += 1;
+            }
+            try_join_all(writes).await?;
+        }
+        Ok(next)
+    }
+
+    async fn put_piece(&self, name: &str, no: i32, piece: &[u8]) -> Result<(), StoreError> {
+        let say = &self.database().say.put_piece;
+        self.database().write(&mut Patience::of("write bytes"), say, (name, no, piece)).await
+    }
+
+    /// Every piece in order; one that is gone is empty.
+    fn pieces(&self, named: &Named) -> impl Stream<Item = Result<Vec<u8>, StoreError>> + '_ {
+        let (database, say) = (self.database(), &self.database().say.piece);
+        let name = whole_name(&named.job, &named.name);
+        let reads = numbers(named.size).map(move |no| {
+            let name = Arc::clone(&name);
+            async move {
+                let mut patience = Patience::of("read bytes");
+                let rows: Vec<(Vec<u8>,)> = database.rows(&mut patience, say, (&*name, no)).await?;
+                Ok(rows.into_iter().next().map(|row| row.0).unwrap_or_default())
+            }
+        });
+        stream::iter(reads).buffered(AT_ONCE)
+    }
+
+    /// Makes the bytes of a file durable under its name, piece by piece.
+    pub(super) async fn put_file(&self, named: &Named, path: &Path) -> Result<(), StoreError> {
+        let cannot = |error| fault::on_file("read", path, error);
+        self.begin_bytes(named).await?;
+        let (mut file, mut no) = (File::open(path).map_err(cannot)?, 0);
+        loop {
+            let mut bytes = Vec::with_capacity(PIECE * AT_ONCE);
+            let window = (PIECE * AT_ONCE) as u64;
+            let read = Read::by_ref(&mut file).take(window).read_to_end(&mut bytes);
+            if read.map_err(cannot)? == 0 {
+                return Ok(());
+            }
+            no = self.put_pieces(named, no, &bytes).await?;
+        }
+    }
+
+    /// A file with the bytes of a name, made anew unless it is there and whole.
+    pub(super) async fn file(
+        &self,
+        named: &Named,
+        path: &Path,
+        missing: impl FnOnce() -> StoreError,
+    ) -> Result<(), StoreError> {
+        if content::of_file(path).is_ok_and(|(digest, _)| digest == named.digest) {
+            return Ok(());
+        }
+        let cannot = |error| fault::on_file("write", path, error);
+        let folder = path.parent().unwrap_or(path);
+        make_folders(&RealDisk, folder, Readers::Owner).map_err(cannot)?;
+        // Beside its place first: whoever looks sees all of it or nothing.
+        let part = folder.join(format!(".{}.part", Ulid::new()));
+        let written = self.write_part(named, &part).await;
+        let named_so = match written {
+            Ok(true) => fs::rename(&part, path).map_err(cannot),
+            Ok(false) => Err(missing()),
+            Err(error) => Err(error),
+        };
+        if named_so.is_err() {
+            let _ = fs::remove_file(&part);
+        }
+        named_so
+    }
+
+    /// Writes the bytes of a name to a new file; whether they are what its digest says.
+    async fn write_part(&self, named: &Named, part: &Path) -> Result<bool, StoreError> {
+        let cannot = |error| fault::on_file("write", part, error);
+        let mut file = RealDisk.create(part, Readers::Owner).map_err(cannot)?;
+        let mut hash = Sha256::new();
+        let mut pieces = pin!(self.pieces(named));
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            hash.update(&piece);
+            file.write_all(&piece).map_err(cannot)?;
+        }
+        Ok(Digest::from_bytes(hash.finalize().into()) == named.digest)
+    }
+
+    /// Removes the bytes of a name.
+    pub(super) async fn drop_bytes(
+        &self,
+        job: &JobId,
+        name: &str,
+        size: ByteCount,
+    ) -> Result<(), StoreError> {
+        let (database, say) = (self.database(), &self.database().say);
+        let whole_name = whole_name(job, name);
+        let drops = numbers(size).map(|no| {
+            let name: &str = &whole_name;
+            async move {
+                let mut patience = Patience::of("remove bytes");
+                database.write(&mut patience, &say.drop_piece, (name, no)).await
+            }
+        });
+        stream::iter(drops).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        let mut patience = Patience::of("remove bytes");
+        database.write(&mut patience, &say.drop_bytes_of, (job.as_str(), name)).await
+    }
+
+    /// Everything that was begun to be written for a job, whole or not: name and size.
+    pub(super) async fn bytes_of(
+        &self,
+        job: &JobId,
+    ) -> Result<Vec<(String, ByteCount)>, StoreError> {
+        let say = &self.database().say.bytes_of;
+        let mut patience = Patience::of("list bytes");
+        let rows: Vec<(String, i64)> =
+            self.database().rows(&mut patience, say, (job.as_str(),)).await?;
+        Ok(rows.into_iter().map(|(name, size)| (name, ByteCount(natural(size)))).collect())
+    }
+}
+
+/// The bytes are gone or altered.
+pub(super) fn lost(what: &str, job: &JobId) -> StoreError {
+    let message = format!(
+        "read {what} of job {job}: its bytes in the database are gone or altered; restore the \
+         keyspace from a backup, or cancel the job and submit it again"
+    );
+    StoreError::new(Code::StoreCorrupt, message)
+}

@@ -1,0 +1,122 @@
+//! The log of events, read by number.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tgs_protocol::{
+    event::Event,
+    id::JobId,
+    store::{EventLog, StoreError},
+    unit::EventNo,
+};
+use tokio::time::timeout;
+
+use super::{
+    Scylla,
+    lease::whole,
+    outbox::BUCKET,
+    trouble::{Patience, damaged},
+};
+
+/// How often a waiter looks for what other nodes told.
+const LOOK: Duration = Duration::from_millis(250);
+
+#[async_trait]
+impl EventLog for Scylla {
+    async fn events(
+        &self,
+        after: EventNo,
+        job: Option<&JobId>,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let mut patience = Patience::of("read events");
+        let newest = self.newest_number(&mut patience).await?;
+        if after >= newest {
+            return Ok(Vec::new());
+        }
+        let first = whole(after.get()) + 1;
+        match job {
+            Some(job) => self.events_of(&mut patience, job, first, limit).await,
+            None => {
+                let last = whole(newest.get());
+                self.events_between(&mut patience, first, last, limit).await
+            }
+        }
+    }
+
+    async fn newest_event(&self) -> Result<EventNo, StoreError> {
+        self.newest_number(&mut Patience::of("look for the newest event")).await
+    }
+
+    async fn wait_for_event(&self, after: EventNo) {
+        let mut told = self.inner.told.subscribe();
+        loop {
+            // It is an error only once the sender is gone, and `self` holds it.
+            if timeout(LOOK, told.wait_for(|newest| *newest > after)).await.is_ok() {
+                return;
+            }
+            match self.newest_number(&mut Patience::of("wait for an event")).await {
+                Ok(newest) if newest <= after => {}
+                // Whoever waited will read, and hear of the trouble there.
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Scylla {
+    async fn events_between(
+        &self,
+        patience: &mut Patience,
+        first: i64,
+        last: i64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let mut found = Vec::new();
+        for bucket in first / BUCKET..=last / BUCKET {
+            let left = limit - found.len();
+            if left == 0 {
+                break;
+            }
+            let values = (bucket, first, i32::try_from(left).unwrap_or(i32::MAX));
+            let say = &self.database().say.entries;
+            let rows: Vec<(Vec<u8>,)> = self.database().rows(patience, say, values).await?;
+            found.extend(rows.iter().map(|row| decode(&row.0)).collect::<Result<Vec<_>, _>>()?);
+        }
+        // What was numbered since is not entered for certain.
+        found.retain(|event| whole(event.no.get()) <= last);
+        Ok(found)
+    }
+
+    async fn events_of(
+        &self,
+        patience: &mut Patience,
+        job: &JobId,
+        first: i64,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        let values = (job.as_str(), first, i32::try_from(limit).unwrap_or(i32::MAX));
+        let say = &self.database().say.entries_of;
+        let rows: Vec<(Vec<u8>,)> = self.database().rows(patience, say, values).await?;
+        rows.iter().map(|row| decode(&row.0)).collect()
+    }
+
+    /// Removes a job's events from the log; their numbers are not given again.
+    pub(super) async fn drop_events(
+        &self,
+        patience: &mut Patience,
+        job: &JobId,
+    ) -> Result<(), StoreError> {
+        let (database, say) = (self.database(), &self.database().say);
+        let numbers: Vec<(i64,)> =
+            database.rows(patience, &say.numbers_of, (job.as_str(),)).await?;
+        for (no,) in numbers {
+            database.write(patience, &say.drop_entry, (no / BUCKET, no)).await?;
+        }
+        database.write(patience, &say.drop_entries_of, (job.as_str(),)).await
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<Event, StoreError> {
+    serde_json::from_slice(bytes).map_err(|_| damaged("the log of events"))
+}

@@ -1,0 +1,137 @@
+//! What hangs on a job: rows of its partition, each written by the holder of the lease alone.
+
+use scylla::response::PagingState;
+use serde::{Serialize, de::DeserializeOwned};
+use tgs_protocol::{id::JobId, lease::Lease, store::StoreError};
+
+use super::{
+    Scylla,
+    database::Decided,
+    lease::whole,
+    trouble::{Patience, damaged},
+};
+use crate::fence::{self, Fenced};
+
+impl Scylla {
+    /// Enters an item, in place of what stands there, if the lease is the newest.
+    pub(super) async fn put_item(
+        &self,
+        lease: &Lease,
+        item: &str,
+        value: &impl Serialize,
+    ) -> Result<Fenced<()>, StoreError> {
+        let mut patience = Patience::of("enter what a job made");
+        let value = encoded(value, item, &lease.job)?;
+        loop {
+            let (job, owner) = (lease.job.as_str(), lease.owner.as_str());
+            let values = (&value, job, item, owner, whole(lease.epoch.get()));
+            let say = &self.database().say.put_item;
+            if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
+                return Ok(Fenced::Held(()));
+            }
+            if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
+                return Ok(Fenced::Overtaken(by));
+            }
+        }
+    }
+
+    /// Enters an item unless there is one; what stands there then.
+    pub(super) async fn put_item_once<T: Serialize + DeserializeOwned>(
+        &self,
+        lease: &Lease,
+        item: &str,
+        value: &T,
+    ) -> Result<Fenced<Option<T>>, StoreError> {
+        let mut patience = Patience::of("enter what a job made");
+        let encoded = encoded(value, item, &lease.job)?;
+        loop {
+            let (job, owner) = (lease.job.as_str(), lease.owner.as_str());
+            let values = (&encoded, job, item, owner, whole(lease.epoch.get()));
+            let say = &self.database().say.put_item_once;
+            if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
+                return Ok(Fenced::Held(None));
+            }
+            if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
+                return Ok(Fenced::Overtaken(by));
+            }
+            let known: Option<T> = self.item(&mut patience, &lease.job, item).await?;
+            if known.is_some() {
+                return Ok(Fenced::Held(known));
+            }
+        }
+    }
+
+    /// Removes an item if the lease is the newest.
+    pub(super) async fn drop_item(
+        &self,
+        lease: &Lease,
+        item: &str,
+    ) -> Result<Fenced<()>, StoreError> {
+        let mut patience = Patience::of("remove what a job made");
+        loop {
+            let (job, owner) = (lease.job.as_str(), lease.owner.as_str());
+            let values = (job, item, owner, whole(lease.epoch.get()));
+            let say = &self.database().say.drop_item;
+            if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
+                return Ok(Fenced::Held(()));
+            }
+            if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
+                return Ok(Fenced::Overtaken(by));
+            }
+        }
+    }
+
+    /// One item, after everything that was decided before this call.
+    pub(super) async fn item<T: DeserializeOwned>(
+        &self,
+        patience: &mut Patience,
+        job: &JobId,
+        item: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let say = &self.database().say.see_item;
+        let rows: Vec<(Option<Vec<u8>>,)> =
+            self.database().rows(patience, say, (job.as_str(), item)).await?;
+        let value = rows.into_iter().next().and_then(|row| row.0);
+        value.map(|value| decoded(&value, item, job)).transpose()
+    }
+
+    /// All items whose names begin so, in the order of their names.
+    pub(super) async fn items<T: DeserializeOwned>(
+        &self,
+        patience: &mut Patience,
+        job: &JobId,
+        kind: &str,
+    ) -> Result<Vec<T>, StoreError> {
+        // `0` comes after `/`.
+        let (from, to) = (format!("{kind}/"), format!("{kind}0"));
+        let say = &self.database().say.see_items;
+        let (mut values, mut begins) = (Vec::new(), Some(PagingState::start()));
+        while let Some(state) = begins {
+            let rows: Vec<(Option<Vec<u8>>,)>;
+            let asked = (job.as_str(), &from, &to);
+            (rows, begins) = self.database().page(patience, say, asked, state).await?;
+            for value in rows.into_iter().filter_map(|row| row.0) {
+                values.push(decoded(&value, kind, job)?);
+            }
+        }
+        Ok(values)
+    }
+
+    /// Whether the lease is the newest.
+    pub(super) async fn admitted(
+        &self,
+        patience: &mut Patience,
+        lease: &Lease,
+    ) -> Result<Fenced<()>, StoreError> {
+        Ok(fence::admit(&self.cell(patience, &lease.job).await?, lease))
+    }
+}
+
+fn encoded(value: &impl Serialize, item: &str, job: &JobId) -> Result<Vec<u8>, StoreError> {
+    serde_json::to_vec(value)
+        .map_err(|_| crate::fault::internal(format!("enter {item} of job {job}: no JSON")))
+}
+
+fn decoded<T: DeserializeOwned>(value: &[u8], item: &str, job: &JobId) -> Result<T, StoreError> {
+    serde_json::from_slice(value).map_err(|_| damaged(&format!("{item} of job {job}")))
+}

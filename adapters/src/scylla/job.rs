@@ -1,0 +1,292 @@
+//! Job rows: the row, its version and the events that it makes change in one transaction. Lists and
+//! numbers follow (`outbox`).
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use scylla::DeserializeRow;
+use tgs_protocol::{
+    event::events,
+    id::JobId,
+    job::{
+        JobRow,
+        listing::{Listing, Page, Place, StateClass},
+    },
+    lease::{Lease, LeaseCell},
+    store::{JobStore, StoreError, Written},
+    submission::{Inserted, Submission},
+    unit::EventNo,
+};
+use ulid::Ulid;
+
+use super::{
+    Scylla,
+    database::Decided,
+    lease::{cell_of, natural, whole},
+    trouble::{Patience, damaged},
+};
+use crate::fence::{self, Fenced};
+
+/// The partition of a job as it stands.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) cell: LeaseCell,
+    /// The row and how often it was written; none before the insertion and after the job was
+    /// forgotten.
+    pub(super) row: Option<(JobRow, i64)>,
+    /// Which insertion made it.
+    stamp: Option<String>,
+    /// Its newest event, counted from one within the job.
+    newest: i64,
+    /// The newest one that has a number in the log.
+    pub(super) told: i64,
+    /// Those between, as JSON.
+    pub(super) pending: BTreeMap<i64, Vec<u8>>,
+    is_gone: bool,
+}
+
+#[derive(Debug, DeserializeRow)]
+struct Columns {
+    #[expect(dead_code, reason = "DISTINCT asks for it")]
+    job: String,
+    owner: Option<String>,
+    epoch: Option<i64>,
+    renewals: Option<i64>,
+    body: Option<Vec<u8>>,
+    version: Option<i64>,
+    stamp: Option<String>,
+    newest: Option<i64>,
+    told: Option<i64>,
+    pending: Option<BTreeMap<i64, Vec<u8>>>,
+    gone: Option<bool>,
+}
+
+#[async_trait]
+impl JobStore for Scylla {
+    async fn insert(&self, row: &JobRow) -> Result<Inserted, StoreError> {
+        fence::check_name(&row.id)?;
+        let body = fence::encode_row(row)?;
+        let stamp = Ulid::new().to_string();
+        let mut patience = Patience::of("insert a job");
+        if let Some(sent) = &row.submission
+            && let Some(taken) = self.take_key(&mut patience, (row, sent), (&stamp, &body)).await?
+        {
+            return Ok(taken);
+        }
+        match self.insert_row(&mut patience, row, (&stamp, &body)).await? {
+            true => Ok(Inserted::New),
+            false => Ok(Inserted::NameTaken),
+        }
+    }
+
+    async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
+        if fence::check_name(job).is_err() {
+            return Ok(None); // No row ever had such a name.
+        }
+        let seen = self.see(&mut Patience::of("read a job"), job).await?;
+        Ok(seen.row.map(|(row, _)| row))
+    }
+
+    async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {
+        self.page_of(listing).await
+    }
+
+    async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {
+        self.count_places().await
+    }
+
+    async fn save(&self, lease: &Lease, row: &JobRow) -> Result<Written, StoreError> {
+        fence::check_owns(lease, row)?;
+        let body = fence::encode_row(row)?;
+        let mut patience = Patience::of("save a job");
+        let mark = self.mark(&mut patience, &row.id).await?;
+        let saved = self.save_row(&mut patience, lease, (row, &body)).await;
+        // Also where nothing was written: what stands is told, and the mark goes.
+        match self.tell(&mut patience, &row.id, Some(&mark)).await {
+            Ok(()) => saved,
+            // The write stands, and the mark stays: whoever sweeps tells of it.
+            Err(_) if saved.is_ok() => saved,
+            Err(error) => saved.and(Err(error)),
+        }
+    }
+
+    async fn forget(&self, job: &JobId) -> Result<bool, StoreError> {
+        let mut patience = Patience::of("forget a job");
+        loop {
+            let seen = self.see(&mut patience, job).await?;
+            let Some((row, version)) = seen.row.filter(|(row, _)| row.state.is_final()) else {
+                return Ok(false);
+            };
+            self.tell(&mut patience, job, None).await?;
+            if let Some(sent) = &row.submission {
+                let values = (sent.key.as_str(), job.as_str());
+                let say = &self.database().say.free_key;
+                if self.database().decide(&mut patience, say, values).await? == Decided::Unknown {
+                    continue;
+                }
+            }
+            self.drop_events(&mut patience, job).await?;
+            self.drop_place(&mut patience, &Place::of(&row), version + 1).await?;
+            let values = (job.as_str(), version);
+            let say = &self.database().say.forget_job;
+            if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
+                let say = &self.database().say.forget_items;
+                self.database().write(&mut patience, say, (job.as_str(),)).await?;
+                return Ok(true);
+            }
+            // Another one forgot it, or it did not take place: a look will tell.
+        }
+    }
+}
+
+impl Scylla {
+    /// The partition of a job, after everything that was decided before this call.
+    pub(super) async fn see(
+        &self,
+        patience: &mut Patience,
+        job: &JobId,
+    ) -> Result<Seen, StoreError> {
+        let say = &self.database().say.see_job;
+        let rows: Vec<Columns> = self.database().rows(patience, say, (job.as_str(),)).await?;
+        rows.into_iter().next().map_or_else(|| Ok(Seen::nothing()), |it| Seen::of(it, job))
+    }
+
+    /// Takes the key of an order for its row; what became of it, if another row has it.
+    async fn take_key(
+        &self,
+        patience: &mut Patience,
+        (row, sent): (&JobRow, &Submission),
+        (stamp, body): (&str, &[u8]),
+    ) -> Result<Option<Inserted>, StoreError> {
+        let key = sent.key.as_str();
+        loop {
+            let values = (key, row.id.as_str(), stamp, body);
+            let say = &self.database().say.take_key;
+            if self.database().decide(patience, say, values).await? == Decided::Applied {
+                return Ok(None);
+            }
+            let say = &self.database().say.see_key;
+            let found: Vec<(String, String, Vec<u8>)> =
+                self.database().rows(patience, say, (key,)).await?;
+            let Some((job, by, known)) = found.into_iter().next() else {
+                patience.after_another().await?;
+                continue;
+            };
+            if by == stamp {
+                return Ok(None);
+            }
+            // Whoever took the key may have died before it inserted its row.
+            let other = decode_row(&known, &JobId::new(&job))?;
+            let _ = self.insert_row(patience, &other, (&by, &known)).await?;
+            return Ok(Some(Inserted::again(&other.id, other.submission.as_ref(), sent)));
+        }
+    }
+
+    /// Whether this insertion made the row.
+    async fn insert_row(
+        &self,
+        patience: &mut Patience,
+        row: &JobRow,
+        (stamp, body): (&str, &[u8]),
+    ) -> Result<bool, StoreError> {
+        let pending = untold(None, row, 0)?;
+        let newest = *pending.keys().last().unwrap_or(&0);
+        let mark = self.mark(patience, &row.id).await?;
+        let is_ours = loop {
+            let values = (body, stamp, newest, &pending, row.id.as_str());
+            let say = &self.database().say.insert_job;
+            if self.database().decide(patience, say, values).await? == Decided::Applied {
+                break true;
+            }
+            let seen = self.see(patience, &row.id).await?;
+            if seen.stamp.is_some() || seen.is_gone {
+                break seen.stamp.as_deref() == Some(stamp);
+            }
+            patience.after_another().await?;
+        };
+        self.tell(patience, &row.id, Some(&mark)).await?;
+        Ok(is_ours)
+    }
+
+    async fn save_row(
+        &self,
+        patience: &mut Patience,
+        lease: &Lease,
+        (row, body): (&JobRow, &[u8]),
+    ) -> Result<Written, StoreError> {
+        loop {
+            let seen = self.see(patience, &row.id).await?;
+            if let Fenced::Overtaken(by) = fence::admit(&seen.cell, lease) {
+                return Ok(Written::Overtaken { by });
+            }
+            let (before, version) = seen.row.ok_or_else(|| fence::no_such_job(&row.id))?;
+            if !row.may_replace(&before) {
+                return Ok(Written::Overtaken { by: lease.epoch });
+            }
+            // Also what a write of unknown outcome left when it did take place.
+            if before == *row {
+                return Ok(Written::Done);
+            }
+            let told = untold(Some(&before), row, seen.newest)?;
+            let newest = *told.keys().last().unwrap_or(&seen.newest);
+            let (owner, epoch) = (lease.owner.as_str(), whole(lease.epoch.get()));
+            let job = row.id.as_str();
+            let values = (body, version + 1, newest, &told, job, owner, epoch, version);
+            let say = &self.database().say.save_job;
+            if self.database().decide(patience, say, values).await? == Decided::Applied {
+                if Place::of(&before) != Place::of(row) {
+                    self.drop_place(patience, &Place::of(&before), version + 1).await?;
+                }
+                return Ok(Written::Done);
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn nothing() -> Self {
+        Self {
+            cell: fence::unclaimed(),
+            row: None,
+            stamp: None,
+            newest: 0,
+            told: 0,
+            pending: BTreeMap::new(),
+            is_gone: false,
+        }
+    }
+
+    fn of(columns: Columns, job: &JobId) -> Result<Self, StoreError> {
+        let body = columns.body.zip(columns.version);
+        let row = body.map(|(body, version)| Ok((decode_row(&body, job)?, version)));
+        Ok(Self {
+            cell: cell_of(columns.owner, columns.epoch, columns.renewals),
+            row: row.transpose()?,
+            stamp: columns.stamp,
+            newest: columns.newest.unwrap_or(0),
+            told: columns.told.unwrap_or(0),
+            pending: columns.pending.unwrap_or_default(),
+            is_gone: columns.gone.unwrap_or(false),
+        })
+    }
+}
+
+/// A row as the database holds it.
+pub(super) fn decode_row(body: &[u8], job: &JobId) -> Result<JobRow, StoreError> {
+    serde_json::from_slice(body).map_err(|_| damaged(&format!("the row of job {job}")))
+}
+
+/// The events that a write makes, by their numbers within the job. The log gives them others.
+fn untold(
+    before: Option<&JobRow>,
+    row: &JobRow,
+    newest: i64,
+) -> Result<BTreeMap<i64, Vec<u8>>, StoreError> {
+    let made = events(before, row, EventNo(natural(newest)));
+    let encode = |event: &tgs_protocol::event::Event| {
+        let bytes = serde_json::to_vec(event)
+            .map_err(|_| crate::fault::internal(format!("tell of job {}: no JSON", row.id)))?;
+        Ok((whole(event.no.get()), bytes))
+    };
+    made.iter().map(encode).collect()
+}

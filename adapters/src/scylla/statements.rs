@@ -1,0 +1,120 @@
+//! Every sentence that is said to the database, prepared once. `decides` are lightweight
+//! transactions at SERIAL, `sees` reads that see what they decided, `copies` plain writes and reads
+//! at QUORUM of what can be made again.
+
+use scylla::{
+    client::session::Session,
+    errors::PrepareError,
+    statement::{Consistency, SerialConsistency, prepared::PreparedStatement},
+};
+
+/// How a statement is carried out.
+#[derive(Debug, Clone, Copy)]
+enum Care {
+    Decides,
+    Sees,
+    Copies,
+}
+
+async fn prepared(
+    session: &Session,
+    care: Care,
+    text: &str,
+) -> Result<PreparedStatement, PrepareError> {
+    let mut statement = session.prepare(text).await?;
+    statement.set_serial_consistency(Some(SerialConsistency::Serial));
+    statement.set_consistency(match care {
+        Care::Sees => Consistency::Serial,
+        Care::Decides | Care::Copies => Consistency::Quorum,
+    });
+    // A transaction sent twice by the driver could be refused by its own first sending.
+    statement.set_is_idempotent(!matches!(care, Care::Decides));
+    Ok(statement)
+}
+
+macro_rules! statements {
+    ($($name:ident: $care:ident $text:literal;)*) => {
+        /// Prepared statements, named by what they do.
+        #[derive(Debug)]
+        pub(super) struct Statements {
+            $(pub(super) $name: PreparedStatement,)*
+        }
+
+        impl Statements {
+            /// Prepares all of them.
+            pub(super) async fn prepare(session: &Session) -> Result<Self, PrepareError> {
+                Ok(Self { $($name: prepared(session, Care::$care, $text).await?,)* })
+            }
+        }
+    };
+}
+
+statements! {
+    see_job: Sees "SELECT DISTINCT job, owner, epoch, renewals, body, version, stamp, newest, told, \
+        pending, gone FROM job WHERE job = ?";
+    look_at_lease: Sees "SELECT DISTINCT job, owner, epoch, renewals FROM job WHERE job = ?";
+    claim: Decides "UPDATE job SET owner = ?, epoch = ?, renewals = 0 WHERE job = ? \
+        IF owner = ? AND epoch = ? AND renewals = ?";
+    renew: Decides "UPDATE job SET renewals = ? WHERE job = ? \
+        IF owner = ? AND epoch = ? AND renewals = ?";
+    release: Decides "UPDATE job SET owner = null WHERE job = ? IF owner = ? AND epoch = ?";
+
+    insert_job: Decides "UPDATE job SET body = ?, version = 1, stamp = ?, newest = ?, told = 0, \
+        pending = ? WHERE job = ? IF version = null AND gone = null";
+    save_job: Decides "UPDATE job SET body = ?, version = ?, newest = ?, pending = pending + ? \
+        WHERE job = ? IF owner = ? AND epoch = ? AND version = ?";
+    forget_job: Decides "UPDATE job SET body = null, version = null, stamp = null, newest = null, \
+        told = null, pending = null, owner = null, gone = true WHERE job = ? IF version = ?";
+    forget_items: Copies "DELETE FROM job WHERE job = ? AND item > ''";
+    read_body: Copies "SELECT DISTINCT job, body FROM job WHERE job = ?";
+
+    take_key: Decides "INSERT INTO submission (key, job, stamp, body) VALUES (?, ?, ?, ?) \
+        IF NOT EXISTS";
+    see_key: Sees "SELECT job, stamp, body FROM submission WHERE key = ?";
+    free_key: Decides "DELETE FROM submission WHERE key = ? IF job = ?";
+
+    put_place: Copies "INSERT INTO place (list, accepted_at, job, state_class) \
+        VALUES ('all', ?, ?, ?) USING TIMESTAMP ?";
+    drop_place: Copies "DELETE FROM place USING TIMESTAMP ? \
+        WHERE list = 'all' AND accepted_at = ? AND job = ?";
+    places: Copies "SELECT accepted_at, job, state_class FROM place WHERE list = 'all' \
+        AND (accepted_at, job) < (?, ?)";
+    all_places: Copies "SELECT accepted_at, job, state_class FROM place WHERE list = 'all'";
+
+    mark: Copies "INSERT INTO untold (list, job, mark) VALUES ('all', ?, ?)";
+    unmark: Copies "DELETE FROM untold WHERE list = 'all' AND job = ? AND mark = ?";
+    marks: Copies "SELECT job, mark FROM untold WHERE list = 'all'";
+
+    see_log_end: Sees "SELECT turn, newest, numbered FROM log_end WHERE list = 'all'";
+    begin_log: Decides "UPDATE log_end SET turn = ?, newest = ?, numbered = ? WHERE list = 'all' \
+        IF turn = null";
+    extend_log: Decides "UPDATE log_end SET turn = ?, newest = ?, numbered = ? WHERE list = 'all' \
+        IF turn = ?";
+    put_entry: Copies "INSERT INTO log (bucket, no, job, event) VALUES (?, ?, ?, ?)";
+    put_entry_of: Copies "INSERT INTO log_of (job, no, event) VALUES (?, ?, ?)";
+    set_told: Decides "UPDATE job SET told = ?, pending = pending - ? WHERE job = ? IF told = ?";
+    entries: Copies "SELECT event FROM log WHERE bucket = ? AND no >= ? LIMIT ?";
+    entries_of: Copies "SELECT event FROM log_of WHERE job = ? AND no >= ? LIMIT ?";
+    numbers_of: Copies "SELECT no FROM log_of WHERE job = ?";
+    drop_entry: Copies "DELETE FROM log WHERE bucket = ? AND no = ?";
+    drop_entries_of: Copies "DELETE FROM log_of WHERE job = ?";
+
+    put_item: Decides "UPDATE job SET value = ? WHERE job = ? AND item = ? \
+        IF owner = ? AND epoch = ?";
+    put_item_once: Decides "UPDATE job SET value = ? WHERE job = ? AND item = ? \
+        IF owner = ? AND epoch = ? AND value = null";
+    drop_item: Decides "UPDATE job SET value = null WHERE job = ? AND item = ? \
+        IF owner = ? AND epoch = ?";
+    sweep_item: Decides "UPDATE job SET value = null WHERE job = ? AND item = ? \
+        IF value != null";
+    item_names: Sees "SELECT item, value FROM job WHERE job = ?";
+    see_item: Sees "SELECT value FROM job WHERE job = ? AND item = ?";
+    see_items: Sees "SELECT value FROM job WHERE job = ? AND item >= ? AND item < ?";
+
+    put_bytes_of: Copies "INSERT INTO bytes_of (job, name, size) VALUES (?, ?, ?)";
+    bytes_of: Copies "SELECT name, size FROM bytes_of WHERE job = ?";
+    drop_bytes_of: Copies "DELETE FROM bytes_of WHERE job = ? AND name = ?";
+    put_piece: Copies "INSERT INTO piece (name, no, bytes) VALUES (?, ?, ?)";
+    piece: Copies "SELECT bytes FROM piece WHERE name = ? AND no = ?";
+    drop_piece: Copies "DELETE FROM piece WHERE name = ? AND no = ?";
+}
