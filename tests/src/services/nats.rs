@@ -197,8 +197,8 @@ impl NatsCluster {
         self.servers.iter().map(Nats::url).collect::<Vec<_>>().join(",")
     }
 
-    /// Waits until every server that is neither killed nor paused takes the same one of them for the
-    /// leader of JetStream; gives its place among the servers.
+    /// Waits until every server that is neither killed nor paused takes the same one of them for
+    /// the leader of JetStream; gives its place among the servers.
     ///
     /// # Panics
     /// When they do not agree in a minute, as when most of them are killed or paused.

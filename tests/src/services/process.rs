@@ -18,9 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{
-    Pid, Signal, getpid, getppid, kill_process, set_parent_process_death_signal, setsid,
-};
+use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal, setsid};
 
 use super::identity::Identity;
 
@@ -50,7 +48,13 @@ pub struct Program {
 #[derive(Debug)]
 pub struct Process {
     program: Program,
-    child: Mutex<Option<Child>>,
+    started: Mutex<Option<Started>>,
+}
+
+#[derive(Debug)]
+struct Started {
+    child: Child,
+    identity: Identity,
 }
 
 impl Process {
@@ -59,7 +63,7 @@ impl Process {
     /// # Panics
     /// When it cannot be started.
     pub fn start(program: Program) -> Self {
-        let process = Self { program, child: Mutex::new(None) };
+        let process = Self { program, started: Mutex::new(None) };
         process.start_again();
         process
     }
@@ -74,12 +78,13 @@ impl Process {
         let child = start_from_a_lasting_thread(self.command());
         let child =
             child.unwrap_or_else(|why| panic!("start {name}: run {}: {why}", path.display()));
-        *self.child() = Some(child);
+        let identity = Identity::of(child.id()).expect("a child that nobody has waited for");
+        *self.started() = Some(Started { child, identity });
     }
 
     /// The process; none while it is killed.
     pub fn identity(&self) -> Option<Identity> {
-        self.child().as_ref().and_then(|child| Identity::of(child.id()))
+        self.started().as_ref().map(|it| it.identity)
     }
 
     /// Whether it is there and not paused.
@@ -89,7 +94,7 @@ impl Process {
 
     /// SIGKILL; returns when it is dead.
     pub fn kill(&self) {
-        if let Some(mut child) = self.child().take() {
+        if let Some(Started { mut child, .. }) = self.started().take() {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -118,8 +123,9 @@ impl Process {
 
     /// SIGTERM, for a stop in good order; it may be paused. Nothing if it does not run.
     pub fn ask_to_end(&self) {
-        for signal in [Signal::TERM, Signal::CONT] {
-            let _ = self.try_signal(signal);
+        if let Some(process) = self.identity() {
+            process.signal(Signal::TERM);
+            process.signal(Signal::CONT);
         }
     }
 
@@ -141,7 +147,7 @@ impl Process {
         let began = Instant::now();
         while !is_so() {
             let name = &self.program.name;
-            assert!(self.child().is_some(), "wait for {name}, {what}: it is killed; restart it");
+            assert!(self.identity().is_some(), "wait for {name}, {what}: it is killed; restart it");
             if let Some(status) = self.ended() {
                 panic!("start {name}: it ended ({status}) before {what}; {}", self.last_words());
             }
@@ -177,25 +183,20 @@ impl Process {
     }
 
     fn ended(&self) -> Option<ExitStatus> {
-        self.child().as_mut().and_then(|child| child.try_wait().expect("our own child"))
+        let ended = |it: &mut Started| it.child.try_wait().expect("our own child");
+        self.started().as_mut().and_then(ended)
     }
 
     fn signal(&self, signal: Signal) {
-        let name = &self.program.name;
-        let sent = self.try_signal(signal);
-        sent.unwrap_or_else(|why| panic!("send {signal:?} to {name}: {why}; is it killed?"));
+        let process = self.identity().filter(Identity::is_alive);
+        let process = process.unwrap_or_else(|| {
+            panic!("send {signal:?} to {}: it does not run; restart it first", self.program.name)
+        });
+        process.signal(signal);
     }
 
-    fn try_signal(&self, signal: Signal) -> io::Result<()> {
-        // While the child is not reaped, no other process has its id.
-        match &*self.child() {
-            Some(child) => Ok(kill_process(Pid::from_child(child), signal)?),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    fn child(&self) -> MutexGuard<'_, Option<Child>> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    fn started(&self) -> MutexGuard<'_, Option<Started>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn command(&self) -> Command {
