@@ -112,6 +112,8 @@ impl Board {
         let _ = fs::remove_file(&self.said);
         let log = File::create(&self.log).map_err(|why| failed("write", why))?;
         let mut holder = Command::new(env::current_exe().expect("a running program has a file"))
+            // What went wrong stands in the message.
+            .env("RUST_BACKTRACE", "0")
             .arg("hold")
             .args(words)
             .stdin(Stdio::null())
