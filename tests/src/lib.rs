@@ -1,5 +1,5 @@
 //! The harness: runs the real `tgs` as a real process, kills it where a test says so, compares
-//! bytes.
+//! bytes. The servers that it works with are real, too: [`services`] starts them.
 
 pub mod killing;
 pub mod outputs;
@@ -7,6 +7,7 @@ pub mod peers;
 pub mod program;
 pub mod receiver;
 pub mod server;
+pub mod services;
 pub mod skipping;
 pub mod small_disk;
 pub mod tables;
