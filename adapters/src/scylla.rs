@@ -10,10 +10,12 @@ mod bytes;
 mod checkpoint;
 mod chunk;
 mod database;
+mod dataset;
 mod event;
 mod item;
 mod job;
 mod lease;
+mod notification;
 mod outbox;
 mod place;
 mod schema;
@@ -23,15 +25,23 @@ mod trouble;
 pub use self::database::Contact;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
 };
 
 use tgs_protocol::{id::JobId, store::StoreError, unit::EventNo};
-use tokio::sync::{Mutex, watch};
+use tokio::{
+    sync::{Mutex, watch},
+    time::sleep,
+};
+use tracing::warn;
 
 use self::{bytes::Named, database::Database};
+
+/// How often it is looked for what a node wrote that then died.
+const CATCH_UP_PERIOD: Duration = Duration::from_secs(5);
 
 /// An open keyspace. Clones share it.
 #[derive(Debug, Clone)]
@@ -50,6 +60,8 @@ struct Inner {
     turn: Mutex<Option<i64>>,
     /// Jobs whose events wait for a number.
     unnumbered: std::sync::Mutex<BTreeSet<JobId>>,
+    /// Marks of jobs and since when they were seen.
+    marks: std::sync::Mutex<HashMap<(String, String), Instant>>,
 }
 
 impl Scylla {
@@ -63,11 +75,12 @@ impl Scylla {
     pub async fn open(contact: &Contact, cache: &Path) -> Result<Self, StoreError> {
         let database = Database::open(contact).await?;
         let (told, turn) = (watch::Sender::default(), Mutex::new(None));
-        let unnumbered = std::sync::Mutex::default();
+        let (unnumbered, marks) = Default::default();
         let cache = cache.to_owned();
-        let inner = Inner { database, cache, told, turn, unnumbered };
+        let inner = Inner { database, cache, told, turn, unnumbered, marks };
         let opened = Self { inner: Arc::new(inner) };
-        opened.tell_all_marked().await?;
+        opened.catch_up().await?;
+        tokio::spawn(catch_up_again(Arc::downgrade(&opened.inner)));
         Ok(opened)
     }
 
@@ -78,5 +91,16 @@ impl Scylla {
 
     fn database(&self) -> &Database {
         &self.inner.database
+    }
+}
+
+/// Goes on while somebody has the store open.
+async fn catch_up_again(store: Weak<Inner>) {
+    loop {
+        sleep(CATCH_UP_PERIOD).await;
+        let Some(inner) = store.upgrade() else { return };
+        if let Err(error) = (Scylla { inner }).catch_up().await {
+            warn!(%error, "what other nodes wrote is not told yet");
+        }
     }
 }

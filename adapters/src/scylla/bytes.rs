@@ -107,7 +107,10 @@ impl Scylla {
     }
 
     /// Every piece in order; one that is gone is empty.
-    fn pieces(&self, named: &Named) -> impl Stream<Item = Result<Vec<u8>, StoreError>> + '_ {
+    pub(super) fn pieces(
+        &self,
+        named: &Named,
+    ) -> impl Stream<Item = Result<Vec<u8>, StoreError>> + '_ {
         let (database, say) = (self.database(), &self.database().say.piece);
         let name = whole_name(&named.job, &named.name);
         let reads = numbers(named.size).map(move |no| {
@@ -144,7 +147,18 @@ impl Scylla {
         path: &Path,
         missing: impl FnOnce() -> StoreError,
     ) -> Result<(), StoreError> {
-        if content::of_file(path).is_ok_and(|(digest, _)| digest == named.digest) {
+        self.file_of(std::slice::from_ref(named), named.digest, path, missing).await
+    }
+
+    /// The same of several names after each other, which together have this digest.
+    pub(super) async fn file_of(
+        &self,
+        parts: &[Named],
+        digest: Digest,
+        path: &Path,
+        missing: impl FnOnce() -> StoreError,
+    ) -> Result<(), StoreError> {
+        if content::of_file(path).is_ok_and(|(found, _)| found == digest) {
             return Ok(());
         }
         let cannot = |error| fault::on_file("write", path, error);
@@ -152,30 +166,31 @@ impl Scylla {
         make_folders(&RealDisk, folder, Readers::Owner).map_err(cannot)?;
         // Beside its place first: whoever looks sees all of it or nothing.
         let part = folder.join(format!(".{}.part", Ulid::new()));
-        let written = self.write_part(named, &part).await;
-        let named_so = match written {
-            Ok(true) => fs::rename(&part, path).map_err(cannot),
-            Ok(false) => Err(missing()),
+        let placed = match self.write_part(parts, &part).await {
+            Ok(found) if found == digest => fs::rename(&part, path).map_err(cannot),
+            Ok(_) => Err(missing()),
             Err(error) => Err(error),
         };
-        if named_so.is_err() {
+        if placed.is_err() {
             let _ = fs::remove_file(&part);
         }
-        named_so
+        placed
     }
 
-    /// Writes the bytes of a name to a new file; whether they are what its digest says.
-    async fn write_part(&self, named: &Named, part: &Path) -> Result<bool, StoreError> {
+    /// Writes the bytes of these names to a new file; gives the digest of what was there.
+    async fn write_part(&self, parts: &[Named], part: &Path) -> Result<Digest, StoreError> {
         let cannot = |error| fault::on_file("write", part, error);
         let mut file = RealDisk.create(part, Readers::Owner).map_err(cannot)?;
         let mut hash = Sha256::new();
-        let mut pieces = pin!(self.pieces(named));
-        while let Some(piece) = pieces.next().await {
-            let piece = piece?;
-            hash.update(&piece);
-            file.write_all(&piece).map_err(cannot)?;
+        for named in parts {
+            let mut pieces = pin!(self.pieces(named));
+            while let Some(piece) = pieces.next().await {
+                let piece = piece?;
+                hash.update(&piece);
+                file.write_all(&piece).map_err(cannot)?;
+            }
         }
-        Ok(Digest::from_bytes(hash.finalize().into()) == named.digest)
+        Ok(Digest::from_bytes(hash.finalize().into()))
     }
 
     /// Removes the bytes of a name.

@@ -112,6 +112,7 @@ impl Scylla {
             database.rows(patience, &say.numbers_of, (job.as_str(),)).await?;
         for (no,) in numbers {
             database.write(patience, &say.drop_entry, (no / BUCKET, no)).await?;
+            database.write(patience, &say.drop_ending, (no,)).await?;
         }
         database.write(patience, &say.drop_entries_of, (job.as_str(),)).await
     }

@@ -10,13 +10,19 @@
 //! that died is found by the others.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use tgs_protocol::{event::Event, id::JobId, store::StoreError, unit::EventNo};
+use tgs_protocol::{
+    event::{Event, Happening},
+    id::JobId,
+    store::StoreError,
+    unit::EventNo,
+};
 use ulid::Ulid;
 
 use super::{
@@ -30,6 +36,8 @@ use super::{
 const ENTRIES_MAX: usize = 256;
 /// Numbers of one partition of the log.
 pub(super) const BUCKET: i64 = 4_096;
+/// No write is under way for longer: its sender gives up after ten seconds, the database sooner.
+const WRITE_MAX: Duration = Duration::from_secs(60);
 /// Entries that are written at the same time.
 const AT_ONCE: usize = 64;
 
@@ -85,21 +93,28 @@ impl Scylla {
         Ok(())
     }
 
-    /// Tells of every job that bears a mark. The marks stay: their writers may be alive, and are
-    /// about to write.
-    pub(super) async fn tell_all_marked(&self) -> Result<(), StoreError> {
-        for (job, _) in self.marks().await? {
-            self.tell(&mut Patience::of("tell of jobs"), &job, None).await?;
+    /// Tells of every job that bears a mark: what a node wrote that then died. A mark goes once it
+    /// was seen here for so long that its write is over, whatever became of it.
+    ///
+    /// # Errors
+    /// `StoreSilent` when the database does not answer.
+    pub async fn catch_up(&self) -> Result<(), StoreError> {
+        let mut patience = Patience::of("look for jobs to tell of");
+        let say = &self.database().say.marks;
+        let marks: Vec<(String, String)> = self.database().rows(&mut patience, say, ()).await?;
+        self.marks().retain(|known, _| marks.contains(known));
+        for (job, mark) in marks {
+            let known = (job.clone(), mark.clone());
+            let since = *self.marks().entry(known).or_insert_with(Instant::now);
+            let is_over = since.elapsed() > WRITE_MAX;
+            let mut patience = Patience::of("tell of jobs");
+            self.tell(&mut patience, &JobId::new(&job), is_over.then_some(mark.as_str())).await?;
         }
         Ok(())
     }
 
-    /// Every mark, with its job.
-    pub(super) async fn marks(&self) -> Result<BTreeSet<(JobId, String)>, StoreError> {
-        let mut patience = Patience::of("look for jobs to tell of");
-        let say = &self.database().say.marks;
-        let rows: Vec<(String, String)> = self.database().rows(&mut patience, say, ()).await?;
-        Ok(rows.into_iter().map(|(job, mark)| (JobId::new(job), mark)).collect())
+    fn marks(&self) -> MutexGuard<'_, HashMap<(String, String), Instant>> {
+        self.inner.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Numbers the events of a job, and enters them in the log: with those of all jobs that wait.
@@ -219,6 +234,9 @@ impl Scylla {
         let (no, job, say) = (whole(event.no.get()), event.job.as_str(), &self.database().say);
         let values = (no / BUCKET, no, job, &bytes);
         self.database().write(&mut patience, &say.put_entry, values).await?;
+        if matches!(event.what, Happening::Ended(_)) {
+            self.database().write(&mut patience, &say.put_ending, (no, &bytes)).await?;
+        }
         self.database().write(&mut patience, &say.put_entry_of, (job, no, &bytes)).await
     }
 

@@ -14,7 +14,12 @@ use tokio::time::{Instant, sleep};
 use super::database::Contact;
 
 /// The files, oldest first. One that was released is never changed.
-const FILES: &[&str] = &[include_str!("0001-jobs.cql"), include_str!("0002-bytes.cql")];
+const FILES: &[&str] = &[
+    include_str!("0001-jobs.cql"),
+    include_str!("0002-bytes.cql"),
+    include_str!("0003-datasets.cql"),
+    include_str!("0004-notices.cql"),
+];
 /// A node that died while it made tables holds the lock for so long.
 const LOCK_SECONDS: u64 = 60;
 const WAIT_MAX: Duration = Duration::from_secs(2 * LOCK_SECONDS);

@@ -117,4 +117,40 @@ statements! {
     put_piece: Copies "INSERT INTO piece (name, no, bytes) VALUES (?, ?, ?)";
     piece: Copies "SELECT bytes FROM piece WHERE name = ? AND no = ?";
     drop_piece: Copies "DELETE FROM piece WHERE name = ? AND no = ?";
+
+    begin_upload: Decides "INSERT INTO upload (id, body, received) VALUES (?, ?, 0) IF NOT EXISTS";
+    see_upload: Sees "SELECT body, received, parts, made FROM upload WHERE id = ?";
+    append_part: Decides "UPDATE upload SET received = ?, parts = parts + ? WHERE id = ? \
+        IF received = ? AND made = null";
+    set_made: Decides "UPDATE upload SET made = ? WHERE id = ? IF made = null AND received != null";
+    drop_upload: Decides "DELETE FROM upload WHERE id = ? IF EXISTS";
+    put_dataset_name: Copies "INSERT INTO dataset_name (list, name) VALUES ('all', ?)";
+    dataset_names: Copies "SELECT name FROM dataset_name WHERE list = 'all' AND name > ?";
+    versions: Sees "SELECT body FROM dataset WHERE name = ?";
+    put_version: Decides "INSERT INTO dataset (name, version, body) VALUES (?, ?, ?) IF NOT EXISTS";
+    drop_version: Decides "DELETE FROM dataset WHERE name = ? AND version = ? IF EXISTS";
+
+    see_subscriptions: Sees "SELECT turn, body FROM subscription WHERE list = 'all'";
+    see_subscription: Sees "SELECT body, version, deliveries FROM subscription \
+        WHERE list = 'all' AND id = ?";
+    subscribe: Decides "UPDATE subscription SET body = ?, version = ?, turn = ? \
+        WHERE list = 'all' AND id = ? IF turn = ?";
+    change_subscription: Decides "UPDATE subscription SET body = ?, version = ?, \
+        deliveries = deliveries + ? WHERE list = 'all' AND id = ? IF version = ?";
+    settle_subscription: Decides "UPDATE subscription SET deliveries = deliveries - ? \
+        WHERE list = 'all' AND id = ? IF version = ?";
+    unsubscribe: Decides "DELETE FROM subscription WHERE list = 'all' AND id = ? IF EXISTS";
+    put_delivery: Copies "INSERT INTO delivery (subscription, no, body) VALUES (?, ?, ?) \
+        USING TIMESTAMP ?";
+    delivery: Copies "SELECT body FROM delivery WHERE subscription = ? AND no = ?";
+    deliveries: Copies "SELECT no, body FROM delivery WHERE subscription = ? AND no < ? LIMIT ?";
+    drop_delivery: Copies "DELETE FROM delivery USING TIMESTAMP ? \
+        WHERE subscription = ? AND no = ?";
+    drop_deliveries: Copies "DELETE FROM delivery WHERE subscription = ?";
+    put_ending: Copies "INSERT INTO ending (list, no, event) VALUES ('all', ?, ?)";
+    endings: Copies "SELECT event FROM ending WHERE list = 'all' AND no < ? AND no > ? LIMIT ?";
+    drop_ending: Copies "DELETE FROM ending WHERE list = 'all' AND no = ?";
+    see_mark: Sees "SELECT through FROM read_mark WHERE list = 'all'";
+    begin_mark: Decides "INSERT INTO read_mark (list, through) VALUES ('all', ?) IF NOT EXISTS";
+    move_mark: Decides "UPDATE read_mark SET through = ? WHERE list = 'all' IF through = ?";
 }
