@@ -1,19 +1,18 @@
 //! Everything that touches the world, behind the ports of `tgs-protocol`.
 //!
-//! | port | memory | one data folder |
-//! |---|---|---|
-//! | `JobStore` | [`memory`] | [`embedded`]: `job.rs` |
-//! | `EventLog` | [`memory`] | [`embedded`]: `event.rs` |
-//! | `NotificationStore` | [`memory`]: `notification.rs` | [`embedded`]: `notification.rs` |
-//! | `LeaseStore` | [`memory`] | [`embedded`]: `lease.rs` |
-//! | `ChunkStore` | [`memory`] | [`embedded`]: `chunk.rs` |
-//! | `CheckpointStore` | [`memory`] | [`embedded`]: `checkpoint.rs` |
-//! | `ArtifactStore` | [`memory`] | [`embedded`]: `artifact.rs`, `recover.rs` |
-//! | `EventLog` | [`memory`] | [`embedded`]: `event.rs` |
-//! | `DatasetStore` | [`memory`] | [`embedded`]: `dataset.rs` |
-//! | `Clock`, `IdSource` | | [`system`] |
-//! | `Space` | | [`space`] |
-//! | `Programs` | | [`program`] |
+//! | port | memory | one data folder | a cluster: in [`scylla`] |
+//! |---|---|---|---|
+//! | `JobStore` | [`memory`] | [`embedded`]: `job.rs` | `job.rs`, `place.rs` |
+//! | `EventLog` | [`memory`] | [`embedded`]: `event.rs` | `event.rs`, `outbox.rs` |
+//! | `NotificationStore` | `notification.rs` | `notification.rs` | `notification.rs` |
+//! | `LeaseStore` | [`memory`] | [`embedded`]: `lease.rs` | `lease.rs` |
+//! | `ChunkStore` | [`memory`] | [`embedded`]: `chunk.rs` | `chunk.rs`, `bytes.rs` |
+//! | `CheckpointStore` | [`memory`] | [`embedded`]: `checkpoint.rs` | `checkpoint.rs` |
+//! | `ArtifactStore` | [`memory`] | [`embedded`]: `artifact.rs`, `recover.rs` | `artifact.rs` |
+//! | `DatasetStore` | [`memory`] | [`embedded`]: `dataset.rs` | `dataset.rs` |
+//! | `Clock`, `IdSource` | | [`system`] | |
+//! | `Space` | | [`space`] | |
+//! | `Programs` | | [`program`] | |
 //!
 //! | port | over HTTP | over SMTP |
 //! |---|---|---|

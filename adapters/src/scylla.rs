@@ -2,8 +2,8 @@
 //!
 //! Why it is made like this: `docs/decisions/0018-rows-in-a-cluster.md`. What is authoritative lies
 //! in one partition per job and changes by lightweight transactions at SERIAL alone; lists and the
-//! numbered log are copies, which whoever finds them behind brings up to date. A write whose outcome
-//! is unknown is looked up before anything else happens.
+//! numbered log are copies, which whoever finds them behind brings up to date. A write whose
+//! outcome is unknown is looked up before anything else happens.
 
 mod artifact;
 mod bytes;

@@ -198,12 +198,9 @@ async fn live_on(store: Scylla, rows: Vec<JobRow>) {
     };
     for row in &rows[1..] {
         loop {
-            match store.save(&lease, row).await {
-                Ok(written) => {
-                    assert_eq!(written, Written::Done);
-                    break;
-                }
-                Err(_) => {}
+            if let Ok(written) = store.save(&lease, row).await {
+                assert_eq!(written, Written::Done);
+                break;
             }
         }
     }

@@ -1,10 +1,10 @@
 //! How what a job's write made becomes known: its place in the list, and numbers for its events.
 //!
-//! The write leaves its events in the job's own partition. Giving them numbers is an act of its own,
-//! which anybody may begin or end: the end of the log names the events that were numbered last, and
-//! whoever numbers others first enters those in the log and takes them out of the jobs. So numbers
-//! have no gaps, nothing is numbered twice, and a node that dies in between holds nobody up
-//! (helping, as in Herlihy, 1991).
+//! The write leaves its events in the job's own partition. Giving them numbers is an act of its
+//! own, which anybody may begin or end: the end of the log names the events that were numbered
+//! last, and whoever numbers others first enters those in the log and takes them out of the jobs.
+//! So numbers have no gaps, nothing is numbered twice, and a node that dies in between holds nobody
+//! up (helping, as in Herlihy, 1991).
 //!
 //! A mark stands before a write that makes events, and goes once they are told: the mark of a node
 //! that died is found by the others.

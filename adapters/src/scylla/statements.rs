@@ -50,8 +50,8 @@ macro_rules! statements {
 }
 
 statements! {
-    see_job: Sees "SELECT DISTINCT job, owner, epoch, renewals, body, version, stamp, newest, told, \
-        pending, gone FROM job WHERE job = ?";
+    see_job: Sees "SELECT DISTINCT job, owner, epoch, renewals, body, version, stamp, newest, \
+        told, pending, gone FROM job WHERE job = ?";
     look_at_lease: Sees "SELECT DISTINCT job, owner, epoch, renewals FROM job WHERE job = ?";
     claim: Decides "UPDATE job SET owner = ?, epoch = ?, renewals = 0 WHERE job = ? \
         IF owner = ? AND epoch = ? AND renewals = ?";
