@@ -38,10 +38,14 @@ use tokio::{
 };
 use tracing::warn;
 
-use self::{bytes::Named, database::Database};
+use self::{bytes::Named, database::Database, trouble::Patience};
 
+/// How often it is looked for events of other nodes while somebody waits for one.
+const LOOK_PERIOD: Duration = Duration::from_millis(250);
 /// How often it is looked for what a node wrote that then died.
 const CATCH_UP_PERIOD: Duration = Duration::from_secs(5);
+/// A writer tells of its write itself within this time, if it lives.
+const WRITER_MAX: Duration = Duration::from_secs(10);
 
 /// An open keyspace. Clones share it.
 #[derive(Debug, Clone)]
@@ -79,14 +83,18 @@ impl Scylla {
         let cache = cache.to_owned();
         let inner = Inner { database, cache, told, turn, unnumbered, marks };
         let opened = Self { inner: Arc::new(inner) };
-        opened.catch_up().await?;
-        tokio::spawn(catch_up_again(Arc::downgrade(&opened.inner)));
+        tokio::spawn(look_again(Arc::downgrade(&opened.inner)));
         Ok(opened)
     }
 
     /// Where a file of these bytes lies on this node.
-    fn cached(&self, named: &Named) -> PathBuf {
-        self.inner.cache.join(named.job.as_str()).join(&named.name)
+    fn cached(&self, job: &JobId, named: &Named) -> PathBuf {
+        self.cache_of(job).join(&named.name)
+    }
+
+    /// The folder of a job's files on this node.
+    fn cache_of(&self, job: &JobId) -> PathBuf {
+        self.inner.cache.join("jobs").join(job.as_str())
     }
 
     fn database(&self) -> &Database {
@@ -94,13 +102,25 @@ impl Scylla {
     }
 }
 
-/// Goes on while somebody has the store open.
-async fn catch_up_again(store: Weak<Inner>) {
+/// Looks for what other nodes wrote: their events for those who wait for one, and what they left
+/// when they died. Goes on while somebody has the store open.
+async fn look_again(store: Weak<Inner>) {
+    let mut caught_up = Instant::now();
     loop {
-        sleep(CATCH_UP_PERIOD).await;
+        sleep(LOOK_PERIOD).await;
         let Some(inner) = store.upgrade() else { return };
-        if let Err(error) = (Scylla { inner }).catch_up().await {
-            warn!(%error, "what other nodes wrote is not told yet");
+        let store = Scylla { inner };
+        if store.inner.told.receiver_count() > 0 {
+            let mut patience = Patience::of("look for events");
+            if let Err(error) = store.newest_number(&mut patience).await {
+                warn!(%error, "whoever waits for events hears nothing for now");
+            }
+        }
+        if caught_up.elapsed() > CATCH_UP_PERIOD {
+            caught_up = Instant::now();
+            if let Err(error) = store.catch_up_with(WRITER_MAX).await {
+                warn!(%error, "what other nodes wrote is not told yet");
+            }
         }
     }
 }

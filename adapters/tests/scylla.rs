@@ -27,10 +27,13 @@ async fn empty(session: &Session, keyspace: &str) {
     let rows = found.into_rows_result().expect("rows");
     for table in rows.rows::<(String,)>().expect("names") {
         let (table,) = table.expect("a name");
+        // A look is cheaper than emptying; but what was deleted from these hides what is written
+        // with timestamps of its own.
+        let is_told = ["place", "delivery"].contains(&&*table);
         let some = format!("SELECT * FROM {keyspace}.{table} LIMIT 1");
         let some = session.query_unpaged(some, ()).await.expect("a look");
         let is_empty = some.into_rows_result().expect("rows").rows_num() == 0;
-        if table != "schema_step" && !is_empty {
+        if table != "schema_step" && (is_told || !is_empty) {
             let emptied = session.query_unpaged(format!("TRUNCATE {keyspace}.{table}"), ()).await;
             emptied.expect("it is emptied");
         }

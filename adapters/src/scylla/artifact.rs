@@ -38,7 +38,14 @@ const KIND: &str = "artifact";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct SealedRecord {
     digest: Digest,
-    files: Vec<FileFacts>,
+    files: Vec<SealedFile>,
+}
+
+/// One file of it: its path from the folder, and its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SealedFile {
+    path: String,
+    bytes: Named,
 }
 
 #[async_trait]
@@ -65,23 +72,31 @@ impl ArtifactStore for Scylla {
         if !staged.is_dir() {
             return Err(fence::not_staged(&lease.job, name));
         }
-        let files = content::of_folder(&staged);
+        let files = blocking(|| content::of_folder(&staged));
         let files = files.map_err(|error| fault::on_file("seal", &staged, error))?;
-        for file in &files {
-            let named = named(&lease.job, name, file);
-            self.put_file(&named, &staged.join(&file.name)).await?;
+        let record = SealedRecord::new(name, &files);
+        for file in &record.files {
+            self.put_file(&lease.job, &file.bytes, &staged.join(&file.path)).await?;
         }
-        let record = SealedRecord { digest: content::digest(&files), files };
         let before: Option<SealedRecord> =
             self.item(&mut patience, &lease.job, &item(name)).await?;
         match self.put_item(lease, &item(name), &record).await? {
-            Fenced::Overtaken(by) => return Ok(Sealed::Overtaken { by }),
+            Fenced::Overtaken(by) => {
+                self.drop_files(&lease.job, &record).await?;
+                return Ok(Sealed::Overtaken { by });
+            }
             Fenced::Held(()) => {}
         }
-        if let Some(before) = before {
-            self.drop_replaced(&lease.job, name, (&before, &record)).await?;
-        }
+        // First: a folder that is found is whole.
         self.keep(&lease.job, name, (&staged, &record))?;
+        if let Some(before) = before {
+            self.drop_files(&lease.job, &before).await?;
+            if before.digest != record.digest {
+                let folder = self.kept(&lease.job, name, &before);
+                blocking(|| remove_tree(&RealDisk, &folder))
+                    .map_err(|error| fault::on_file("remove", &folder, error))?;
+            }
+        }
         Ok(Sealed::Done(record.digest))
     }
 
@@ -100,9 +115,9 @@ impl ArtifactStore for Scylla {
         let folder = self.kept(job, name, &record);
         make_folders(&RealDisk, &folder, Readers::Owner)
             .map_err(|error| fault::on_file("make", &folder, error))?;
-        for file in &record.files {
-            let what = || lost(&format!("{} in {}", file.name, name.as_str()), job);
-            self.file(&named(job, name, file), &folder.join(&file.name), what).await?;
+        for SealedFile { path, bytes } in &record.files {
+            let what = || lost(&format!("{path} in {}", name.as_str()), job);
+            self.file(job, bytes, &folder.join(path), what).await?;
         }
         Ok(Some(folder))
     }
@@ -113,6 +128,11 @@ impl ArtifactStore for Scylla {
         from: &Path,
         to: &Path,
     ) -> Result<Delivered, StoreError> {
+        // Before its note is: a note is written by the holder alone.
+        let mut patience = Patience::of("deliver a file");
+        if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
+            return Ok(Delivered::Overtaken { by });
+        }
         let handle = Handle::current();
         blocking(|| {
             let notes = NoteItem { store: self, handle: &handle, lease, item: note(to) };
@@ -141,7 +161,7 @@ impl ArtifactStore for Scylla {
         for name in keep {
             let record: Option<SealedRecord> = self.item(&mut patience, job, &item(*name)).await?;
             let files = record.into_iter().flat_map(|record| record.files);
-            kept.extend(files.map(|file| named(job, *name, &file).name));
+            kept.extend(files.map(|file| file.bytes.name));
         }
         self.sweep_items(&mut patience, job, keep).await?;
         for (name, size) in self.bytes_of(job).await? {
@@ -153,28 +173,25 @@ impl ArtifactStore for Scylla {
     }
 }
 
+impl SealedRecord {
+    /// Of files that are to be written, under names of their own.
+    fn new(name: ArtifactName, files: &[FileFacts]) -> Self {
+        let kind = format!("{KIND}-{}", name.as_str());
+        let sealed = |file: &FileFacts| {
+            let bytes = Named::new(&kind, file.digest, file.size);
+            SealedFile { path: file.name.clone(), bytes }
+        };
+        Self { digest: content::digest(files), files: files.iter().map(sealed).collect() }
+    }
+}
+
 impl Scylla {
-    /// Removes what the record that was replaced names, and the new one does not.
-    async fn drop_replaced(
-        &self,
-        job: &JobId,
-        name: ArtifactName,
-        (before, after): (&SealedRecord, &SealedRecord),
-    ) -> Result<(), StoreError> {
-        let kept: BTreeSet<String> =
-            after.files.iter().map(|file| named(job, name, file).name).collect();
-        for file in &before.files {
-            let named = named(job, name, file);
-            if !kept.contains(&named.name) {
-                self.drop_bytes(job, &named.name, named.size).await?;
-            }
+    /// Removes the bytes that a record names: no other record names them.
+    async fn drop_files(&self, job: &JobId, record: &SealedRecord) -> Result<(), StoreError> {
+        for SealedFile { bytes, .. } in &record.files {
+            self.drop_bytes(job, &bytes.name, bytes.size).await?;
         }
-        let folder = self.kept(job, name, before);
-        match before.digest == after.digest {
-            true => Ok(()),
-            false => remove_tree(&RealDisk, &folder)
-                .map_err(|error| fault::on_file("remove", &folder, error)),
-        }
+        Ok(())
     }
 
     /// Keeps what was staged as the folder that `open` gives.
@@ -211,7 +228,7 @@ impl Scylla {
     }
 
     fn sweep_cache(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
-        let folder = self.inner.cache.join(job.as_str());
+        let folder = self.cache_of(job);
         let kept: Vec<String> =
             keep.iter().map(|name| format!("{KIND}-{}-", name.as_str())).collect();
         let cannot = |error| fault::on_file("remove", &folder, error);
@@ -227,12 +244,12 @@ impl Scylla {
     /// Where the holder of a lease prepares an artifact.
     fn staged(&self, lease: &Lease, name: ArtifactName) -> PathBuf {
         let attempt = format!("{}.e{}", name.as_str(), lease.epoch);
-        self.inner.cache.join(lease.job.as_str()).join("staging").join(attempt)
+        self.cache_of(&lease.job).join("staging").join(attempt)
     }
 
     /// Every attempt at it on this node.
     fn attempts(&self, job: &JobId, name: ArtifactName) -> Result<Vec<PathBuf>, StoreError> {
-        let staging = self.inner.cache.join(job.as_str()).join("staging");
+        let staging = self.cache_of(job).join("staging");
         let begins = format!("{}.e", name.as_str());
         let is_one = |path: &PathBuf| {
             path.file_name().is_some_and(|it| it.to_string_lossy().starts_with(&begins))
@@ -244,7 +261,7 @@ impl Scylla {
     /// The folder of a sealed artifact on this node.
     fn kept(&self, job: &JobId, name: ArtifactName, record: &SealedRecord) -> PathBuf {
         let folder = format!("{KIND}-{}-{}", name.as_str(), record.digest);
-        self.inner.cache.join(job.as_str()).join(folder)
+        self.cache_of(job).join(folder)
     }
 }
 
@@ -264,13 +281,8 @@ impl Notes for NoteItem<'_> {
 
     fn write(&self, note: &Note) -> Result<(), StoreError> {
         let written = self.store.put_item(self.lease, &self.item, note);
-        // Whether the lease is the newest is asked, and answered, before the file gets its name.
-        self.handle.block_on(written).map(|_| ())
+        self.handle.block_on(written)?.or_refused(&self.lease.job)
     }
-}
-
-fn named(job: &JobId, name: ArtifactName, file: &FileFacts) -> Named {
-    Named::known(job, &format!("{KIND}-{}", name.as_str()), file.digest, file.size)
 }
 
 fn item(name: ArtifactName) -> String {

@@ -14,6 +14,7 @@ use futures_util::{
     future::try_join_all,
     stream::{self, Stream, StreamExt, TryStreamExt},
 };
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tgs_protocol::{code::Code, digest::Digest, id::JobId, store::StoreError, unit::ByteCount};
 use ulid::Ulid;
@@ -24,6 +25,7 @@ use super::{
     trouble::Patience,
 };
 use crate::{
+    blocking::blocking,
     content,
     disk::{Disk, Readers, RealDisk, make_folders},
     fault,
@@ -35,24 +37,25 @@ const PIECE: usize = 512 << 10;
 /// Pieces on their way at the same time.
 const AT_ONCE: usize = 8;
 
-/// Which bytes of a job.
-#[derive(Debug, Clone)]
+/// Which bytes of a job. A name is given once: what was removed under it never comes back, and
+/// whoever was overtaken removes its own and no other's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Named {
-    pub(super) job: JobId,
-    /// Name within the job, with the digest in it.
+    /// Within the job.
     pub(super) name: String,
     pub(super) digest: Digest,
     pub(super) size: ByteCount,
 }
 
 impl Named {
-    pub(super) fn of(job: &JobId, kind: &str, bytes: &[u8]) -> Self {
-        let (digest, size) = (Digest::of(bytes), ByteCount(bytes.len() as u64));
-        Self::known(job, kind, digest, size)
+    /// A new name for these bytes.
+    pub(super) fn of(kind: &str, bytes: &[u8]) -> Self {
+        Self::new(kind, Digest::of(bytes), ByteCount(bytes.len() as u64))
     }
 
-    pub(super) fn known(job: &JobId, kind: &str, digest: Digest, size: ByteCount) -> Self {
-        Self { job: job.clone(), name: format!("{kind}-{digest}"), digest, size }
+    /// A new name for bytes of this digest and size.
+    pub(super) fn new(kind: &str, digest: Digest, size: ByteCount) -> Self {
+        Self { name: format!("{kind}-{}", Ulid::new()), digest, size }
     }
 }
 
@@ -68,27 +71,63 @@ fn numbers(size: ByteCount) -> Range<i32> {
 
 impl Scylla {
     /// Makes bytes durable under their name.
-    pub(super) async fn put_bytes(&self, named: &Named, bytes: &[u8]) -> Result<(), StoreError> {
-        self.begin_bytes(named).await?;
-        self.put_pieces(named, 0, bytes).await.map(|_| ())
+    pub(super) async fn put_bytes(
+        &self,
+        job: &JobId,
+        named: &Named,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        self.begin_bytes(job, named).await?;
+        self.put_pieces(job, named, 0, bytes).await.map(|_| ())
     }
 
     /// The bytes of a name; none unless they are what its digest says.
-    pub(super) async fn bytes(&self, named: &Named) -> Result<Option<Vec<u8>>, StoreError> {
-        let pieces: Vec<Vec<u8>> = self.pieces(named).try_collect().await?;
+    pub(super) async fn bytes(
+        &self,
+        job: &JobId,
+        named: &Named,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let pieces: Vec<Vec<u8>> = self.pieces(job, named).try_collect().await?;
         let bytes = pieces.concat();
         Ok((Digest::of(&bytes) == named.digest).then_some(bytes))
     }
 
-    async fn begin_bytes(&self, named: &Named) -> Result<(), StoreError> {
-        let values = (named.job.as_str(), named.name.as_str(), whole(named.size.get()));
+    /// The digest of what is there under these names after each other; none if something is gone.
+    pub(super) async fn digest_of(
+        &self,
+        job: &JobId,
+        parts: &[Named],
+    ) -> Result<Option<Digest>, StoreError> {
+        let mut hash = Sha256::new();
+        for part in parts {
+            let (mut pieces, mut left) = (pin!(self.pieces(job, part)), part.size.get());
+            while let Some(piece) = pieces.next().await {
+                let piece = piece?;
+                left = left.saturating_sub(piece.len() as u64);
+                hash.update(piece);
+            }
+            if left > 0 {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Digest::from_bytes(hash.finalize().into())))
+    }
+
+    async fn begin_bytes(&self, job: &JobId, named: &Named) -> Result<(), StoreError> {
+        let values = (job.as_str(), named.name.as_str(), whole(named.size.get()));
         let say = &self.database().say.put_bytes_of;
         self.database().write(&mut Patience::of("write bytes"), say, values).await
     }
 
     /// Writes pieces from this number on; the number of the next one.
-    async fn put_pieces(&self, named: &Named, from: i32, bytes: &[u8]) -> Result<i32, StoreError> {
-        let name = whole_name(&named.job, &named.name);
+    async fn put_pieces(
+        &self,
+        job: &JobId,
+        named: &Named,
+        from: i32,
+        bytes: &[u8],
+    ) -> Result<i32, StoreError> {
+        let name = whole_name(job, &named.name);
         let mut next = from;
         for some in bytes.chunks(PIECE * AT_ONCE) {
             let mut writes = Vec::with_capacity(AT_ONCE);
@@ -109,10 +148,11 @@ impl Scylla {
     /// Every piece in order; one that is gone is empty.
     pub(super) fn pieces(
         &self,
+        job: &JobId,
         named: &Named,
     ) -> impl Stream<Item = Result<Vec<u8>, StoreError>> + '_ {
         let (database, say) = (self.database(), &self.database().say.piece);
-        let name = whole_name(&named.job, &named.name);
+        let name = whole_name(job, &named.name);
         let reads = numbers(named.size).map(move |no| {
             let name = Arc::clone(&name);
             async move {
@@ -125,9 +165,14 @@ impl Scylla {
     }
 
     /// Makes the bytes of a file durable under its name, piece by piece.
-    pub(super) async fn put_file(&self, named: &Named, path: &Path) -> Result<(), StoreError> {
+    pub(super) async fn put_file(
+        &self,
+        job: &JobId,
+        named: &Named,
+        path: &Path,
+    ) -> Result<(), StoreError> {
         let cannot = |error| fault::on_file("read", path, error);
-        self.begin_bytes(named).await?;
+        self.begin_bytes(job, named).await?;
         let (mut file, mut no) = (File::open(path).map_err(cannot)?, 0);
         loop {
             let mut bytes = Vec::with_capacity(PIECE * AT_ONCE);
@@ -136,29 +181,30 @@ impl Scylla {
             if read.map_err(cannot)? == 0 {
                 return Ok(());
             }
-            no = self.put_pieces(named, no, &bytes).await?;
+            no = self.put_pieces(job, named, no, &bytes).await?;
         }
     }
 
     /// A file with the bytes of a name, made anew unless it is there and whole.
     pub(super) async fn file(
         &self,
+        job: &JobId,
         named: &Named,
         path: &Path,
         missing: impl FnOnce() -> StoreError,
     ) -> Result<(), StoreError> {
-        self.file_of(std::slice::from_ref(named), named.digest, path, missing).await
+        self.file_of(job, (std::slice::from_ref(named), named.digest), path, missing).await
     }
 
     /// The same of several names after each other, which together have this digest.
     pub(super) async fn file_of(
         &self,
-        parts: &[Named],
-        digest: Digest,
+        job: &JobId,
+        (parts, digest): (&[Named], Digest),
         path: &Path,
         missing: impl FnOnce() -> StoreError,
     ) -> Result<(), StoreError> {
-        if content::of_file(path).is_ok_and(|(found, _)| found == digest) {
+        if blocking(|| content::of_file(path)).is_ok_and(|(found, _)| found == digest) {
             return Ok(());
         }
         let cannot = |error| fault::on_file("write", path, error);
@@ -166,7 +212,7 @@ impl Scylla {
         make_folders(&RealDisk, folder, Readers::Owner).map_err(cannot)?;
         // Beside its place first: whoever looks sees all of it or nothing.
         let part = folder.join(format!(".{}.part", Ulid::new()));
-        let placed = match self.write_part(parts, &part).await {
+        let placed = match self.write_part(job, parts, &part).await {
             Ok(found) if found == digest => fs::rename(&part, path).map_err(cannot),
             Ok(_) => Err(missing()),
             Err(error) => Err(error),
@@ -178,12 +224,17 @@ impl Scylla {
     }
 
     /// Writes the bytes of these names to a new file; gives the digest of what was there.
-    async fn write_part(&self, parts: &[Named], part: &Path) -> Result<Digest, StoreError> {
+    async fn write_part(
+        &self,
+        job: &JobId,
+        parts: &[Named],
+        part: &Path,
+    ) -> Result<Digest, StoreError> {
         let cannot = |error| fault::on_file("write", part, error);
         let mut file = RealDisk.create(part, Readers::Owner).map_err(cannot)?;
         let mut hash = Sha256::new();
         for named in parts {
-            let mut pieces = pin!(self.pieces(named));
+            let mut pieces = pin!(self.pieces(job, named));
             while let Some(piece) = pieces.next().await {
                 let piece = piece?;
                 hash.update(&piece);

@@ -26,7 +26,7 @@ const KIND: &str = "chunk";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Entry {
     sealed: SealedChunk,
-    size: ByteCount,
+    bytes: Named,
 }
 
 #[async_trait]
@@ -42,15 +42,28 @@ impl ChunkStore for Scylla {
         if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
             return Ok(Written::Overtaken { by });
         }
-        let known: Option<Entry> = self.item(&mut patience, &lease.job, &item(chunk.chunk)).await?;
-        fence::check_same_chunk(&lease.job, known.as_ref().map(|it| &it.sealed), chunk)?;
-        let entry = Entry { sealed: *chunk, size: ByteCount(bytes.len() as u64) };
-        self.put_bytes(&named(&lease.job, &entry), bytes).await?;
-        match self.put_item_once(lease, &item(chunk.chunk), &entry).await? {
-            Fenced::Overtaken(by) => Ok(Written::Overtaken { by }),
-            Fenced::Held(known) => {
-                fence::check_same_chunk(&lease.job, known.as_ref().map(|it| &it.sealed), chunk)?;
-                Ok(Written::Done)
+        let (job, item) = (&lease.job, item(chunk.chunk));
+        let known: Option<Entry> = self.item(&mut patience, job, &item).await?;
+        fence::check_same_chunk(job, known.as_ref().map(|it| &it.sealed), chunk)?;
+        if known.is_some() {
+            return Ok(Written::Done);
+        }
+        let named = Named::new(&format!("{KIND}-{}", chunk.chunk), chunk.digest, size_of(bytes));
+        let entry = Entry { sealed: *chunk, bytes: named };
+        self.put_bytes(job, &entry.bytes, bytes).await?;
+        match self.put_item_once(lease, &item, &entry).await? {
+            Fenced::Held(None) => Ok(Written::Done),
+            // Ours, from a statement of unknown outcome.
+            Fenced::Held(Some(known)) if known == entry => Ok(Written::Done),
+            refused => {
+                self.drop_bytes(job, &entry.bytes.name, entry.bytes.size).await?;
+                match refused {
+                    Fenced::Overtaken(by) => Ok(Written::Overtaken { by }),
+                    Fenced::Held(known) => {
+                        fence::check_same_chunk(job, known.as_ref().map(|it| &it.sealed), chunk)?;
+                        Ok(Written::Done)
+                    }
+                }
             }
         }
     }
@@ -65,16 +78,14 @@ impl ChunkStore for Scylla {
         let entry: Option<Entry> =
             self.item(&mut Patience::of("open a chunk"), job, &item(chunk)).await?;
         let entry = entry.ok_or_else(|| fence::no_such_chunk(job, chunk))?;
-        let named = named(job, &entry);
-        let path = self.cached(&named);
-        self.file(&named, &path, || lost(&format!("chunk {chunk}"), job)).await?;
+        let path = self.cached(job, &entry.bytes);
+        self.file(job, &entry.bytes, &path, || lost(&format!("chunk {chunk}"), job)).await?;
         Ok(path)
     }
 }
 
-fn named(job: &JobId, entry: &Entry) -> Named {
-    let kind = format!("{KIND}-{}", entry.sealed.chunk);
-    Named::known(job, &kind, entry.sealed.digest, entry.size)
+fn size_of(bytes: &[u8]) -> ByteCount {
+    ByteCount(bytes.len() as u64)
 }
 
 /// Names in the order of their numbers.

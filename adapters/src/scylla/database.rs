@@ -22,7 +22,7 @@ use super::{
 };
 
 /// A statement that takes longer has failed, or its outcome is unknown.
-const STATEMENT_LIMIT: Duration = Duration::from_secs(4);
+const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
 
 /// Which database, and what is made there.

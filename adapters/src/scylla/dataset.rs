@@ -1,12 +1,10 @@
 //! Uploads and datasets: parts as bytes, a row per upload that says which are there, a row per
 //! version that says which parts it is made of.
 
-use std::{collections::BTreeMap, path::PathBuf, pin::pin};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tgs_protocol::{
     code::Code,
     dataset::{Appended, DatasetName, DatasetStore, DatasetVersion, Finished, Upload},
@@ -24,16 +22,10 @@ use super::{
     trouble::{Patience, damaged},
 };
 use crate::{
+    blocking::blocking,
     disk::{RealDisk, remove_tree},
     fault, fence,
 };
-
-/// A part of an upload.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Part {
-    digest: Digest,
-    size: ByteCount,
-}
 
 /// A version as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +33,10 @@ struct Entry {
     version: DatasetVersion,
     /// The upload that made it.
     upload: UploadId,
-    parts: Vec<Part>,
+    parts: Vec<Named>,
+    /// As it stands in the database.
+    #[serde(skip)]
+    body: Vec<u8>,
 }
 
 /// An upload as it stands.
@@ -49,7 +44,8 @@ struct Entry {
 struct Incoming {
     upload: Upload,
     received: ByteCount,
-    parts: Vec<Part>,
+    parts: Vec<Named>,
+    is_closing: bool,
     made: Option<DatasetVersion>,
 }
 
@@ -85,31 +81,32 @@ impl DatasetStore for Scylla {
         bytes: &[u8],
     ) -> Result<Appended, StoreError> {
         let mut patience = Patience::of("take in a part of an upload");
-        let mut is_written = false;
-        loop {
+        let (job, mut written) = (owner(upload), None);
+        let appended = loop {
             let Some(incoming) = self.incoming(&mut patience, upload).await? else {
-                return Ok(Appended::Unknown);
+                break Appended::Unknown;
             };
             let end = ByteCount(at.get().saturating_add(bytes.len() as u64));
-            let part = Named::of(&owner(upload), &part_kind(at), bytes);
             // A sending whose outcome was unknown is there.
-            if is_written && incoming.received >= end && incoming.has(at, &part) {
+            if written.as_ref().is_some_and(|part| incoming.parts.contains(part)) {
                 return Ok(Appended::To(end));
             }
-            if at != incoming.received || incoming.made.is_some() {
-                return Ok(Appended::NotThere(incoming.received));
+            if at != incoming.received || incoming.is_closing {
+                break Appended::NotThere(incoming.received);
             }
             if end > incoming.upload.size {
-                return Ok(Appended::TooLong);
+                break Appended::TooLong;
             }
             if bytes.is_empty() {
-                return Ok(Appended::To(end));
+                break Appended::To(end);
             }
-            if !is_written {
-                self.put_bytes(&part, bytes).await?;
-                is_written = true;
+            if written.is_none() {
+                let part = Named::of("part", bytes);
+                self.put_bytes(&job, &part, bytes).await?;
+                written = Some(part);
             }
-            let json = encode_text(&Part { digest: part.digest, size: part.size })?;
+            let json = serde_json::to_string(&written)
+                .map_err(|_| fault::internal("write of an upload: no JSON"))?;
             let parts = BTreeMap::from([(whole(at.get()), json)]);
             let (end_at, begin_at) = (whole(end.get()), whole(at.get()));
             let values = (end_at, &parts, upload.as_str(), begin_at);
@@ -117,43 +114,77 @@ impl DatasetStore for Scylla {
             if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
                 return Ok(Appended::To(end));
             }
+        };
+        if let Some(part) = written {
+            self.drop_bytes(&job, &part.name, part.size).await?;
         }
+        Ok(appended)
     }
 
     async fn finish(&self, upload: &UploadId, now: Timestamp) -> Result<Finished, StoreError> {
         let mut patience = Patience::of("finish an upload");
-        let Some(incoming) = self.incoming(&mut patience, upload).await? else {
-            return Ok(Finished::Unknown);
-        };
-        if let Some(version) = incoming.made {
-            return Ok(Finished::As(version));
+        let (database, say) = (self.database(), &self.database().say);
+        loop {
+            let Some(incoming) = self.incoming(&mut patience, upload).await? else {
+                return Ok(Finished::Unknown);
+            };
+            if let Some(version) = incoming.made {
+                self.drop_unused(&mut patience, upload, &version).await?;
+                return Ok(Finished::As(version));
+            }
+            if incoming.received < incoming.upload.size {
+                return Ok(Finished::NotWhole(incoming.received));
+            }
+            // From here on it becomes a version, whoever goes on with it: it is not given up.
+            let values = (upload.as_str(), whole(incoming.received.get()));
+            if database.decide(&mut patience, &say.close_upload, values).await? != Decided::Applied
+            {
+                continue;
+            }
+            let job = owner(upload);
+            let Some(digest) = self.digest_of(&job, &incoming.parts).await? else {
+                // Another one has ended it, and dropped parts that a version had already.
+                let again = self.incoming(&mut patience, upload).await?;
+                match again.is_some_and(|it| it.made.is_none()) {
+                    true => return Err(lost("an upload", &job)),
+                    false => continue,
+                }
+            };
+            patience = Patience::of("finish an upload");
+            let entry = self.enter_version(&mut patience, (&incoming, digest), now).await?;
+            let values = (encode(&entry.version)?, upload.as_str());
+            let _ = database.decide(&mut patience, &say.set_made, values).await?;
         }
-        if incoming.received < incoming.upload.size {
-            return Ok(Finished::NotWhole(incoming.received));
-        }
-        let digest = self.digest_of(upload, &incoming.parts).await?;
-        let entry = self.enter_version(&mut patience, (&incoming, digest), now).await?;
-        let made = encode(&entry.version)?;
-        let say = &self.database().say.set_made;
-        let values = (&made, upload.as_str());
-        while self.database().decide(&mut patience, say, values).await? == Decided::Unknown {}
-        if entry.upload != *upload {
-            self.drop_parts(upload).await?;
-        }
-        Ok(Finished::As(entry.version))
     }
 
     async fn abandon(&self, upload: &UploadId) -> Result<bool, StoreError> {
         let mut patience = Patience::of("give up an upload");
-        let Some(incoming) = self.incoming(&mut patience, upload).await? else { return Ok(false) };
-        let say = &self.database().say.drop_upload;
-        while self.database().decide(&mut patience, say, (upload.as_str(),)).await?
-            == Decided::Unknown
-        {}
-        if incoming.made.is_none() {
-            self.drop_parts(upload).await?;
+        let (database, say) = (self.database(), &self.database().say);
+        loop {
+            let Some(incoming) = self.incoming(&mut patience, upload).await? else {
+                return Ok(false);
+            };
+            if incoming.is_closing && incoming.made.is_none() {
+                // Whoever began to make a version of it may have died.
+                let _ = self.finish(upload, incoming.upload.began_at).await?;
+                continue;
+            }
+            if let Some(version) = &incoming.made {
+                self.drop_unused(&mut patience, upload, version).await?;
+                let values = (upload.as_str(),);
+                while database.decide(&mut patience, &say.drop_upload, values).await?
+                    == Decided::Unknown
+                {}
+                return Ok(true);
+            }
+            let values = (upload.as_str(),);
+            if database.decide(&mut patience, &say.drop_open_upload, values).await?
+                == Decided::Applied
+            {
+                self.drop_parts(upload).await?;
+                return Ok(true);
+            }
         }
-        Ok(true)
     }
 
     async fn datasets(
@@ -191,39 +222,36 @@ impl DatasetStore for Scylla {
         };
         let path = self.dataset_file(&entry);
         let job = owner(&entry.upload);
-        let parts = parts_of(&job, &entry.parts);
         let name = format!("version {} of dataset {}", version.version, version.dataset);
-        self.file_of(&parts, version.digest, &path, || lost(&name, &job)).await?;
+        let bytes = (&*entry.parts, version.digest);
+        self.file_of(&job, bytes, &path, || lost(&name, &job)).await?;
         Ok(path)
     }
 
     async fn remove(&self, dataset: &DatasetName, version: u32) -> Result<bool, StoreError> {
         let mut patience = Patience::of("remove a dataset");
-        let all = self.entries(&mut patience, dataset).await?;
-        let Some(entry) = all.into_iter().find(|entry| entry.version.version == version) else {
-            return Ok(false);
+        let (database, say) = (self.database(), &self.database().say);
+        let mut is_unknown = false;
+        let entry = loop {
+            let all = self.entries(&mut patience, dataset).await?;
+            let Some(entry) = all.into_iter().find(|entry| entry.version.version == version) else {
+                return Ok(is_unknown);
+            };
+            // The very version that was found: its number may be given again.
+            let values = (dataset.as_str(), version_no(version), &entry.body);
+            match database.decide(&mut patience, &say.drop_version, values).await? {
+                Decided::Applied => break entry,
+                Decided::Refused => {}
+                Decided::Unknown => is_unknown = true,
+            }
         };
-        let say = &self.database().say.drop_version;
-        let values = (dataset.as_str(), version_no(version));
-        while self.database().decide(&mut patience, say, values).await? == Decided::Unknown {}
-        let say = &self.database().say.drop_upload;
         let values = (entry.upload.as_str(),);
-        while self.database().decide(&mut patience, say, values).await? == Decided::Unknown {}
+        while database.decide(&mut patience, &say.drop_upload, values).await? == Decided::Unknown {}
         self.drop_parts(&entry.upload).await?;
         let path = self.dataset_file(&entry);
-        remove_tree(&RealDisk, &path).map_err(|error| fault::on_file("remove", &path, error))?;
+        blocking(|| remove_tree(&RealDisk, &path))
+            .map_err(|error| fault::on_file("remove", &path, error))?;
         Ok(true)
-    }
-}
-
-impl Incoming {
-    fn has(&self, at: ByteCount, part: &Named) -> bool {
-        let mut begins = 0;
-        self.parts.iter().any(|it| {
-            let is_it = begins == at.get() && it.digest == part.digest && it.size == part.size;
-            begins += it.size.get();
-            is_it
-        })
     }
 }
 
@@ -234,11 +262,11 @@ impl Scylla {
         patience: &mut Patience,
         upload: &UploadId,
     ) -> Result<Option<Incoming>, StoreError> {
-        type Columns =
-            (Option<Vec<u8>>, Option<i64>, Option<BTreeMap<i64, String>>, Option<Vec<u8>>);
+        type Parts = Option<BTreeMap<i64, String>>;
+        type Columns = (Option<Vec<u8>>, Option<i64>, Parts, Option<bool>, Option<Vec<u8>>);
         let say = &self.database().say.see_upload;
         let rows: Vec<Columns> = self.database().rows(patience, say, (upload.as_str(),)).await?;
-        let Some((Some(body), received, parts, made)) = rows.into_iter().next() else {
+        let Some((Some(body), received, parts, closing, made)) = rows.into_iter().next() else {
             return Ok(None);
         };
         let what = || damaged(&format!("upload {upload}"));
@@ -256,6 +284,7 @@ impl Scylla {
             upload: serde_json::from_slice(&body).map_err(|_| what())?,
             received: ByteCount(natural(received.unwrap_or(0))),
             parts,
+            is_closing: closing.unwrap_or(false),
             made,
         }))
     }
@@ -279,7 +308,8 @@ impl Scylla {
             let version = all.first().map_or(1, |newest| newest.version.version + 1);
             let (dataset, ending) = (dataset.clone(), ending.clone());
             let version = DatasetVersion { dataset, version, digest, size, ending, added_at: now };
-            let entry = Entry { version, upload: id.clone(), parts: incoming.parts.clone() };
+            let (upload, parts) = (id.clone(), incoming.parts.clone());
+            let entry = Entry { version, upload, parts, body: Vec::new() };
             let no = version_no(entry.version.version);
             let values = (entry.version.dataset.as_str(), no, encode(&entry)?);
             // Whatever came of it, the next look tells.
@@ -298,22 +328,27 @@ impl Scylla {
         let say = &self.database().say.versions;
         let rows: Vec<(Vec<u8>,)> =
             self.database().rows(patience, say, (dataset.as_str(),)).await?;
-        let read = |row: &(Vec<u8>,)| {
-            serde_json::from_slice(&row.0).map_err(|_| damaged(&format!("dataset {dataset}")))
+        let read = |(body,): (Vec<u8>,)| {
+            let entry: Entry = serde_json::from_slice(&body)
+                .map_err(|_| damaged(&format!("dataset {dataset}")))?;
+            Ok(Entry { body, ..entry })
         };
-        rows.iter().map(read).collect()
+        rows.into_iter().map(read).collect()
     }
 
-    async fn digest_of(&self, upload: &UploadId, parts: &[Part]) -> Result<Digest, StoreError> {
-        let job = owner(upload);
-        let mut hash = Sha256::new();
-        for part in parts_of(&job, parts) {
-            let mut pieces = pin!(self.pieces(&part));
-            while let Some(piece) = pieces.next().await {
-                hash.update(piece?);
-            }
+    /// Removes the parts of an upload whose bytes another one had handed in before.
+    async fn drop_unused(
+        &self,
+        patience: &mut Patience,
+        upload: &UploadId,
+        version: &DatasetVersion,
+    ) -> Result<(), StoreError> {
+        let all = self.entries(patience, &version.dataset).await?;
+        let entry = all.into_iter().find(|entry| entry.version == *version);
+        match entry.is_some_and(|entry| entry.upload != *upload) {
+            true => self.drop_parts(upload).await,
+            false => Ok(()),
         }
-        Ok(Digest::from_bytes(hash.finalize().into()))
     }
 
     async fn drop_parts(&self, upload: &UploadId) -> Result<(), StoreError> {
@@ -335,28 +370,10 @@ fn owner(upload: &UploadId) -> JobId {
     JobId::new(format!("upload/{upload}"))
 }
 
-fn part_kind(at: ByteCount) -> String {
-    format!("part-{:020}", at.get())
-}
-
-fn parts_of(job: &JobId, parts: &[Part]) -> Vec<Named> {
-    let mut at = 0;
-    let named = |part: &Part| {
-        let named = Named::known(job, &part_kind(ByteCount(at)), part.digest, part.size);
-        at += part.size.get();
-        named
-    };
-    parts.iter().map(named).collect()
-}
-
 fn version_no(version: u32) -> i32 {
     i32::try_from(version).unwrap_or(i32::MAX)
 }
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(value).map_err(|_| fault::internal("write of a dataset: no JSON"))
-}
-
-fn encode_text(value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|_| fault::internal("write of a dataset: no JSON"))
 }

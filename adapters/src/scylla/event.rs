@@ -18,8 +18,8 @@ use super::{
     trouble::{Patience, damaged},
 };
 
-/// How often a waiter looks for what other nodes told.
-const LOOK: Duration = Duration::from_millis(250);
+/// A waiter asks again after so long: it may have begun before the database could be reached.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 #[async_trait]
 impl EventLog for Scylla {
@@ -34,13 +34,11 @@ impl EventLog for Scylla {
         if after >= newest {
             return Ok(Vec::new());
         }
-        let first = whole(after.get()) + 1;
+        // What was numbered since is not entered for certain.
+        let (first, last) = (whole(after.get()) + 1, whole(newest.get()));
         match job {
-            Some(job) => self.events_of(&mut patience, job, first, limit).await,
-            None => {
-                let last = whole(newest.get());
-                self.events_between(&mut patience, first, last, limit).await
-            }
+            Some(job) => self.events_of(&mut patience, job, (first, last), limit).await,
+            None => self.events_between(&mut patience, (first, last), limit).await,
         }
     }
 
@@ -49,18 +47,10 @@ impl EventLog for Scylla {
     }
 
     async fn wait_for_event(&self, after: EventNo) {
+        // It is an error only once the sender is gone, and `self` holds it. What other nodes told
+        // is looked for by one task for all that wait.
         let mut told = self.inner.told.subscribe();
-        loop {
-            // It is an error only once the sender is gone, and `self` holds it.
-            if timeout(LOOK, told.wait_for(|newest| *newest > after)).await.is_ok() {
-                return;
-            }
-            match self.newest_number(&mut Patience::of("wait for an event")).await {
-                Ok(newest) if newest <= after => {}
-                // Whoever waited will read, and hear of the trouble there.
-                _ => return,
-            }
-        }
+        let _ = timeout(WAIT_MAX, told.wait_for(|newest| *newest > after)).await;
     }
 }
 
@@ -68,8 +58,7 @@ impl Scylla {
     async fn events_between(
         &self,
         patience: &mut Patience,
-        first: i64,
-        last: i64,
+        (first, last): (i64, i64),
         limit: usize,
     ) -> Result<Vec<Event>, StoreError> {
         let mut found = Vec::new();
@@ -78,13 +67,11 @@ impl Scylla {
             if left == 0 {
                 break;
             }
-            let values = (bucket, first, i32::try_from(left).unwrap_or(i32::MAX));
+            let values = (bucket, first, last, i32::try_from(left).unwrap_or(i32::MAX));
             let say = &self.database().say.entries;
             let rows: Vec<(Vec<u8>,)> = self.database().rows(patience, say, values).await?;
             found.extend(rows.iter().map(|row| decode(&row.0)).collect::<Result<Vec<_>, _>>()?);
         }
-        // What was numbered since is not entered for certain.
-        found.retain(|event| whole(event.no.get()) <= last);
         Ok(found)
     }
 
@@ -92,10 +79,10 @@ impl Scylla {
         &self,
         patience: &mut Patience,
         job: &JobId,
-        first: i64,
+        (first, last): (i64, i64),
         limit: usize,
     ) -> Result<Vec<Event>, StoreError> {
-        let values = (job.as_str(), first, i32::try_from(limit).unwrap_or(i32::MAX));
+        let values = (job.as_str(), first, last, i32::try_from(limit).unwrap_or(i32::MAX));
         let say = &self.database().say.entries_of;
         let rows: Vec<(Vec<u8>,)> = self.database().rows(patience, say, values).await?;
         rows.iter().map(|row| decode(&row.0)).collect()

@@ -20,17 +20,41 @@ impl Scylla {
         item: &str,
         value: &impl Serialize,
     ) -> Result<Fenced<()>, StoreError> {
-        let mut patience = Patience::of("enter what a job made");
         let value = encoded(value, item, &lease.job)?;
+        self.replace_item(lease, item, Some(&value)).await
+    }
+
+    /// Removes an item if the lease is the newest.
+    pub(super) async fn drop_item(
+        &self,
+        lease: &Lease,
+        item: &str,
+    ) -> Result<Fenced<()>, StoreError> {
+        self.replace_item(lease, item, None).await
+    }
+
+    /// Puts one value in place of another. The condition names the other one: a statement that was
+    /// given up may still arrive, after later ones of the same holder.
+    async fn replace_item(
+        &self,
+        lease: &Lease,
+        item: &str,
+        value: Option<&Vec<u8>>,
+    ) -> Result<Fenced<()>, StoreError> {
+        let mut patience = Patience::of("enter what a job made");
         loop {
+            if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
+                return Ok(Fenced::Overtaken(by));
+            }
+            let before = self.item_bytes(&mut patience, &lease.job, item).await?;
+            if before.as_ref() == value {
+                return Ok(Fenced::Held(()));
+            }
             let (job, owner) = (lease.job.as_str(), lease.owner.as_str());
-            let values = (&value, job, item, owner, whole(lease.epoch.get()));
+            let values = (value, job, item, owner, whole(lease.epoch.get()), &before);
             let say = &self.database().say.put_item;
             if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
                 return Ok(Fenced::Held(()));
-            }
-            if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
-                return Ok(Fenced::Overtaken(by));
             }
         }
     }
@@ -44,10 +68,11 @@ impl Scylla {
     ) -> Result<Fenced<Option<T>>, StoreError> {
         let mut patience = Patience::of("enter what a job made");
         let encoded = encoded(value, item, &lease.job)?;
+        let nothing: Option<Vec<u8>> = None;
         loop {
             let (job, owner) = (lease.job.as_str(), lease.owner.as_str());
-            let values = (&encoded, job, item, owner, whole(lease.epoch.get()));
-            let say = &self.database().say.put_item_once;
+            let values = (&encoded, job, item, owner, whole(lease.epoch.get()), &nothing);
+            let say = &self.database().say.put_item;
             if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
                 return Ok(Fenced::Held(None));
             }
@@ -61,26 +86,6 @@ impl Scylla {
         }
     }
 
-    /// Removes an item if the lease is the newest.
-    pub(super) async fn drop_item(
-        &self,
-        lease: &Lease,
-        item: &str,
-    ) -> Result<Fenced<()>, StoreError> {
-        let mut patience = Patience::of("remove what a job made");
-        loop {
-            let (job, owner) = (lease.job.as_str(), lease.owner.as_str());
-            let values = (job, item, owner, whole(lease.epoch.get()));
-            let say = &self.database().say.drop_item;
-            if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
-                return Ok(Fenced::Held(()));
-            }
-            if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
-                return Ok(Fenced::Overtaken(by));
-            }
-        }
-    }
-
     /// One item, after everything that was decided before this call.
     pub(super) async fn item<T: DeserializeOwned>(
         &self,
@@ -88,11 +93,20 @@ impl Scylla {
         job: &JobId,
         item: &str,
     ) -> Result<Option<T>, StoreError> {
+        let value = self.item_bytes(patience, job, item).await?;
+        value.map(|value| decoded(&value, item, job)).transpose()
+    }
+
+    async fn item_bytes(
+        &self,
+        patience: &mut Patience,
+        job: &JobId,
+        item: &str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let say = &self.database().say.see_item;
         let rows: Vec<(Option<Vec<u8>>,)> =
             self.database().rows(patience, say, (job.as_str(), item)).await?;
-        let value = rows.into_iter().next().and_then(|row| row.0);
-        value.map(|value| decoded(&value, item, job)).transpose()
+        Ok(rows.into_iter().next().and_then(|row| row.0))
     }
 
     /// All items whose names begin so, in the order of their names.

@@ -17,6 +17,7 @@ use tgs_protocol::{
     submission::{Inserted, Submission},
     unit::EventNo,
 };
+use tracing::warn;
 use ulid::Ulid;
 
 use super::{
@@ -38,11 +39,10 @@ pub(super) struct Seen {
     stamp: Option<String>,
     /// Its newest event, counted from one within the job.
     newest: i64,
-    /// The newest one that has a number in the log.
-    pub(super) told: i64,
-    /// Those between, as JSON.
+    /// Those that may have no number in the log yet, as JSON.
     pub(super) pending: BTreeMap<i64, Vec<u8>>,
-    is_gone: bool,
+    /// It is forgotten, or about to be.
+    pub(super) is_gone: bool,
 }
 
 #[derive(Debug, DeserializeRow)]
@@ -56,7 +56,6 @@ struct Columns {
     version: Option<i64>,
     stamp: Option<String>,
     newest: Option<i64>,
-    told: Option<i64>,
     pending: Option<BTreeMap<i64, Vec<u8>>>,
     gone: Option<bool>,
 }
@@ -73,10 +72,15 @@ impl JobStore for Scylla {
         {
             return Ok(taken);
         }
-        match self.insert_row(&mut patience, row, (&stamp, &body)).await? {
-            true => Ok(Inserted::New),
-            false => Ok(Inserted::NameTaken),
+        if self.insert_row(&mut patience, row, (&stamp, &body)).await? {
+            return Ok(Inserted::New);
         }
+        if let Some(sent) = &row.submission {
+            let values = (sent.key.as_str(), row.id.as_str());
+            let say = &self.database().say.free_key;
+            let _ = self.database().decide(&mut patience, say, values).await?;
+        }
+        Ok(Inserted::NameTaken)
     }
 
     async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
@@ -84,7 +88,7 @@ impl JobStore for Scylla {
             return Ok(None); // No row ever had such a name.
         }
         let seen = self.see(&mut Patience::of("read a job"), job).await?;
-        Ok(seen.row.map(|(row, _)| row))
+        Ok(seen.row.filter(|_| !seen.is_gone).map(|(row, _)| row))
     }
 
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {
@@ -101,40 +105,41 @@ impl JobStore for Scylla {
         let mut patience = Patience::of("save a job");
         let mark = self.mark(&mut patience, &row.id).await?;
         let saved = self.save_row(&mut patience, lease, (row, &body)).await;
-        // Also where nothing was written: what stands is told, and the mark goes.
-        match self.tell(&mut patience, &row.id, Some(&mark)).await {
-            Ok(()) => saved,
-            // The write stands, and the mark stays: whoever sweeps tells of it.
-            Err(_) if saved.is_ok() => saved,
-            Err(error) => saved.and(Err(error)),
+        // The mark of a write of unknown outcome stays: it may still take place.
+        let over = saved.is_ok().then_some(mark.as_str());
+        if let Err(error) = self.tell(&mut patience, &row.id, over).await {
+            warn!(job = %row.id, %error, "what was written is told later");
         }
+        saved
     }
 
     async fn forget(&self, job: &JobId) -> Result<bool, StoreError> {
         let mut patience = Patience::of("forget a job");
+        let mut is_unknown = false;
         loop {
             let seen = self.see(&mut patience, job).await?;
-            let Some((row, version)) = seen.row.filter(|(row, _)| row.state.is_final()) else {
+            if seen.is_gone {
+                // By this call, if it said so before; what another one left is removed either way.
+                self.go_on_forgetting(&mut patience, job, &seen).await?;
+                return Ok(is_unknown);
+            }
+            let Some((_, version)) = seen.row.as_ref().filter(|(row, _)| row.state.is_final())
+            else {
                 return Ok(false);
             };
+            // Whoever finds the mark of a node that died goes on with the removal.
+            let mark = self.mark(&mut patience, job).await?;
             self.tell(&mut patience, job, None).await?;
-            if let Some(sent) = &row.submission {
-                let values = (sent.key.as_str(), job.as_str());
-                let say = &self.database().say.free_key;
-                if self.database().decide(&mut patience, say, values).await? == Decided::Unknown {
-                    continue;
+            let values = (job.as_str(), *version);
+            let say = &self.database().say.begin_forgetting;
+            match self.database().decide(&mut patience, say, values).await? {
+                Decided::Refused => {}
+                Decided::Unknown => is_unknown = true,
+                Decided::Applied => {
+                    self.tell(&mut patience, job, Some(&mark)).await?;
+                    return Ok(true);
                 }
             }
-            self.drop_events(&mut patience, job).await?;
-            self.drop_place(&mut patience, &Place::of(&row), version + 1).await?;
-            let values = (job.as_str(), version);
-            let say = &self.database().say.forget_job;
-            if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
-                let say = &self.database().say.forget_items;
-                self.database().write(&mut patience, say, (job.as_str(),)).await?;
-                return Ok(true);
-            }
-            // Another one forgot it, or it did not take place: a look will tell.
         }
     }
 }
@@ -149,6 +154,27 @@ impl Scylla {
         let say = &self.database().say.see_job;
         let rows: Vec<Columns> = self.database().rows(patience, say, (job.as_str(),)).await?;
         rows.into_iter().next().map_or_else(|| Ok(Seen::nothing()), |it| Seen::of(it, job))
+    }
+
+    /// Removes everything of a job that is gone but has its row: the row goes last.
+    pub(super) async fn go_on_forgetting(
+        &self,
+        patience: &mut Patience,
+        job: &JobId,
+        seen: &Seen,
+    ) -> Result<(), StoreError> {
+        let Some((row, version)) = &seen.row else { return Ok(()) };
+        let (database, say) = (self.database(), &self.database().say);
+        if let Some(sent) = &row.submission {
+            let values = (sent.key.as_str(), job.as_str());
+            while database.decide(patience, &say.free_key, values).await? == Decided::Unknown {}
+        }
+        self.drop_events(patience, job).await?;
+        self.drop_place(patience, &Place::of(row), version + 1).await?;
+        database.write(patience, &say.forget_items, (job.as_str(),)).await?;
+        let values = (job.as_str(),);
+        while database.decide(patience, &say.end_forgetting, values).await? == Decided::Unknown {}
+        Ok(())
     }
 
     /// Takes the key of an order for its row; what became of it, if another row has it.
@@ -178,6 +204,13 @@ impl Scylla {
             // Whoever took the key may have died before it inserted its row.
             let other = decode_row(&known, &JobId::new(&job))?;
             let _ = self.insert_row(patience, &other, (&by, &known)).await?;
+            if self.see(patience, &other.id).await?.is_gone {
+                // It came after its job was forgotten.
+                let values = (key, other.id.as_str());
+                let say = &self.database().say.free_key;
+                let _ = self.database().decide(patience, say, values).await?;
+                continue;
+            }
             return Ok(Some(Inserted::again(&other.id, other.submission.as_ref(), sent)));
         }
     }
@@ -204,7 +237,9 @@ impl Scylla {
             }
             patience.after_another().await?;
         };
-        self.tell(patience, &row.id, Some(&mark)).await?;
+        if let Err(error) = self.tell(patience, &row.id, Some(&mark)).await {
+            warn!(job = %row.id, %error, "what was written is told later");
+        }
         Ok(is_ours)
     }
 
@@ -219,7 +254,8 @@ impl Scylla {
             if let Fenced::Overtaken(by) = fence::admit(&seen.cell, lease) {
                 return Ok(Written::Overtaken { by });
             }
-            let (before, version) = seen.row.ok_or_else(|| fence::no_such_job(&row.id))?;
+            let stands = seen.row.filter(|_| !seen.is_gone);
+            let (before, version) = stands.ok_or_else(|| fence::no_such_job(&row.id))?;
             if !row.may_replace(&before) {
                 return Ok(Written::Overtaken { by: lease.epoch });
             }
@@ -250,7 +286,6 @@ impl Seen {
             row: None,
             stamp: None,
             newest: 0,
-            told: 0,
             pending: BTreeMap::new(),
             is_gone: false,
         }
@@ -264,7 +299,6 @@ impl Seen {
             row: row.transpose()?,
             stamp: columns.stamp,
             newest: columns.newest.unwrap_or(0),
-            told: columns.told.unwrap_or(0),
             pending: columns.pending.unwrap_or_default(),
             is_gone: columns.gone.unwrap_or(false),
         })

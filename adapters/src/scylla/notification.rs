@@ -104,9 +104,6 @@ impl NotificationStore for Scylla {
 
     async fn unsubscribe(&self, id: &SubscriptionId) -> Result<bool, StoreError> {
         let mut patience = Patience::of("unsubscribe");
-        if self.standing(&mut patience, id).await?.is_none() {
-            return Ok(false);
-        }
         let (database, say) = (self.database(), &self.database().say);
         let mut is_unknown = false;
         let is_ours = loop {

@@ -10,27 +10,26 @@
 //! that died is found by the others.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use futures_util::future::try_join_all;
+use scylla::DeserializeRow;
 use serde::{Deserialize, Serialize};
-use tgs_protocol::{
-    event::{Event, Happening},
-    id::JobId,
-    store::StoreError,
-    unit::EventNo,
-};
+use serde_json::Value;
+use tgs_protocol::{id::JobId, store::StoreError, unit::EventNo};
+use tracing::warn;
 use ulid::Ulid;
 
 use super::{
     Scylla,
     database::Decided,
-    lease::{natural, whole},
+    lease::natural,
     trouble::{Patience, damaged},
 };
+use crate::fault;
 
 /// Events that get their numbers in one act: what a statement carries with ease.
 const ENTRIES_MAX: usize = 256;
@@ -46,7 +45,7 @@ const AT_ONCE: usize = 64;
 struct LogEnd {
     turn: Option<i64>,
     newest: i64,
-    entries: Vec<Numbered>,
+    numbered: Vec<Numbered>,
 }
 
 /// Events of one job that got their numbers together.
@@ -55,8 +54,39 @@ struct Numbered {
     job: JobId,
     /// The newest one that was told before.
     told: i64,
-    /// These, with their numbers in the log.
-    events: Vec<Event>,
+    /// The number of the first.
+    first: i64,
+    /// As their writer put them: whoever numbers them need not know what they say.
+    events: Vec<Value>,
+}
+
+/// What of a job concerns the log.
+#[derive(Debug, Default)]
+struct Outbox {
+    told: i64,
+    pending: BTreeMap<i64, Vec<u8>>,
+    is_gone: bool,
+}
+
+#[derive(Debug, DeserializeRow)]
+struct OutboxColumns {
+    #[expect(dead_code, reason = "DISTINCT asks for it")]
+    job: String,
+    told: Option<i64>,
+    pending: Option<BTreeMap<i64, Vec<u8>>>,
+    gone: Option<bool>,
+}
+
+/// Jobs that one task numbers; they wait again if it is cut off.
+struct Taken<'store> {
+    store: &'store Scylla,
+    jobs: BTreeSet<JobId>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.store.unnumbered().append(&mut self.jobs);
+    }
 }
 
 impl Scylla {
@@ -80,11 +110,15 @@ impl Scylla {
         mark: Option<&str>,
     ) -> Result<(), StoreError> {
         let seen = self.see(patience, job).await?;
-        if let Some((row, version)) = &seen.row {
-            self.put_place(patience, row, *version).await?;
-        }
-        if !seen.pending.is_empty() {
-            self.number(patience, job).await?;
+        if seen.is_gone && seen.row.is_some() {
+            self.go_on_forgetting(patience, job, &seen).await?;
+        } else {
+            if let Some((row, version)) = &seen.row {
+                self.put_place(patience, row, *version).await?;
+            }
+            if !seen.pending.is_empty() {
+                self.number(patience, job).await?;
+            }
         }
         if let Some(mark) = mark {
             let say = &self.database().say.unmark;
@@ -93,12 +127,18 @@ impl Scylla {
         Ok(())
     }
 
-    /// Tells of every job that bears a mark: what a node wrote that then died. A mark goes once it
-    /// was seen here for so long that its write is over, whatever became of it.
+    /// Tells of every job that bears a mark: what a node wrote that then died. A job that cannot be
+    /// told of is left for the next time, and named in the log.
     ///
     /// # Errors
     /// `StoreSilent` when the database does not answer.
     pub async fn catch_up(&self) -> Result<(), StoreError> {
+        self.catch_up_with(Duration::ZERO).await
+    }
+
+    /// The same of marks that were seen for so long: their writers may be alive, and tell
+    /// themselves. A mark goes once its write is over, whatever became of it.
+    pub(super) async fn catch_up_with(&self, least: Duration) -> Result<(), StoreError> {
         let mut patience = Patience::of("look for jobs to tell of");
         let say = &self.database().say.marks;
         let marks: Vec<(String, String)> = self.database().rows(&mut patience, say, ()).await?;
@@ -106,9 +146,14 @@ impl Scylla {
         for (job, mark) in marks {
             let known = (job.clone(), mark.clone());
             let since = *self.marks().entry(known).or_insert_with(Instant::now);
-            let is_over = since.elapsed() > WRITE_MAX;
-            let mut patience = Patience::of("tell of jobs");
-            self.tell(&mut patience, &JobId::new(&job), is_over.then_some(mark.as_str())).await?;
+            if since.elapsed() < least {
+                continue;
+            }
+            let over = (since.elapsed() > WRITE_MAX).then_some(mark.as_str());
+            let (mut patience, id) = (Patience::of("tell of a job"), JobId::new(&job));
+            if let Err(error) = self.tell(&mut patience, &id, over).await {
+                warn!(%job, %error, "what was written of a job is not told yet");
+            }
         }
         Ok(())
     }
@@ -122,54 +167,75 @@ impl Scylla {
         self.unnumbered().insert(job.clone());
         let mut turn = self.inner.turn.lock().await;
         if !self.unnumbered().contains(job) {
-            // Another task had it with its own.
-            return Ok(());
+            return Ok(()); // Another task had it with its own, and has ended.
         }
-        let jobs = self.unnumbered().clone();
-        let numbered = self.number_all(patience, &jobs, &mut turn).await;
-        // Also after trouble: their marks stand, and whoever waits tries them for itself.
-        if numbered.is_ok() {
-            self.unnumbered().retain(|it| !jobs.contains(it));
+        // At the beginning: what is put there from now on is numbered by its own task.
+        let mut taken = Taken { store: self, jobs: std::mem::take(&mut *self.unnumbered()) };
+        let unreadable = self.number_all(patience, &taken.jobs, &mut turn).await?;
+        taken.jobs.clear();
+        match unreadable.contains(job) {
+            false => Ok(()),
+            true => Err(damaged(&format!("the events of job {job}"))),
         }
-        numbered
     }
 
     fn unnumbered(&self) -> MutexGuard<'_, BTreeSet<JobId>> {
         self.inner.unnumbered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Gives the jobs of which nothing can be read.
     async fn number_all(
         &self,
         patience: &mut Patience,
         jobs: &BTreeSet<JobId>,
         turn: &mut Option<i64>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<BTreeSet<JobId>, StoreError> {
+        let mut left = BTreeSet::new();
         loop {
             let end = self.log_end(patience).await?;
             self.enter(patience, &end, turn).await?;
-            let fresh = self.fresh(patience, jobs, end.newest).await?;
+            let fresh = self.fresh(patience, jobs, (end.newest, &mut left)).await?;
             if fresh.is_empty() {
-                return Ok(());
+                return Ok(left);
             }
             let count = fresh.iter().map(|it| it.events.len()).sum::<usize>();
-            let newest = end.newest + i64::try_from(count).unwrap_or(i64::MAX);
-            let entries = serde_json::to_vec(&fresh)
-                .map_err(|_| crate::fault::internal("number events: no JSON".to_owned()))?;
-            let (next, say) = (end.turn.unwrap_or(0) + 1, &self.database().say);
-            let decided = match end.turn {
-                None => {
-                    let values = (next, newest, &entries);
-                    self.database().decide(patience, &say.begin_log, values).await?
-                }
-                Some(before) => {
-                    let values = (next, newest, &entries, before);
-                    self.database().decide(patience, &say.extend_log, values).await?
-                }
+            let next = LogEnd {
+                turn: Some(end.turn.unwrap_or(0) + 1),
+                newest: end.newest + i64::try_from(count).unwrap_or(i64::MAX),
+                numbered: fresh,
             };
-            if decided == Decided::Refused {
-                patience.after_another().await?;
+            match self.extend(patience, end.turn, &next).await? {
+                // Whatever became of it, the next look at the end enters what stands there.
+                Decided::Unknown => {}
+                Decided::Refused => patience.after_another().await?,
+                Decided::Applied => {
+                    self.enter(patience, &next, turn).await?;
+                    if count < ENTRIES_MAX {
+                        return Ok(left);
+                    }
+                }
             }
-            // Whatever became of it, the next look at the end enters what stands there.
+        }
+    }
+
+    async fn extend(
+        &self,
+        patience: &mut Patience,
+        before: Option<i64>,
+        next: &LogEnd,
+    ) -> Result<Decided, StoreError> {
+        let numbered = serde_json::to_vec(&next.numbered)
+            .map_err(|_| fault::internal("number events: no JSON"))?;
+        let (database, say) = (self.database(), &self.database().say);
+        match before {
+            None => {
+                let values = (next.turn, next.newest, &numbered);
+                database.decide(patience, &say.begin_log, values).await
+            }
+            Some(before) => {
+                let values = (next.turn, next.newest, &numbered, before);
+                database.decide(patience, &say.extend_log, values).await
+            }
         }
     }
 
@@ -178,24 +244,28 @@ impl Scylla {
         &self,
         patience: &mut Patience,
     ) -> Result<EventNo, StoreError> {
-        let mut turn = self.inner.turn.lock().await;
         let end = self.log_end(patience).await?;
-        self.enter(patience, &end, &mut turn).await?;
-        Ok(EventNo(natural(end.newest)))
+        let newest = EventNo(natural(end.newest));
+        // Most looks find nothing new, and do not hold up those who write.
+        if *self.inner.told.borrow() < newest {
+            let mut turn = self.inner.turn.lock().await;
+            self.enter(patience, &end, &mut turn).await?;
+        }
+        Ok(newest)
     }
 
     async fn log_end(&self, patience: &mut Patience) -> Result<LogEnd, StoreError> {
         type Columns = (Option<i64>, Option<i64>, Option<Vec<u8>>);
         let say = &self.database().say.see_log_end;
         let rows: Vec<Columns> = self.database().rows(patience, say, ()).await?;
-        let Some((turn, newest, entries)) = rows.into_iter().next() else {
+        let Some((turn, newest, numbered)) = rows.into_iter().next() else {
             return Ok(LogEnd::default());
         };
-        let entries = entries.map_or_else(
+        let numbered = numbered.map_or_else(
             || Ok(Vec::new()),
             |bytes| serde_json::from_slice(&bytes).map_err(|_| damaged("the end of the log")),
         );
-        Ok(LogEnd { turn, newest: newest.unwrap_or(0), entries: entries? })
+        Ok(LogEnd { turn, newest: newest.unwrap_or(0), numbered: numbered? })
     }
 
     /// Enters what was numbered last, unless this process has seen to it.
@@ -205,16 +275,9 @@ impl Scylla {
         end: &LogEnd,
         turn: &mut Option<i64>,
     ) -> Result<(), StoreError> {
-        if *turn != end.turn {
-            for numbered in &end.entries {
-                // Another one may have seen to it, and the job may be forgotten since.
-                if self.see(patience, &numbered.job).await?.told != numbered.told {
-                    continue;
-                }
-                for some in numbered.events.chunks(AT_ONCE) {
-                    try_join_all(some.iter().map(|event| self.enter_one(event))).await?;
-                }
-                self.set_told(patience, numbered).await?;
+        if *turn < end.turn {
+            for numbered in &end.numbered {
+                self.enter_job(patience, numbered).await?;
             }
             *turn = end.turn;
         }
@@ -227,17 +290,43 @@ impl Scylla {
         Ok(())
     }
 
-    async fn enter_one(&self, event: &Event) -> Result<(), StoreError> {
-        let mut patience = Patience::of("enter an event");
-        let bytes = serde_json::to_vec(event)
-            .map_err(|_| crate::fault::internal("enter an event: no JSON".to_owned()))?;
-        let (no, job, say) = (whole(event.no.get()), event.job.as_str(), &self.database().say);
-        let values = (no / BUCKET, no, job, &bytes);
-        self.database().write(&mut patience, &say.put_entry, values).await?;
-        if matches!(event.what, Happening::Ended(_)) {
-            self.database().write(&mut patience, &say.put_ending, (no, &bytes)).await?;
+    async fn enter_job(
+        &self,
+        patience: &mut Patience,
+        numbered: &Numbered,
+    ) -> Result<(), StoreError> {
+        let job = &numbered.job;
+        // Another one may have seen to it, and the job may be forgotten since.
+        let outbox = self.outbox(patience, job).await?;
+        if outbox.is_gone || outbox.told != numbered.told {
+            return Ok(());
         }
-        self.database().write(&mut patience, &say.put_entry_of, (job, no, &bytes)).await
+        let entries: Vec<(i64, &Value)> = (numbered.first..).zip(&numbered.events).collect();
+        for some in entries.chunks(AT_ONCE) {
+            try_join_all(some.iter().map(|(no, event)| self.enter_one(job, *no, event))).await?;
+        }
+        if self.set_told(patience, numbered).await? == Decided::Refused
+            && self.outbox(patience, job).await?.is_gone
+        {
+            self.drop_events(patience, job).await?;
+        }
+        Ok(())
+    }
+
+    async fn enter_one(&self, job: &JobId, no: i64, event: &Value) -> Result<(), StoreError> {
+        let mut patience = Patience::of("enter an event");
+        let mut event = event.clone();
+        let is_end = event["type"] == "job.ended";
+        event["no"] = natural(no).into();
+        let bytes =
+            serde_json::to_vec(&event).map_err(|_| fault::internal("enter an event: no JSON"))?;
+        let (database, say) = (self.database(), &self.database().say);
+        let values = (no / BUCKET, no, job.as_str(), &bytes);
+        database.write(&mut patience, &say.put_entry, values).await?;
+        if is_end {
+            database.write(&mut patience, &say.put_ending, (no, &bytes)).await?;
+        }
+        database.write(&mut patience, &say.put_entry_of, (job.as_str(), no, &bytes)).await
     }
 
     /// Takes events that are in the log out of their job. Another one may have done so.
@@ -245,7 +334,7 @@ impl Scylla {
         &self,
         patience: &mut Patience,
         numbered: &Numbered,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Decided, StoreError> {
         let count = i64::try_from(numbered.events.len()).unwrap_or(i64::MAX);
         let told = numbered.told + count;
         let entered: Vec<i64> = (numbered.told + 1..=told).collect();
@@ -253,40 +342,53 @@ impl Scylla {
             let values = (told, &entered, numbered.job.as_str(), numbered.told);
             let say = &self.database().say.set_told;
             match self.database().decide(patience, say, values).await? {
-                Decided::Applied | Decided::Refused => return Ok(()),
                 Decided::Unknown => {}
+                decided => return Ok(decided),
             }
         }
     }
 
-    /// What these jobs have to tell, with numbers after `newest`.
+    /// What these jobs have to tell, with numbers after `newest`; jobs of which nothing can be read
+    /// go to `left`, so that they hold up no other.
     async fn fresh(
         &self,
         patience: &mut Patience,
         jobs: &BTreeSet<JobId>,
-        mut newest: i64,
+        (newest, left): (i64, &mut BTreeSet<JobId>),
     ) -> Result<Vec<Numbered>, StoreError> {
-        let mut fresh = Vec::new();
-        let mut count = 0;
+        let (mut fresh, mut first, mut room) = (Vec::new(), newest + 1, ENTRIES_MAX);
         for job in jobs {
-            let seen = self.see(patience, job).await?;
-            let untold = seen.pending.range(seen.told + 1..).take(ENTRIES_MAX - count);
-            let events: Vec<Event> = untold
-                .map(|(_, bytes)| {
-                    newest += 1;
-                    let event: Event = serde_json::from_slice(bytes)
-                        .map_err(|_| damaged(&format!("the events of job {job}")))?;
-                    Ok(Event { no: EventNo(natural(newest)), ..event })
-                })
-                .collect::<Result<_, StoreError>>()?;
-            count += events.len();
-            if !events.is_empty() {
-                fresh.push(Numbered { job: job.clone(), told: seen.told, events });
+            let outbox = self.outbox(patience, job).await?;
+            if outbox.is_gone {
+                continue;
             }
-            if count == ENTRIES_MAX {
+            let untold = outbox.pending.range(outbox.told + 1..).take(room);
+            let events = untold.map(|(_, bytes)| serde_json::from_slice(bytes));
+            let Ok(events) = events.collect::<Result<Vec<Value>, _>>() else {
+                left.insert(job.clone());
+                continue;
+            };
+            if events.is_empty() {
+                continue;
+            }
+            room -= events.len();
+            let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+            fresh.push(Numbered { job: job.clone(), told: outbox.told, first, events });
+            first += count;
+            if room == 0 {
                 break;
             }
         }
         Ok(fresh)
+    }
+
+    async fn outbox(&self, patience: &mut Patience, job: &JobId) -> Result<Outbox, StoreError> {
+        let say = &self.database().say.see_outbox;
+        let rows: Vec<OutboxColumns> = self.database().rows(patience, say, (job.as_str(),)).await?;
+        Ok(rows.into_iter().next().map_or_else(Outbox::default, |columns| Outbox {
+            told: columns.told.unwrap_or(0),
+            pending: columns.pending.unwrap_or_default(),
+            is_gone: columns.gone.unwrap_or(false),
+        }))
     }
 }

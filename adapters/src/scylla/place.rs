@@ -68,6 +68,11 @@ impl Scylla {
             for some in wanted.chunks(AT_ONCE) {
                 let read = some.iter().map(|(place, _)| self.body_of(&place.job));
                 for row in try_join_all(read).await?.into_iter().flatten() {
+                    // It may have changed since it was listed.
+                    let class = StateClass::of(&row.state);
+                    if listing.class.is_some_and(|is| is != class) {
+                        continue;
+                    }
                     if rows.len() == limit {
                         let next = rows.last().map(Place::of);
                         return Ok(Page { rows, next });
@@ -112,9 +117,10 @@ impl Scylla {
     async fn body_of(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
         let say = &self.database().say.read_body;
         let mut patience = Patience::of("read a job");
-        let rows: Vec<(String, Option<Vec<u8>>)> =
+        let rows: Vec<(String, Option<Vec<u8>>, Option<bool>)> =
             self.database().rows(&mut patience, say, (job.as_str(),)).await?;
-        let body = rows.into_iter().next().and_then(|(_, body)| body);
+        let stands = rows.into_iter().next().filter(|row| row.2 != Some(true));
+        let body = stands.and_then(|row| row.1);
         body.map(|body| decode_row(&body, job)).transpose()
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use scylla::{
     client::session::Session,
-    errors::ExecutionError,
+    errors::{DbError, ExecutionError, RequestAttemptError},
     statement::{Consistency, SerialConsistency, unprepared::Statement},
     value::{CqlValue, Row},
 };
@@ -70,6 +70,20 @@ pub(super) async fn bring_up(session: &Session, contact: &Contact) -> Result<(),
 
 async fn make_keyspace(session: &Session, contact: &Contact) -> Result<(), StoreError> {
     let name = &contact.keyspace;
+    // A user without the right to make one may use one that is there.
+    let known = format!(
+        "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{}'",
+        name.to_ascii_lowercase()
+    );
+    let known = session.query_unpaged(known, ()).await;
+    let known = known.map_err(|error| failed("look for the keyspace".to_owned(), error))?;
+    if known.into_rows_result().is_ok_and(|rows| rows.rows_num() > 0) {
+        return Ok(());
+    }
+    if contact.copies.iter().all(|(_, copies)| *copies == 0) {
+        let message = format!("make keyspace {name}: no data centre has a copy; name one");
+        return Err(StoreError::new(Code::BadRequest, message));
+    }
     let copies: String = contact
         .copies
         .iter()
@@ -83,7 +97,11 @@ async fn make_keyspace(session: &Session, contact: &Contact) -> Result<(), Store
     let without = format!("{text} AND tablets = {{'enabled': false}}");
     match session.query_unpaged(without, ()).await {
         Ok(_) => Ok(()),
-        Err(_) => say(session, &text).await.map(|_| ()),
+        Err(ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+            DbError::SyntaxError | DbError::Invalid | DbError::ConfigError,
+            _,
+        ))) => say(session, &text).await,
+        Err(error) => Err(failed(format!("make keyspace {name}"), error)),
     }
 }
 

@@ -51,7 +51,7 @@ macro_rules! statements {
 
 statements! {
     see_job: Sees "SELECT DISTINCT job, owner, epoch, renewals, body, version, stamp, newest, \
-        told, pending, gone FROM job WHERE job = ?";
+        pending, gone FROM job WHERE job = ?";
     look_at_lease: Sees "SELECT DISTINCT job, owner, epoch, renewals FROM job WHERE job = ?";
     claim: Decides "UPDATE job SET owner = ?, epoch = ?, renewals = 0 WHERE job = ? \
         IF owner = ? AND epoch = ? AND renewals = ?";
@@ -62,11 +62,13 @@ statements! {
     insert_job: Decides "UPDATE job SET body = ?, version = 1, stamp = ?, newest = ?, told = 0, \
         pending = ? WHERE job = ? IF version = null AND gone = null";
     save_job: Decides "UPDATE job SET body = ?, version = ?, newest = ?, pending = pending + ? \
-        WHERE job = ? IF owner = ? AND epoch = ? AND version = ?";
-    forget_job: Decides "UPDATE job SET body = null, version = null, stamp = null, newest = null, \
-        told = null, pending = null, owner = null, gone = true WHERE job = ? IF version = ?";
+        WHERE job = ? IF owner = ? AND epoch = ? AND version = ? AND gone = null";
+    begin_forgetting: Decides "UPDATE job SET gone = true WHERE job = ? IF version = ?";
+    end_forgetting: Decides "UPDATE job SET body = null, version = null, stamp = null, \
+        newest = null, told = null, pending = null, owner = null WHERE job = ? IF gone = true";
     forget_items: Copies "DELETE FROM job WHERE job = ? AND item > ''";
-    read_body: Copies "SELECT DISTINCT job, body FROM job WHERE job = ?";
+    read_body: Copies "SELECT DISTINCT job, body, gone FROM job WHERE job = ?";
+    see_outbox: Sees "SELECT DISTINCT job, told, pending, gone FROM job WHERE job = ?";
 
     take_key: Decides "INSERT INTO submission (key, job, stamp, body) VALUES (?, ?, ?, ?) \
         IF NOT EXISTS";
@@ -93,18 +95,14 @@ statements! {
     put_entry: Copies "INSERT INTO log (bucket, no, job, event) VALUES (?, ?, ?, ?)";
     put_entry_of: Copies "INSERT INTO log_of (job, no, event) VALUES (?, ?, ?)";
     set_told: Decides "UPDATE job SET told = ?, pending = pending - ? WHERE job = ? IF told = ?";
-    entries: Copies "SELECT event FROM log WHERE bucket = ? AND no >= ? LIMIT ?";
-    entries_of: Copies "SELECT event FROM log_of WHERE job = ? AND no >= ? LIMIT ?";
+    entries: Copies "SELECT event FROM log WHERE bucket = ? AND no >= ? AND no <= ? LIMIT ?";
+    entries_of: Copies "SELECT event FROM log_of WHERE job = ? AND no >= ? AND no <= ? LIMIT ?";
     numbers_of: Copies "SELECT no FROM log_of WHERE job = ?";
     drop_entry: Copies "DELETE FROM log WHERE bucket = ? AND no = ?";
     drop_entries_of: Copies "DELETE FROM log_of WHERE job = ?";
 
     put_item: Decides "UPDATE job SET value = ? WHERE job = ? AND item = ? \
-        IF owner = ? AND epoch = ?";
-    put_item_once: Decides "UPDATE job SET value = ? WHERE job = ? AND item = ? \
-        IF owner = ? AND epoch = ? AND value = null";
-    drop_item: Decides "UPDATE job SET value = null WHERE job = ? AND item = ? \
-        IF owner = ? AND epoch = ?";
+        IF owner = ? AND epoch = ? AND value = ?";
     sweep_item: Decides "UPDATE job SET value = null WHERE job = ? AND item = ? \
         IF value != null";
     item_names: Sees "SELECT item, value FROM job WHERE job = ?";
@@ -119,16 +117,19 @@ statements! {
     drop_piece: Copies "DELETE FROM piece WHERE name = ? AND no = ?";
 
     begin_upload: Decides "INSERT INTO upload (id, body, received) VALUES (?, ?, 0) IF NOT EXISTS";
-    see_upload: Sees "SELECT body, received, parts, made FROM upload WHERE id = ?";
+    see_upload: Sees "SELECT body, received, parts, closing, made FROM upload WHERE id = ?";
     append_part: Decides "UPDATE upload SET received = ?, parts = parts + ? WHERE id = ? \
+        IF received = ? AND closing = null";
+    close_upload: Decides "UPDATE upload SET closing = true WHERE id = ? \
         IF received = ? AND made = null";
-    set_made: Decides "UPDATE upload SET made = ? WHERE id = ? IF made = null AND received != null";
+    set_made: Decides "UPDATE upload SET made = ? WHERE id = ? IF closing = true AND made = null";
+    drop_open_upload: Decides "DELETE FROM upload WHERE id = ? IF closing = null";
     drop_upload: Decides "DELETE FROM upload WHERE id = ? IF EXISTS";
     put_dataset_name: Copies "INSERT INTO dataset_name (list, name) VALUES ('all', ?)";
     dataset_names: Copies "SELECT name FROM dataset_name WHERE list = 'all' AND name > ?";
     versions: Sees "SELECT body FROM dataset WHERE name = ?";
     put_version: Decides "INSERT INTO dataset (name, version, body) VALUES (?, ?, ?) IF NOT EXISTS";
-    drop_version: Decides "DELETE FROM dataset WHERE name = ? AND version = ? IF EXISTS";
+    drop_version: Decides "DELETE FROM dataset WHERE name = ? AND version = ? IF body = ?";
 
     see_subscriptions: Sees "SELECT turn, body FROM subscription WHERE list = 'all'";
     see_subscription: Sees "SELECT body, version, deliveries FROM subscription \

@@ -7,8 +7,9 @@ use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use tgs_protocol::{code::Code, store::StoreError};
 use tokio::time::{Instant, sleep};
 
-/// Nothing is tried for longer: an owner stands down twelve seconds after it last renewed.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Nothing is tried for longer, with the last statement: whoever asks waits for ten seconds, and an
+/// owner stands down twelve after it last renewed.
+const PATIENCE: Duration = Duration::from_secs(6);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -30,10 +31,9 @@ impl From<ExecutionError> for Trouble {
             E::BadQuery(_) | E::PrepareError(_) | E::UseKeyspaceError(_) => Self::Final(error),
             E::EmptyPlan | E::ConnectionPoolError(_) => Self::NotDone(error),
             E::LastAttemptError(RequestAttemptError::DbError(said, _)) => match said {
-                DbError::Unavailable { .. }
-                | DbError::Overloaded
-                | DbError::IsBootstrapping
-                | DbError::RateLimitReached { .. } => Self::NotDone(error),
+                // Not Unavailable and Overloaded: Cassandra says them also after a proposal was
+                // accepted, when it is to be written.
+                DbError::IsBootstrapping | DbError::RateLimitReached { .. } => Self::NotDone(error),
                 DbError::SyntaxError
                 | DbError::Invalid
                 | DbError::ConfigError
