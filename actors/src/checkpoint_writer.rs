@@ -160,8 +160,11 @@ async fn prune(
         tokio::spawn(
             async move { transfer("prune checkpoints", store.prune(&fence, &keep)).await },
         );
-    if let Ok(Err(error)) = pruning.await {
-        tracing::warn!(job = %lease.job, %error, "old checkpoints stay for now");
+    match pruning.await {
+        // The job was given back meanwhile: whoever goes on with it removes them.
+        Ok(Err(error)) if error.code == Code::Overtaken => {}
+        Ok(Err(error)) => tracing::warn!(job = %lease.job, %error, "old checkpoints stay for now"),
+        _ => {}
     }
     let _ = myself.cast(CheckpointWriterMessage::Idle { job: lease.job, written: None });
 }
