@@ -14,6 +14,7 @@ mod dataset;
 mod event;
 mod item;
 mod job;
+mod json;
 mod lease;
 mod notification;
 mod outbox;

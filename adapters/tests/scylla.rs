@@ -10,14 +10,8 @@ use tgs_adapters::{
 use tgs_tests::services::Database;
 
 fn contact(keyspace: &str, database: Database) -> Contact {
-    let copies = database.data_centres.into_iter();
-    Contact {
-        nodes: database.contact_points,
-        keyspace: format!("{keyspace}_{}", std::process::id()),
-        copies: copies.map(|(name, nodes)| (name, u8::try_from(nodes).unwrap_or(3))).collect(),
-        near: None,
-        user: None,
-    }
+    let keyspace = format!("{keyspace}_{}", std::process::id());
+    Contact::of(database.contact_points, database.data_centres, keyspace)
 }
 
 /// One keyspace for all checks, since tables are slow to make: emptied before each.

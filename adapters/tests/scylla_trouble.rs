@@ -18,14 +18,8 @@ use tgs_tests::services::{Cassandra, Database};
 const JOBS: u64 = 60;
 
 fn contact(database: Database) -> Contact {
-    let copies = database.data_centres.into_iter();
-    Contact {
-        nodes: database.contact_points,
-        keyspace: format!("trouble_{}", std::process::id()),
-        copies: copies.map(|(name, nodes)| (name, u8::try_from(nodes).unwrap_or(3))).collect(),
-        near: None,
-        user: None,
-    }
+    let keyspace = format!("trouble_{}", std::process::id());
+    Contact::of(database.contact_points, database.data_centres, keyspace)
 }
 
 async fn opened(contact: &Contact) -> (Scylla, tempfile::TempDir) {

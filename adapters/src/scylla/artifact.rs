@@ -20,7 +20,6 @@ use tokio::runtime::Handle;
 use super::{
     Scylla,
     bytes::{Named, lost},
-    database::Decided,
     trouble::Patience,
 };
 use crate::{
@@ -78,15 +77,13 @@ impl ArtifactStore for Scylla {
         for file in &record.files {
             self.put_file(&lease.job, &file.bytes, &staged.join(&file.path)).await?;
         }
-        let before: Option<SealedRecord> =
-            self.item(&mut patience, &lease.job, &item(name)).await?;
-        match self.put_item(lease, &item(name), &record).await? {
+        let before = match self.put_item(lease, &item(name), &record).await? {
+            Fenced::Held(before) => before,
             Fenced::Overtaken(by) => {
                 self.drop_files(&lease.job, &record).await?;
                 return Ok(Sealed::Overtaken { by });
             }
-            Fenced::Held(()) => {}
-        }
+        };
         // First: a folder that is found is whole.
         self.keep(&lease.job, name, (&staged, &record))?;
         if let Some(before) = before {
@@ -222,7 +219,7 @@ impl Scylla {
                 continue;
             };
             let values = (job.as_str(), item.as_str());
-            while database.decide(patience, &say.sweep_item, values).await? == Decided::Unknown {}
+            database.decide_surely(patience, &say.sweep_item, values).await?;
         }
         Ok(())
     }
@@ -281,7 +278,7 @@ impl Notes for NoteItem<'_> {
 
     fn write(&self, note: &Note) -> Result<(), StoreError> {
         let written = self.store.put_item(self.lease, &self.item, note);
-        self.handle.block_on(written)?.or_refused(&self.lease.job)
+        self.handle.block_on(written)?.or_refused(&self.lease.job).map(|_| ())
     }
 }
 

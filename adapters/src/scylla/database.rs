@@ -25,6 +25,9 @@ use super::{
 const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
 
+/// A quorum of three bears the loss of one; more only cost.
+const COPIES_MAX: u8 = 3;
+
 /// Which database, and what is made there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
@@ -38,6 +41,16 @@ pub struct Contact {
     pub near: Option<String>,
     /// User and password.
     pub user: Option<(String, String)>,
+}
+
+impl Contact {
+    /// A database whose data centres have so many nodes each: a copy on every node, three at most
+    /// in one data centre.
+    pub fn of(nodes: Vec<String>, centres: Vec<(String, usize)>, keyspace: String) -> Self {
+        let copies = |nodes: usize| u8::try_from(nodes).unwrap_or(u8::MAX).min(COPIES_MAX);
+        let copies = centres.into_iter().map(|(name, nodes)| (name, copies(nodes))).collect();
+        Self { nodes, keyspace, copies, near: None, user: None }
+    }
 }
 
 /// What a lightweight transaction came to.
@@ -87,6 +100,23 @@ impl Database {
                     return Ok(Decided::Unknown);
                 }
                 Err(trouble) => patience.after(trouble).await?,
+            }
+        }
+    }
+
+    /// The same, said again until it is known whether the condition held: for transactions that do
+    /// no harm when their own first sending refuses them. True if one was applied.
+    pub(super) async fn decide_surely(
+        &self,
+        patience: &mut Patience,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<bool, StoreError> {
+        loop {
+            match self.decide(patience, statement, &values).await? {
+                Decided::Applied => return Ok(true),
+                Decided::Refused => return Ok(false),
+                Decided::Unknown => {}
             }
         }
     }
@@ -148,7 +178,8 @@ impl Database {
     }
 }
 
-fn read<R>(answer: QueryResult) -> Result<Vec<R>, StoreError>
+/// The rows of an answer.
+pub(super) fn read<R>(answer: QueryResult) -> Result<Vec<R>, StoreError>
 where
     R: for<'frame, 'spec> DeserializeRow<'frame, 'spec>,
 {
@@ -157,7 +188,8 @@ where
     rows.collect::<Result<_, _>>().map_err(|_| damaged("rows"))
 }
 
-fn decided(answer: QueryResult) -> Result<Decided, StoreError> {
+/// Whether a lightweight transaction was applied.
+pub(super) fn decided(answer: QueryResult) -> Result<Decided, StoreError> {
     // One answers with `[applied]` alone, another with all columns of the condition as well: only
     // the first one is read.
     let rows = answer.into_rows_result().map_err(|_| damaged("an answer"))?;

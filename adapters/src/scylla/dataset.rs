@@ -18,6 +18,7 @@ use super::{
     Scylla,
     bytes::{Named, lost},
     database::Decided,
+    json::{decode, encode},
     lease::{natural, whole},
     trouble::{Patience, damaged},
 };
@@ -54,7 +55,7 @@ impl DatasetStore for Scylla {
     async fn begin(&self, upload: &Upload) -> Result<bool, StoreError> {
         fence::check_name(&JobId::new(upload.id.as_str()))?;
         let mut patience = Patience::of("begin an upload");
-        let body = encode(upload)?;
+        let body = encode(upload, "an upload")?;
         let mut is_unknown = false;
         loop {
             let values = (upload.id.as_str(), &body);
@@ -105,9 +106,7 @@ impl DatasetStore for Scylla {
                 self.put_bytes(&job, &part, bytes).await?;
                 written = Some(part);
             }
-            let json = serde_json::to_string(&written)
-                .map_err(|_| fault::internal("write of an upload: no JSON"))?;
-            let parts = BTreeMap::from([(whole(at.get()), json)]);
+            let parts = BTreeMap::from([(whole(at.get()), encode(&written, "a part")?)]);
             let (end_at, begin_at) = (whole(end.get()), whole(at.get()));
             let values = (end_at, &parts, upload.as_str(), begin_at);
             let say = &self.database().say.append_part;
@@ -152,7 +151,7 @@ impl DatasetStore for Scylla {
             };
             patience = Patience::of("finish an upload");
             let entry = self.enter_version(&mut patience, (&incoming, digest), now).await?;
-            let values = (encode(&entry.version)?, upload.as_str());
+            let values = (encode(&entry.version, "a version")?, upload.as_str());
             let _ = database.decide(&mut patience, &say.set_made, values).await?;
         }
     }
@@ -172,9 +171,7 @@ impl DatasetStore for Scylla {
             if let Some(version) = &incoming.made {
                 self.drop_unused(&mut patience, upload, version).await?;
                 let values = (upload.as_str(),);
-                while database.decide(&mut patience, &say.drop_upload, values).await?
-                    == Decided::Unknown
-                {}
+                database.decide_surely(&mut patience, &say.drop_upload, values).await?;
                 return Ok(true);
             }
             let values = (upload.as_str(),);
@@ -246,7 +243,7 @@ impl DatasetStore for Scylla {
             }
         };
         let values = (entry.upload.as_str(),);
-        while database.decide(&mut patience, &say.drop_upload, values).await? == Decided::Unknown {}
+        database.decide_surely(&mut patience, &say.drop_upload, values).await?;
         self.drop_parts(&entry.upload).await?;
         let path = self.dataset_file(&entry);
         blocking(|| remove_tree(&RealDisk, &path))
@@ -262,18 +259,17 @@ impl Scylla {
         patience: &mut Patience,
         upload: &UploadId,
     ) -> Result<Option<Incoming>, StoreError> {
-        type Parts = Option<BTreeMap<i64, String>>;
+        type Parts = Option<BTreeMap<i64, Vec<u8>>>;
         type Columns = (Option<Vec<u8>>, Option<i64>, Parts, Option<bool>, Option<Vec<u8>>);
         let say = &self.database().say.see_upload;
         let rows: Vec<Columns> = self.database().rows(patience, say, (upload.as_str(),)).await?;
         let Some((Some(body), received, parts, closing, made)) = rows.into_iter().next() else {
             return Ok(None);
         };
-        let what = || damaged(&format!("upload {upload}"));
-        let read = |part: &String| serde_json::from_str(part).map_err(|_| what());
+        let what = format!("upload {upload}");
+        let read = |part: &Vec<u8>| decode(part, &what);
         let parts = parts.unwrap_or_default().values().map(read).collect::<Result<_, _>>()?;
-        let made: Option<DatasetVersion> =
-            made.map(|made| serde_json::from_slice(&made).map_err(|_| what())).transpose()?;
+        let made: Option<DatasetVersion> = made.map(|made| decode(&made, &what)).transpose()?;
         if let Some(version) = &made {
             let all = self.entries(patience, &version.dataset).await?;
             if !all.iter().any(|entry| entry.version == *version) {
@@ -281,7 +277,7 @@ impl Scylla {
             }
         }
         Ok(Some(Incoming {
-            upload: serde_json::from_slice(&body).map_err(|_| what())?,
+            upload: decode(&body, &what)?,
             received: ByteCount(natural(received.unwrap_or(0))),
             parts,
             is_closing: closing.unwrap_or(false),
@@ -311,7 +307,7 @@ impl Scylla {
             let (upload, parts) = (id.clone(), incoming.parts.clone());
             let entry = Entry { version, upload, parts, body: Vec::new() };
             let no = version_no(entry.version.version);
-            let values = (entry.version.dataset.as_str(), no, encode(&entry)?);
+            let values = (entry.version.dataset.as_str(), no, encode(&entry, "a version")?);
             // Whatever came of it, the next look tells.
             if database.decide(patience, &say.put_version, values).await? == Decided::Applied {
                 return Ok(entry);
@@ -329,8 +325,7 @@ impl Scylla {
         let rows: Vec<(Vec<u8>,)> =
             self.database().rows(patience, say, (dataset.as_str(),)).await?;
         let read = |(body,): (Vec<u8>,)| {
-            let entry: Entry = serde_json::from_slice(&body)
-                .map_err(|_| damaged(&format!("dataset {dataset}")))?;
+            let entry: Entry = decode(&body, &format!("dataset {dataset}"))?;
             Ok(Entry { body, ..entry })
         };
         rows.into_iter().map(read).collect()
@@ -372,8 +367,4 @@ fn owner(upload: &UploadId) -> JobId {
 
 fn version_no(version: u32) -> i32 {
     i32::try_from(version).unwrap_or(i32::MAX)
-}
-
-fn encode(value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|_| fault::internal("write of a dataset: no JSON"))
 }

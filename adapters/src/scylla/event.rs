@@ -11,12 +11,7 @@ use tgs_protocol::{
 };
 use tokio::time::timeout;
 
-use super::{
-    Scylla,
-    lease::whole,
-    outbox::BUCKET,
-    trouble::{Patience, damaged},
-};
+use super::{Scylla, json::decode, lease::whole, outbox::BUCKET, trouble::Patience};
 
 /// A waiter asks again after so long: it may have begun before the database could be reached.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -70,7 +65,7 @@ impl Scylla {
             let values = (bucket, first, last, i32::try_from(left).unwrap_or(i32::MAX));
             let say = &self.database().say.entries;
             let rows: Vec<(Vec<u8>,)> = self.database().rows(patience, say, values).await?;
-            found.extend(rows.iter().map(|row| decode(&row.0)).collect::<Result<Vec<_>, _>>()?);
+            found.extend(rows.iter().map(decoded).collect::<Result<Vec<_>, _>>()?);
         }
         Ok(found)
     }
@@ -85,7 +80,7 @@ impl Scylla {
         let values = (job.as_str(), first, last, i32::try_from(limit).unwrap_or(i32::MAX));
         let say = &self.database().say.entries_of;
         let rows: Vec<(Vec<u8>,)> = self.database().rows(patience, say, values).await?;
-        rows.iter().map(|row| decode(&row.0)).collect()
+        rows.iter().map(decoded).collect()
     }
 
     /// Removes a job's events from the log; their numbers are not given again.
@@ -105,6 +100,7 @@ impl Scylla {
     }
 }
 
-fn decode(bytes: &[u8]) -> Result<Event, StoreError> {
-    serde_json::from_slice(bytes).map_err(|_| damaged("the log of events"))
+/// An event as a row of the log has it.
+pub(super) fn decoded((bytes,): &(Vec<u8>,)) -> Result<Event, StoreError> {
+    decode(bytes, "the log of events")
 }

@@ -7,21 +7,28 @@ use tgs_protocol::{id::JobId, lease::Lease, store::StoreError};
 use super::{
     Scylla,
     database::Decided,
+    json::{decode, encode},
     lease::whole,
-    trouble::{Patience, damaged},
+    trouble::Patience,
 };
 use crate::fence::{self, Fenced};
 
 impl Scylla {
-    /// Enters an item, in place of what stands there, if the lease is the newest.
-    pub(super) async fn put_item(
+    /// Enters an item if the lease is the newest; gives what it took the place of.
+    pub(super) async fn put_item<T: Serialize + DeserializeOwned>(
         &self,
         lease: &Lease,
         item: &str,
-        value: &impl Serialize,
-    ) -> Result<Fenced<()>, StoreError> {
-        let value = encoded(value, item, &lease.job)?;
-        self.replace_item(lease, item, Some(&value)).await
+        value: &T,
+    ) -> Result<Fenced<Option<T>>, StoreError> {
+        let what = what(item, &lease.job);
+        let value = encode(value, &what)?;
+        Ok(match self.replace_item(lease, item, Some(&value)).await? {
+            Fenced::Overtaken(by) => Fenced::Overtaken(by),
+            Fenced::Held(before) => {
+                Fenced::Held(before.map(|before| decode(&before, &what)).transpose()?)
+            }
+        })
     }
 
     /// Removes an item if the lease is the newest.
@@ -30,32 +37,38 @@ impl Scylla {
         lease: &Lease,
         item: &str,
     ) -> Result<Fenced<()>, StoreError> {
-        self.replace_item(lease, item, None).await
+        Ok(match self.replace_item(lease, item, None).await? {
+            Fenced::Overtaken(by) => Fenced::Overtaken(by),
+            Fenced::Held(_) => Fenced::Held(()),
+        })
     }
 
-    /// Puts one value in place of another. The condition names the other one: a statement that was
-    /// given up may still arrive, after later ones of the same holder.
+    /// Puts one value in place of another, which it gives. The condition names the other one: a
+    /// statement that was given up may still arrive, after later ones of the same holder.
     async fn replace_item(
         &self,
         lease: &Lease,
         item: &str,
         value: Option<&Vec<u8>>,
-    ) -> Result<Fenced<()>, StoreError> {
+    ) -> Result<Fenced<Option<Vec<u8>>>, StoreError> {
         let mut patience = Patience::of("enter what a job made");
+        let mut replaced = None;
         loop {
             if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
                 return Ok(Fenced::Overtaken(by));
             }
             let before = self.item_bytes(&mut patience, &lease.job, item).await?;
+            // Also what a sending of unknown outcome left when it did take place.
             if before.as_ref() == value {
-                return Ok(Fenced::Held(()));
+                return Ok(Fenced::Held(replaced));
             }
             let (job, owner) = (lease.job.as_str(), lease.owner.as_str());
             let values = (value, job, item, owner, whole(lease.epoch.get()), &before);
             let say = &self.database().say.put_item;
             if self.database().decide(&mut patience, say, values).await? == Decided::Applied {
-                return Ok(Fenced::Held(()));
+                return Ok(Fenced::Held(before));
             }
+            replaced = before;
         }
     }
 
@@ -67,7 +80,7 @@ impl Scylla {
         value: &T,
     ) -> Result<Fenced<Option<T>>, StoreError> {
         let mut patience = Patience::of("enter what a job made");
-        let encoded = encoded(value, item, &lease.job)?;
+        let encoded = encode(value, &what(item, &lease.job))?;
         let nothing: Option<Vec<u8>> = None;
         loop {
             let (job, owner) = (lease.job.as_str(), lease.owner.as_str());
@@ -94,7 +107,7 @@ impl Scylla {
         item: &str,
     ) -> Result<Option<T>, StoreError> {
         let value = self.item_bytes(patience, job, item).await?;
-        value.map(|value| decoded(&value, item, job)).transpose()
+        value.map(|value| decode(&value, &what(item, job))).transpose()
     }
 
     async fn item_bytes(
@@ -125,7 +138,7 @@ impl Scylla {
             let asked = (job.as_str(), &from, &to);
             (rows, begins) = self.database().page(patience, say, asked, state).await?;
             for value in rows.into_iter().filter_map(|row| row.0) {
-                values.push(decoded(&value, kind, job)?);
+                values.push(decode(&value, &what(kind, job))?);
             }
         }
         Ok(values)
@@ -141,11 +154,7 @@ impl Scylla {
     }
 }
 
-fn encoded(value: &impl Serialize, item: &str, job: &JobId) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value)
-        .map_err(|_| crate::fault::internal(format!("enter {item} of job {job}: no JSON")))
-}
-
-fn decoded<T: DeserializeOwned>(value: &[u8], item: &str, job: &JobId) -> Result<T, StoreError> {
-    serde_json::from_slice(value).map_err(|_| damaged(&format!("{item} of job {job}")))
+/// How messages call it.
+fn what(item: &str, job: &JobId) -> String {
+    format!("{item} of job {job}")
 }

@@ -23,8 +23,9 @@ use ulid::Ulid;
 use super::{
     Scylla,
     database::Decided,
+    json::{decode, encode},
     lease::{cell_of, natural, whole},
-    trouble::{Patience, damaged},
+    trouble::Patience,
 };
 use crate::fence::{self, Fenced};
 
@@ -167,13 +168,13 @@ impl Scylla {
         let (database, say) = (self.database(), &self.database().say);
         if let Some(sent) = &row.submission {
             let values = (sent.key.as_str(), job.as_str());
-            while database.decide(patience, &say.free_key, values).await? == Decided::Unknown {}
+            database.decide_surely(patience, &say.free_key, values).await?;
         }
         self.drop_events(patience, job).await?;
         self.drop_place(patience, &Place::of(row), version + 1).await?;
         database.write(patience, &say.forget_items, (job.as_str(),)).await?;
         let values = (job.as_str(),);
-        while database.decide(patience, &say.end_forgetting, values).await? == Decided::Unknown {}
+        database.decide_surely(patience, &say.end_forgetting, values).await?;
         Ok(())
     }
 
@@ -307,7 +308,7 @@ impl Seen {
 
 /// A row as the database holds it.
 pub(super) fn decode_row(body: &[u8], job: &JobId) -> Result<JobRow, StoreError> {
-    serde_json::from_slice(body).map_err(|_| damaged(&format!("the row of job {job}")))
+    decode(body, &format!("the row of job {job}"))
 }
 
 /// The events that a write makes, by their numbers within the job. The log gives them others.
@@ -318,9 +319,7 @@ fn untold(
 ) -> Result<BTreeMap<i64, Vec<u8>>, StoreError> {
     let made = events(before, row, EventNo(natural(newest)));
     let encode = |event: &tgs_protocol::event::Event| {
-        let bytes = serde_json::to_vec(event)
-            .map_err(|_| crate::fault::internal(format!("tell of job {}: no JSON", row.id)))?;
-        Ok((whole(event.no.get()), bytes))
+        Ok((whole(event.no.get()), encode(event, &format!("an event of job {}", row.id))?))
     };
     made.iter().map(encode).collect()
 }

@@ -19,10 +19,15 @@ use tgs_protocol::{
 use super::{
     Scylla,
     database::Decided,
+    event::decoded,
+    json::{decode, encode},
     lease::{natural, whole},
-    trouble::{Patience, damaged},
+    trouble::Patience,
 };
-use crate::{fault, fence};
+use crate::fence;
+
+/// How messages call them.
+const DELIVERIES: &str = "the deliveries";
 
 /// A subscription as it stands.
 struct Standing {
@@ -35,7 +40,7 @@ struct Standing {
 impl NotificationStore for Scylla {
     async fn subscribe(&self, row: &Subscription) -> Result<Subscribed, StoreError> {
         let mut patience = Patience::of("subscribe");
-        let body = encode(row)?;
+        let body = encode(row, "a subscription")?;
         let mut is_unknown = false;
         loop {
             let (turn, others) = self.all_subscriptions(&mut patience).await?;
@@ -68,10 +73,10 @@ impl NotificationStore for Scylla {
     async fn change(&self, change: &Change) -> Result<Changed, StoreError> {
         let mut patience = Patience::of("change a subscription");
         let (id, version) = (&change.row.id, whole(change.row.version));
-        let body = encode(&change.row)?;
+        let body = encode(&change.row, "a subscription")?;
         let written: BTreeMap<i64, Vec<u8>> = { change.made.iter() }
             .chain(&change.changed)
-            .map(|it| Ok((whole(it.event.no.get()), encode(it)?)))
+            .map(|it| Ok((whole(it.event.no.get()), encode(it, DELIVERIES)?)))
             .collect::<Result<_, StoreError>>()?;
         let mut is_unknown = false;
         loop {
@@ -98,7 +103,9 @@ impl NotificationStore for Scylla {
                 Decided::Unknown => is_unknown = true,
             }
         }
-        self.settle(&mut patience, id).await?;
+        if change.changed.iter().any(|delivery| !delivery.is_open()) {
+            self.settle(&mut patience, id).await?;
+        }
         Ok(Changed::Done)
     }
 
@@ -187,10 +194,7 @@ impl NotificationStore for Scylla {
         let values = (end, whole(after.get()), limit);
         let say = &self.database().say.endings;
         let rows: Vec<(Vec<u8>,)> = self.database().rows(&mut patience, say, values).await?;
-        let read = |row: &(Vec<u8>,)| {
-            serde_json::from_slice(&row.0).map_err(|_| damaged("the log of events"))
-        };
-        rows.iter().map(read).collect()
+        rows.iter().map(decoded).collect()
     }
 
     async fn read_mark(&self) -> Result<EventNo, StoreError> {
@@ -231,8 +235,7 @@ impl Scylla {
             self.database().rows(patience, say, ()).await?;
         let turn = rows.first().and_then(|row| row.0);
         let bodies = rows.iter().filter_map(|row| row.1.as_ref());
-        let read =
-            |body: &Vec<u8>| serde_json::from_slice(body).map_err(|_| damaged("the subscriptions"));
+        let read = |body: &Vec<u8>| decode(body, "the subscriptions");
         Ok((turn, bodies.map(read).collect::<Result<_, _>>()?))
     }
 
@@ -247,13 +250,11 @@ impl Scylla {
         let Some((Some(body), version, deliveries)) = rows.into_iter().next() else {
             return Ok(None);
         };
-        let what = || damaged(&format!("subscription {id}"));
-        let read = |(no, bytes): (i64, Vec<u8>)| {
-            Ok((no, serde_json::from_slice(&bytes).map_err(|_| what())?))
-        };
+        let what = format!("subscription {id}");
+        let read = |(no, bytes): (i64, Vec<u8>)| Ok((no, decode(&bytes, &what)?));
         let deliveries = deliveries.unwrap_or_default().into_iter().map(read);
         Ok(Some(Standing {
-            row: serde_json::from_slice(&body).map_err(|_| what())?,
+            row: decode(&body, &what)?,
             version: version.unwrap_or(0),
             deliveries: deliveries.collect::<Result<_, StoreError>>()?,
         }))
@@ -270,7 +271,7 @@ impl Scylla {
         }
         let (database, say) = (self.database(), &self.database().say);
         for (no, delivery) in &over {
-            let values = (id.as_str(), **no, encode(*delivery)?, standing.version);
+            let values = (id.as_str(), **no, encode(*delivery, DELIVERIES)?, standing.version);
             database.write(patience, &say.put_delivery, values).await?;
         }
         let numbers: Vec<i64> = over.iter().map(|(no, _)| **no).collect();
@@ -293,10 +294,7 @@ impl Scylla {
         let say = &self.database().say.delivery;
         let values = (standing.row.id.as_str(), no);
         let rows: Vec<(Vec<u8>,)> = self.database().rows(patience, say, values).await?;
-        let read = |row: &(Vec<u8>,)| {
-            serde_json::from_slice(&row.0).map_err(|_| damaged("the deliveries"))
-        };
-        rows.first().map(read).transpose()
+        rows.first().map(|(body,)| decode(body, DELIVERIES)).transpose()
     }
 
     /// Deliveries that are over, of events before this one: the newest.
@@ -311,9 +309,7 @@ impl Scylla {
         let say = &self.database().say.deliveries;
         let rows: Vec<(i64, Vec<u8>)> =
             self.database().rows(patience, say, (id.as_str(), end, limit)).await?;
-        let read = |(no, body): (i64, Vec<u8>)| {
-            Ok((no, serde_json::from_slice(&body).map_err(|_| damaged("the deliveries"))?))
-        };
+        let read = |(no, body): (i64, Vec<u8>)| Ok((no, decode(&body, DELIVERIES)?));
         rows.into_iter().map(read).collect()
     }
 
@@ -322,8 +318,4 @@ impl Scylla {
         let rows: Vec<(Option<i64>,)> = self.database().rows(patience, say, ()).await?;
         Ok(EventNo(natural(rows.first().and_then(|row| row.0).unwrap_or(0))))
     }
-}
-
-fn encode(value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
-    serde_json::to_vec(value).map_err(|_| fault::internal("write of a notice: no JSON"))
 }

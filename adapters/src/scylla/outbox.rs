@@ -26,11 +26,10 @@ use ulid::Ulid;
 use super::{
     Scylla,
     database::Decided,
+    json::{decode, encode},
     lease::natural,
     trouble::{Patience, damaged},
 };
-use crate::fault;
-
 /// Events that get their numbers in one act: what a statement carries with ease.
 const ENTRIES_MAX: usize = 256;
 /// Numbers of one partition of the log.
@@ -39,6 +38,9 @@ pub(super) const BUCKET: i64 = 4_096;
 const WRITE_MAX: Duration = Duration::from_secs(60);
 /// Entries that are written at the same time.
 const AT_ONCE: usize = 64;
+
+/// How messages call it.
+const LOG_END: &str = "the end of the log";
 
 /// The end of the log.
 #[derive(Debug, Default)]
@@ -224,8 +226,7 @@ impl Scylla {
         before: Option<i64>,
         next: &LogEnd,
     ) -> Result<Decided, StoreError> {
-        let numbered = serde_json::to_vec(&next.numbered)
-            .map_err(|_| fault::internal("number events: no JSON"))?;
+        let numbered = encode(&next.numbered, LOG_END)?;
         let (database, say) = (self.database(), &self.database().say);
         match before {
             None => {
@@ -261,11 +262,8 @@ impl Scylla {
         let Some((turn, newest, numbered)) = rows.into_iter().next() else {
             return Ok(LogEnd::default());
         };
-        let numbered = numbered.map_or_else(
-            || Ok(Vec::new()),
-            |bytes| serde_json::from_slice(&bytes).map_err(|_| damaged("the end of the log")),
-        );
-        Ok(LogEnd { turn, newest: newest.unwrap_or(0), numbered: numbered? })
+        let numbered = numbered.map_or_else(|| Ok(Vec::new()), |bytes| decode(&bytes, LOG_END))?;
+        Ok(LogEnd { turn, newest: newest.unwrap_or(0), numbered })
     }
 
     /// Enters what was numbered last, unless this process has seen to it.
@@ -305,9 +303,7 @@ impl Scylla {
         for some in entries.chunks(AT_ONCE) {
             try_join_all(some.iter().map(|(no, event)| self.enter_one(job, *no, event))).await?;
         }
-        if self.set_told(patience, numbered).await? == Decided::Refused
-            && self.outbox(patience, job).await?.is_gone
-        {
+        if !self.set_told(patience, numbered).await? && self.outbox(patience, job).await?.is_gone {
             self.drop_events(patience, job).await?;
         }
         Ok(())
@@ -318,8 +314,7 @@ impl Scylla {
         let mut event = event.clone();
         let is_end = event["type"] == "job.ended";
         event["no"] = natural(no).into();
-        let bytes =
-            serde_json::to_vec(&event).map_err(|_| fault::internal("enter an event: no JSON"))?;
+        let bytes = encode(&event, "an event")?;
         let (database, say) = (self.database(), &self.database().say);
         let values = (no / BUCKET, no, job.as_str(), &bytes);
         database.write(&mut patience, &say.put_entry, values).await?;
@@ -329,23 +324,17 @@ impl Scylla {
         database.write(&mut patience, &say.put_entry_of, (job.as_str(), no, &bytes)).await
     }
 
-    /// Takes events that are in the log out of their job. Another one may have done so.
+    /// Takes events that are in the log out of their job; false if another one has done so.
     async fn set_told(
         &self,
         patience: &mut Patience,
         numbered: &Numbered,
-    ) -> Result<Decided, StoreError> {
+    ) -> Result<bool, StoreError> {
         let count = i64::try_from(numbered.events.len()).unwrap_or(i64::MAX);
         let told = numbered.told + count;
         let entered: Vec<i64> = (numbered.told + 1..=told).collect();
-        loop {
-            let values = (told, &entered, numbered.job.as_str(), numbered.told);
-            let say = &self.database().say.set_told;
-            match self.database().decide(patience, say, values).await? {
-                Decided::Unknown => {}
-                decided => return Ok(decided),
-            }
-        }
+        let values = (told, &entered, numbered.job.as_str(), numbered.told);
+        self.database().decide_surely(patience, &self.database().say.set_told, values).await
     }
 
     /// What these jobs have to tell, with numbers after `newest`; jobs of which nothing can be read

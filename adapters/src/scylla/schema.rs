@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use scylla::{
     client::session::Session,
+    deserialize::row::DeserializeRow,
     errors::{DbError, ExecutionError, RequestAttemptError},
     statement::{Consistency, SerialConsistency, unprepared::Statement},
-    value::{CqlValue, Row},
 };
 use tgs_protocol::{code::Code, store::StoreError};
 use tokio::time::{Instant, sleep};
 
-use super::database::Contact;
+use super::database::{self, Contact, Decided, read};
 
 /// The files, oldest first. One that was released is never changed.
 const FILES: &[&str] = &[
@@ -153,29 +153,25 @@ fn statements(file: &str) -> Vec<String> {
 }
 
 async fn is_done(session: &Session, no: i32) -> Result<bool, StoreError> {
-    let rows =
-        seen(session, &format!("SELECT done FROM schema_step WHERE list = 'all' AND no = {no}"))
-            .await?;
-    Ok(rows.iter().any(|row| matches!(row.columns.first(), Some(Some(CqlValue::Boolean(true))))))
+    let text = format!("SELECT done FROM schema_step WHERE list = 'all' AND no = {no}");
+    let rows: Vec<(Option<bool>,)> = seen(session, &text).await?;
+    Ok(rows.contains(&(Some(true),)))
 }
 
 async fn newest(session: &Session) -> Result<i32, StoreError> {
-    let rows = seen(session, "SELECT no FROM schema_step WHERE list = 'all'").await?;
-    let numbers = rows.iter().filter_map(|row| match row.columns.first() {
-        Some(Some(CqlValue::Int(no))) => Some(*no),
-        _ => None,
-    });
-    Ok(numbers.max().unwrap_or(0))
+    let text = "SELECT no FROM schema_step WHERE list = 'all'";
+    let rows: Vec<(i32,)> = seen(session, text).await?;
+    Ok(rows.into_iter().map(|(no,)| no).max().unwrap_or(0))
 }
 
-async fn seen(session: &Session, text: &str) -> Result<Vec<Row>, StoreError> {
+async fn seen<R>(session: &Session, text: &str) -> Result<Vec<R>, StoreError>
+where
+    R: for<'frame, 'spec> DeserializeRow<'frame, 'spec>,
+{
     let mut statement = Statement::new(text);
     statement.set_consistency(Consistency::Serial);
     let answer = session.query_unpaged(statement, ()).await;
-    let rows = answer.map_err(|error| failed("look at the tables".to_owned(), error))?;
-    let rows = rows.into_rows_result().map_err(|_| super::trouble::damaged("the tables"))?;
-    let rows = rows.rows::<Row>().map_err(|_| super::trouble::damaged("the tables"))?;
-    rows.collect::<Result<_, _>>().map_err(|_| super::trouble::damaged("the tables"))
+    read(answer.map_err(|error| failed("look at the tables".to_owned(), error))?)
 }
 
 /// Whether a lightweight transaction was applied. One of unknown outcome was not, for all that is
@@ -186,9 +182,7 @@ async fn decided(session: &Session, text: &str) -> Result<bool, StoreError> {
     statement.set_serial_consistency(Some(SerialConsistency::Serial));
     let answer = session.query_unpaged(statement, ()).await;
     let answer = answer.map_err(|error| failed("make tables".to_owned(), error))?;
-    let rows = answer.into_rows_result().map_err(|_| super::trouble::damaged("the tables"))?;
-    let row = rows.first_row::<Row>().map_err(|_| super::trouble::damaged("the tables"))?;
-    Ok(matches!(row.columns.first(), Some(Some(CqlValue::Boolean(true)))))
+    Ok(database::decided(answer)? == Decided::Applied)
 }
 
 async fn say(session: &Session, text: &str) -> Result<(), StoreError> {

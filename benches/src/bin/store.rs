@@ -45,17 +45,8 @@ async fn main() {
         _ => Database::shared(),
     };
     let nodes = database.contact_points.len();
-    let contact = Contact {
-        nodes: database.contact_points,
-        keyspace: format!("bench_{}", std::process::id()),
-        copies: database
-            .data_centres
-            .into_iter()
-            .map(|(name, nodes)| (name, u8::try_from(nodes).expect("few")))
-            .collect(),
-        near: None,
-        user: None,
-    };
+    let keyspace = format!("bench_{}", std::process::id());
+    let contact = Contact::of(database.contact_points, database.data_centres, keyspace);
     let folder = env::temp_dir().join(format!("tgs-bench-store-{}", std::process::id()));
     let store = Scylla::open(&contact, &folder).await.expect("opens");
     let limit = Duration::from_secs(seconds);
