@@ -3,7 +3,7 @@
 use tgs_protocol::spot::{
     Policy, Task, Tenure, View, Want, Zones,
     greedy::{GreedyWithNet, OnDemand, SpotOnly},
-    lifetime::{NelsonAalen, Oracle},
+    lifetime::{Lifetimes, NelsonAalen, Oracle},
     sky::{SkyNomad, Worth},
     uniform::{ManyZones, OneZone},
 };
@@ -126,4 +126,61 @@ fn what_is_not_saved_is_lost_with_the_machine() {
     let torn = run(&market, &task, Saved::Every(1_800.0), &mut SpotOnly);
     assert_eq!((torn.is_met, torn.losses, torn.lost_s), (true, 1, 1_200.0));
     assert!(torn.dollars > whole.dollars);
+}
+
+/// Against the formula itself, computed afresh from every run that ended: residual life is survival
+/// given the age, summed over the time to come, with a tail as long as the longest run.
+#[test]
+fn learned_lifetimes_are_the_mean_residual_life_after_nelson_and_aalen() {
+    let mut asked = 0;
+    for seed in 0..40 {
+        let (market, task) = made(seed);
+        let zones = market.zones.count();
+        let (mut learned, mut ended, mut ages) =
+            (NelsonAalen::default(), vec![Vec::new(); zones], vec![0_u32; zones]);
+        for tick in 0..market.ticks() {
+            let view = View {
+                task: &task,
+                zones: &market.zones,
+                up: market.up[tick],
+                spot: market.prices(tick),
+                tick,
+                done_s: 0.0,
+                overhead_s: 0.0,
+                running: None,
+                ran: None,
+                checkpoint: None,
+            };
+            learned.observe(&view);
+            for zone in 0..zones {
+                if view.is_up(zone) {
+                    ages[zone] += 1;
+                } else if ages[zone] > 0 {
+                    ended[zone].push(std::mem::take(&mut ages[zone]));
+                }
+                let (found, wanted) = (
+                    learned.hours(&view, zone) * 3_600.0 / TICK_S,
+                    residual_ticks(&ended[zone], ages[zone].saturating_sub(1)),
+                );
+                assert!((found - wanted).abs() < 1e-9, "seed {seed}, tick {tick}, zone {zone}");
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 5_000, "{asked}");
+}
+
+fn residual_ticks(ended: &[u32], age: u32) -> f64 {
+    let longer: std::collections::BTreeSet<u32> =
+        ended.iter().copied().filter(|ended| *ended > age).collect();
+    let Some(longest) = longer.last().copied() else { return f64::from(age.max(1)) };
+    let (mut hazard, mut from, mut ticks) = (0.0_f64, age, 0.0);
+    for length in longer {
+        ticks += (-hazard).exp() * f64::from(length - from);
+        let ended_here = ended.iter().filter(|ended| **ended == length).count() as f64;
+        let at_risk = ended.iter().filter(|ended| **ended >= length).count() as f64 + 1.0;
+        hazard += ended_here / at_risk;
+        from = length;
+    }
+    ticks + (-hazard).exp() * f64::from(longest)
 }

@@ -50,46 +50,72 @@ pub struct NelsonAalen {
 /// What was seen of one zone.
 #[derive(Debug, Clone, Default)]
 struct Runs {
-    /// Lengths in ticks of runs that ended, shortest first.
-    ended: Vec<u32>,
-    /// Ticks that a run which has reached a length is likely to last beyond it, at the place of the
-    /// first run of that length.
-    beyond: Vec<f64>,
-    /// Ticks that the present run has lasted.
+    /// Every length at which a run ended, shortest first.
+    lengths: Vec<Length>,
+    /// The place of the first length that the present run has not outlived.
+    next: usize,
+    /// Ticks that the present run has lasted, this one included.
     age: u32,
 }
 
+/// Runs of one length.
+#[derive(Debug, Clone, Copy)]
+struct Length {
+    ticks: u32,
+    /// Runs that ended at it.
+    ended: u32,
+    /// Runs that reached it: those that ended at it or later.
+    reached: u32,
+    /// Ticks that a run which has reached it is likely to last beyond it.
+    beyond: f64,
+}
+
 impl Runs {
+    fn go_on(&mut self) {
+        self.age += 1;
+        // Lengths differ and an age grows by one: no more than one is outlived.
+        let is_outlived = self.lengths.get(self.next).is_some_and(|next| next.ticks < self.age);
+        self.next += usize::from(is_outlived);
+    }
+
     /// The present run is over. What follows from it is computed now, since runs end far more
-    /// seldom than anybody asks: from the longest down, the risk at a length being that of all runs
-    /// which reached it, the present one included.
+    /// seldom than anybody asks; what lies beyond a longer run is as it was.
     fn end(&mut self) {
-        let at = self.ended.partition_point(|ended| *ended <= self.age);
-        self.ended.insert(at, self.age);
-        self.age = 0;
-        let all = self.ended.len();
-        self.beyond.resize(all, 0.0);
-        let (mut longer, mut end) = (None::<(u32, f64)>, all);
-        while end > 0 {
-            let length = self.ended[end - 1];
-            let first = self.ended[..end].partition_point(|ended| *ended < length);
-            let survival = (-((end - first) as f64) / (all - first + 1) as f64).exp();
+        let (ticks, at) = (self.age, self.next);
+        (self.age, self.next) = (0, 0);
+        match self.lengths.get_mut(at) {
+            Some(length) if length.ticks == ticks => {
+                length.ended += 1;
+                length.reached += 1;
+            }
+            longer => {
+                let reached = 1 + longer.map_or(0, |longer| longer.reached);
+                self.lengths.insert(at, Length { ticks, ended: 1, reached, beyond: 0.0 });
+            }
+        }
+        let (shorter, longer) = self.lengths.split_at_mut(at + 1);
+        let mut longer = longer.first().copied();
+        for length in &mut shorter[..at] {
+            length.reached += 1;
+        }
+        for length in shorter.iter_mut().rev() {
+            // At risk were all runs that reached it, and the present one.
+            let survival = (-f64::from(length.ended) / f64::from(length.reached + 1)).exp();
             let lasting = match longer {
-                Some((next, beyond)) => f64::from(next - length) + beyond,
+                Some(longer) => f64::from(longer.ticks - length.ticks) + longer.beyond,
                 // A heavy tail: what lasted so long lasts as long again.
-                None => f64::from(length.max(1)),
+                None => f64::from(length.ticks.max(1)),
             };
-            self.beyond[first] = survival * lasting;
-            (longer, end) = (Some((length, self.beyond[first])), first);
+            length.beyond = survival * lasting;
+            longer = Some(*length);
         }
     }
 
     /// Ticks that the present run is likely to last from now on.
     fn ticks(&self) -> f64 {
         let age = self.age.saturating_sub(1);
-        let at = self.ended.partition_point(|ended| *ended <= age);
-        match self.ended.get(at) {
-            Some(length) => f64::from(length - age) + self.beyond[at],
+        match self.lengths.get(self.next) {
+            Some(length) => f64::from(length.ticks - age) + length.beyond,
             None => f64::from(age.max(1)),
         }
     }
@@ -100,7 +126,7 @@ impl Lifetimes for NelsonAalen {
         self.zones.resize_with(view.zones.count(), Runs::default);
         for (zone, runs) in self.zones.iter_mut().enumerate() {
             if view.is_up(zone) {
-                runs.age += 1;
+                runs.go_on();
             } else if runs.age > 0 {
                 runs.end();
             }

@@ -52,11 +52,6 @@ impl<L: Lifetimes> SkyNomad<L> {
         };
         value.max(smallest(view.spot))
     }
-
-    fn hours(&self, view: &View<'_>, zone: usize) -> f64 {
-        let remaining = (view.task.deadline_s - view.now_s()) / 3600.0;
-        self.lifetimes.hours(view, zone).min(remaining)
-    }
 }
 
 impl<L: Lifetimes> Policy for SkyNomad<L> {
@@ -66,76 +61,65 @@ impl<L: Lifetimes> Policy for SkyNomad<L> {
             return Some(machine);
         }
         let value = self.value(view);
-        let mut best = Choice { utility: 0.0, machine: None };
-        for zone in 0..view.zones.count() {
-            for tenure in [Tenure::Spot, Tenure::OnDemand] {
-                let machine = Machine { tenure, zone };
-                if view.running == Some(machine) {
-                    continue;
-                }
-                if let Some(utility) = self.utility(view, machine, value) {
-                    best = best.or(Choice { utility, machine: Some(machine) });
-                }
-            }
-        }
-        let Some(running) = view.running else { return best.machine };
+        let (utility, best) = self.best(view, value);
+        let Some(running) = view.running else { return best };
         let price = match running.tenure {
             Tenure::Spot => view.spot[running.zone],
             Tenure::OnDemand => view.zones.on_demand[running.zone],
         };
         let gate = GATE + GATE_PER_GB * view.task.checkpoint_gb + GATE_SHARE * value;
-        let is_better = best.utility > value - price + gate;
-        best.machine.filter(|_| is_better).or(Some(running))
+        let is_better = utility > value - price + gate;
+        best.filter(|_| is_better).or(Some(running))
     }
 }
 
 impl<L: Lifetimes> SkyNomad<L> {
-    /// Dollars an hour that beginning on a machine is worth; none where it cannot be had or would
-    /// vanish before it gains anything.
-    fn utility(&self, view: &View<'_>, machine: Machine, value: f64) -> Option<f64> {
-        let zone = machine.zone;
-        let moved = match view.checkpoint {
-            Some(from) if from != zone => {
-                Some(view.zones.egress(from, zone, view.task.checkpoint_gb))
-            }
+    /// The machine that is worth most to begin on, other than the one that runs, and its utility in
+    /// dollars an hour; nothing is worth nothing. Of equals nothing comes before spot before
+    /// on-demand, then the first zone.
+    fn best(&self, view: &View<'_>, value: f64) -> (f64, Want) {
+        let running = |tenure| match view.running {
+            Some(machine) if machine.tenure == tenure => Some(machine.zone),
             _ => None,
         };
-        let egress_over = |hours: f64| moved.map_or(0.0, |dollars| dollars / hours);
-        match machine.tenure {
-            Tenure::OnDemand => {
-                let left_h = (view.left_s() / 3600.0).max(1e-6);
-                Some(value - view.zones.on_demand[zone] - egress_over(left_h))
+        let moved = |zone: usize| match view.checkpoint {
+            Some(from) if from != zone => view.zones.egress(from, zone, view.task.checkpoint_gb),
+            _ => 0.0,
+        };
+        let remaining_h = (view.task.deadline_s - view.now_s()) / 3600.0;
+        let changeover_h = view.task.changeover_s / 3600.0;
+        let spot_utility = |zone: usize| {
+            let hours = self.lifetimes.hours(view, zone).min(remaining_h);
+            // Others would vanish before they gain anything.
+            let gained = (hours > changeover_h).then(|| value * (hours - changeover_h) / hours)?;
+            Some(gained - view.spot[zone] - moved(zone) / hours)
+        };
+        let left_h = (view.left_s() / 3600.0).max(1e-6);
+        let (mut most, mut spot, mut on_demand) = (0.0, None, None);
+        let here = running(Tenure::Spot);
+        for zone in (0..view.zones.count()).filter(|zone| view.is_up(*zone)) {
+            match spot_utility(zone) {
+                Some(utility) if utility > most && here != Some(zone) => {
+                    (most, spot) = (utility, Some(zone));
+                }
+                _ => {}
             }
-            Tenure::Spot if view.is_up(zone) => {
-                let (hours, changeover_h) =
-                    (self.hours(view, zone), view.task.changeover_s / 3600.0);
-                (hours > changeover_h).then(|| {
-                    let gained = value * (hours - changeover_h) / hours;
-                    gained - view.spot[zone] - egress_over(hours)
-                })
-            }
-            Tenure::Spot => None,
         }
-    }
-}
-
-/// A machine and what it is worth.
-#[derive(Debug, Clone, Copy)]
-struct Choice {
-    utility: f64,
-    machine: Want,
-}
-
-impl Choice {
-    /// The better one; of equals nothing before spot before on-demand, then the first zone.
-    fn or(self, other: Self) -> Self {
-        let rank = |want: Want| want.map(|machine| (machine.tenure, machine.zone));
-        let is_better = other.utility > self.utility
-            || (other.utility == self.utility && rank(other.machine) < rank(self.machine));
-        if is_better { other } else { self }
+        let here = running(Tenure::OnDemand);
+        for (zone, price) in view.zones.on_demand.iter().enumerate() {
+            let utility = value - price - moved(zone) / left_h;
+            if utility > most && here != Some(zone) {
+                (most, on_demand) = (utility, Some(zone));
+            }
+        }
+        let machine = |tenure| move |zone| Machine { tenure, zone };
+        (most, on_demand.map(machine(Tenure::OnDemand)).or(spot.map(machine(Tenure::Spot))))
     }
 }
 
 fn smallest(prices: &[f64]) -> f64 {
-    prices.iter().copied().fold(f64::INFINITY, f64::min)
+    prices
+        .iter()
+        .copied()
+        .fold(f64::INFINITY, |least, price| if price < least { price } else { least })
 }
