@@ -2,7 +2,7 @@
 
 use super::View;
 
-/// Tells expected lifetimes. Every zone is looked at in every tick.
+/// Tells expected lifetimes. Every zone is looked at in every tick before any is asked for.
 pub trait Lifetimes {
     /// Takes in which zones are up now.
     fn observe(&mut self, view: &View<'_>);

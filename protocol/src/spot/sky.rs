@@ -12,6 +12,8 @@ const GATE: f64 = 0.5;
 const GATE_PER_GB: f64 = 0.0002;
 /// The same as a share of the value of an hour.
 const GATE_SHARE: f64 = 0.05;
+/// Dollars an hour that rounding may come to.
+const ROUNDING: f64 = 1e-6;
 
 /// What an hour of work is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,34 +52,36 @@ impl<L: Lifetimes> SkyNomad<L> {
             }
             Worth::SoFar => on_demand,
         };
-        value.max(smallest(view.spot))
+        match view.spot.iter().any(|price| *price <= value) {
+            true => value,
+            false => value.max(smallest(view.spot)),
+        }
     }
 }
 
 impl<L: Lifetimes> Policy for SkyNomad<L> {
     fn decide(&mut self, view: &View<'_>) -> Want {
-        self.lifetimes.observe(view);
+        // Once it caught, it does so to the end: nobody asks for lifetimes any more.
         if let Some(machine) = self.net.catch(view) {
             return Some(machine);
         }
+        self.lifetimes.observe(view);
         let value = self.value(view);
-        let (utility, best) = self.best(view, value);
-        let Some(running) = view.running else { return best };
+        let Some(running) = view.running else { return self.best(view, value, 0.0) };
         let price = match running.tenure {
             Tenure::Spot => view.spot[running.zone],
             Tenure::OnDemand => view.zones.on_demand[running.zone],
         };
         let gate = GATE + GATE_PER_GB * view.task.checkpoint_gb + GATE_SHARE * value;
-        let is_better = utility > value - price + gate;
-        best.filter(|_| is_better).or(Some(running))
+        self.best(view, value, (value - price + gate).max(0.0)).or(Some(running))
     }
 }
 
 impl<L: Lifetimes> SkyNomad<L> {
-    /// The machine that is worth most to begin on, other than the one that runs, and its utility in
-    /// dollars an hour; nothing is worth nothing. Of equals nothing comes before spot before
-    /// on-demand, then the first zone.
-    fn best(&self, view: &View<'_>, value: f64) -> (f64, Want) {
+    /// The machine that is worth most to begin on, other than the one that runs, if it is worth
+    /// more than `least` dollars an hour. Of equals spot comes before on-demand, then the first
+    /// zone.
+    fn best(&self, view: &View<'_>, value: f64, least: f64) -> Want {
         let running = |tenure| match view.running {
             Some(machine) if machine.tenure == tenure => Some(machine.zone),
             _ => None,
@@ -94,26 +98,32 @@ impl<L: Lifetimes> SkyNomad<L> {
             let gained = (hours > changeover_h).then(|| value * (hours - changeover_h) / hours)?;
             Some(gained - view.spot[zone] - moved(zone) / hours)
         };
-        let left_h = (view.left_s() / 3600.0).max(1e-6);
-        let (mut most, mut spot, mut on_demand) = (0.0, None, None);
+        // Two numbers rather than a machine: what is compared in every tick stays in registers.
+        let (mut most, mut spot, mut on_demand) = (least, None, None);
+        // Most are ruled out by their price alone: nothing is worth more than an hour of work.
+        let may_be = |price: f64, most: f64| value - price > most - ROUNDING;
         let here = running(Tenure::Spot);
-        for zone in (0..view.zones.count()).filter(|zone| view.is_up(*zone)) {
-            match spot_utility(zone) {
-                Some(utility) if utility > most && here != Some(zone) => {
-                    (most, spot) = (utility, Some(zone));
-                }
-                _ => {}
+        for (zone, price) in view.spot.iter().enumerate().filter(|(zone, _)| view.is_up(*zone)) {
+            if may_be(*price, most)
+                && here != Some(zone)
+                && let Some(utility) = spot_utility(zone)
+                && utility > most
+            {
+                (most, spot) = (utility, Some(zone));
             }
         }
+        let left_h = (view.left_s() / 3600.0).max(1e-6);
         let here = running(Tenure::OnDemand);
         for (zone, price) in view.zones.on_demand.iter().enumerate() {
-            let utility = value - price - moved(zone) / left_h;
-            if utility > most && here != Some(zone) {
-                (most, on_demand) = (utility, Some(zone));
+            if may_be(*price, most) && here != Some(zone) {
+                let utility = value - price - moved(zone) / left_h;
+                if utility > most {
+                    (most, on_demand) = (utility, Some(zone));
+                }
             }
         }
         let machine = |tenure| move |zone| Machine { tenure, zone };
-        (most, on_demand.map(machine(Tenure::OnDemand)).or(spot.map(machine(Tenure::Spot))))
+        on_demand.map(machine(Tenure::OnDemand)).or(spot.map(machine(Tenure::Spot)))
     }
 }
 
