@@ -2,8 +2,9 @@
 //!
 //! Each page is one session in a folder of its own. What a reader has to put in stands in the page
 //! as a shell variable, so that nothing is left out here. Only three things are changed, by a `tgs`
-//! in front of the real one: trainings are short, the server gets a free port, and it goes into the
-//! background once it listens, as another window would have it.
+//! in front of the real one: trainings are short, the server gets a free port (and a node of a
+//! cluster a database), and it goes into the background once it listens, as another window would
+//! have it.
 
 use std::{
     fs,
@@ -14,7 +15,10 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tgs_tests::program::{binary, in_repository};
+use tgs_tests::{
+    program::{binary, in_repository},
+    services::Database,
+};
 
 /// The `tgs` in front of the real one.
 const IN_FRONT: &str = r#"#!/usr/bin/env bash
@@ -31,7 +35,8 @@ while [ $# -gt 0 ]; do
   esac
 done
 case "${words[0]}" in
-  up)
+  up | node)
+    [ "${words[0]}" = up ] || export TGS_STORE="$STORE"
     "$REAL_TGS" "${words[@]}" --listen "127.0.0.1:$PORT" > up.log 2>&1 &
     echo $! > up.pid
     for _ in $(seq 600); do grep -q listening up.log && exit 0; sleep .1; done
@@ -112,6 +117,11 @@ fn prepare(folder: &Path) {
 /// Runs the commands of a page, after others that the reader has run before; gives how many lines
 /// there were.
 fn run(page: &str, before: &str) -> usize {
+    run_over("", page, before)
+}
+
+/// The same, with a database for nodes of a cluster.
+fn run_over(store: &str, page: &str, before: &str) -> usize {
     let folder = TempDir::new().expect("a temporary folder");
     prepare(folder.path());
     let text = fs::read_to_string(in_repository(page)).expect(page);
@@ -131,6 +141,7 @@ fn run(page: &str, before: &str) -> usize {
         .env("REAL_PATH", real_path)
         .env("REAL_TGS", binary())
         .env("PORT", &port)
+        .env("STORE", store)
         .env("TGS_SERVER", format!("http://127.0.0.1:{port}"))
         .env("TGS_HOME", folder.path().join("home"))
         .env("XDG_CONFIG_HOME", folder.path().join("no-configuration"))
@@ -173,12 +184,21 @@ fn the_page_of_the_simulator_does_what_it_shows() {
     assert!(run("docs/guide/simulator.md", "") >= 7, "it shows how worlds are lived");
 }
 
+#[test]
+fn the_page_of_clusters_does_what_it_shows() {
+    let database = Database::shared();
+    let keyspace = format!("documented_{}", std::process::id());
+    let store = format!("cql://{}/{keyspace}", database.contact_points.join(","));
+    assert!(run_over(&store, "docs/guide/cluster.md", "") >= 5, "it shows how to start a node");
+}
+
 /// A page with commands that nobody runs is not overlooked.
 #[test]
 fn no_page_shows_commands_that_are_not_run() {
     let run_here = [
         "README.md",
         "examples/README.md",
+        "docs/guide/cluster.md",
         "docs/guide/constants.md",
         "docs/guide/notices.md",
         "docs/guide/serving.md",

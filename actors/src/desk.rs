@@ -12,20 +12,20 @@ use tgs_protocol::{
     cause::with_causes,
     code::Code,
     desk::{DeskError, Health, JobDesk, News, Taken, Terms, Watching},
-    id::JobId,
+    id::{Incarnation, JobId},
     job::{
         JobRow,
         action::Tidings,
         listing::{Listing, Page, StateClass},
         outcome::Failure,
     },
-    limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
+    limits::{END_LOOK_MS, ORDER_TAKEN_MS, STANDSTILL_MS},
     progress::Progress,
     queue::{Turn, Waiting},
     request::{Goal, JobRequest, validate},
     store::ArtifactName,
     submission::Inserted,
-    unit::Millis,
+    unit::{ByteCount, Millis},
 };
 use tokio::runtime::Handle;
 
@@ -48,6 +48,7 @@ pub(crate) struct Desk {
     runtime: Handle,
     learned: Learned,
     health: NodeHealth,
+    own: Incarnation,
 }
 
 impl Desk {
@@ -57,8 +58,9 @@ impl Desk {
         supervisor: ActorRef<NodeSupervisorMessage>,
         learned: Learned,
         health: NodeHealth,
+        own: Incarnation,
     ) -> Self {
-        Self { ports, supervisor, runtime: Handle::current(), learned, health }
+        Self { ports, supervisor, runtime: Handle::current(), learned, health, own }
     }
 
     /// Carries an order out to its end, also if nobody waits for it any more: a job must not stand
@@ -99,7 +101,7 @@ impl Desk {
 
     /// With what its files are now, unless whoever asks has looked already, and with constants that
     /// its model has.
-    fn looked_at(&self, request: JobRequest) -> Result<JobRequest, DeskError> {
+    async fn looked_at(&self, request: JobRequest) -> Result<JobRequest, DeskError> {
         let mut request = request;
         if let Goal::External { command, .. } = &request.goal {
             self.ports.programs.check(command)?;
@@ -109,14 +111,11 @@ impl Desk {
             DeskError::new(error.code().unwrap_or(Code::Internal), with_causes(&error))
         })?;
         if request.inputs.is_empty() {
-            let look = |(path, what): (&Path, _)| {
-                input::look(path).map_err(|error| {
-                    let said = format!("open {what} {}: {error}; check it", path.display());
-                    DeskError::new(Code::SourceUnreadable, said)
-                })
-            };
-            request.inputs =
-                request.files_read().into_iter().map(look).collect::<Result<_, _>>()?;
+            let mut inputs = Vec::new();
+            for (path, what) in request.files_read() {
+                inputs.push(input::look_at(&self.ports, path, what).await?);
+            }
+            request.inputs = inputs;
         }
         Ok(request)
     }
@@ -189,6 +188,18 @@ impl JobDesk for Desk {
         Ok(folder.map(|folder| folder.join(MODEL_FILE)))
     }
 
+    async fn delivered(
+        &self,
+        job: &JobId,
+        files: &[PathBuf],
+    ) -> Result<Vec<Option<ByteCount>>, DeskError> {
+        Ok(answer("look at results", self.ports.artifacts.delivered(job, files)).await?)
+    }
+
+    async fn fetch(&self, job: &JobId, file: &Path) -> Result<Option<PathBuf>, DeskError> {
+        Ok(transfer("fetch a result", self.ports.artifacts.fetch(job, file)).await?)
+    }
+
     async fn wait(&self, job: &JobId) -> Result<Option<Millis>, DeskError> {
         let question = |reply| NodeSupervisorMessage::HowLongWaiting { job: job.clone(), reply };
         self.ask(ORDER_TAKEN_MS, question).await
@@ -224,7 +235,7 @@ impl Desk {
     async fn take_in(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError> {
         validate(&request)?;
         self.health.now().has_room("take the job")?;
-        let request = self.looked_at(request)?;
+        let request = self.looked_at(request).await?;
         let Terms { priority, submission, origin } = terms;
         let estimate = Some(self.learned.estimate(&request));
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
@@ -270,6 +281,9 @@ impl Desk {
         if self.row(job).await?.state.is_final() {
             return Ok(());
         }
+        if self.is_held_elsewhere(job).await? {
+            return self.end_elsewhere(job).await;
+        }
         let order = |reply| NodeSupervisorMessage::CancelJob { job: job.clone(), reply };
         self.ask(STANDSTILL_MS, order).await?;
         if self.row(job).await?.state.is_final() {
@@ -279,10 +293,38 @@ impl Desk {
             Some(Failure { code, message, .. }) => {
                 DeskError::new(code, format!("cancel job {job}: {message}"))
             }
+            None if self.ports.end_orders.is_some() => return self.end_elsewhere(job).await,
             None => {
                 DeskError::new(Code::Overtaken, format!("cancel job {job}: it is not in our hands"))
             }
         })
+    }
+
+    /// Whether another node's lease stands in the way, be that node alive or not.
+    async fn is_held_elsewhere(&self, job: &JobId) -> Result<bool, DeskError> {
+        if self.ports.end_orders.is_none() {
+            return Ok(false);
+        }
+        let cell = answer("look at lease", self.ports.leases.look(job)).await?;
+        Ok(cell.owner.is_some_and(|owner| owner != self.own))
+    }
+
+    /// Leaves an order for whoever holds the job, now or next, and waits until it has ended.
+    async fn end_elsewhere(&self, job: &JobId) -> Result<(), DeskError> {
+        let Some(orders) = &self.ports.end_orders else { return Ok(()) };
+        answer("order a job to end", orders.order_end(job)).await?;
+        let looks = STANDSTILL_MS / END_LOOK_MS;
+        for _ in 0..looks {
+            if self.row(job).await?.state.is_final() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(END_LOOK_MS)).await;
+        }
+        let message = format!(
+            "cancel job {job}: the node that works at it does not answer; the order stands, and \
+             whoever takes the job over ends it"
+        );
+        Err(DeskError::new(Code::Overtaken, message))
     }
 
     async fn remove(&self, job: &JobId) -> Result<(), DeskError> {
@@ -295,8 +337,8 @@ impl Desk {
         let artifacts = &self.ports.artifacts;
         transfer("sweep", artifacts.sweep(job, &[])).await?;
         for delivery in deliveries(&row) {
-            let dropped = transfer("drop result", artifacts.drop_result(&delivery.to)).await;
-            dropped?;
+            let dropped = artifacts.drop_result(&row.id, &delivery.to);
+            transfer("drop result", dropped).await?;
         }
         answer("forget job", self.ports.jobs.forget(job)).await?;
         Ok(())

@@ -14,8 +14,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
-    id::SubscriptionId,
-    limits::{DELIVERIES_KEPT, DELIVERIES_KEPT_MS, LOOK_PERIOD_MS, PRUNE_PERIOD_MS},
+    id::{Incarnation, SubscriptionId},
+    limits::{
+        DELIVERIES_KEPT, DELIVERIES_KEPT_MS, LEASE_RENEW_MS, LOOK_PERIOD_MS, PRUNE_PERIOD_MS,
+    },
     notification::{patience::Patience, subscription::Subscription},
     store::StoreError,
     unit::{Millis, Timestamp},
@@ -33,9 +35,13 @@ use self::{
     waker::Waker,
 };
 use crate::{
+    duty::Duty,
     ports::{NoticePorts, Ports},
     store_call::answer,
 };
+
+/// The lease of whoever sends notices.
+const DUTY: &str = "duty-notices";
 
 /// The actor.
 pub(crate) struct Dispatcher;
@@ -48,6 +54,8 @@ pub(crate) struct Office {
     /// Rung by whoever changed a subscription or a delivery.
     pub(crate) bell: Arc<Notify>,
     pub(crate) patience: Patience,
+    /// On a node of a cluster: who it is. One of all nodes sends.
+    pub(crate) of_many: Option<Incarnation>,
     /// How long what failed is left alone.
     pub(crate) rest: Duration,
     /// It failed again and again: it rests before it begins.
@@ -58,6 +66,8 @@ pub(crate) struct Office {
 pub(crate) struct Rounds {
     office: Office,
     myself: ActorRef<DispatcherMessage>,
+    /// None where no other node sends.
+    duty: Option<Duty>,
     rounds: BTreeMap<SubscriptionId, Round>,
     attempts: JoinSet<()>,
     /// The next look that is due.
@@ -79,7 +89,9 @@ impl Actor for Dispatcher {
         let waker = Waker::start(&office, myself.clone());
         let (rounds, attempts) = (BTreeMap::new(), JoinSet::new());
         let (alarm, pruned_at) = (None, None);
-        Ok(Rounds { office, myself, rounds, attempts, alarm, pruned_at, waker })
+        let own = office.of_many.clone();
+        let duty = own.map(|own| Duty::new(DUTY, &office.ports, own));
+        Ok(Rounds { office, myself, duty, rounds, attempts, alarm, pruned_at, waker })
     }
 
     async fn handle(
@@ -122,6 +134,13 @@ impl Rounds {
         while self.attempts.try_join_next().is_some() {} // They have told their end themselves.
         if self.waker.is_gone() {
             self.waker = Waker::start(&self.office, self.myself.clone());
+        }
+        if let Some(duty) = &mut self.duty
+            && !duty.is_ours().await
+        {
+            // Another node sends; what it did meanwhile is read when it is this one's turn again.
+            self.rounds.clear();
+            return self.look_in(Duration::from_millis(LEASE_RENEW_MS));
         }
         if let Err(error) = self.take_in().await {
             tracing::warn!(%error, "subscriptions cannot be read; looking again later");
@@ -207,7 +226,11 @@ impl Rounds {
         self.alarm.take().iter().for_each(AbortHandle::abort);
         // At least a moment, so that nothing makes it spin. At most a minute: whatever wakes it
         // otherwise makes it look sooner, and nothing hangs on it.
-        let longest = Duration::from_millis(LOOK_PERIOD_MS);
+        let longest = match self.duty {
+            Some(_) => LEASE_RENEW_MS, // The duty must be asked for.
+            None => LOOK_PERIOD_MS,
+        };
+        let longest = Duration::from_millis(longest);
         let wait = wait.clamp(Duration::from_millis(1), longest);
         let alarm = self.myself.send_after(wait, || DispatcherMessage::Look);
         self.alarm = Some(alarm.abort_handle());

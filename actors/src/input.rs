@@ -1,14 +1,21 @@
-//! Input files: the ones that a job was asked for with, or others?
+//! Input files: found on this machine, and seen to be the ones that a job was asked for with.
 
-use std::{fs, io, path::Path, time::UNIX_EPOCH};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
 
 use tgs_protocol::{
     code::Code,
+    dataset::DatasetVersion,
+    kept::Kept,
     request::{InputFile, JobRequest},
+    store::{ArtifactName, StoreError},
     unit::ByteCount,
 };
 
-use crate::failure::Fault;
+use crate::{failure::Fault, gpu_worker::bench::MODEL_FILE, ports::Ports, store_call::transfer};
 
 /// The file as it is now.
 ///
@@ -21,10 +28,77 @@ pub fn look(path: &Path) -> io::Result<InputFile> {
     Ok(InputFile { path: path.to_owned(), size: ByteCount(facts.len()), written_ns })
 }
 
+/// The file as it is now, on this machine or in the house. What the house keeps is never written
+/// to, so it has no time.
+pub(crate) async fn look_at(
+    ports: &Ports,
+    path: &Path,
+    what: &str,
+) -> Result<InputFile, StoreError> {
+    let unread = |path: &Path, error: io::Error| {
+        let said = format!("open {what} {}: {error}; check it", path.display());
+        StoreError::new(Code::SourceUnreadable, said)
+    };
+    let size = match Kept::of(path) {
+        None => return look(path).map_err(|error| unread(path, error)),
+        Some(Kept::Dataset { dataset, version, digest }) => {
+            let versions = ports.datasets.versions(&dataset);
+            let versions = transfer("look for a dataset", versions).await?;
+            kept_version(versions, version, &digest).ok_or_else(|| gone(path))?.size
+        }
+        Some(Kept::Model(_) | Kept::Result(_)) => {
+            let file = local(ports, path).await?;
+            let facts = fs::metadata(&file).map_err(|error| unread(path, error))?;
+            ByteCount(facts.len())
+        }
+    };
+    Ok(InputFile { path: path.to_owned(), size, written_ns: 0 })
+}
+
+/// A file of this machine with the bytes that a request names.
+///
+/// # Errors
+/// `SourceChanged` if the house does not keep it any more, and what the store says.
+pub(crate) async fn local(ports: &Ports, path: &Path) -> Result<PathBuf, StoreError> {
+    match Kept::of(path) {
+        None => Ok(path.to_owned()),
+        Some(Kept::Dataset { dataset, version, digest }) => {
+            let versions = ports.datasets.versions(&dataset);
+            let versions = transfer("look for a dataset", versions).await?;
+            let found = kept_version(versions, version, &digest).ok_or_else(|| gone(path))?;
+            transfer("open a dataset", ports.datasets.file(&found)).await
+        }
+        Some(Kept::Model(job)) => {
+            let opened = ports.artifacts.open(&job, ArtifactName::Model);
+            let folder = transfer("open a model", opened).await?;
+            folder.map(|folder| folder.join(MODEL_FILE)).ok_or_else(|| gone(path))
+        }
+        Some(Kept::Result(_)) => Err(gone(path)),
+    }
+}
+
+fn kept_version(
+    versions: Vec<DatasetVersion>,
+    version: u32,
+    digest: &str,
+) -> Option<DatasetVersion> {
+    versions.into_iter().find(|it| it.version == version && it.digest.short() == digest)
+}
+
+fn gone(path: &Path) -> StoreError {
+    let said = format!(
+        "open {}: it was removed since the job was asked for; cancel the job, hand it in again and \
+         submit a new order",
+        path.display()
+    );
+    StoreError::new(Code::SourceChanged, said)
+}
+
 /// Refuses to go on with a file that is another one than the job was asked for with, or that is not
 /// there any more: a drive that is not mounted yet must not cost the job.
 pub(crate) fn check_same(request: &JobRequest) -> Result<(), Fault> {
-    for asked in &request.inputs {
+    let of_this_machine = request.inputs.iter().filter(|asked| Kept::of(&asked.path).is_none());
+    for asked in of_this_machine {
         let what = match look(&asked.path) {
             Ok(now) if now == *asked => continue,
             Ok(_) => "it changed since the job was asked for".to_owned(),

@@ -6,6 +6,7 @@
 //!             ├─ GpuWorker          one device: mailbox + an OS thread for blocking engine work
 //!             ├─ ChunkSampler       pool: samples and seals chunks, an OS thread each
 //!             ├─ CheckpointWriter   makes snapshots durable while training goes on
+//!             ├─ JobFinder          looks for jobs that nobody works at, in a cluster
 //!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
 //!             ├─ Notifier           news for whoever watches a job
 //!             └─ Dispatcher         sends notices: shell of protocol/src/notification/step.rs
@@ -19,6 +20,7 @@
 //! | how a few rows are drawn at once | `model_desk`, `row_sampler`, `warm_models` |
 //! | how work hears *stop* and tells progress | `work_watch`, `row_rate` |
 //! | how another class of bits is told | `numerics` |
+//! | what one node of a cluster does for all | `duty` |
 //! | how long jobs take | `experience` |
 //! | who restarts whom, and when that ends | `node_supervisor`, `restart_window` |
 //!
@@ -33,9 +35,11 @@ mod checkpoint_writer;
 mod chunk_sampler;
 mod desk;
 mod dispatcher;
+mod duty;
 mod experience;
 mod failure;
 mod gpu_worker;
+mod job_finder;
 mod job_supervisor;
 mod lease_keeper;
 mod model_desk;

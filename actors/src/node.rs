@@ -37,6 +37,8 @@ pub struct NodeConfig {
     /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
     /// on the data folder: leases are claimed at once.
     pub holder_is_gone: bool,
+    /// Other nodes share the stores: jobs that nobody works at are looked for, and taken up.
+    pub finds_jobs: bool,
     /// The data folder, where those who read why a job failed are not to learn its place.
     pub untold_folder: Option<PathBuf>,
     /// Factor on the pauses between attempts at a notice; 1 but in tests.
@@ -60,6 +62,7 @@ impl NodeConfig {
             memory: ByteCount(u64::MAX),
             samplers,
             holder_is_gone: true,
+            finds_jobs: false,
             untold_folder: None,
             notice_pause_factor: 1.0,
             disk_floor: ByteCount(0),
@@ -100,10 +103,11 @@ pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError>
     let notices = ports.notices.as_ref().map(counter);
     let learned = Learned::from_store(&*ports.jobs).await;
     let (experience, health) = (learned.clone(), NodeHealth::default());
+    let own = config.incarnation.clone();
     let config = Arc::new(config);
     let premises = Premises { ports: ports.clone(), config, bell, learned, health: health.clone() };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
-    let desk = Desk::new(ports.clone(), supervisor.clone(), experience, health);
+    let desk = Desk::new(ports.clone(), supervisor.clone(), experience, health, own);
     let models = Arc::new(Models::new(ports));
     Ok(Node { supervisor, desk: Arc::new(desk), models, notices })
 }

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tgs_protocol::{
     id::JobId,
+    lease::rule::Sighting,
     queue::{Queue, Seats, trust::Trust},
     space::Room,
 };
@@ -62,6 +63,8 @@ pub(crate) struct Floor {
     jobs: BTreeMap<JobId, JobHere>,
     /// Where each job, waiting or running, tells how far it is.
     progress: BTreeMap<JobId, ProgressSender>,
+    /// What was seen of the leases of jobs that wait here and that others held.
+    sightings: BTreeMap<JobId, Sighting>,
     /// Which devices have done well.
     trust: Trust,
     /// On the disk, as last seen.
@@ -97,6 +100,7 @@ impl Actor for NodeSupervisor {
             queue,
             jobs: BTreeMap::new(),
             progress: BTreeMap::new(),
+            sightings: BTreeMap::new(),
             is_draining: false,
             awaiting_standstill: Vec::new(),
         };
@@ -117,6 +121,14 @@ impl Actor for NodeSupervisor {
             NodeSupervisorMessage::StartJob { job, turn, reply } => {
                 let started = floor.start_job(job, turn).await;
                 let _ = reply.send(started);
+            }
+            NodeSupervisorMessage::TakeUp { job, turn, sighting } => {
+                floor.take_up(job, turn, sighting).await;
+            }
+            NodeSupervisorMessage::GoneElsewhere { job } => floor.gone_elsewhere(&job).await,
+            NodeSupervisorMessage::EndHere { job } => floor.end_here(&job),
+            NodeSupervisorMessage::Hands { reply } => {
+                let _ = reply.send(floor.hands());
             }
             NodeSupervisorMessage::Progress { reply } => {
                 // Only of jobs that run: those who wait may be many, and tell nothing.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use tgs_protocol::{
     clock::{Clock, IdSource},
+    dataset::DatasetStore,
     engine::Engine,
     notification::{Channel, NotificationStore, Target},
     program::Programs,
     space::Space,
-    store::{ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore},
+    store::{
+        ArtifactStore, CheckpointStore, ChunkStore, EndOrders, EventLog, JobStore, LeaseStore,
+    },
 };
 
 /// The ports of one node.
@@ -18,12 +21,16 @@ pub struct Ports {
     pub jobs: Arc<dyn JobStore>,
     /// Leases.
     pub leases: Arc<dyn LeaseStore>,
+    /// Orders to end jobs of other nodes; none where there are no other nodes.
+    pub end_orders: Option<Arc<dyn EndOrders>>,
     /// Sealed chunks.
     pub chunks: Arc<dyn ChunkStore>,
     /// Checkpoint bytes.
     pub checkpoints: Arc<dyn CheckpointStore>,
     /// Folders that stages leave.
     pub artifacts: Arc<dyn ArtifactStore>,
+    /// Tables that were handed in.
+    pub datasets: Arc<dyn DatasetStore>,
     /// Tables and models.
     pub engine: Arc<dyn Engine>,
     /// What it takes to send notices; left out by a node that sends none.

@@ -12,6 +12,7 @@ mod world;
 mod care;
 mod contention;
 mod crew;
+mod duty;
 mod every_call;
 mod failures;
 mod interruptions;

@@ -107,6 +107,7 @@ checks! {
         what_was_delivered_is_taken_back,
         anothers_delivery_is_not_taken_back,
         a_stale_delivery_is_refused,
+        what_the_house_keeps_outlives_the_job,
         delivery_refuses_folders,
     }
     dataset_store {

@@ -17,6 +17,7 @@ use tgs_protocol::{
     digest::Digest,
     id::JobId,
     store::{Delivered, StoreError},
+    unit::ByteCount,
 };
 
 use crate::{
@@ -136,6 +137,37 @@ pub fn take_back(
         remove_if_empty(disk, folder).map_err(|error| fault::on_file("remove", folder, error))?;
     }
     Ok(())
+}
+
+/// Removes a file below a folder of results, and folders there that it leaves empty; idempotent.
+///
+/// # Errors
+/// [`Code::CannotWrite`].
+pub fn drop_kept(disk: &dyn Disk, results: &Path, kept: &Path) -> Result<(), StoreError> {
+    let file = results.join(kept);
+    gone_is_fine(disk.remove_file(&file))
+        .map_err(|error| fault::on_file("remove", &file, error))?;
+    for folder in file.ancestors().skip(1).take_while(|it| *it != results) {
+        let is_gone = remove_if_empty(disk, folder)
+            .map_err(|error| fault::on_file("remove", folder, error))?;
+        if !is_gone {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The sizes of plain files, none where there is none.
+///
+/// # Errors
+/// [`Code::CannotWrite`] if the system does not let us look.
+pub fn sizes(files: impl Iterator<Item = PathBuf>) -> Result<Vec<Option<ByteCount>>, StoreError> {
+    let size = |file: PathBuf| {
+        let facts = fault::unless_damaged(fs::metadata(&file));
+        let facts = facts.map_err(|error| fault::on_file("look at", &file, error))?;
+        Ok(facts.filter(fs::Metadata::is_file).map(|facts| ByteCount(facts.len())))
+    };
+    files.map(size).collect()
 }
 
 /// Whether the file there is one that was left, with the bytes that it had.

@@ -16,7 +16,7 @@ mod event;
 mod job;
 mod lease;
 mod ledger;
-mod lock;
+pub(crate) mod lock;
 mod notification;
 mod recover;
 mod schema;
@@ -103,11 +103,6 @@ impl Embedded {
     /// Whether a data folder was begun there.
     pub fn is_at(home: &Path) -> bool {
         Layout::of(home).store().is_file()
-    }
-
-    /// The folder that jobs of a server deliver to.
-    pub fn results(&self) -> PathBuf {
-        self.layout().results()
     }
 
     /// The folder this store lives in.

@@ -33,7 +33,7 @@ use tgs_protocol::{
         LeaseStore, Sealed, StoreError, Written,
     },
     submission::Inserted,
-    unit::{EventNo, Steps, Timestamp},
+    unit::{ByteCount, EventNo, Steps, Timestamp},
 };
 
 /// One way to fail.
@@ -319,8 +319,18 @@ impl<S: ArtifactStore> ArtifactStore for Faulty<S> {
     async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
         self.run("take back", self.inner.take_back(job, to)).await
     }
-    async fn drop_result(&self, file: &Path) -> Result<(), StoreError> {
-        self.run("drop result", self.inner.drop_result(file)).await
+    async fn delivered(
+        &self,
+        job: &JobId,
+        files: &[PathBuf],
+    ) -> Result<Vec<Option<ByteCount>>, StoreError> {
+        self.run("look at results", self.inner.delivered(job, files)).await
+    }
+    async fn fetch(&self, job: &JobId, file: &Path) -> Result<Option<PathBuf>, StoreError> {
+        self.run("fetch result", self.inner.fetch(job, file)).await
+    }
+    async fn drop_result(&self, job: &JobId, file: &Path) -> Result<(), StoreError> {
+        self.run("drop result", self.inner.drop_result(job, file)).await
     }
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         self.run("sweep", self.inner.sweep(job, keep)).await

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tgs_protocol::{
     dataset::DatasetStore,
     notification::NotificationStore,
-    store::{ArtifactStore, CheckpointStore, ChunkStore, EventLog, JobStore, LeaseStore},
+    store::{
+        ArtifactStore, CheckpointStore, ChunkStore, EndOrders, EventLog, JobStore, LeaseStore,
+    },
 };
 
 /// All stores. Clones share them.
@@ -27,6 +29,8 @@ pub struct Ports {
     pub artifacts: Arc<dyn ArtifactStore>,
     /// Uploads and datasets.
     pub datasets: Arc<dyn DatasetStore>,
+    /// Orders to end jobs of other nodes; none where there are no other nodes.
+    pub end_orders: Option<Arc<dyn EndOrders>>,
 }
 
 impl Ports {
@@ -53,6 +57,7 @@ impl Ports {
             checkpoints: store.clone(),
             artifacts: store.clone(),
             datasets: store,
+            end_orders: None,
         }
     }
 }

@@ -9,8 +9,10 @@ mod artifact;
 mod bytes;
 mod checkpoint;
 mod chunk;
+mod contact;
 mod database;
 mod dataset;
+mod end_order;
 mod event;
 mod item;
 mod job;
@@ -19,15 +21,16 @@ mod lease;
 mod notification;
 mod outbox;
 mod place;
+mod result;
 mod schema;
 mod statements;
 mod trouble;
 
-pub use self::database::Contact;
+pub use self::contact::Contact;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    path::{Path, PathBuf},
+    path::{self, Path, PathBuf},
     sync::{Arc, Weak},
     time::{Duration, Instant},
 };
@@ -38,6 +41,17 @@ use tokio::{
     time::sleep,
 };
 use tracing::warn;
+
+use crate::{
+    blocking::blocking,
+    disk::{Readers, RealDisk, make_folders, remove_tree},
+    embedded::{
+        layout::Layout,
+        lock::{FolderLock, wait_for_keepers},
+    },
+    fault,
+    ports::Ports,
+};
 
 use self::{bytes::Named, database::Database, trouble::Patience};
 
@@ -67,25 +81,32 @@ struct Inner {
     unnumbered: std::sync::Mutex<BTreeSet<JobId>>,
     /// Marks of jobs and since when they were seen.
     marks: std::sync::Mutex<HashMap<(String, String), Instant>>,
+    _lock: FolderLock,
 }
 
 impl Scylla {
     /// Opens a keyspace, making it and its tables if they are not there. `cache`: a folder of this
-    /// node alone, for files of what lies in the database.
+    /// node alone, for files of what lies in the database; it is made if it is not there, and what
+    /// an earlier process kept there of jobs is removed.
     ///
     /// # Errors
-    /// `StoreSilent` when no node of the database answers, `StoreTooNew` when the tables are those
-    /// of a later version, `CannotWrite` when this user may not, or the database has no lightweight
-    /// transactions.
+    /// `DataFolderInUse` where another process has the folder, `StoreSilent` when no node of the
+    /// database answers, `StoreTooNew` when the tables are those of a later version, `CannotWrite`
+    /// when this user may not, or the database has no lightweight transactions.
     pub async fn open(contact: &Contact, cache: &Path) -> Result<Self, StoreError> {
+        let (cache, lock) = blocking(|| take_in_hand(cache))?;
         let database = Database::open(contact).await?;
         let (told, turn) = (watch::Sender::default(), Mutex::new(None));
         let (unnumbered, marks) = Default::default();
-        let cache = cache.to_owned();
-        let inner = Inner { database, cache, told, turn, unnumbered, marks };
+        let inner = Inner { database, cache, told, turn, unnumbered, marks, _lock: lock };
         let opened = Self { inner: Arc::new(inner) };
         tokio::spawn(look_again(Arc::downgrade(&opened.inner)));
         Ok(opened)
+    }
+
+    /// All its ports.
+    pub fn ports(self) -> Ports {
+        Ports { end_orders: Some(Arc::new(self.clone())), ..Ports::of(self) }
     }
 
     /// Where a file of these bytes lies on this node.
@@ -101,6 +122,20 @@ impl Scylla {
     fn database(&self) -> &Database {
         &self.inner.database
     }
+}
+
+/// Takes a node's folder for this process. What it holds of jobs lies in the database as well, or
+/// was half done; jobs may have ended elsewhere meanwhile.
+fn take_in_hand(cache: &Path) -> Result<(PathBuf, FolderLock), StoreError> {
+    let cache = path::absolute(cache).map_err(|error| fault::on_file("find", cache, error))?;
+    make_folders(&RealDisk, &cache, Readers::Owner)
+        .map_err(|error| fault::on_file("make", &cache, error))?;
+    let layout = Layout::of(&cache);
+    let lock = FolderLock::take(&layout)?;
+    wait_for_keepers(&layout)?;
+    let jobs = layout.jobs();
+    remove_tree(&RealDisk, &jobs).map_err(|error| fault::on_file("remove", &jobs, error))?;
+    Ok((cache, lock))
 }
 
 /// Looks for what other nodes wrote: their events for those who wait for one, and what they left

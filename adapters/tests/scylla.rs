@@ -4,9 +4,9 @@ use scylla::client::{session::Session, session_builder::SessionBuilder};
 use tgs_adapters::{
     Scylla,
     conformance::{CHECKS, Check},
-    ports::Ports,
     scylla::Contact,
 };
+use tgs_protocol::{code::Code, id::JobId};
 use tgs_tests::services::Database;
 
 fn contact(keyspace: &str, database: Database) -> Contact {
@@ -36,7 +36,7 @@ async fn empty(session: &Session, keyspace: &str) {
 
 async fn kept(check: &'static Check, contact: &Contact) -> Result<(), tokio::task::JoinError> {
     let folder = tempfile::tempdir().expect("folder");
-    let ports = Ports::of(Scylla::open(contact, folder.path()).await.expect("opens"));
+    let ports = Scylla::open(contact, folder.path()).await.expect("opens").ports();
     tokio::spawn(async move { (check.run)(&ports).await }).await
 }
 
@@ -58,4 +58,24 @@ fn every_promise_is_kept() {
         broken
     });
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// By every node, until the job is forgotten; and a folder is one process's alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_to_end_a_job_is_seen_by_every_node() {
+    let contact = contact("end_orders", Database::shared());
+    let folders = [tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder")];
+    let first = Scylla::open(&contact, folders[0].path()).await.expect("opens").ports();
+    let second = Scylla::open(&contact, folders[1].path()).await.expect("opens").ports();
+    let again = Scylla::open(&contact, folders[1].path()).await.expect_err("it is taken");
+    assert_eq!(again.code, Code::DataFolderInUse);
+    let (first, second) = (first.end_orders.expect("orders"), second.end_orders.expect("orders"));
+    let (job, other) = (JobId::new("a"), JobId::new("b"));
+    assert!(!second.is_end_ordered(&job).await.expect("a look"));
+    for _ in 0..2 {
+        first.order_end(&job).await.expect("an order");
+        assert!(second.is_end_ordered(&job).await.expect("a look"));
+    }
+    assert!(!second.is_end_ordered(&other).await.expect("a look"));
+    assert!(first.order_end(&JobId::new("../a")).await.is_err());
 }

@@ -6,11 +6,13 @@ mod explain;
 mod generate;
 mod job;
 mod learning;
+mod node;
 mod profile;
 mod report;
 mod result;
 mod resume;
 mod server;
+mod serving;
 mod sim;
 mod synth;
 mod train;
@@ -33,7 +35,7 @@ use crate::{
 
 /// Runs what was typed; the exit status of a withheld table is not zero though nothing failed.
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let settings = configuration::read()?;
+    let settings = configuration::read(arguments.config())?;
     numerics::choose(settings.numerics);
     begin_log(&settings)?;
     let voice = arguments.voice();
@@ -44,6 +46,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Generate(asked) => wait_for(generate::run(asked, home, &settings, voice)),
         Command::Resume(asked) => wait_for(resume::run(asked, home, &settings, voice)),
         Command::Up(asked) => wait_for(up::run(asked, home, &settings, voice)),
+        Command::Node(asked) => wait_for(node::run(&asked, home, &settings, voice)),
         Command::Job(asked) => server::run(&asked, voice),
         Command::Profile(asked) => profile::run(&asked, voice),
         Command::Report(asked) => report::run(&asked, voice),

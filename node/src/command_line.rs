@@ -1,13 +1,21 @@
 //! What may be typed. Data goes to stdout, messages to stderr; secrets are never flags.
 
+mod serving;
 mod sim;
 
-use std::{env, ffi::OsString, net::SocketAddr, path::PathBuf};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use tgs_protocol::{code::Code, model::ModelName};
 
-pub use self::sim::SimArguments;
+pub use self::{
+    serving::{NodeArguments, UpArguments},
+    sim::SimArguments,
+};
 use crate::{failure::Failure, leaving::ExitCode};
 
 /// Synthetic copies of private tables, with a report that says whether they may be shared.
@@ -53,6 +61,8 @@ pub enum Command {
     Report(ReportArguments),
     /// Serve: jobs over REST, events, a start page; everything in the data folder.
     Up(UpArguments),
+    /// Serve as one node of a cluster: jobs of all nodes, kept in one database.
+    Node(NodeArguments),
     /// Order jobs of a server and follow them.
     Job(JobArguments),
     /// Try the rules of this program in made-up worlds, by seed: crashes, lost calls, wrong clocks.
@@ -61,16 +71,6 @@ pub enum Command {
     Explain(ExplainArguments),
     /// Show every setting and where its value comes from.
     Config,
-}
-
-#[derive(Debug, Args)]
-pub struct UpArguments {
-    /// Where to listen, over the setting of this name.
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    pub listen: Option<SocketAddr>,
-    /// Make a new token; the former one no longer works.
-    #[arg(long)]
-    pub new_token: bool,
 }
 
 #[derive(Debug, Args)]
@@ -357,6 +357,14 @@ impl Arguments {
             Some(failure) => failure.tell(Voice::Json),
             None => error.exit(),
         })
+    }
+
+    /// The file of settings that was named.
+    pub fn config(&self) -> Option<&Path> {
+        match &self.command {
+            Command::Node(asked) => asked.config.as_deref(),
+            _ => None,
+        }
     }
 
     /// How this run speaks.

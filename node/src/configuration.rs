@@ -1,8 +1,13 @@
 //! Settings of a node: one home for their keys (`default.toml`), and where each value came from.
 
-use std::{collections::BTreeMap, env, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    env,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
-use config::{Config, Environment, File, FileFormat};
+use config::{Config, ConfigError, Environment, File, FileFormat};
 use serde::Deserialize;
 use tgs_protocol::code::Code;
 use tracing::level_filters::LevelFilter;
@@ -22,7 +27,15 @@ pub struct Settings {
     pub samplers: usize,
     /// Which kernels compute.
     pub numerics: Numerics,
-    /// Where `tgs up` listens.
+    /// Address of the stores of a cluster; empty: none.
+    pub store: String,
+    /// Where the password of its user stands; empty: in no file.
+    pub store_password_file: String,
+    /// What a node of a cluster does.
+    pub roles: String,
+    /// Where the token stands that lets clients in; empty: it is made.
+    pub token_file: String,
+    /// Where `tgs up` and `tgs node` listen.
     pub listen: SocketAddr,
     /// Jobs that it computes at the same time.
     pub devices: usize,
@@ -61,6 +74,20 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether a node computes.
+    pub fn computes(&self) -> bool {
+        self.has_role("worker")
+    }
+
+    /// Whether a node answers over HTTP.
+    pub fn answers(&self) -> bool {
+        self.has_role("web")
+    }
+
+    fn has_role(&self, role: &str) -> bool {
+        self.roles.split(',').map(str::trim).any(|named| named == role || named == "all")
+    }
+
     /// Programs that jobs may run.
     pub fn external_programs(&self) -> Vec<PathBuf> {
         let listed = self.external_programs.split(',').map(str::trim);
@@ -87,12 +114,29 @@ pub enum Origin {
     Flag,
 }
 
-/// Reads defaults, file and environment, in this order.
-pub fn read() -> Result<Settings, Failure> {
-    let settings: Settings = layered()?.try_deserialize().map_err(|error| refused(&error))?;
+/// Reads defaults, file and environment, in this order; the file is the one that is named, or else
+/// the usual one.
+pub fn read(named: Option<&Path>) -> Result<Settings, Failure> {
+    let file = named.map(Path::to_owned).or_else(file);
+    let refused = |error: &ConfigError| refused(error, file.as_deref());
+    let layers = layered(file.as_deref()).map_err(|error| refused(&error))?;
+    let settings: Settings = layers.try_deserialize().map_err(|error| refused(&error))?;
     check_log(&settings.log)?;
     check_programs(&settings)?;
+    check_roles(&settings)?;
     Ok(settings)
+}
+
+fn check_roles(settings: &Settings) -> Result<(), Failure> {
+    let mut named = settings.roles.split(',').map(str::trim);
+    match named.find(|role| !["all", "web", "worker"].contains(role)) {
+        None => Ok(()),
+        Some(role) => {
+            let message =
+                format!("read the setting `roles`: `{role}` is none; name web, worker or all");
+            Err(Failure::new(Code::BadRequest, message))
+        }
+    }
 }
 
 /// A program without a folder would be looked for in whichever folder comes first.
@@ -127,8 +171,8 @@ fn check_log(log: &str) -> Result<(), Failure> {
 
 /// Each key with its effective value and where it came from.
 pub fn explained() -> Result<BTreeMap<String, (String, Origin)>, Failure> {
-    let effective = layered()?;
     let file = file();
+    let effective = layered(file.as_deref()).map_err(|error| refused(&error, file.as_deref()))?;
     let in_file = match &file {
         Some(path) => std::fs::read_to_string(path)
             .ok()
@@ -164,9 +208,9 @@ fn without_password(value: &str) -> String {
     hidden.unwrap_or_else(|| value.to_owned())
 }
 
-fn layered() -> Result<Config, Failure> {
+fn layered(file: Option<&Path>) -> Result<Config, ConfigError> {
     let mut layers = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
-    if let Some(path) = file() {
+    if let Some(path) = file {
         layers = layers.add_source(File::from(path).format(FileFormat::Toml));
     }
     // Only known keys are taken: TGS_HOME is also a flag, TGS_CONFIG names the file.
@@ -179,7 +223,7 @@ fn layered() -> Result<Config, Failure> {
     });
     // Texts stay texts: a folder may be called 0123. Numbers are read where one is wanted.
     let source = Environment::with_prefix("TGS").source(Some(known.collect()));
-    layers.add_source(source).build().map_err(|error| refused(&error))
+    layers.add_source(source).build()
 }
 
 fn file() -> Option<PathBuf> {
@@ -193,8 +237,8 @@ fn file() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-fn refused(error: &config::ConfigError) -> Failure {
-    let place = match file() {
+fn refused(error: &ConfigError, file: Option<&Path>) -> Failure {
+    let place = match file {
         Some(file) => format!("{} or the TGS_ variables", file.display()),
         None => "the TGS_ variables".to_owned(),
     };

@@ -13,6 +13,7 @@ mod leaving;
 mod memory;
 mod numerics;
 mod screen;
+mod secret;
 mod signals;
 mod terminal;
 mod token;

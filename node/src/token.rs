@@ -10,9 +10,11 @@ use std::{
 use tgs_protocol::{clock::IdSource, code::Code, digest::Digest};
 use tgs_web::TokenHash;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, secret};
 
 const FILE: &str = "token.sha256";
+/// Shorter ones can be guessed.
+const TOKEN_BYTES_MIN: usize = 32;
 
 /// The hash that is in force, and the token itself where it was made just now.
 ///
@@ -47,6 +49,23 @@ pub fn of(
     let text = Digest::from_bytes(*hash.as_bytes()).to_string();
     keep(&path, &text).map_err(|error| told("write", &error))?;
     Ok((hash, Some(token)))
+}
+
+/// The hash of a token that stands in a file.
+///
+/// # Errors
+/// `BadRequest` if it cannot be read or holds none.
+pub fn in_file(file: &Path) -> Result<TokenHash, Failure> {
+    let token = secret::in_file("clients", file)?;
+    if token.trim().len() < TOKEN_BYTES_MIN {
+        let message = format!(
+            "read the token from {}: its first line has less than {TOKEN_BYTES_MIN} letters; write \
+             a long one of chance there, such as `openssl rand -hex 32` makes",
+            file.display()
+        );
+        return Err(Failure::new(Code::BadRequest, message));
+    }
+    Ok(TokenHash::of(token.trim()))
 }
 
 /// Whole or not at all, for its owner only.

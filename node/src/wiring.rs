@@ -10,8 +10,10 @@ use std::{
 use tgs_actors::{Node, NodeConfig, NoticePorts, Ports};
 pub use tgs_adapters::content;
 use tgs_adapters::{
+    Ports as Stores, Scylla,
     embedded::{Embedded, layout::Layout},
     program::{LocalPrograms, keeper},
+    scylla::Contact,
     space::DiskOf,
     system::{SystemClock, SystemIds},
 };
@@ -28,7 +30,7 @@ use tgs_web::{House, TokenHash};
 
 mod channel;
 
-use crate::{configuration::Settings, failure::Failure, leaving::ExitCode, memory};
+use crate::{configuration::Settings, failure::Failure, leaving::ExitCode, memory, secret};
 
 /// More threads than any machine has cores; a larger number is a slip.
 const SAMPLERS_MAX: usize = 1_024;
@@ -38,6 +40,9 @@ const DEVICES_MAX: usize = 64;
 const ORDER_BYTES_MAX: usize = 4 << 20;
 /// Threads that answer: they wait for the store, they do not compute.
 const FRONT_THREADS_MAX: usize = 4;
+
+/// Holds the password of the store's user. It is no setting: `tgs config` shows those.
+const STORE_PASSWORD: &str = "TGS_STORE_PASSWORD";
 
 /// The word that makes this program a keeper of another one, and nothing else.
 pub const KEEPER: &str = "keep-program";
@@ -59,15 +64,35 @@ pub fn is_home(folder: &Path) -> bool {
 
 /// What a node and its front share.
 pub struct Premises {
-    store: Arc<Embedded>,
+    stores: Stores,
+    home: PathBuf,
+    /// No other node has these stores.
+    is_alone: bool,
     pub clock: Arc<SystemClock>,
     pub ids: Arc<SystemIds>,
 }
 
 /// Opens a data folder.
 pub fn premises(home: &Path) -> Result<Premises, Failure> {
-    let store = Arc::new(Embedded::open(home)?);
-    Ok(Premises { store, clock: Arc::new(SystemClock::new()), ids: Arc::new(SystemIds::new()) })
+    let store = Embedded::open(home)?;
+    let home = store.home().to_owned();
+    Ok(Premises::new(Stores::of(store), home, true))
+}
+
+/// Opens the stores of a cluster; the data folder is for copies of what lies there.
+pub async fn premises_of_cluster(home: &Path, settings: &Settings) -> Result<Premises, Failure> {
+    let password = secret::of("the store", STORE_PASSWORD, &settings.store_password_file)?;
+    let contact = Contact::at(&settings.store, password)
+        .map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    let store = Scylla::open(&contact, home).await?;
+    Ok(Premises::new(store.ports(), home.to_owned(), false))
+}
+
+impl Premises {
+    fn new(stores: Stores, home: PathBuf, is_alone: bool) -> Self {
+        let (clock, ids) = (Arc::new(SystemClock::new()), Arc::new(SystemIds::new()));
+        Self { stores, home, is_alone, clock, ids }
+    }
 }
 
 /// Where a job keeps its files.
@@ -89,18 +114,25 @@ pub async fn node(
 /// A node that takes jobs from others: on several devices, within the machine's memory.
 pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<Node, Failure> {
     let mut config = config(premises.ids.incarnation(), settings, None);
-    config.untold_folder = Some(premises.store.home().to_owned());
-    let cores = std::iter::repeat_n(DeviceClass::Cpu, settings.devices.clamp(1, DEVICES_MAX));
-    let gpus = (0..engine().graphics_processors()).map(|_| DeviceClass::Gpu);
-    config.devices = cores.chain(gpus).collect();
+    config.untold_folder = Some(premises.home.clone());
+    config.holder_is_gone = premises.is_alone;
+    config.devices = match settings.computes() {
+        true => {
+            let cores = settings.devices.clamp(1, DEVICES_MAX);
+            let cores = std::iter::repeat_n(DeviceClass::Cpu, cores);
+            let gpus = (0..engine().graphics_processors()).map(|_| DeviceClass::Gpu);
+            cores.chain(gpus).collect()
+        }
+        false => Vec::new(),
+    };
+    config.finds_jobs = !premises.is_alone && !config.devices.is_empty();
     config.memory = match settings.memory_mib {
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
         mebibytes => ByteCount(mebibytes.saturating_mul(1 << 20)),
     };
     config.disk_floor = ByteCount(settings.disk_floor_mib.saturating_mul(1 << 20));
     config.notice_pause_factor = settings.notify_pause_factor;
-    let Premises { store, .. } = premises;
-    let (events, notifications) = (store.clone(), store.clone());
+    let Stores { events, notifications, .. } = premises.stores.clone();
     let notices = NoticePorts { events, notifications, channels: channel::all(settings)? };
     start(premises, settings, config, Some(notices)).await
 }
@@ -126,13 +158,12 @@ pub fn house(
     Ok(House {
         desk: node.desk(),
         models: node.models(),
-        events: premises.store.clone(),
-        datasets: premises.store.clone(),
+        events: premises.stores.events.clone(),
+        datasets: premises.stores.datasets.clone(),
         notices,
         clock: premises.clock.clone(),
         ids: premises.ids.clone(),
-        folder: premises.store.home().to_owned(),
-        results: premises.store.results(),
+        folder: premises.home.clone(),
         token,
         threads,
         settings: tgs_web::Settings {
@@ -152,17 +183,21 @@ async fn start(
     config: NodeConfig,
     notices: Option<NoticePorts>,
 ) -> Result<Node, Failure> {
-    let Premises { store, clock, ids } = premises;
+    let Premises { stores, home, clock, ids, .. } = premises;
+    let stores = stores.clone();
+    let Stores { jobs, leases, end_orders, chunks, checkpoints, artifacts, datasets, .. } = stores;
     let ports = Ports {
-        jobs: store.clone(),
-        leases: store.clone(),
-        chunks: store.clone(),
-        checkpoints: store.clone(),
-        artifacts: store.clone(),
+        jobs,
+        leases,
+        end_orders,
+        chunks,
+        checkpoints,
+        artifacts,
+        datasets,
         notices,
         engine: engine(),
-        programs: Arc::new(programs(settings, store.home(), clock)),
-        space: Arc::new(DiskOf::folder(store.home())),
+        programs: Arc::new(programs(settings, home, clock)),
+        space: Arc::new(DiskOf::folder(home)),
         clock: clock.clone(),
         ids: ids.clone(),
     };

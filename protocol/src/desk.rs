@@ -1,6 +1,9 @@
 //! The desk: how a front (command line, web, NATS) hands in jobs and follows them.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -22,7 +25,7 @@ use crate::{
     space::Room,
     store::StoreError,
     submission::Submission,
-    unit::Millis,
+    unit::{ByteCount, Millis},
 };
 
 /// Hands in, cancels, watches. The only door to the actors.
@@ -51,6 +54,14 @@ pub trait JobDesk: Send + Sync {
     async fn progress(&self) -> Vec<(JobId, Progress)>;
     /// The model file that a job left; none if it left none.
     async fn model_file(&self, job: &JobId) -> Result<Option<PathBuf>, DeskError>;
+    /// The sizes of what a job delivered to these paths; none where nothing stands.
+    async fn delivered(
+        &self,
+        job: &JobId,
+        files: &[PathBuf],
+    ) -> Result<Vec<Option<ByteCount>>, DeskError>;
+    /// A file of this machine with what a job delivered to this path; none if nothing stands there.
+    async fn fetch(&self, job: &JobId, file: &Path) -> Result<Option<PathBuf>, DeskError>;
     /// Why a job waits; none if it does not wait here.
     async fn why(&self, job: &JobId) -> Result<Option<Waiting>, DeskError>;
     /// How long a job will still wait, as far as anybody knows; none if it does not wait here.

@@ -2,6 +2,7 @@
 //! stale.
 
 pub mod fence;
+pub mod finder;
 pub mod rule;
 
 use serde::{Deserialize, Serialize};

@@ -12,6 +12,7 @@
 //! | the job's state machine | [`job`]: `state`, `event`, `action`, `step` |
 //! | what the outside hears of jobs | [`event`] |
 //! | tables that were handed in | [`dataset`] |
+//! | names of files that every node has | [`kept`] |
 //! | who is told of it, by webhook or mail | [`notification`] |
 //! | the same order sent twice | [`submission`] |
 //! | leases and fencing | [`lease`] |
@@ -51,6 +52,7 @@ pub mod gate;
 pub mod id;
 pub mod invariant;
 pub mod job;
+pub mod kept;
 pub mod lease;
 pub mod limits;
 pub mod metadata;

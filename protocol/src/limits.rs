@@ -45,6 +45,16 @@ pub const HANG_FACTOR: u64 = 10;
 pub const HANG_LEAST_MS: u64 = 60_000;
 /// Silence of work that has no steps: hashing and copying a table of a hundred gigabytes is long.
 pub const HANG_FREE_MS: u64 = 60 * 60_000;
+/// How often a node of a cluster looks for jobs that nobody works at.
+pub const FIND_PERIOD_MS: u64 = 1_000;
+/// How long a job must be free before another node takes it up: whoever took the order comes first.
+pub const FIND_FREE_MS: u64 = 1_000;
+/// How often that time doubles for a job that comes back unfinished again and again.
+pub const FIND_TIRED_MAX: u32 = 6;
+/// How long a job that was suspended is left to a person, before it is seen whether it was mended.
+pub const SUSPENDED_LOOK_MS: u64 = 300_000;
+/// How often whoever asked to cancel a job of another node looks whether it has ended.
+pub const END_LOOK_MS: u64 = 200;
 /// How often devices and disk are looked at.
 pub const WATCHDOG_PERIOD_MS: u64 = 1_000;
 const _: () = assert!(WATCHDOG_PERIOD_MS * 10 <= HANG_LEAST_MS);

@@ -24,7 +24,7 @@ use crate::{
     },
     lease::{Lease, LeaseCell},
     submission::Inserted,
-    unit::{Epoch, EventNo, Steps},
+    unit::{ByteCount, Epoch, EventNo, Steps},
 };
 
 /// Whether a guarded write took place.
@@ -94,6 +94,16 @@ pub trait LeaseStore: Send + Sync {
     async fn release(&self, lease: &Lease) -> Result<Written, StoreError>;
 }
 
+/// Durable orders to end jobs that are in other nodes' hands: whoever holds a job, now or next,
+/// ends it.
+#[async_trait]
+pub trait EndOrders: Send + Sync {
+    /// Orders a job to end. Idempotent, and never taken back.
+    async fn order_end(&self, job: &JobId) -> Result<(), StoreError>;
+    /// Whether that was ordered.
+    async fn is_end_ordered(&self, job: &JobId) -> Result<bool, StoreError>;
+}
+
 /// The manifest of sealed chunks and their bytes.
 #[async_trait]
 pub trait ChunkStore: Send + Sync {
@@ -144,17 +154,28 @@ pub trait ArtifactStore: Send + Sync {
     /// if it was never sealed.
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError>;
     /// Copies a sealed file to where a user asked for it: written beside it, synced, and renamed if
-    /// the lease still is the newest.
+    /// the lease still is the newest. A [`Kept::Result`](crate::kept::Kept::Result) is kept in the
+    /// store, for every node.
     async fn deliver(&self, lease: &Lease, from: &Path, to: &Path)
     -> Result<Delivered, StoreError>;
     /// Undoes the job's deliveries to `to`: removes what stands half-written beside it, what stands
     /// there whole if this job put it there and it is as it was, and folders that were made for it
     /// and are empty; idempotent.
     async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError>;
-    /// Removes a delivered file that lies in the store's own folder of results, and folders there
-    /// that it leaves empty; idempotent. Files elsewhere are their user's and stay.
-    async fn drop_result(&self, file: &Path) -> Result<(), StoreError>;
-    /// Removes everything of the job but the artifacts named in `keep`; idempotent.
+    /// The sizes of what a job delivered to these paths, as it stands there; none where nothing
+    /// does.
+    async fn delivered(
+        &self,
+        job: &JobId,
+        files: &[PathBuf],
+    ) -> Result<Vec<Option<ByteCount>>, StoreError>;
+    /// A local file with what a job delivered to this path; none if nothing stands there.
+    async fn fetch(&self, job: &JobId, file: &Path) -> Result<Option<PathBuf>, StoreError>;
+    /// Removes a file that a job delivered into the store's own keeping, and folders there that it
+    /// leaves empty; idempotent. Files elsewhere are their user's and stay.
+    async fn drop_result(&self, job: &JobId, file: &Path) -> Result<(), StoreError>;
+    /// Removes everything of the job but the artifacts named in `keep` and what it delivered;
+    /// idempotent.
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError>;
 }
 

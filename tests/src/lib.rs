@@ -1,6 +1,7 @@
 //! The harness: runs the real `tgs` as a real process, kills it where a test says so, compares
 //! bytes. The servers that it works with are real, too: [`services`] starts them.
 
+pub mod cluster;
 pub mod killing;
 pub mod outputs;
 pub mod peers;

@@ -1,4 +1,5 @@
-//! `tgs up` as a real process: started, asked over HTTP, killed, started again on the same port.
+//! `tgs up` and `tgs node` as real processes: started, asked over HTTP, killed, started again on
+//! the same port.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -22,6 +23,7 @@ const VERY_LONG: Duration = Duration::from_secs(300);
 
 /// A server with its data folder. Ended when it is dropped.
 pub struct Server {
+    command: &'static str,
     home: PathBuf,
     port: u16,
     token: String,
@@ -120,6 +122,24 @@ impl Server {
     /// # Panics
     /// When it does not come up.
     pub fn start_with(home: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut server = Self::prepared("up", home, settings);
+        let listening = server.go_up();
+        server.token = listening["token"].as_str().expect("a new folder has a new token").into();
+        server
+    }
+
+    /// Starts a node of a cluster, with settings that name its stores and the file of its token.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn node(home: &Path, settings: &[(&str, &str)], token: &str) -> Self {
+        let mut node = Self::prepared("node", home, settings);
+        node.token = token.to_owned();
+        node.go_up();
+        node
+    }
+
+    fn prepared(command: &'static str, home: &Path, settings: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("it has one").port();
         drop(free);
@@ -132,10 +152,7 @@ impl Server {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let settings = settings.iter().map(owned).collect();
         let (home, token) = (home.to_owned(), String::new());
-        let mut server = Self { home, port, token, agent, child, settings };
-        let listening = server.go_up();
-        server.token = listening["token"].as_str().expect("a new folder has a new token").into();
-        server
+        Self { command, home, port, token, agent, child, settings }
     }
 
     /// Starts it again after it was killed.
@@ -159,9 +176,13 @@ impl Server {
         self
     }
 
-    fn go_up(&self) -> Value {
+    /// Starts it; gives what it says of where it listens.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn go_up(&self) -> Value {
         let listen = format!("127.0.0.1:{}", self.port);
-        let words = ["up", "--listen", &listen, "--json"];
+        let words = [self.command, "--listen", &listen, "--json"];
         let mut command = tgs(&self.home, &words);
         command.stderr(std::process::Stdio::inherit());
         command.envs(self.settings.iter().cloned());

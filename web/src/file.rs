@@ -16,7 +16,7 @@ use actix_web::{
     web::{Bytes, block},
 };
 use futures_util::{Stream, stream};
-use tgs_protocol::{cause::with_causes, code::Code, digest::Digest, unit::ByteCount};
+use tgs_protocol::{cause::with_causes, code::Code, digest::Digest};
 
 use crate::{
     etag,
@@ -31,8 +31,6 @@ const PIECE_BYTES: u64 = 256 << 10;
 pub struct SealedFile {
     pub name: String,
     pub path: PathBuf,
-    /// As it was when it was looked for.
-    pub size: ByteCount,
     /// Of its bytes, where it is known.
     pub digest: Option<Digest>,
 }

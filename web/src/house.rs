@@ -32,8 +32,6 @@ pub struct House {
     pub ids: Arc<dyn IdSource>,
     /// The data folder, which no refusal names.
     pub folder: PathBuf,
-    /// Where jobs deliver to: a folder of their own in here.
-    pub results: PathBuf,
     /// Who may come in.
     pub token: TokenHash,
     /// Compute threads of a job that does not say.

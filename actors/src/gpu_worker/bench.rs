@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 use super::message::WorkOrder;
 use crate::{
     failure::{Fault, Halt},
+    input,
     ports::Ports,
     store_call::{answer, transfer},
 };
@@ -103,6 +104,11 @@ impl Bench {
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, Halt> {
         Ok(self.runtime.block_on(transfer(what, call))?)
+    }
+
+    /// A file of this machine with the bytes that the request names.
+    pub(super) fn local(&self, path: &Path) -> Result<PathBuf, Halt> {
+        Ok(self.runtime.block_on(input::local(&self.ports, path))?)
     }
 
     /// A fresh folder for this attempt.

@@ -33,8 +33,12 @@ impl Bench {
             return Err(internal("a program is run only for a job that names one"));
         };
         check_same(request)?;
+        let mut command = command.clone();
+        for file in command.datasets.values_mut() {
+            *file = self.local(file)?;
+        }
         let run = RunOrder {
-            command: command.clone(),
+            command,
             job: order.lease.job.clone(),
             threads: order.row.train_threads(),
             attempt: order.row.runs,
@@ -50,8 +54,8 @@ impl Bench {
         let request = &order.row.request;
         let source = request.source().ok_or_else(|| internal("ingest without a source"))?;
         let ingest = IngestOrder {
-            source: source.table.clone(),
-            holdout: source.holdout.clone(),
+            source: self.local(&source.table)?,
+            holdout: source.holdout.as_deref().map(|file| self.local(file)).transpose()?,
             metadata: source.metadata.clone(),
             seed: request.seed,
             into: self.stage(order, ArtifactName::Dataset)?,
@@ -96,7 +100,7 @@ impl Bench {
             return Err(internal("a model is adopted only to generate"));
         };
         check_same(&order.row.request)?;
-        let model = std::fs::read(model_file).map_err(|error| {
+        let model = std::fs::read(self.local(model_file)?).map_err(|error| {
             let said = format!("read model {}: {error}; name a model file", model_file.display());
             Fault::new(Code::ModelUnreadable, said)
         })?;
@@ -138,9 +142,9 @@ impl Bench {
     ) -> Result<ReportFacts, Halt> {
         let request = &order.row.request;
         let compare = CompareOrder {
-            real: source.table.clone(),
-            synthetic: synthetic.to_owned(),
-            holdout: source.holdout.clone(),
+            real: self.local(&source.table)?,
+            synthetic: self.local(synthetic)?,
+            holdout: source.holdout.as_deref().map(|file| self.local(file)).transpose()?,
             metadata: Metadata::with_target(source.metadata.clone(), source.target.as_deref())
                 .map_err(|refusal| Fault::new(refusal.code, refusal.message))?,
             gates: request.gates,

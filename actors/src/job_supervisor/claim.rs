@@ -87,6 +87,9 @@ impl Shell {
         row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
         self.saved = Some(row.clone().into());
         self.job = Some(Job::new(row));
+        if self.intent == Intent::Run && self.is_end_ordered().await? {
+            self.intent = Intent::Cancel;
+        }
         match self.intent.clone() {
             Intent::Run => {}
             Intent::Cancel => self.happen(JobEvent::CancelAsked).await,
@@ -94,6 +97,11 @@ impl Shell {
         }
         self.happen(JobEvent::Claimed { epoch, sealed }).await;
         Ok(())
+    }
+
+    async fn is_end_ordered(&self) -> Result<bool, Fault> {
+        let Some(orders) = &self.ports.end_orders else { return Ok(false) };
+        Ok(answer("look for an order to end", orders.is_end_ordered(&self.id)).await?)
     }
 
     /// Claims, and fails what the claim would begin without beginning it.

@@ -40,6 +40,8 @@ pub(crate) struct Post {
     /// The device that the job computes on; none where it is only to be ended.
     pub(crate) seat: Option<Seat>,
     pub(crate) progress: ProgressSender,
+    /// What this node saw of its lease before.
+    pub(crate) sighting: Option<Sighting>,
 }
 
 /// The supervisor's state.
@@ -92,7 +94,7 @@ pub(crate) enum WorkBy {
 
 impl Shell {
     pub(crate) fn new(post: Post, myself: ActorRef<JobSupervisorMessage>) -> Self {
-        let Post { job: id, ports, config, crew, learned, intent, seat, progress } = post;
+        let Post { job: id, ports, config, crew, learned, intent, seat, progress, sighting } = post;
         Self {
             id,
             ports,
@@ -102,7 +104,7 @@ impl Shell {
             myself,
             intent,
             seat,
-            sighting: None,
+            sighting,
             claim_tries: 0,
             job: None,
             lease: None,

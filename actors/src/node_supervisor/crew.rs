@@ -7,8 +7,8 @@ use std::{
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
 use tgs_protocol::{
-    engine, limits::DISPATCHER_REST_MS, notification::patience::Patience, queue::DeviceClass,
-    unit::Millis,
+    engine, id::Incarnation, limits::DISPATCHER_REST_MS, notification::patience::Patience,
+    queue::DeviceClass, unit::Millis,
 };
 use tokio::sync::Notify;
 
@@ -18,6 +18,7 @@ use crate::{
     chunk_sampler::{ChunkSampler, OpenModels, Seat, message::ChunkOrder},
     dispatcher::{Dispatcher, Office, message::DispatcherMessage},
     gpu_worker::{Device, DevicePost, GpuWorker, message::GpuWorkerMessage},
+    job_finder::{JobFinder, JobFinderMessage, Search},
     job_supervisor::message::Lost,
     lease_keeper::{KeeperSeat, LeaseKeeper, message::LeaseKeeperMessage},
     node::NodeConfig,
@@ -46,6 +47,7 @@ pub(super) enum Member {
     CheckpointWriter,
     Notifier,
     Dispatcher,
+    JobFinder,
 }
 
 /// The crew, and what outlives each of its members.
@@ -58,6 +60,8 @@ pub(super) struct CrewKeeper {
     feeds: Feeds,
     /// Sends notices, on a node that does; jobs do not know it.
     dispatcher: Option<(Office, ActorRef<DispatcherMessage>)>,
+    /// Looks for jobs that nobody works at, on a node of a cluster.
+    finder: Option<(Incarnation, ActorRef<JobFinderMessage>)>,
     is_alone: bool,
     windows: BTreeMap<Member, RestartWindow>,
 }
@@ -92,8 +96,15 @@ impl CrewKeeper {
             Some(office) => Some((office.clone(), spawn(Dispatcher, office, &cell).await?)),
             None => None,
         };
+        let finder = match config.finds_jobs {
+            true => {
+                let own = config.incarnation.clone();
+                Some((own.clone(), finder(ports, own, parent).await?))
+            }
+            false => None,
+        };
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
-        Ok(Self { crew, permits, posts, models, feeds, dispatcher, is_alone, windows })
+        Ok(Self { crew, permits, posts, models, feeds, dispatcher, finder, is_alone, windows })
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -114,7 +125,10 @@ impl CrewKeeper {
         let samplers = samplers.map(|(at, actor)| (actor.get_id(), Member::ChunkSampler { at }));
         let dispatcher = self.dispatcher.iter();
         let dispatcher = dispatcher.map(|(_, actor)| (actor.get_id(), Member::Dispatcher));
-        let mut all = singles.into_iter().chain(workers).chain(samplers).chain(dispatcher);
+        let finder = self.finder.iter();
+        let finder = finder.map(|(_, actor)| (actor.get_id(), Member::JobFinder));
+        let all = singles.into_iter().chain(workers).chain(samplers).chain(dispatcher);
+        let mut all = all.chain(finder);
         all.find(|(id, _)| *id == who).map(|(_, member)| member)
     }
 
@@ -159,6 +173,12 @@ impl CrewKeeper {
                 }
                 return Ok(None);
             }
+            Member::JobFinder => {
+                if let Some((own, actor)) = &mut self.finder {
+                    *actor = finder(ports, own.clone(), parent).await?;
+                }
+                return Ok(None);
+            }
             Member::LeaseKeeper => {
                 self.crew.lease_keeper = keeper(ports, self.is_alone, &cell).await?;
                 Lost::LeaseKeeper
@@ -189,7 +209,8 @@ fn office(ports: &Ports, config: &NodeConfig, bell: &Arc<Notify>) -> Option<Offi
     let (ports, bell, notices) = (ports.clone(), bell.clone(), ports.notices.clone()?);
     let patience = Patience::times(config.notice_pause_factor);
     let rest = config.back_off(Millis(DISPATCHER_REST_MS));
-    Some(Office { ports, notices, bell, patience, rest, is_tired: false })
+    let of_many = (!config.holder_is_gone).then(|| config.incarnation.clone());
+    Some(Office { ports, notices, bell, patience, of_many, rest, is_tired: false })
 }
 
 async fn keeper(
@@ -211,6 +232,15 @@ fn posts(config: &NodeConfig, node: &ActorRef<NodeSupervisorMessage>) -> Vec<Dev
         DevicePost { at, device, node: node.clone(), silence: config.silence }
     };
     config.devices.iter().enumerate().map(post).collect()
+}
+
+async fn finder(
+    ports: &Ports,
+    own: Incarnation,
+    node: &ActorRef<NodeSupervisorMessage>,
+) -> Result<ActorRef<JobFinderMessage>, SpawnErr> {
+    let search = Search { ports: ports.clone(), own, node: node.clone() };
+    spawn(JobFinder, search, &node.get_cell()).await
 }
 
 async fn worker(

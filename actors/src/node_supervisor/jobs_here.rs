@@ -1,17 +1,18 @@
 //! The jobs in this node's hands: started, cancelled, restarted when their supervisor fails.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ractor::{Actor, ActorRef, RpcReplyPort, SpawnErr};
 use tgs_protocol::{
     id::JobId,
     job::action::Tidings,
-    queue::{Demand, Seat, Start, Turn},
+    lease::rule::Sighting,
+    queue::{Demand, Seat, Start, Turn, Use},
     unit::Millis,
 };
 use tokio::sync::watch;
 
-use super::Floor;
+use super::{Floor, message::Hands};
 use crate::{
     job_supervisor::{Intent, JobSupervisor, Post, message::JobSupervisorMessage},
     notifier::message::NotifierMessage,
@@ -53,6 +54,51 @@ impl Floor {
             Some(error) => Err(error.to_string()),
             None => Ok(()),
         }
+    }
+
+    /// A job that nobody works at waits for its turn here.
+    pub(super) async fn take_up(&mut self, job: JobId, turn: Turn, sighting: Sighting) {
+        self.sightings.insert(job.clone(), sighting);
+        if let Err(error) = self.start_job(job.clone(), turn).await {
+            tracing::error!(%job, error, "a job that nobody works at cannot be begun with");
+        }
+        if self.jobs.contains_key(&job) || !self.progress.contains_key(&job) {
+            self.sightings.remove(&job);
+        }
+    }
+
+    /// Another node works at a job that waits here.
+    pub(super) async fn gone_elsewhere(&mut self, job: &JobId) {
+        if self.progress.contains_key(job) && !self.jobs.contains_key(job) {
+            let tidings = Tidings::Interrupted;
+            let _ = self.crew().notifier.cast(NotifierMessage::Told { job: job.clone(), tidings });
+            let starts = self.out_of_hand(job);
+            self.begin(starts).await;
+        }
+    }
+
+    /// Another node was asked to end a job that runs here.
+    pub(super) fn end_here(&mut self, job: &JobId) {
+        if let Some(here) = self.jobs.get_mut(job)
+            && here.intent == Intent::Run
+        {
+            here.intent = Intent::Cancel;
+            let _ = here.actor.cast(JobSupervisorMessage::Cancel);
+        }
+    }
+
+    pub(super) fn hands(&self) -> Hands {
+        let running: BTreeSet<JobId> = self.jobs.keys().cloned().collect();
+        let all = self.progress.keys();
+        let waiting: BTreeSet<JobId> = all.filter(|job| !running.contains(*job)).cloned().collect();
+        // Whoever waits here comes first.
+        let may_begin = !self.is_draining && !self.room.is_low && waiting.is_empty();
+        let free = if may_begin {
+            self.queue.seats().each().filter(|(_, used)| *used == Use::Free).count()
+        } else {
+            0
+        };
+        Hands { waiting, running, free }
     }
 
     /// Begins with jobs whose turn has come, but with none while draining; gives those that could
@@ -169,6 +215,7 @@ impl Floor {
     /// The end of its feed and of its place in the queue; gives those who move up.
     fn out_of_hand(&mut self, job: &JobId) -> Vec<Start> {
         self.progress.remove(job);
+        self.sightings.remove(job);
         let _ = self.crew().notifier.cast(NotifierMessage::Left { job: job.clone() });
         self.queue.leave(job)
     }
@@ -211,7 +258,8 @@ impl Floor {
         let (ports, config) = (self.ports.clone(), self.config.clone());
         let (crew, progress) = (self.crew().clone(), self.progress_of(&job));
         let learned = self.learned.clone();
-        let post = Post { job, ports, config, crew, learned, intent, seat, progress };
+        let sighting = self.sightings.remove(&job);
+        let post = Post { job, ports, config, crew, learned, intent, seat, progress, sighting };
         let (actor, _) =
             Actor::spawn_linked(None, JobSupervisor, post, self.myself.get_cell()).await?;
         Ok(actor)

@@ -1,19 +1,41 @@
 //! What the root of a node is told and asked.
 
+use std::collections::BTreeSet;
+
 use ractor::RpcReplyPort;
 use tgs_protocol::{
     desk::Watching,
     id::JobId,
+    lease::rule::Sighting,
     progress::Progress,
     queue::{Turn, Waiting},
     stage::Stage,
     unit::Millis,
 };
 
+/// What is in a node's hands.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hands {
+    /// Jobs whose turn has not come.
+    pub(crate) waiting: BTreeSet<JobId>,
+    /// Jobs with a supervisor.
+    pub(crate) running: BTreeSet<JobId>,
+    /// Devices on which a job could begin now.
+    pub(crate) free: usize,
+}
+
 /// Mailbox of a node's supervisor.
 pub(crate) enum NodeSupervisorMessage {
     /// Order: go on with this job when its turn comes, unless it is here already.
     StartJob { job: JobId, turn: Turn, reply: RpcReplyPort<Result<(), String>> },
+    /// Order: work at this job that nobody works at; what was seen of its lease goes along.
+    TakeUp { job: JobId, turn: Turn, sighting: Sighting },
+    /// Fact: this job, which waits here, runs on another node.
+    GoneElsewhere { job: JobId },
+    /// Order: end this job, if it runs here; another node was asked to.
+    EndHere { job: JobId },
+    /// Question: what is in this node's hands, and how many more could begin.
+    Hands { reply: RpcReplyPort<Hands> },
     /// Question: how far are the jobs that run here.
     Progress { reply: RpcReplyPort<Vec<(JobId, Progress)>> },
     /// Question: why does this job wait; none if it does not wait here.

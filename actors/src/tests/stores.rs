@@ -317,7 +317,14 @@ impl ArtifactStore for Stores {
         }
         Ok(())
     }
-    async fn drop_result(&self, _file: &Path) -> Answer<()> {
+    async fn delivered(&self, _job: &JobId, files: &[PathBuf]) -> Answer<Vec<Option<ByteCount>>> {
+        let size = |file: &PathBuf| fs::metadata(file).ok().map(|facts| ByteCount(facts.len()));
+        Ok(files.iter().map(size).collect())
+    }
+    async fn fetch(&self, _job: &JobId, file: &Path) -> Answer<Option<PathBuf>> {
+        Ok(file.is_file().then(|| file.to_owned()))
+    }
+    async fn drop_result(&self, _job: &JobId, _file: &Path) -> Answer<()> {
         Ok(()) // Every file that tests deliver is its user's.
     }
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Answer<()> {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc};
 
 use crate::{Node, NodeConfig, Ports, start};
+use tgs_adapters::Memory;
 use tgs_protocol::{
     artifact::Manifest,
     clock::{Clock, IdSource},
@@ -90,6 +91,8 @@ impl World {
             chunks: self.stores.clone(),
             checkpoints: self.stores.clone(),
             artifacts: self.stores.clone(),
+            end_orders: None,
+            datasets: Arc::new(Memory::at(self.stores.folder.path())),
             notices: None,
             engine: Arc::new(engine),
             programs: Arc::new(Nothing),

@@ -8,9 +8,10 @@ use std::{
 use tgs_protocol::{
     code::Code,
     digest::Digest,
+    kept::Kept,
     lease::Lease,
     store::{ArtifactName, Delivered, Sealed, Written},
-    unit::{Epoch, Steps},
+    unit::{ByteCount, Epoch, Steps},
 };
 
 use crate::{
@@ -222,6 +223,48 @@ pub async fn anothers_delivery_is_not_taken_back(ports: &Ports) {
         ports.artifacts.take_back(&last.job, &to).await.expect("take back");
         assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
     }
+}
+
+/// It is replaced, survives a sweep, and goes when it is taken back or dropped; a stale holder's is
+/// refused. Nothing of it is seen by another job or under another name.
+pub async fn what_the_house_keeps_outlives_the_job(ports: &Ports) {
+    let Delivery { lease, from, .. } = delivery(ports).await;
+    let of = |name: &str| Kept::Result(Path::new("01J").join(name)).path();
+    let (to, other) = (of("table.csv"), of("report/table.csv"));
+    let found = async |to: &Path| {
+        let sizes = ports.artifacts.delivered(&lease.job, &[to.to_owned()]).await.expect("look");
+        let file = ports.artifacts.fetch(&lease.job, to).await.expect("fetch");
+        let bytes = file.map(|file| fs::read(file).expect("read"));
+        let size = bytes.as_ref().map(|bytes| ByteCount(bytes.len() as u64));
+        assert_eq!(sizes, [size]);
+        bytes
+    };
+    let sweep = async || ports.artifacts.sweep(&lease.job, &[]).await.expect("sweep");
+    assert_eq!(found(&to).await, None);
+    for bytes in [&b"longer than what comes"[..], b"table", b"TABLE"] {
+        fs::write(&from, bytes).expect("write");
+        deliver(ports, &lease, &from, &to).await;
+        assert_eq!(found(&to).await.as_deref(), Some(bytes));
+    }
+    fs::write(&from, b"other").expect("write");
+    deliver(ports, &lease, &from, &other).await;
+    ports.artifacts.take_back(&lease.job, &other).await.expect("take back");
+    assert_eq!(found(&other).await, None);
+    deliver(ports, &lease, &from, &other).await;
+    sweep().await;
+    assert_eq!(found(&to).await.as_deref(), Some(&b"TABLE"[..]));
+    assert_eq!(found(&other).await.as_deref(), Some(&b"other"[..]));
+    for _ in 0..2 {
+        ports.artifacts.drop_result(&lease.job, &to).await.expect("drop");
+        assert_eq!(found(&to).await, None);
+        assert_eq!(found(&other).await.as_deref(), Some(&b"other"[..]));
+    }
+    fs::create_dir_all(from.parent().expect("it has one")).expect("make folder");
+    fs::write(&from, b"late").expect("write");
+    claim(ports, &lease.job, "another").await;
+    let refused = ports.artifacts.deliver(&lease, &from, &to).await.expect("deliver");
+    assert_eq!(refused, Delivered::Overtaken { by: lease.epoch.next() });
+    assert_eq!(found(&to).await, None);
 }
 
 /// LEASE-2: nothing is delivered after the job went to another, or ended.

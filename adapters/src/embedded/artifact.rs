@@ -17,13 +17,14 @@ use tgs_protocol::{
     id::JobId,
     lease::Lease,
     store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
+    unit::ByteCount,
 };
 
 use crate::{
     blocking::blocking,
     content::{self, FileFacts},
     deliver::{self, Note, Notes},
-    disk::{Disk, Readers, gone_is_fine, remove_if_empty, remove_tree, rename_durably, write_file},
+    disk::{Disk, Readers, remove_tree, rename_durably, write_file},
     embedded::{
         Embedded,
         layout::{JobFolder, SEALED_FILE},
@@ -80,35 +81,39 @@ impl ArtifactStore for Embedded {
     ) -> Result<Delivered, StoreError> {
         blocking(|| {
             let notes = self.notes(&lease.job, to)?;
-            let is_newest = || self.ledger().is_newest(lease);
-            deliver::deliver(self.disk(), &notes, &lease.job, from, to, &is_newest)
+            let (is_newest, to) = (|| self.ledger().is_newest(lease), self.layout().place(to));
+            deliver::deliver(self.disk(), &notes, &lease.job, from, &to, &is_newest)
         })
     }
 
     async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
         blocking(|| {
             let note = self.notes(job, to)?.read()?;
-            deliver::take_back(self.disk(), note.as_ref(), job, to)
+            deliver::take_back(self.disk(), note.as_ref(), job, &self.layout().place(to))
         })
     }
 
-    async fn drop_result(&self, file: &Path) -> Result<(), StoreError> {
+    async fn delivered(
+        &self,
+        _job: &JobId,
+        files: &[PathBuf],
+    ) -> Result<Vec<Option<ByteCount>>, StoreError> {
+        blocking(|| deliver::sizes(files.iter().map(|file| self.layout().place(file))))
+    }
+
+    async fn fetch(&self, _job: &JobId, file: &Path) -> Result<Option<PathBuf>, StoreError> {
         blocking(|| {
-            let results = self.layout().results();
-            if !file.starts_with(&results) {
-                return Ok(());
-            }
-            gone_is_fine(self.disk().remove_file(file))
-                .map_err(|error| fault::on_file("remove", file, error))?;
-            for folder in file.ancestors().skip(1).take_while(|it| **it != *results) {
-                let is_gone = remove_if_empty(self.disk(), folder)
-                    .map_err(|error| fault::on_file("remove", folder, error))?;
-                if !is_gone {
-                    break;
-                }
-            }
-            Ok(())
+            let file = self.layout().place(file);
+            Ok(file.is_file().then_some(file))
         })
+    }
+
+    async fn drop_result(&self, _job: &JobId, file: &Path) -> Result<(), StoreError> {
+        let (results, file) = (self.layout().results(), self.layout().place(file));
+        match file.strip_prefix(&results) {
+            Ok(kept) => blocking(|| deliver::drop_kept(self.disk(), &results, kept)),
+            Err(_) => Ok(()),
+        }
     }
 
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {

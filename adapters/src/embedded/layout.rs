@@ -21,6 +21,7 @@ use tgs_protocol::{
     dataset::DatasetVersion,
     digest::Digest,
     id::{JobId, UploadId},
+    kept::Kept,
     lease::Lease,
     store::{ArtifactName, StoreError},
     unit::{Epoch, Steps},
@@ -71,6 +72,13 @@ impl Layout {
     /// What jobs of a server deliver.
     pub fn results(&self) -> PathBuf {
         self.home.join("results")
+    }
+    /// Where a delivered file lies on this machine.
+    pub fn place(&self, to: &Path) -> PathBuf {
+        match Kept::of(to) {
+            Some(Kept::Result(kept)) => self.results().join(kept),
+            _ => to.to_owned(),
+        }
     }
     /// Tables on their way in.
     pub fn uploads(&self) -> PathBuf {

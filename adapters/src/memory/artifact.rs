@@ -9,8 +9,10 @@ use std::{
 use async_trait::async_trait;
 use tgs_protocol::{
     id::JobId,
+    kept::Kept,
     lease::Lease,
     store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
+    unit::ByteCount,
 };
 
 use crate::{
@@ -81,17 +83,33 @@ impl ArtifactStore for Memory {
         to: &Path,
     ) -> Result<Delivered, StoreError> {
         let notes = NoteOf { memory: self, key: (lease.job.clone(), to.to_owned()) };
-        let is_newest = || Ok(self.state().admit(lease));
-        deliver::deliver(&RealDisk, &notes, &lease.job, from, to, &is_newest)
+        let (is_newest, to) = (|| Ok(self.state().admit(lease)), self.place(to));
+        deliver::deliver(&RealDisk, &notes, &lease.job, from, &to, &is_newest)
     }
 
     async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
         let note = self.state().notes.get(&(job.clone(), to.to_owned())).cloned();
-        deliver::take_back(&RealDisk, note.as_ref(), job, to)
+        deliver::take_back(&RealDisk, note.as_ref(), job, &self.place(to))
     }
 
-    async fn drop_result(&self, _file: &Path) -> Result<(), StoreError> {
-        Ok(()) // It has no folder of results: every file is its user's.
+    async fn delivered(
+        &self,
+        _job: &JobId,
+        files: &[PathBuf],
+    ) -> Result<Vec<Option<ByteCount>>, StoreError> {
+        deliver::sizes(files.iter().map(|file| self.place(file)))
+    }
+
+    async fn fetch(&self, _job: &JobId, file: &Path) -> Result<Option<PathBuf>, StoreError> {
+        let file = self.place(file);
+        Ok(file.is_file().then_some(file))
+    }
+
+    async fn drop_result(&self, _job: &JobId, file: &Path) -> Result<(), StoreError> {
+        match Kept::of(file) {
+            Some(Kept::Result(kept)) => deliver::drop_kept(&RealDisk, &self.results(), &kept),
+            _ => Ok(()),
+        }
     }
 
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
@@ -120,6 +138,18 @@ impl Notes for NoteOf<'_> {
 }
 
 impl Memory {
+    fn results(&self) -> PathBuf {
+        self.root.join("results")
+    }
+
+    /// Where a delivered file lies on this machine.
+    fn place(&self, to: &Path) -> PathBuf {
+        match Kept::of(to) {
+            Some(Kept::Result(kept)) => self.results().join(kept),
+            _ => to.to_owned(),
+        }
+    }
+
     /// Forgets all of a job but `keep`; the folders to remove.
     pub(super) fn swept(
         &self,

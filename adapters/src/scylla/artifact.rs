@@ -8,18 +8,22 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use tgs_protocol::{
     digest::Digest,
     id::JobId,
+    kept::Kept,
     lease::Lease,
     store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
+    unit::ByteCount,
 };
 use tokio::runtime::Handle;
 
 use super::{
     Scylla,
     bytes::{Named, lost},
+    result::is_result,
     trouble::Patience,
 };
 use crate::{
@@ -125,6 +129,9 @@ impl ArtifactStore for Scylla {
         from: &Path,
         to: &Path,
     ) -> Result<Delivered, StoreError> {
+        if let Some(Kept::Result(kept)) = Kept::of(to) {
+            return self.keep_result(lease, from, &kept).await;
+        }
         // Before its note is: a note is written by the holder alone.
         let mut patience = Patience::of("deliver a file");
         if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
@@ -142,19 +149,49 @@ impl ArtifactStore for Scylla {
     }
 
     async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
+        if let Some(Kept::Result(kept)) = Kept::of(to) {
+            return self.drop_kept(job, &kept).await;
+        }
         let mut patience = Patience::of("take back a file");
         let note: Option<Note> = self.item(&mut patience, job, &note(to)).await?;
         blocking(|| deliver::take_back(&RealDisk, note.as_ref(), job, to))
     }
 
-    async fn drop_result(&self, _file: &Path) -> Result<(), StoreError> {
-        Ok(()) // It has no folder of results yet: every file is its user's.
+    async fn delivered(
+        &self,
+        job: &JobId,
+        files: &[PathBuf],
+    ) -> Result<Vec<Option<ByteCount>>, StoreError> {
+        let size = |file: &PathBuf| {
+            let file = file.clone();
+            async move {
+                match Kept::of(&file) {
+                    Some(Kept::Result(kept)) => self.result_size(job, &kept).await,
+                    _ => Ok(deliver::sizes(std::iter::once(file))?.pop().flatten()),
+                }
+            }
+        };
+        try_join_all(files.iter().map(size)).await
+    }
+
+    async fn fetch(&self, job: &JobId, file: &Path) -> Result<Option<PathBuf>, StoreError> {
+        match Kept::of(file) {
+            Some(Kept::Result(kept)) => self.fetch_result(job, &kept).await,
+            _ => Ok(file.is_file().then(|| file.to_owned())),
+        }
+    }
+
+    async fn drop_result(&self, job: &JobId, file: &Path) -> Result<(), StoreError> {
+        match Kept::of(file) {
+            Some(Kept::Result(kept)) => self.drop_kept(job, &kept).await,
+            _ => Ok(()), // It is its user's.
+        }
     }
 
     async fn sweep(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         fence::check_name(job)?;
         let mut patience = Patience::of("remove what a job made");
-        let mut kept = BTreeSet::new();
+        let mut kept = BTreeSet::from_iter(self.results_of(&mut patience, job).await?);
         for name in keep {
             let record: Option<SealedRecord> = self.item(&mut patience, job, &item(*name)).await?;
             let files = record.into_iter().flat_map(|record| record.files);
@@ -215,9 +252,9 @@ impl Scylla {
         let rows: Vec<(Option<String>, Option<Vec<u8>>)> =
             database.rows(patience, &say.item_names, (job.as_str(),)).await?;
         for (item, value) in rows {
-            let Some(item) = item.filter(|item| value.is_some() && !kept.contains(item)) else {
-                continue;
-            };
+            let is_swept =
+                |item: &String| value.is_some() && !kept.contains(item) && !is_result(item);
+            let Some(item) = item.filter(is_swept) else { continue };
             let values = (job.as_str(), item.as_str());
             database.decide_surely(patience, &say.sweep_item, values).await?;
         }

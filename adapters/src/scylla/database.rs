@@ -16,6 +16,7 @@ use scylla::{
 use tgs_protocol::{code::Code, store::StoreError};
 
 use super::{
+    contact::Contact,
     schema,
     statements::Statements,
     trouble::{Patience, Trouble, damaged},
@@ -24,34 +25,6 @@ use super::{
 /// A statement that takes longer has failed, or its outcome is unknown.
 const STATEMENT_LIMIT: Duration = Duration::from_secs(3);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
-
-/// A quorum of three bears the loss of one; more only cost.
-const COPIES_MAX: u8 = 3;
-
-/// Which database, and what is made there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contact {
-    /// Nodes that are asked first, as `host:port`.
-    pub nodes: Vec<String>,
-    /// The keyspace: letters, digits and `_`.
-    pub keyspace: String,
-    /// Copies in each data centre.
-    pub copies: Vec<(String, u8)>,
-    /// The data centre whose nodes are preferred.
-    pub near: Option<String>,
-    /// User and password.
-    pub user: Option<(String, String)>,
-}
-
-impl Contact {
-    /// A database whose data centres have so many nodes each: a copy on every node, three at most
-    /// in one data centre.
-    pub fn of(nodes: Vec<String>, centres: Vec<(String, usize)>, keyspace: String) -> Self {
-        let copies = |nodes: usize| u8::try_from(nodes).unwrap_or(u8::MAX).min(COPIES_MAX);
-        let copies = centres.into_iter().map(|(name, nodes)| (name, copies(nodes))).collect();
-        Self { nodes, keyspace, copies, near: None, user: None }
-    }
-}
 
 /// What a lightweight transaction came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

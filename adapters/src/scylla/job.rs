@@ -174,6 +174,7 @@ impl Scylla {
         self.drop_place(patience, &Place::of(row), version + 1).await?;
         database.write(patience, &say.forget_items, (job.as_str(),)).await?;
         let values = (job.as_str(),);
+        database.write(patience, &say.drop_end_order, values).await?;
         database.decide_surely(patience, &say.end_forgetting, values).await?;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Tables as numbered files, applied once and in order, by one node at a time.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use scylla::{
     client::session::Session,
@@ -11,7 +11,10 @@ use scylla::{
 use tgs_protocol::{code::Code, store::StoreError};
 use tokio::time::{Instant, sleep};
 
-use super::database::{self, Contact, Decided, read};
+use super::{
+    contact::{self, Contact},
+    database::{self, Decided, read},
+};
 
 /// The files, oldest first. One that was released is never changed.
 const FILES: &[&str] = &[
@@ -80,12 +83,15 @@ async fn make_keyspace(session: &Session, contact: &Contact) -> Result<(), Store
     if known.into_rows_result().is_ok_and(|rows| rows.rows_num() > 0) {
         return Ok(());
     }
-    if contact.copies.iter().all(|(_, copies)| *copies == 0) {
+    let copies = match contact.copies.is_empty() {
+        false => contact.copies.clone(),
+        true => contact::copies(centres(session)),
+    };
+    if copies.iter().all(|(_, copies)| *copies == 0) {
         let message = format!("make keyspace {name}: no data centre has a copy; name one");
         return Err(StoreError::new(Code::BadRequest, message));
     }
-    let copies: String = contact
-        .copies
+    let copies: String = copies
         .iter()
         .map(|(centre, copies)| format!(", '{}': {copies}", centre.replace('\'', "''")))
         .collect();
@@ -103,6 +109,17 @@ async fn make_keyspace(session: &Session, contact: &Contact) -> Result<(), Store
         ))) => say(session, &text).await,
         Err(error) => Err(failed(format!("make keyspace {name}"), error)),
     }
+}
+
+/// The data centres that the database has now, with their nodes.
+fn centres(session: &Session) -> Vec<(String, usize)> {
+    let mut centres = BTreeMap::new();
+    for node in session.get_cluster_state().get_nodes_info() {
+        if let Some(centre) = &node.datacenter {
+            *centres.entry(centre.clone()).or_insert(0) += 1;
+        }
+    }
+    centres.into_iter().collect()
 }
 
 /// Applies one file unless it is; waits for another node that does.

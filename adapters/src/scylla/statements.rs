@@ -101,6 +101,10 @@ statements! {
     drop_entry: Copies "DELETE FROM log WHERE bucket = ? AND no = ?";
     drop_entries_of: Copies "DELETE FROM log_of WHERE job = ?";
 
+    order_end: Copies "INSERT INTO end_order (job, ordered) VALUES (?, true)";
+    end_order: Copies "SELECT ordered FROM end_order WHERE job = ?";
+    drop_end_order: Copies "DELETE FROM end_order WHERE job = ?";
+
     put_item: Decides "UPDATE job SET value = ? WHERE job = ? AND item = ? \
         IF owner = ? AND epoch = ? AND value = ?";
     sweep_item: Decides "UPDATE job SET value = null WHERE job = ? AND item = ? \

@@ -3,28 +3,24 @@
 
 use std::path::Path;
 
-use serde_json::json;
 use tgs_actors::Node;
 use tgs_protocol::{
-    code::Code,
     job::{
         JobRow,
         listing::{Listing, StateClass},
     },
     queue::Turn,
 };
-use tgs_web::{Server, TokenHash};
 
+use super::serving;
 use crate::{
     command_line::{UpArguments, Voice},
     configuration::Settings,
     descriptors,
     failure::Failure,
-    history, home,
+    home,
     leaving::ExitCode,
-    signals, token,
-    voice::{say, say_aside},
-    wiring,
+    signals, wiring,
 };
 
 pub async fn run(
@@ -33,56 +29,17 @@ pub async fn run(
     settings: &Settings,
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
-    let mut stop = signals::listen()?;
+    let stop = signals::listen()?;
     descriptors::raise_limit();
     let home = home::folder(home, settings)?;
     let settings = Settings { listen: asked.listen.unwrap_or(settings.listen), ..settings.clone() };
     let premises = wiring::premises(&home)?;
-    let (hash, fresh) = token::of(&home, asked.new_token, &*premises.ids)?;
+    let token = serving::token(&home, &settings, asked.new_token, &premises)?;
     let node = wiring::serving_node(&premises, &settings).await?;
     // Before the door opens: whoever comes in now stands behind those who waited.
     go_on_with_all(&node).await?;
-    let server = match serve(&node, &premises, &settings, hash) {
-        Ok(server) => server,
-        Err(failure) => {
-            node.stop().await;
-            return Err(failure);
-        }
-    };
-    say_where(&server, fresh.as_deref(), voice);
-    let keeping = history::keep(node.desk(), premises.clock.clone(), settings.history);
-    let keeper = tokio::spawn(keeping);
-    stop.asked().await;
-    if voice == Voice::Words {
-        say_aside!("stopping: what runs is saved; start again and it goes on");
-    }
-    keeper.abort();
-    server.stop().await;
-    node.stop().await;
+    serving::until_stopped(node, &premises, &settings, token, stop, voice).await?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn serve(
-    node: &Node,
-    premises: &wiring::Premises,
-    settings: &Settings,
-    token: TokenHash,
-) -> Result<Server, Failure> {
-    let house = wiring::house(node, premises, settings, token)?;
-    tgs_web::serve(house).map_err(|error| Failure::new(Code::CannotListen, error.to_string()))
-}
-
-fn say_where(server: &Server, token: Option<&str>, voice: Voice) {
-    let url = format!("http://{}", server.address());
-    if voice == Voice::Json {
-        say!("{}", json!({"event": "listening", "url": url, "token": token}));
-        return;
-    }
-    say!("listening on {url}");
-    if let Some(token) = token {
-        say!("token     {token}");
-        say!("          it is shown this once; give it to clients as TGS_TOKEN");
-    }
 }
 
 /// Hands every job to the node that has not ended: those first that had begun, then in order of

@@ -1,10 +1,6 @@
 //! The ways on which notices leave, from the settings.
 
-use std::{
-    env, fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use tgs_actors::Channels;
 use tgs_adapters::{
@@ -13,7 +9,7 @@ use tgs_adapters::{
 };
 use tgs_protocol::{code::Code, notification::Channel};
 
-use crate::{configuration::Settings, failure::Failure};
+use crate::{configuration::Settings, failure::Failure, secret};
 
 /// Holds the password of the server of mail. It is no setting: `tgs config` shows those.
 const PASSWORD_VARIABLE: &str = "TGS_SMTP_PASSWORD";
@@ -31,29 +27,12 @@ fn mail(settings: &Settings) -> Result<Option<Arc<dyn Channel>>, Failure> {
     }
     let mail = Mail::new(&MailSettings {
         url: settings.smtp_url.clone(),
-        password: password(settings)?,
+        password: secret::of("mail", PASSWORD_VARIABLE, &settings.smtp_password_file)?,
         from: settings.mail_from.clone(),
         public_url: Some(settings.public_url.clone()).filter(|url| !url.is_empty()),
         more_roots: roots(settings),
     });
     Ok(Some(Arc::new(mail.map_err(refused)?)))
-}
-
-fn password(settings: &Settings) -> Result<Option<String>, Failure> {
-    if let Ok(password) = env::var(PASSWORD_VARIABLE) {
-        return Ok(Some(password));
-    }
-    if settings.smtp_password_file.is_empty() {
-        return Ok(None);
-    }
-    let file = Path::new(&settings.smtp_password_file);
-    let text = fs::read_to_string(file).map_err(|error| {
-        refused(format!(
-            "read the password of mail from {}: {error}; check the setting smtp_password_file",
-            file.display()
-        ))
-    })?;
-    Ok(text.lines().next().map(str::to_owned))
 }
 
 fn roots(settings: &Settings) -> Option<PathBuf> {

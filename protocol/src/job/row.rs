@@ -63,6 +63,9 @@ pub struct JobRow {
     /// The memory of a graphics processor was too small for one thread as well: it trains on cores.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub off_gpu: bool,
+    /// It waits until something is mended, and for whoever resumes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
     /// What is done.
     pub done: Done,
     /// What happened, oldest first; for people.
@@ -156,6 +159,7 @@ impl JobRow {
             narrowed: 0,
             runs: 0,
             off_gpu: false,
+            suspended: false,
             done: Done::default(),
             timeline: vec![TimelineEntry { at: now, what: "accepted".to_owned() }],
             timeline_dropped: 0,

@@ -158,6 +158,7 @@ impl Job {
             return vec![JobAction::Release, JobAction::Sweep, JobAction::Leave];
         }
         sealed.into_iter().for_each(|chunk| self.take_chunk(chunk));
+        self.row.suspended = false;
         self.go_on(now)
     }
 

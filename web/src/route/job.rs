@@ -290,7 +290,7 @@ async fn whole_view(house: &House, row: &JobRow) -> Result<Shown, Problem> {
     }
     view.estimate_because = row.estimate.as_ref().map(|estimate| estimate.because.clone());
     view.timeline.clone_from(&row.timeline);
-    view.files = job_file::files(row).await;
+    view.files = job_file::files(house, row).await?;
     Shown::of(row, &view)
 }
 

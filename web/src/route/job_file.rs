@@ -105,8 +105,11 @@ async fn answer(
     name: &str,
 ) -> Result<HttpResponse, Problem> {
     let row = house.desk.show(job).await?;
-    let found = sealed(&row).await.into_iter().find(|file| file.name == name);
-    let file = found.ok_or_else(|| Problem::not_found("file", name))?;
+    let found = sealed(house, &row).await?.into_iter().find(|file| file.name == name);
+    let not_found = || Problem::not_found("file", name);
+    let Sealed { path, digest, .. } = found.ok_or_else(not_found)?;
+    let path = house.desk.fetch(job, &path).await?.ok_or_else(not_found)?;
+    let file = SealedFile { name: name.to_owned(), path, digest };
     // A report is looked at, everything else is kept.
     let headers = match name {
         REPORT => vec![
@@ -123,39 +126,52 @@ async fn answer(
 }
 
 /// The files that are there.
-pub async fn files(row: &JobRow) -> Vec<FileView> {
-    let view = |SealedFile { name, size, digest, .. }| FileView { name, size, digest };
-    sealed(row).await.into_iter().map(view).collect()
+pub async fn files(house: &House, row: &JobRow) -> Result<Vec<FileView>, Problem> {
+    let view = |Sealed { name, size, digest, .. }| FileView { name, size, digest };
+    Ok(sealed(house, row).await?.into_iter().map(view).collect())
+}
+
+/// A file that is there.
+struct Sealed {
+    name: String,
+    path: PathBuf,
+    size: ByteCount,
+    digest: Option<Digest>,
 }
 
 /// The files that are there, each with its digest: that of the manifest, whose own is looked for.
-async fn sealed(row: &JobRow) -> Vec<SealedFile> {
-    let (places, model) = (places(row), row.done.model);
+async fn sealed(house: &House, row: &JobRow) -> Result<Vec<Sealed>, Problem> {
+    let places = places(row);
     if places.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    let found = web::block(move || {
-        let manifest = places.iter().find(|place| place.role == MANIFEST);
-        let manifest = manifest.and_then(|place| std::fs::read(&place.path).ok());
-        let written: Option<Manifest> =
-            manifest.as_ref().and_then(|bytes| serde_json::from_slice(bytes).ok());
-        let digest = |role: &str| match role {
-            MANIFEST => manifest.as_ref().map(|bytes| Digest::of(bytes)),
-            MODEL => model,
-            _ => {
-                let mut files = written.iter().flat_map(|it| &it.files);
-                files.find(|it| it.role == role).map(|it| it.digest)
-            }
-        };
-        let file = |Place { role, path }: &Place| {
-            let there = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let size = ByteCount(there.len());
-            Some(SealedFile { name, path: path.clone(), size, digest: digest(role) })
-        };
-        places.iter().filter_map(file).collect()
-    });
-    found.await.unwrap_or_default()
+    let paths: Vec<_> = places.iter().map(|place| place.path.clone()).collect();
+    let sizes = house.desk.delivered(&row.id, &paths).await?;
+    let manifest = match places.iter().find(|place| place.role == MANIFEST) {
+        Some(place) => read(house, &row.id, &place.path).await?,
+        None => None,
+    };
+    let written: Option<Manifest> =
+        manifest.as_ref().and_then(|bytes| serde_json::from_slice(bytes).ok());
+    let digest = |role: &str| match role {
+        MANIFEST => manifest.as_ref().map(|bytes| Digest::of(bytes)),
+        MODEL => row.done.model,
+        _ => {
+            let mut files = written.iter().flat_map(|it| &it.files);
+            files.find(|it| it.role == role).map(|it| it.digest)
+        }
+    };
+    let file = |(Place { role, path }, size): (Place, Option<ByteCount>)| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Some(Sealed { name, path, size: size?, digest: digest(role) })
+    };
+    Ok(places.into_iter().zip(sizes).filter_map(file).collect())
+}
+
+/// The bytes of a small file; none if it is not there.
+async fn read(house: &House, job: &JobId, path: &Path) -> Result<Option<Vec<u8>>, Problem> {
+    let Some(file) = house.desk.fetch(job, path).await? else { return Ok(None) };
+    Ok(web::block(move || std::fs::read(file).ok()).await.unwrap_or_default())
 }
 
 /// A file that a job may deliver: what the manifest calls it, and where it lies.

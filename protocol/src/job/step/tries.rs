@@ -40,6 +40,7 @@ impl Job {
             (Retry::Mended, _) => {
                 // Told first: what must be mended (a full disk) may make the save fail as well.
                 let mut actions = vec![JobAction::Tell(Tidings::Suspended(failure))];
+                self.row.suspended = true;
                 actions.extend(self.hand_over(now, "suspended; resume goes on"));
                 actions
             }

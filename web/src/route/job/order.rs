@@ -1,4 +1,4 @@
-//! From an order to a request: datasets become files of the data folder, results get a folder.
+//! From an order to a request: datasets become files that the house keeps, results get a folder.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -8,6 +8,7 @@ use tgs_protocol::{
     dataset::DatasetVersion,
     gate::Gates,
     job::{JobRow, origin::Origin, retry},
+    kept::{self, Kept},
     metadata::Metadata,
     model::may_be_sampled,
     program::{Command, dataset_variable},
@@ -64,9 +65,10 @@ async fn generate(house: &House, order: GenerateOrder) -> Result<(JobRequest, Or
     let GenerateOrder { model, rows, seed, format, .. } = order;
     let row = house.desk.show(&model).await?;
     may_be_sampled(&row)?;
-    let Some(model_file) = house.desk.model_file(&model).await? else {
+    if house.desk.model_file(&model).await?.is_none() {
         return Err(Problem::not_found("model", model.as_str()));
-    };
+    }
+    let model_file = Kept::Model(model.clone()).path();
     let output = output(house, Some(rows), format);
     let goal = Goal::Generate { model_file, output };
     let learn = LearnOrder { model: row.request.model, seed, ..LearnOrder::default() };
@@ -99,7 +101,7 @@ async fn evaluate(house: &House, order: EvaluateOrder) -> Result<(JobRequest, Or
     let (source, mut origin) = source(house, &dataset, holdout.as_ref(), &learn).await?;
     let judged = find(house, &synthetic).await?;
     origin.synthetic = Some((&judged).into());
-    let synthetic = house.datasets.file(&judged).await?;
+    let synthetic = Kept::dataset(&judged);
     let report = folder(house).join("report");
     let goal = Goal::Evaluate { source, synthetic, report };
     Ok((learned(house, goal, gates, learn)?, origin))
@@ -109,7 +111,7 @@ async fn external(house: &House, order: ExternalOrder) -> Result<(JobRequest, Or
     let ExternalOrder { program, arguments, datasets, progress, time_limit, .. } = order;
     let mut files = BTreeMap::new();
     for named in &datasets {
-        let file = house.datasets.file(&find(house, named).await?).await?;
+        let file = Kept::dataset(&find(house, named).await?);
         let variable = dataset_variable(named.dataset.as_str());
         if files.insert(variable.clone(), file).is_some() {
             let message = format!("cannot hand over {named}: {variable} names another dataset");
@@ -143,12 +145,12 @@ async fn source(
                 return Err(Problem::new(Code::BadRequest, message));
             }
             origin.holdout = Some((&aside).into());
-            Some(house.datasets.file(&aside).await?)
+            Some(Kept::dataset(&aside))
         }
     };
     let target = learn.target.clone();
     let metadata = Metadata::with_target(learn.metadata.clone(), target.as_deref())?;
-    let table = house.datasets.file(&version).await?;
+    let table = Kept::dataset(&version);
     Ok((Source { table, holdout, metadata, target }, origin))
 }
 
@@ -166,5 +168,5 @@ fn output(house: &House, rows: Option<u64>, format: TableFormat) -> Output {
 
 /// A folder that no other job delivers to.
 fn folder(house: &House) -> PathBuf {
-    house.results.join(house.ids.name())
+    kept::results().join(house.ids.name())
 }

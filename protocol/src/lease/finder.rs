@@ -1,0 +1,160 @@
+//! Which jobs nobody works at: what a node of a cluster sees of jobs that have not ended.
+//!
+//! Every node looks at all of them, again and again, and takes up those whose holder is gone: one
+//! that gave its lease back, or that did not renew it for a whole TTL. Several nodes may take up
+//! the same one; the store lets one of them claim. A job that comes back unfinished again and again
+//! is taken up ever more seldom; one that was suspended waits for a person, or for a while.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    id::JobId,
+    lease::{LeaseCell, rule::Sighting},
+    limits::{FIND_FREE_MS, FIND_TIRED_MAX, LEASE_TTL_MS, SUSPENDED_LOOK_MS},
+    unit::Millis,
+};
+
+/// A job that has not ended, as a look found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which.
+    pub job: JobId,
+    /// It waits until something is mended.
+    pub is_suspended: bool,
+    /// It waits or runs on this node.
+    pub is_here: bool,
+    /// Its lease.
+    pub cell: LeaseCell,
+}
+
+/// What one node saw.
+#[derive(Debug, Clone, Default)]
+pub struct Finder {
+    seen: BTreeMap<JobId, Seen>,
+}
+
+#[derive(Debug, Clone)]
+struct Seen {
+    sighting: Sighting,
+    /// How often it was taken up here.
+    taken: u32,
+}
+
+impl Finder {
+    /// Takes in one look at all jobs that have not ended; gives those to take up, with what was
+    /// seen of their leases. `now` is read after the last answer came.
+    pub fn look(&mut self, now: Millis, found: Vec<Found>) -> Vec<(JobId, Sighting)> {
+        let mut earlier = std::mem::take(&mut self.seen);
+        let mut free = Vec::new();
+        for Found { job, is_suspended, is_here, cell } in found {
+            let mut seen = match earlier.remove(&job) {
+                Some(Seen { sighting, taken }) => {
+                    Seen { sighting: sighting.look(cell, now), taken }
+                }
+                None => Seen { sighting: Sighting::first(cell, now), taken: 0 },
+            };
+            let age = now.get().saturating_sub(seen.sighting.since.get());
+            if is_here {
+                // It is in good hands; its age counts anew once it leaves them.
+                seen.sighting.since = now;
+            } else if age >= seen.wait(is_suspended) {
+                free.push((job.clone(), seen.sighting.clone()));
+                seen.taken = seen.taken.saturating_add(1);
+                seen.sighting.since = now;
+            }
+            self.seen.insert(job, seen);
+        }
+        free
+    }
+}
+
+impl Seen {
+    /// How long the cell must have stood as it is.
+    fn wait(&self, is_suspended: bool) -> u64 {
+        match (&self.sighting.cell.owner, is_suspended) {
+            (Some(_), _) => LEASE_TTL_MS,
+            (None, true) => SUSPENDED_LOOK_MS,
+            (None, false) => FIND_FREE_MS << self.taken.min(FIND_TIRED_MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{id::Incarnation, unit::Epoch};
+
+    fn cell(owner: Option<&str>, epoch: u64, renewals: u64) -> LeaseCell {
+        LeaseCell { owner: owner.map(Incarnation::new), epoch: Epoch(epoch), renewals }
+    }
+
+    fn found(cell: LeaseCell) -> Found {
+        Found { job: JobId::new("a"), is_suspended: false, is_here: false, cell }
+    }
+
+    /// The first moment, in seconds, at which a job that is looked at each second is taken up.
+    fn taken_at(finder: &mut Finder, from_s: u64, look: impl Fn(u64) -> Found) -> Option<u64> {
+        (from_s..from_s + 1_000)
+            .find(|second| !finder.look(Millis(second * 1_000), vec![look(*second)]).is_empty())
+    }
+
+    #[test]
+    fn a_holder_that_renews_keeps_its_job_and_one_that_does_not_loses_it_after_a_ttl() {
+        let mut finder = Finder::default();
+        let renewed = |second| found(cell(Some("b"), 1, second / 5));
+        assert_eq!(taken_at(&mut finder, 0, renewed), None);
+        let silent = |_| found(cell(Some("b"), 1, 999));
+        assert_eq!(taken_at(&mut finder, 1_000, silent), Some(1_000 + LEASE_TTL_MS / 1_000));
+    }
+
+    #[test]
+    fn what_was_seen_goes_along_so_that_nobody_waits_twice() {
+        let mut finder = Finder::default();
+        let silent = || vec![found(cell(Some("b"), 1, 3))];
+        assert!(finder.look(Millis(0), silent()).is_empty());
+        let [(_, sighting)] = &finder.look(Millis(LEASE_TTL_MS), silent())[..] else {
+            panic!("it is taken up")
+        };
+        assert!(sighting.may_claim(Millis(LEASE_TTL_MS), false));
+    }
+
+    #[test]
+    fn a_free_job_is_taken_up_soon_and_ever_more_seldom() {
+        let mut finder = Finder::default();
+        let free = |_| found(cell(None, 1, 0));
+        let (mut at, mut waits) = (0, Vec::new());
+        for _ in 0..10 {
+            let next = taken_at(&mut finder, at + 1, free).expect("it is taken up");
+            waits.push(next - at);
+            at = next;
+        }
+        assert!(waits[0] <= 2 && waits.is_sorted(), "{waits:?}");
+        assert_eq!(waits[8], waits[9]);
+        assert!(waits[9] <= 64, "{waits:?}");
+    }
+
+    #[test]
+    fn what_was_suspended_waits_for_a_person() {
+        let mut finder = Finder::default();
+        let suspended = |_| Found { is_suspended: true, ..found(cell(None, 1, 0)) };
+        assert_eq!(taken_at(&mut finder, 0, suspended), Some(SUSPENDED_LOOK_MS / 1_000));
+    }
+
+    #[test]
+    fn a_job_that_is_here_is_left_alone_and_counts_from_when_it_left() {
+        let mut finder = Finder::default();
+        let here = |_| Found { is_here: true, ..found(cell(Some("me"), 1, 1)) };
+        assert_eq!(taken_at(&mut finder, 0, here), None);
+        let left = |_| found(cell(Some("me"), 1, 1));
+        let at = taken_at(&mut finder, 1_000, left).expect("it is taken up");
+        assert!(at >= 999 + LEASE_TTL_MS / 1_000, "{at}");
+    }
+
+    #[test]
+    fn jobs_that_ended_are_forgotten() {
+        let mut finder = Finder::default();
+        finder.look(Millis(0), vec![found(cell(None, 1, 0))]);
+        finder.look(Millis(1), Vec::new());
+        assert!(finder.seen.is_empty());
+    }
+}

@@ -1,0 +1,271 @@
+//! Nodes of a cluster as real processes over a real database: whatever happens to them, and
+//! whenever, a job ends with the bytes of one that nobody disturbed.
+//!
+//! Each fault once; `soak` does all of them at random moments, many times. A failure prints the
+//! seed that repeats it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tgs_protocol::limits::LEASE_TTL_MS;
+use tgs_simulations::dice::Dice;
+use tgs_tests::{
+    cluster::{Cluster, files},
+    program::in_repository,
+    server::Server,
+    services::{Cassandra, Database},
+};
+
+/// Longer than all jobs of a test take.
+const LONG: Duration = Duration::from_secs(180);
+/// How long a node is frozen and a database paused: longer than a lease lasts.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// What may happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fault {
+    /// SIGKILL of the node that works.
+    Killed,
+    /// SIGSTOP of it, SIGCONT after a while.
+    Frozen,
+    /// SIGTERM: it hands over.
+    Stopped,
+    /// SIGKILL of every node.
+    AllKilled,
+    /// Every node is stopped and started, one after the other.
+    Rolling,
+    /// The database stands still for a while.
+    DatabasePaused,
+    /// The database is killed and started again.
+    DatabaseKilled,
+}
+
+const FAULTS: [Fault; 7] = [
+    Fault::Killed,
+    Fault::Frozen,
+    Fault::Stopped,
+    Fault::AllKilled,
+    Fault::Rolling,
+    Fault::DatabasePaused,
+    Fault::DatabaseKilled,
+];
+
+impl Fault {
+    /// Lets it happen to whoever works at a job, and ends it.
+    fn happen(self, database: &Cassandra, cluster: &Cluster, worker: usize) {
+        let nodes = cluster.nodes();
+        match self {
+            Self::Killed => {
+                nodes[worker].kill();
+                thread::sleep(PAUSE / 2);
+                nodes[worker].go_up();
+            }
+            Self::Frozen => {
+                cluster.freeze(worker);
+                thread::sleep(PAUSE);
+                cluster.wake(worker);
+            }
+            Self::Stopped => {
+                assert_eq!(nodes[worker].stop(), Some(0));
+                nodes[worker].go_up();
+            }
+            Self::AllKilled => {
+                nodes.iter().for_each(Server::kill);
+                nodes.iter().for_each(|node| drop(node.go_up()));
+            }
+            Self::Rolling => {
+                for node in nodes {
+                    assert_eq!(node.stop(), Some(0));
+                    node.go_up();
+                }
+            }
+            Self::DatabasePaused => {
+                database.pause();
+                thread::sleep(PAUSE);
+                database.go_on();
+            }
+            Self::DatabaseKilled => {
+                database.kill();
+                database.restart();
+            }
+        }
+    }
+}
+
+/// A table, a job on it, and what comes of the job when nobody disturbs it.
+struct Task {
+    table: Vec<u8>,
+    order: Value,
+    files: Vec<(String, Vec<u8>)>,
+    took: Duration,
+}
+
+impl Task {
+    fn of(table: &Path, steps: u64) -> Self {
+        let table = fs::read(table).unwrap_or_else(|error| panic!("{}: {error}", table.display()));
+        let learn = json!({"model": "tabgraph", "steps": steps, "threads": 1, "seed": 7});
+        let order =
+            json!({"kind": "synthesize", "dataset": "trial", "rows": 25_000, "learn": learn});
+        let home = TempDir::new().expect("a temporary folder");
+        let server = Server::start(home.path());
+        server.upload("trial", "trial.csv", &table, 1 << 20);
+        let began = Instant::now();
+        let job = submit(&server, &order);
+        assert!(server.ended(&job)["state"].is_string());
+        Self { table, order, files: files(&server, &job), took: began.elapsed() }
+    }
+
+    /// Orders it, lets something happen after a share of its time, and looks at what comes of it.
+    fn disturbed(&self, database: &Cassandra, cluster: &Cluster, fault: Fault, share: f64) {
+        let nodes = cluster.nodes();
+        let job = submit(&nodes[0], &self.order);
+        let _ = cluster.at_work(&cluster.all(), &job, |_| true);
+        thread::sleep(self.took.mul_f64(share));
+        if let Some(worker) = cluster.at_work(&cluster.all(), &job, |_| true) {
+            fault.happen(database, cluster, worker);
+        }
+        let began = Instant::now();
+        let view = nodes[0].ended(&job);
+        println!("{fault:?} at {share:.2}: {} s more", began.elapsed().as_secs());
+        for node in nodes {
+            assert_eq!(files(node, &job), self.files, "{fault:?} at {share}: {view}");
+        }
+    }
+}
+
+fn example() -> PathBuf {
+    in_repository("examples/actg175.csv")
+}
+
+fn submit(server: &Server, order: &Value) -> String {
+    let taken = server.post("/v1/jobs", order);
+    assert_eq!(taken.status, 201, "{}", taken.body);
+    taken.body["id"].as_str().expect("a name").to_owned()
+}
+
+fn is_training(view: &Value) -> bool {
+    view["progress"]["stage"] == "train"
+}
+
+#[test]
+fn a_job_ends_with_the_same_bytes_whatever_happens() {
+    let task = Task::of(&example(), 400);
+    let database = Cassandra::start();
+    let cluster = Cluster::start(3, &database.database(), "faults");
+    cluster.nodes()[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+    for (no, fault) in FAULTS.into_iter().enumerate() {
+        task.disturbed(&database, &cluster, fault, 0.15 + 0.1 * no as f64);
+    }
+}
+
+/// The woken node does not know that it was frozen: its job went on elsewhere, and what it writes
+/// is refused.
+#[test]
+fn a_job_survives_one_node_after_another() {
+    let task = Task::of(&example(), 400);
+    let cluster = Cluster::start(3, &Database::shared(), "takeover");
+    let nodes = cluster.nodes();
+    nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+    let job = submit(&nodes[0], &task.order);
+    let mut left = cluster.all();
+    let killed = cluster.at_work(&left, &job, is_training).expect("it has not ended");
+    nodes[killed].kill();
+    left.remove(&killed);
+    let frozen = cluster.at_work(&left, &job, |_| true).expect("it has not ended");
+    cluster.freeze(frozen);
+    left.remove(&frozen);
+    let last = cluster.at_work(&left, &job, |_| true).expect("it has not ended");
+    cluster.wake(frozen);
+    nodes[last].ended(&job);
+    nodes[killed].go_up();
+    for node in nodes {
+        assert_eq!(files(node, &job), task.files);
+    }
+}
+
+#[test]
+fn a_node_that_is_asked_to_stop_hands_over_and_any_node_cancels() {
+    let cluster = Cluster::start(2, &Database::shared(), "handover");
+    let nodes = cluster.nodes();
+    nodes[0].upload("trial", "trial.csv", &fs::read(example()).expect("a table"), 1 << 20);
+    let endless = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1, "seed": 3});
+    let order = json!({"kind": "train", "dataset": "trial", "learn": endless});
+    let job = submit(&nodes[0], &order);
+    let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it does not end");
+    let other = 1 - first;
+    assert_eq!(nodes[first].stop(), Some(0));
+    let left = Instant::now();
+    assert_eq!(cluster.at_work(&BTreeSet::from([other]), &job, is_training), Some(other));
+    assert!(left.elapsed() < Duration::from_millis(LEASE_TTL_MS), "nobody waits for a lease");
+    nodes[first].go_up();
+    let cancelled = nodes[first].post(&format!("/v1/jobs/{job}:cancel"), &json!({}));
+    assert_eq!(cancelled.status, 200, "{}", cancelled.body);
+    for node in nodes {
+        let view = node.get(&format!("/v1/jobs/{job}")).body;
+        assert_eq!((&view["state"], &view["files"]), (&json!("cancelled"), &Value::Null), "{view}");
+    }
+}
+
+/// Three nodes and nine jobs that one of them took: all are at work at the same time.
+#[test]
+fn jobs_that_wait_are_begun_by_whoever_has_a_device_free() {
+    let cluster = Cluster::start(3, &Database::shared(), "spread");
+    let nodes = cluster.nodes();
+    nodes[0].upload("trial", "trial.csv", &fs::read(example()).expect("a table"), 1 << 20);
+    let learn = |seed| json!({"model": "tabgraph", "steps": 150, "threads": 1, "seed": seed});
+    let order = |seed| json!({"kind": "train", "dataset": "trial", "learn": learn(seed)});
+    let jobs: Vec<_> = (0..9).map(|seed| submit(&nodes[0], &order(seed))).collect();
+    let works = |node: &Server| {
+        let busy = |job: &String| node.get(&format!("/v1/jobs/{job}")).body["progress"].is_object();
+        jobs.iter().any(busy)
+    };
+    let began = Instant::now();
+    let mut helpers = BTreeSet::new();
+    while helpers.len() < 3 {
+        assert!(began.elapsed() < LONG, "only {helpers:?} work");
+        let at_work = nodes.iter().enumerate().filter(|(_, node)| works(node));
+        helpers.extend(at_work.map(|(no, _)| no));
+    }
+    for job in &jobs {
+        let view = nodes[1].ended(job);
+        assert_eq!(view["state"], "published", "{view}");
+        let claims = view["timeline"].as_array().expect("a timeline").iter();
+        let claims = claims.filter(|it| it["what"].as_str().is_some_and(|it| it.contains("claim")));
+        assert_eq!(claims.count(), 1, "one node works at it, once: {view}");
+    }
+}
+
+/// Every fault at random moments, so often for each (TGS_SOAK_KILLS, TGS_SOAK_SEED), on the example
+/// and on further tables (TGS_SOAK_TABLES).
+#[test]
+#[ignore = "takes hours; ./dev soak runs it"]
+fn soak() {
+    let number = |name: &str, default: u64| {
+        env::var(name).map_or(default, |text| text.parse().expect("a number"))
+    };
+    let (rounds, seed) = (number("TGS_SOAK_KILLS", 20), number("TGS_SOAK_SEED", 1));
+    let mut tables = vec![example()];
+    tables.extend(env::var("TGS_SOAK_TABLES").iter().flat_map(|all| env::split_paths(all)));
+    let (mut dice, mut done) = (Dice::of_seed(seed), BTreeMap::new());
+    println!("seed {seed}, {rounds} rounds of {} faults on {} tables", FAULTS.len(), tables.len());
+    for table in tables {
+        let task = Task::of(&table, 400);
+        let database = Cassandra::start();
+        let cluster = Cluster::start(3, &database.database(), "soak");
+        cluster.nodes()[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+        for _ in 0..rounds {
+            for fault in FAULTS {
+                task.disturbed(&database, &cluster, fault, dice.share());
+                *done.entry(fault).or_insert(0) += 1;
+            }
+        }
+    }
+    println!("all bytes identical: {done:?}");
+}

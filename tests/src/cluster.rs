@@ -1,0 +1,130 @@
+//! Nodes of a cluster as real processes over one keyspace, and what can happen to them.
+
+use std::{
+    collections::BTreeSet,
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    server::Server,
+    services::{Database, identity::Identity},
+};
+
+/// What lets clients in, at every node.
+pub const TOKEN: &str = "tgs_0123456789abcdef0123456789abcdef";
+/// Longer than it takes until another node works at a job, whatever happened.
+const LONG: Duration = Duration::from_secs(180);
+
+/// Nodes over one keyspace, each with a data folder of its own.
+pub struct Cluster {
+    nodes: Vec<Server>,
+    /// Removed with the cluster.
+    _folder: TempDir,
+}
+
+impl Cluster {
+    /// Starts so many nodes over a fresh keyspace of this name.
+    ///
+    /// # Panics
+    /// When one does not come up.
+    pub fn start(nodes: usize, database: &Database, keyspace: &str) -> Self {
+        let keyspace = format!("{keyspace}_{}", std::process::id());
+        let store = format!("cql://{}/{keyspace}", database.contact_points.join(","));
+        let folder = TempDir::new().expect("a temporary folder");
+        let token = folder.path().join("token");
+        fs::write(&token, TOKEN).expect("write");
+        let token = token.to_str().expect("a name").to_owned();
+        let settings = [("TGS_STORE", store.as_str()), ("TGS_TOKEN_FILE", &token)];
+        let node = |no: usize| {
+            let home = folder.path().join(format!("node-{no}"));
+            Server::node(&home, &settings, TOKEN)
+        };
+        let nodes = (0..nodes).map(node).collect();
+        Self { nodes, _folder: folder }
+    }
+
+    /// Its nodes.
+    pub fn nodes(&self) -> &[Server] {
+        &self.nodes
+    }
+
+    /// The numbers of all nodes.
+    pub fn all(&self) -> BTreeSet<usize> {
+        (0..self.nodes.len()).collect()
+    }
+
+    /// The one of these nodes that works at a job and shows this; waits until one does. None if the
+    /// job ends before.
+    ///
+    /// # Panics
+    /// When nobody works at it.
+    pub fn at_work(
+        &self,
+        among: &BTreeSet<usize>,
+        job: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Option<usize> {
+        let began = Instant::now();
+        loop {
+            for no in among {
+                let view = self.nodes[*no].try_get(&format!("/v1/jobs/{job}"));
+                let Some(view) = view.filter(|answer| answer.status == 200) else { continue };
+                if matches!(view.body["state"].as_str(), Some("waiting" | "running")) {
+                    if view.body["progress"].is_object() && is_so(&view.body) {
+                        return Some(*no);
+                    }
+                } else {
+                    return None;
+                }
+            }
+            assert!(began.elapsed() < LONG, "nobody of {among:?} works at {job}");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Stops a node where it stands, as SIGSTOP does.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn freeze(&self, no: usize) {
+        self.signal(no, Signal::STOP);
+    }
+
+    /// Lets a frozen node go on.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn wake(&self, no: usize) {
+        self.signal(no, Signal::CONT);
+    }
+
+    fn signal(&self, no: usize, signal: Signal) {
+        let id = self.nodes[no].id().expect("it runs");
+        Identity::of(id).expect("it is there").signal(signal);
+    }
+}
+
+/// The files that a job delivered, by name, with their bytes.
+///
+/// # Panics
+/// When one cannot be fetched.
+pub fn files(server: &Server, job: &str) -> Vec<(String, Vec<u8>)> {
+    let view = server.get(&format!("/v1/jobs/{job}")).body;
+    let names = view["files"].as_array().unwrap_or_else(|| panic!("no files: {view}")).iter();
+    let names = names.map(|file| file["name"].as_str().expect("a name").to_owned());
+    let mut files: Vec<_> = names
+        .map(|name| {
+            let place = format!("/v1/jobs/{job}/files/{name}");
+            let (status, bytes) = server.bytes(&place, 0).expect("the server runs");
+            assert!(matches!(status, 200 | 206), "{name}: {status}");
+            (name, bytes)
+        })
+        .collect();
+    files.sort();
+    files
+}
