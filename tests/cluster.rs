@@ -18,7 +18,7 @@ use tgs_protocol::limits::LEASE_TTL_MS;
 use tgs_simulations::dice::Dice;
 use tgs_tests::{
     cluster::{Cluster, files},
-    program::in_repository,
+    program::{in_repository, tgs},
     server::Server,
     services::{Cassandra, Database},
 };
@@ -239,6 +239,51 @@ fn jobs_that_wait_are_begun_by_whoever_has_a_device_free() {
         let claims = view["timeline"].as_array().expect("a timeline").iter();
         let claims = claims.filter(|it| it["what"].as_str().is_some_and(|it| it.contains("claim")));
         assert_eq!(claims.count(), 1, "one node works at it, once: {view}");
+    }
+}
+
+/// A front takes the order and hands out the result; what works cannot even be asked.
+#[test]
+fn a_front_that_never_computes_leaves_its_jobs_to_workers() {
+    let cluster = Cluster::with_roles(&["web", "worker"], &Database::shared(), "roles");
+    let front = &cluster.nodes()[0];
+    front.upload("trial", "trial.csv", &fs::read(example()).expect("a table"), 1 << 20);
+    let learn = json!({"model": "seqtree", "threads": 1});
+    let job = submit(front, &json!({"kind": "train", "dataset": "trial", "learn": learn}));
+    let view = front.ended(&job);
+    assert_eq!(view["state"], "published", "{view}");
+    assert_eq!(files(front, &job).len(), 1);
+    assert!(cluster.nodes()[1].try_get("/v1/jobs").is_none(), "it does not listen");
+    assert_eq!(cluster.nodes()[1].stop(), Some(0));
+}
+
+/// One clear error each, and no password in any.
+#[test]
+fn what_a_node_cannot_start_with_is_said() {
+    let home = TempDir::new().expect("a temporary folder");
+    let short = home.path().join("short-token");
+    fs::write(&short, "guess").expect("write");
+    let (short, nobody) = (short.to_str().expect("a name"), "cql://127.0.0.1:1/tgs");
+    let database = Database::shared();
+    let store = format!("cql://{}/refused", database.contact_points.join(","));
+    for (settings, code, told) in [
+        (vec![], "USE-0001", "the setting `store` names no database"),
+        (vec![("TGS_STORE", "db-1")], "USE-0001", "write cql://user@host:port"),
+        (vec![("TGS_STORE", "cql://ada:secret@db-1/tgs")], "USE-0001", "TGS_STORE_PASSWORD"),
+        (vec![("TGS_STORE", nobody)], "STORE-", "no node answers there"),
+        (vec![("TGS_STORE", nobody), ("TGS_ROLES", "boss")], "USE-0001", "`boss` is none"),
+        (vec![("TGS_STORE", &store), ("TGS_TOKEN_FILE", short)], "USE-0001", "less than 32"),
+        (vec![("TGS_STORE", &store), ("TGS_TOKEN_FILE", "/no")], "USE-0001", "secret of clients"),
+    ] {
+        let mut command = tgs(&home.path().join("node"), &["node", "--json"]);
+        let ended = command.envs(settings.iter().copied()).output().expect("it runs");
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+        let error: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
+            .unwrap_or_else(|_| panic!("{settings:?}: {said}"));
+        assert!(error["code"].as_str().is_some_and(|it| it.starts_with(code)), "{error}");
+        assert!(error["message"].as_str().is_some_and(|it| it.contains(told)), "{error}");
+        assert!(!said.contains("secret@") && !said.contains(":secret"), "{said}");
+        assert_ne!(ended.status.code(), Some(0));
     }
 }
 

@@ -249,7 +249,7 @@ impl Desk {
             // Whoever inserted it was perhaps killed before it was begun.
             Inserted::Known(job) => {
                 let row = self.row(&job).await?;
-                if !row.state.is_final() {
+                if !row.state.is_final() && !self.is_held_elsewhere(&job).await? {
                     self.start(&row).await?;
                 }
                 Ok(Taken { row, before: true })
@@ -274,7 +274,27 @@ impl Desk {
             let said = format!("job {job} has ended; there is nothing to go on with");
             return Err(DeskError::new(Code::NothingToResume, said));
         }
+        if self.is_held_elsewhere(job).await? {
+            return Ok(()); // It is gone on with there, or once its lease has run out.
+        }
+        if row.suspended && self.ports.end_orders.is_some() {
+            self.wake(&row).await?;
+        }
         self.start(&row).await
+    }
+
+    /// Whichever node has a device free may go on with a job that was suspended.
+    async fn wake(&self, row: &JobRow) -> Result<(), DeskError> {
+        let cell = answer("look at lease", self.ports.leases.look(&row.id)).await?;
+        let claim = self.ports.leases.claim(&row.id, &self.own, &cell);
+        let Some(lease) = answer("claim lease", claim).await? else { return Ok(()) };
+        let read = answer("read job", self.ports.jobs.read(&row.id)).await?;
+        if let Some(row) = read.filter(|row| row.suspended) {
+            let row = JobRow { suspended: false, writes: row.writes + 1, ..row };
+            let _ = answer("save job", self.ports.jobs.save(&lease, &row)).await?;
+        }
+        let _ = answer("release lease", self.ports.leases.release(&lease)).await?;
+        Ok(())
     }
 
     async fn end(&self, job: &JobId) -> Result<(), DeskError> {

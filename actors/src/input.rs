@@ -41,10 +41,8 @@ pub(crate) async fn look_at(
     };
     let size = match Kept::of(path) {
         None => return look(path).map_err(|error| unread(path, error)),
-        Some(Kept::Dataset { dataset, version, digest }) => {
-            let versions = ports.datasets.versions(&dataset);
-            let versions = transfer("look for a dataset", versions).await?;
-            kept_version(versions, version, &digest).ok_or_else(|| gone(path))?.size
+        Some(kept @ Kept::Dataset { .. }) => {
+            kept_version(ports, &kept).await?.ok_or_else(|| gone(path))?.size
         }
         Some(Kept::Model(_) | Kept::Result(_)) => {
             let file = local(ports, path).await?;
@@ -62,11 +60,11 @@ pub(crate) async fn look_at(
 pub(crate) async fn local(ports: &Ports, path: &Path) -> Result<PathBuf, StoreError> {
     match Kept::of(path) {
         None => Ok(path.to_owned()),
-        Some(Kept::Dataset { dataset, version, digest }) => {
-            let versions = ports.datasets.versions(&dataset);
-            let versions = transfer("look for a dataset", versions).await?;
-            let found = kept_version(versions, version, &digest).ok_or_else(|| gone(path))?;
-            transfer("open a dataset", ports.datasets.file(&found)).await
+        Some(kept @ Kept::Dataset { .. }) => {
+            let found = kept_version(ports, &kept).await?.ok_or_else(|| gone(path))?;
+            let opened = transfer("open a dataset", ports.datasets.file(&found)).await;
+            // It may have been removed just now.
+            opened.map_err(|error| if error.code == Code::NoSuchThing { gone(path) } else { error })
         }
         Some(Kept::Model(job)) => {
             let opened = ports.artifacts.open(&job, ArtifactName::Model);
@@ -77,12 +75,15 @@ pub(crate) async fn local(ports: &Ports, path: &Path) -> Result<PathBuf, StoreEr
     }
 }
 
-fn kept_version(
-    versions: Vec<DatasetVersion>,
-    version: u32,
-    digest: &str,
-) -> Option<DatasetVersion> {
-    versions.into_iter().find(|it| it.version == version && it.digest.short() == digest)
+/// The version that is meant, or another one of its dataset that holds the same: it may have been
+/// removed and handed in again.
+async fn kept_version(ports: &Ports, kept: &Kept) -> Result<Option<DatasetVersion>, StoreError> {
+    let Kept::Dataset { dataset, version, digest, ending } = kept else { return Ok(None) };
+    let versions = transfer("look for a dataset", ports.datasets.versions(dataset)).await?;
+    let holds_it = |it: &DatasetVersion| it.digest.short() == *digest && it.ending == *ending;
+    let (meant, others): (Vec<_>, Vec<_>) =
+        versions.into_iter().filter(holds_it).partition(|it| it.version == *version);
+    Ok(meant.into_iter().chain(others).next())
 }
 
 fn gone(path: &Path) -> StoreError {

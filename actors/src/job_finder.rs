@@ -13,12 +13,15 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, rpc::CallRes
 use tgs_protocol::{
     id::{Incarnation, JobId},
     job::{
-        JobRow,
+        JobRow, JobState,
         listing::{Listing, StateClass},
     },
-    lease::finder::{Finder, Found},
-    limits::{FIND_PERIOD_MS, ORDER_TAKEN_MS},
-    queue::Turn,
+    lease::{
+        LeaseCell,
+        finder::{Finder, Found},
+    },
+    limits::{FIND_PERIOD_MS, LOOK_PERIOD_MS, ORDER_TAKEN_MS},
+    queue::{Demand, DeviceClass, Turn},
     store::StoreError,
 };
 
@@ -28,7 +31,7 @@ use crate::{
     store_call::answer,
 };
 
-/// Leases that one look at waiting jobs reads for each device that is free.
+/// Leases that one look at waiting jobs reads for each device that is free, and at least.
 const CANDIDATES: usize = 4;
 
 /// The actor.
@@ -44,6 +47,8 @@ pub(crate) enum JobFinderMessage {
 pub(crate) struct Search {
     pub(crate) ports: Ports,
     pub(crate) own: Incarnation,
+    /// It failed again and again: it rests before it begins.
+    pub(crate) is_tired: bool,
     pub(crate) node: ActorRef<NodeSupervisorMessage>,
 }
 
@@ -51,6 +56,8 @@ pub(crate) struct Search {
 pub(crate) struct Looking {
     search: Search,
     finder: Finder,
+    /// Leases of jobs that wait here, as they were when the jobs were taken up.
+    taken: BTreeMap<JobId, LeaseCell>,
 }
 
 impl Actor for JobFinder {
@@ -63,8 +70,9 @@ impl Actor for JobFinder {
         myself: ActorRef<Self::Msg>,
         search: Search,
     ) -> Result<Looking, ActorProcessingErr> {
-        myself.cast(JobFinderMessage::Look)?;
-        Ok(Looking { search, finder: Finder::default() })
+        let rest = if search.is_tired { LOOK_PERIOD_MS } else { 0 };
+        myself.send_after(Duration::from_millis(rest), || JobFinderMessage::Look);
+        Ok(Looking { search, finder: Finder::default(), taken: BTreeMap::new() })
     }
 
     async fn handle(
@@ -98,49 +106,81 @@ impl Looking {
         let Ok(CallResult::Success(hands)) = self.search.node.call(question, limit).await else {
             return Ok(()); // The node has no time for more jobs either.
         };
-        let mut rows = self.unfinished(StateClass::Running).await?;
-        let runs_elsewhere: BTreeSet<JobId> = rows.iter().map(|row| row.id.clone()).collect();
-        if hands.free > 0 {
-            let mut waiting = self.unfinished(StateClass::Waiting).await?;
-            waiting.retain(|row| !hands.holds(&row.id));
-            waiting.sort_by_key(|row| (Turn::of(row).rank_ms(), row.id.clone()));
-            waiting.truncate(hands.free.saturating_mul(CANDIDATES));
-            rows.extend(waiting);
-        }
+        self.taken.retain(|job, _| hands.waiting.contains(job));
         self.heed_orders(&hands).await?;
-        let mut found = Vec::new();
-        let mut turns = BTreeMap::new();
-        for row in rows {
-            let cell = answer("look at lease", self.search.ports.leases.look(&row.id)).await?;
-            let is_others = cell.owner.as_ref().is_some_and(|owner| *owner != self.search.own);
-            if is_others && hands.waiting.contains(&row.id) && runs_elsewhere.contains(&row.id) {
-                let left = NodeSupervisorMessage::GoneElsewhere { job: row.id.clone() };
-                let _ = self.search.node.cast(left);
-            }
+        let candidates = self.candidates(&hands).await?;
+        let (mut found, mut turns) = (Vec::new(), BTreeMap::new());
+        for Candidate { row, has_room } in candidates {
+            let looked = answer("look at lease", self.search.ports.leases.look(&row.id)).await;
+            let cell = match looked {
+                Ok(cell) => cell,
+                Err(error) => {
+                    tracing::warn!(job = %row.id, %error, "whether somebody works at it is unknown");
+                    continue;
+                }
+            };
+            self.leave_to_others(&hands, &row, &cell);
             let is_here = hands.holds(&row.id);
             turns.insert(row.id.clone(), Turn::of(&row));
-            found.push(Found { job: row.id, is_suspended: row.suspended, is_here, cell });
+            found.push(Found { job: row.id, is_suspended: row.suspended, is_here, has_room, cell });
         }
         let now = self.search.ports.clock.monotonic();
         for (job, sighting) in self.finder.look(now, found) {
             let Some(turn) = turns.remove(&job) else { continue };
             tracing::info!(%job, "a job that nobody works at is taken up");
-            let order = NodeSupervisorMessage::TakeUp { job, turn, sighting };
+            self.taken.insert(job.clone(), sighting.cell.clone());
+            let is_to_end = self.is_end_ordered(&job).await?;
+            let order = NodeSupervisorMessage::TakeUp { job, turn, sighting, is_to_end };
             let _ = self.search.node.cast(order);
         }
         Ok(())
     }
 
-    /// Ends what runs here and was ordered to end on another node.
+    /// All that run, and those that wait, in order of their turns; of the latter no more have room
+    /// than could begin here.
+    async fn candidates(&self, hands: &Hands) -> Result<Vec<Candidate>, StoreError> {
+        let running = self.unfinished(StateClass::Running).await?.into_iter();
+        let mut candidates: Vec<_> = running.map(|row| Candidate { row, has_room: true }).collect();
+        let mut waiting = self.unfinished(StateClass::Waiting).await?;
+        waiting.sort_by_key(|row| (Turn::of(row).rank_ms(), row.id.clone()));
+        let mut room = hands.free.clone();
+        let seats: usize = room.values().sum();
+        let looked_at = waiting.into_iter().filter(|row| !hands.holds(&row.id));
+        for row in looked_at.take(CANDIDATES.max(seats.saturating_mul(CANDIDATES))) {
+            let has_room = take_seat(&mut room, Demand::of(&row).class, &hands.classes);
+            candidates.push(Candidate { row, has_room });
+        }
+        Ok(candidates)
+    }
+
+    /// A job that waits here and that another node works at need not wait here. One whose holder is
+    /// gone is taken up with the lease as it is: it stays until that changes.
+    fn leave_to_others(&self, hands: &Hands, row: &JobRow, cell: &LeaseCell) {
+        let is_others = cell.owner.as_ref().is_some_and(|owner| *owner != self.search.own);
+        let runs = matches!(row.state, JobState::Running { .. });
+        let is_alive = self.taken.get(&row.id) != Some(cell);
+        if is_others && runs && is_alive && hands.waiting.contains(&row.id) {
+            let left = NodeSupervisorMessage::GoneElsewhere { job: row.id.clone() };
+            let _ = self.search.node.cast(left);
+        }
+    }
+
+    /// Ends what is here and was ordered to end on another node. Of jobs that wait those are looked
+    /// at that nobody can end but whoever takes them over.
     async fn heed_orders(&self, hands: &Hands) -> Result<(), StoreError> {
-        let Some(orders) = &self.search.ports.end_orders else { return Ok(()) };
-        for job in &hands.running {
-            if answer("look for an order to end", orders.is_end_ordered(job)).await? {
+        let orphans = hands.waiting.iter().filter(|job| self.taken.contains_key(*job));
+        for job in hands.running.iter().chain(orphans) {
+            if self.is_end_ordered(job).await? {
                 let order = NodeSupervisorMessage::EndHere { job: job.clone() };
                 let _ = self.search.node.cast(order);
             }
         }
         Ok(())
+    }
+
+    async fn is_end_ordered(&self, job: &JobId) -> Result<bool, StoreError> {
+        let Some(orders) = &self.search.ports.end_orders else { return Ok(false) };
+        answer("look for an order to end", orders.is_end_ordered(job)).await
     }
 
     async fn unfinished(&self, class: StateClass) -> Result<Vec<JobRow>, StoreError> {
@@ -153,6 +193,27 @@ impl Looking {
             listing.after = Some(next);
         }
     }
+}
+
+/// A job that has not ended.
+struct Candidate {
+    row: JobRow,
+    /// This node could begin with it, or have it wait.
+    has_room: bool,
+}
+
+/// Takes a seat of this class, or of any where the node has none of it; false if none is free.
+fn take_seat(
+    room: &mut BTreeMap<DeviceClass, usize>,
+    class: DeviceClass,
+    classes: &BTreeSet<DeviceClass>,
+) -> bool {
+    let serves = |it: &DeviceClass| *it == class || !classes.contains(&class);
+    let Some((_, free)) = room.iter_mut().find(|(it, free)| serves(it) && **free > 0) else {
+        return false;
+    };
+    *free -= 1;
+    true
 }
 
 impl Hands {

@@ -122,11 +122,11 @@ impl Actor for NodeSupervisor {
                 let started = floor.start_job(job, turn).await;
                 let _ = reply.send(started);
             }
-            NodeSupervisorMessage::TakeUp { job, turn, sighting } => {
-                floor.take_up(job, turn, sighting).await;
+            NodeSupervisorMessage::TakeUp { job, turn, sighting, is_to_end } => {
+                floor.take_up(job, turn, sighting, is_to_end).await;
             }
             NodeSupervisorMessage::GoneElsewhere { job } => floor.gone_elsewhere(&job).await,
-            NodeSupervisorMessage::EndHere { job } => floor.end_here(&job),
+            NodeSupervisorMessage::EndHere { job } => floor.end_here(&job).await,
             NodeSupervisorMessage::Hands { reply } => {
                 let _ = reply.send(floor.hands());
             }

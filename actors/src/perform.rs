@@ -232,10 +232,16 @@ impl Shell {
 
     async fn take_back(&mut self) {
         let Some(deliveries) = self.row().map(deliveries) else { return };
+        let Some(lease) = self.lease.clone() else { return };
         // The first one may have made folders for all: they are empty once it goes.
         for delivery in deliveries.into_iter().rev() {
-            let taken_back = self.ports.artifacts.take_back(&self.id, &delivery.to);
-            if let Err(error) = transfer("take back", taken_back).await {
+            let taken_back = self.ports.artifacts.take_back(&lease, &delivery.to);
+            let taken_back = transfer("take back", taken_back).await;
+            if let Ok(Written::Overtaken { .. }) = taken_back {
+                self.actions.clear();
+                return self.events.push_front(JobEvent::Overtaken);
+            }
+            if let Err(error) = taken_back {
                 let (said, fault) = (error.to_string(), Fault::from(error));
                 // The job ends after this, and nobody would try again.
                 if self.will_try_again(JobAction::TakeBack, &fault) {

@@ -316,8 +316,8 @@ impl<S: ArtifactStore> ArtifactStore for Faulty<S> {
     ) -> Result<Delivered, StoreError> {
         self.run("deliver", self.inner.deliver(lease, from, to)).await
     }
-    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
-        self.run("take back", self.inner.take_back(job, to)).await
+    async fn take_back(&self, lease: &Lease, to: &Path) -> Result<Written, StoreError> {
+        self.run("take back", self.inner.take_back(lease, to)).await
     }
     async fn delivered(
         &self,

@@ -35,7 +35,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tgs_protocol::{id::JobId, store::StoreError, unit::EventNo};
+use tgs_protocol::{code::Code, id::JobId, store::StoreError, unit::EventNo};
 use tokio::{
     sync::{Mutex, watch},
     time::sleep,
@@ -59,6 +59,10 @@ use self::{bytes::Named, database::Database, trouble::Patience};
 const LOOK_PERIOD: Duration = Duration::from_millis(250);
 /// How often it is looked for what a node wrote that then died.
 const CATCH_UP_PERIOD: Duration = Duration::from_secs(5);
+/// How often it is looked for copies of jobs that ended on other nodes.
+const SWEEP_PERIOD: Duration = Duration::from_secs(5);
+/// How often it is looked for what jobs left whose holders died when they had ended.
+const SWEEP_ALL_PERIOD: Duration = Duration::from_secs(30);
 /// A writer tells of its write itself within this time, if it lives.
 const WRITER_MAX: Duration = Duration::from_secs(10);
 
@@ -96,6 +100,7 @@ impl Scylla {
     pub async fn open(contact: &Contact, cache: &Path) -> Result<Self, StoreError> {
         let (cache, lock) = blocking(|| take_in_hand(cache))?;
         let database = Database::open(contact).await?;
+        blocking(|| empty(&Layout::of(&cache)))?;
         let (told, turn) = (watch::Sender::default(), Mutex::new(None));
         let (unnumbered, marks) = Default::default();
         let inner = Inner { database, cache, told, turn, unnumbered, marks, _lock: lock };
@@ -116,7 +121,12 @@ impl Scylla {
 
     /// The folder of a job's files on this node.
     fn cache_of(&self, job: &JobId) -> PathBuf {
-        self.inner.cache.join("jobs").join(job.as_str())
+        self.cache_of_all().join(job.as_str())
+    }
+
+    /// The folder of all jobs' files on this node.
+    fn cache_of_all(&self) -> PathBuf {
+        Layout::of(&self.inner.cache).jobs()
     }
 
     fn database(&self) -> &Database {
@@ -124,24 +134,41 @@ impl Scylla {
     }
 }
 
-/// Takes a node's folder for this process. What it holds of jobs lies in the database as well, or
-/// was half done; jobs may have ended elsewhere meanwhile.
+/// Takes a node's folder for this process.
 fn take_in_hand(cache: &Path) -> Result<(PathBuf, FolderLock), StoreError> {
     let cache = path::absolute(cache).map_err(|error| fault::on_file("find", cache, error))?;
     make_folders(&RealDisk, &cache, Readers::Owner)
         .map_err(|error| fault::on_file("make", &cache, error))?;
     let layout = Layout::of(&cache);
     let lock = FolderLock::take(&layout)?;
+    if layout.store().exists() {
+        let message = format!(
+            "use {} for copies of what lies in the database: it is a data folder with jobs of its \
+             own, which would be lost; name another folder with --home",
+            cache.display()
+        );
+        return Err(StoreError::new(Code::BadRequest, message));
+    }
     wait_for_keepers(&layout)?;
-    let jobs = layout.jobs();
-    remove_tree(&RealDisk, &jobs).map_err(|error| fault::on_file("remove", &jobs, error))?;
     Ok((cache, lock))
 }
 
-/// Looks for what other nodes wrote: their events for those who wait for one, and what they left
-/// when they died. Goes on while somebody has the store open.
+/// What an earlier process kept here lies in the database as well, or was half done; jobs may have
+/// ended and datasets may have gone elsewhere meanwhile.
+fn empty(layout: &Layout) -> Result<(), StoreError> {
+    for folder in [layout.jobs(), layout.datasets()] {
+        remove_tree(&RealDisk, &folder)
+            .map_err(|error| fault::on_file("remove", &folder, error))?;
+    }
+    Ok(())
+}
+
+/// Looks for what other nodes wrote: their events for those who wait for one, what they left when
+/// they died, and jobs that they ended and of which this node has copies. Goes on while somebody has the store open.
 async fn look_again(store: Weak<Inner>) {
-    let mut caught_up = Instant::now();
+    let (mut caught_up, mut swept, mut swept_all) =
+        (Instant::now(), Instant::now(), Instant::now());
+    let mut done = BTreeSet::new();
     loop {
         sleep(LOOK_PERIOD).await;
         let Some(inner) = store.upgrade() else { return };
@@ -156,6 +183,21 @@ async fn look_again(store: Weak<Inner>) {
             caught_up = Instant::now();
             if let Err(error) = store.catch_up_with(WRITER_MAX).await {
                 warn!(%error, "what other nodes wrote is not told yet");
+            }
+        }
+        if swept.elapsed() > SWEEP_PERIOD {
+            swept = Instant::now();
+            if let Err(error) = store.sweep_ended().await {
+                warn!(%error, "private copies of jobs that ended stay for now");
+            }
+            if let Err(error) = store.sweep_datasets().await {
+                warn!(%error, "copies of datasets that are gone stay for now");
+            }
+        }
+        if swept_all.elapsed() > SWEEP_ALL_PERIOD {
+            swept_all = Instant::now();
+            if let Err(error) = store.sweep_after_others(&mut done).await {
+                warn!(%error, "what jobs of other nodes left stays for now");
             }
         }
     }

@@ -267,7 +267,8 @@ async fn delivery_follows_links_and_spares_devices() {
         let error = code(ports.artifacts.deliver(&lease, &from, &refused).await);
         assert_eq!(error, Code::CannotWrite, "{}", refused.display());
     }
-    ports.artifacts.take_back(&job("a"), &link).await.expect("take back");
+    let taken_back = ports.artifacts.take_back(&lease, &link).await.expect("take back");
+    assert_eq!(taken_back, Written::Done);
     assert!(!real.exists(), "what stands behind the link was delivered");
 }
 
@@ -289,7 +290,8 @@ async fn a_delivery_that_was_broken_off_is_taken_back() {
         }
         let ports = Ports::of(Embedded::open(&home).expect("open again"));
         let to = out.join("below/table.csv");
-        ports.artifacts.take_back(&lease.job, &to).await.expect("take back");
+        let taken_back = ports.artifacts.take_back(&lease, &to).await.expect("take back");
+        assert_eq!(taken_back, Written::Done);
         assert!(!out.exists(), "step {step}: {:?}", all_below(&out));
         if !dying.has_failed() {
             assert!(step > 20, "only {step} steps: the disk is not asked");

@@ -1,12 +1,22 @@
 //! Every promise of a store, against a real CQL database.
 
+use std::time::{Duration, Instant};
+
 use scylla::client::{session::Session, session_builder::SessionBuilder};
 use tgs_adapters::{
     Scylla,
-    conformance::{CHECKS, Check},
+    conformance::{
+        CHECKS, Check,
+        sample::{claim, insert, job, row},
+    },
     scylla::Contact,
 };
-use tgs_protocol::{code::Code, id::JobId};
+use tgs_protocol::{
+    code::Code,
+    id::JobId,
+    job::{JobRow, JobState, Outcome},
+    store::{ArtifactName, Sealed, Written},
+};
 use tgs_tests::services::Database;
 
 fn contact(keyspace: &str, database: Database) -> Contact {
@@ -78,4 +88,46 @@ async fn an_order_to_end_a_job_is_seen_by_every_node() {
     }
     assert!(!second.is_end_ordered(&other).await.expect("a look"));
     assert!(first.order_end(&JobId::new("../a")).await.is_err());
+}
+
+/// A job that another node ended leaves no private copy on a node that had a part in it: its model
+/// and its results may stay, its dataset goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn private_copies_of_jobs_that_ended_elsewhere_go() {
+    let contact = contact("copies", Database::shared());
+    let folders = [tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder")];
+    let first = Scylla::open(&contact, folders[0].path()).await.expect("opens").ports();
+    let second = Scylla::open(&contact, folders[1].path()).await.expect("opens").ports();
+    insert(&first, &row("a", 1)).await;
+    let lease = claim(&first, &job("a"), "first").await;
+    let names = [ArtifactName::Dataset, ArtifactName::Model];
+    for name in names {
+        let staged = first.artifacts.stage(&lease, name).await.expect("stage");
+        std::fs::write(staged.join("file"), name.as_str()).expect("write");
+        assert!(matches!(first.artifacts.seal(&lease, name).await, Ok(Sealed::Done(_))));
+    }
+    let open = async |name| {
+        let opened = second.artifacts.open(&job("a"), name).await.expect("open");
+        opened.expect("it is sealed").join("file")
+    };
+    let (dataset, model) = (open(names[0]).await, open(names[1]).await);
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    assert!(dataset.is_file() && model.is_file(), "the job has not ended");
+    let ended = JobState::Ended(Outcome::Withheld { reasons: Vec::new() });
+    let ended = JobRow { state: ended, writes: 1, ..row("a", 1) };
+    assert_eq!(first.jobs.save(&lease, &ended).await.expect("save"), Written::Done);
+    let began = Instant::now();
+    while dataset.exists() {
+        assert!(began.elapsed() < Duration::from_secs(60), "the dataset stays");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(model.is_file(), "a model outlives its job");
+    assert!(first.jobs.forget(&job("a")).await.expect("forget"));
+    while model.exists() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "a job that is forgotten leaves nothing"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -48,7 +48,7 @@ enum Act {
     Checkpoint(u64, u64),
     Prune(u64, u64),
     Deliver(u64, ArtifactName),
-    TakeBack,
+    TakeBack(u64),
     Unstage(u64, ArtifactName),
     Sweep,
 }
@@ -74,8 +74,8 @@ const LIFE: &[Act] = &[
     Act::Unstage(2, ArtifactName::Output),
     Act::Artifact(2, ArtifactName::Output, 5),
     Act::Deliver(2, ArtifactName::Model),
-    Act::TakeBack,
-    Act::TakeBack,
+    Act::TakeBack(2),
+    Act::TakeBack(2),
     Act::Deliver(2, ArtifactName::Report),
     Act::End(2),
     Act::Sweep,
@@ -156,9 +156,8 @@ async fn perform(act: Act, ports: &Ports, disk: &dyn Disk, root: &Path) -> Resul
                 Delivered::Overtaken { by } => Written::Overtaken { by },
             }
         }
-        Act::TakeBack => {
-            ports.artifacts.take_back(&job("a"), &root.join("out/table.csv")).await?;
-            Written::Done
+        Act::TakeBack(epoch) => {
+            ports.artifacts.take_back(&lease(epoch), &root.join("out/table.csv")).await?
         }
         Act::Unstage(epoch, name) => {
             let staged = ports.artifacts.stage(&lease(epoch), name).await?;

@@ -279,6 +279,6 @@ mod tests {
             .build()
             .and_then(Config::try_deserialize)
             .expect("every field of `Settings` has a default and no other key stands there");
-        assert_eq!(settings.log, "warn,tgs_actors::notifier=off");
+        assert_eq!(settings.log, "warn,tgs_actors::notifier=off,scylla=off");
     }
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tgs_protocol::{
     clock::Clock,
+    code::Code,
     desk::{DeskError, JobDesk},
     id::JobId,
     job::{JobRow, listing::Listing},
@@ -42,7 +43,11 @@ async fn forget_beyond(
         let beyond: Vec<&JobRow> = ended.skip(history.saturating_sub(kept)).collect();
         kept += page.rows.iter().filter(|row| row.state.is_final()).count();
         for job in old_of(&beyond, now) {
-            desk.forget(&job).await?;
+            match desk.forget(&job).await {
+                // Another node has the same history.
+                Err(error) if error.code != Code::JobNotFound => return Err(error),
+                _ => {}
+            }
         }
         let Some(next) = page.next else { return Ok(()) };
         listing.after = Some(next);

@@ -116,7 +116,8 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
     let mut config = config(premises.ids.incarnation(), settings, None);
     config.untold_folder = Some(premises.home.clone());
     config.holder_is_gone = premises.is_alone;
-    config.devices = match settings.computes() {
+    // Alone it does everything.
+    config.devices = match premises.is_alone || settings.computes() {
         true => {
             let cores = settings.devices.clamp(1, DEVICES_MAX);
             let cores = std::iter::repeat_n(DeviceClass::Cpu, cores);

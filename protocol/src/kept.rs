@@ -5,14 +5,14 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `house:/datasets/trial@3/9f86d081884c` | a version of a dataset, and how its digest begins |
+//! | `house:/datasets/trial@3/9f86d081884c.csv` | a version of a dataset, and how its digest begins |
 //! | `house:/models/01J…` | the model that a job left |
 //! | `house:/results/01J…/table.csv` | what a job of a server delivers |
 
 use std::path::{Component, Path, PathBuf};
 
 use crate::{
-    dataset::{DatasetName, DatasetVersion},
+    dataset::{DatasetName, DatasetVersion, TableEnding},
     id::JobId,
 };
 
@@ -33,6 +33,8 @@ pub enum Kept {
         version: u32,
         /// What the digest of its bytes begins with: a number may be given again.
         digest: String,
+        /// How its file's name ends, which says what it holds.
+        ending: TableEnding,
     },
     /// The model of a job.
     Model(JobId),
@@ -56,7 +58,9 @@ impl Kept {
             DATASETS => {
                 let (dataset, version) = name.rsplit_once('@')?;
                 let (dataset, version) = (dataset.parse().ok()?, version.parse().ok()?);
-                Self::Dataset { dataset, version, digest: next()?.to_owned() }
+                let (digest, ending) = next()?.split_once('.')?;
+                let ending = TableEnding::try_from(ending.to_owned()).ok()?;
+                Self::Dataset { dataset, version, digest: digest.to_owned(), ending }
             }
             MODELS => Self::Model(JobId::new(name)),
             RESULTS => {
@@ -72,8 +76,9 @@ impl Kept {
     /// The path that names it.
     pub fn path(&self) -> PathBuf {
         match self {
-            Self::Dataset { dataset, version, digest } => {
-                Path::new(HOUSE).join(DATASETS).join(format!("{dataset}@{version}")).join(digest)
+            Self::Dataset { dataset, version, digest, ending } => {
+                let folder = Path::new(HOUSE).join(DATASETS).join(format!("{dataset}@{version}"));
+                folder.join(format!("{digest}.{}", ending.as_str()))
             }
             Self::Model(job) => Path::new(HOUSE).join(MODELS).join(job.as_str()),
             Self::Result(file) => results().join(file),
@@ -82,9 +87,8 @@ impl Kept {
 
     /// The path that names a version of a dataset.
     pub fn dataset(version: &DatasetVersion) -> PathBuf {
-        let DatasetVersion { dataset, version, digest, .. } = version;
-        let (dataset, version, digest) = (dataset.clone(), *version, digest.short());
-        Self::Dataset { dataset, version, digest }.path()
+        let DatasetVersion { dataset, version, digest, ending, .. } = version.clone();
+        Self::Dataset { dataset, version, digest: digest.short(), ending }.path()
     }
 }
 
@@ -99,14 +103,15 @@ mod tests {
 
     #[test]
     fn every_kept_file_is_found_by_its_path() {
-        let dataset = |version| Kept::Dataset {
+        let dataset = |version, name| Kept::Dataset {
             dataset: "trial-7.v2".parse().expect("a name"),
             version,
             digest: "9f86d081884c".to_owned(),
+            ending: TableEnding::of_name(name).expect("a table"),
         };
         for kept in [
-            dataset(1),
-            dataset(u32::MAX),
+            dataset(1, "a.csv"),
+            dataset(u32::MAX, "a.csv.gz"),
             Kept::Model(JobId::new("01J")),
             Kept::Result("01J/table.csv.gz".into()),
             Kept::Result("01J/report/report.html".into()),
@@ -121,17 +126,19 @@ mod tests {
             "",
             "/data/table.csv",
             "table.csv",
-            "/house:/datasets/trial@1/9f86d081884c",
+            "/house:/datasets/trial@1/9f86d081884c.csv",
             "./house:/models/01J",
             "house:",
             "house:/models",
             "house:/models/01J/model",
             "house:/models/..",
-            "house:/datasets/trial/9f86d081884c",
-            "house:/datasets/trial@one/9f86d081884c",
-            "house:/datasets/-trial@1/9f86d081884c",
+            "house:/datasets/trial/9f86d081884c.csv",
+            "house:/datasets/trial@one/9f86d081884c.csv",
+            "house:/datasets/-trial@1/9f86d081884c.csv",
             "house:/datasets/trial@1",
-            "house:/datasets/trial@1/9f86d081884c/more",
+            "house:/datasets/trial@1/9f86d081884c.csv/more",
+            "house:/datasets/trial@1/9f86d081884c",
+            "house:/datasets/trial@1/9f86d081884c.exe",
             "house:/results/../lock",
             "house:/results/01J/../../lock",
             "house:/else/01J",

@@ -51,6 +51,8 @@ pub const FIND_PERIOD_MS: u64 = 1_000;
 pub const FIND_FREE_MS: u64 = 1_000;
 /// How often that time doubles for a job that comes back unfinished again and again.
 pub const FIND_TIRED_MAX: u32 = 6;
+/// Renewals of one holder, a minute's worth, after which a job counts as got on with.
+pub const FIND_RESTED: u64 = 12;
 /// How long a job that was suspended is left to a person, before it is seen whether it was mended.
 pub const SUSPENDED_LOOK_MS: u64 = 300_000;
 /// How often whoever asked to cancel a job of another node looks whether it has ended.

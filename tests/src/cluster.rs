@@ -33,18 +33,27 @@ impl Cluster {
     /// # Panics
     /// When one does not come up.
     pub fn start(nodes: usize, database: &Database, keyspace: &str) -> Self {
+        Self::with_roles(&vec!["all"; nodes], database, keyspace)
+    }
+
+    /// The same, with a node for each of these roles. One that does not answer cannot be asked.
+    ///
+    /// # Panics
+    /// When one does not come up.
+    pub fn with_roles(roles: &[&str], database: &Database, keyspace: &str) -> Self {
         let keyspace = format!("{keyspace}_{}", std::process::id());
         let store = format!("cql://{}/{keyspace}", database.contact_points.join(","));
         let folder = TempDir::new().expect("a temporary folder");
         let token = folder.path().join("token");
         fs::write(&token, TOKEN).expect("write");
         let token = token.to_str().expect("a name").to_owned();
-        let settings = [("TGS_STORE", store.as_str()), ("TGS_TOKEN_FILE", &token)];
-        let node = |no: usize| {
+        let node = |(no, roles): (usize, &&str)| {
             let home = folder.path().join(format!("node-{no}"));
+            let settings =
+                [("TGS_STORE", store.as_str()), ("TGS_TOKEN_FILE", &token), ("TGS_ROLES", roles)];
             Server::node(&home, &settings, TOKEN)
         };
-        let nodes = (0..nodes).map(node).collect();
+        let nodes = roles.iter().enumerate().map(node).collect();
         Self { nodes, _folder: folder }
     }
 

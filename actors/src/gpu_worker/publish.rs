@@ -17,7 +17,7 @@ use tgs_protocol::{
     job::{JobEvent, JobRow},
     progress::Watch,
     request::{Goal, Output},
-    store::{ArtifactName, Delivered},
+    store::{ArtifactName, Delivered, Written},
 };
 
 use super::{
@@ -188,7 +188,10 @@ impl Bench {
                 return Err(Halt::Overtaken);
             };
             if digest(&name).is_some_and(|sealed| sealed != found) {
-                self.carry("take back", artifacts.take_back(&order.lease.job, &to))?;
+                let taken_back = artifacts.take_back(&order.lease, &to);
+                if self.carry("take back", taken_back)? != Written::Done {
+                    return Err(Halt::Overtaken);
+                }
                 let said = format!("deliver {name}: its bytes are not those that were sealed");
                 let remedy = "restore the data folder from a copy and resume, or cancel the job";
                 return Err(Fault::new(Code::StoreCorrupt, format!("{said}; {remedy}")).into());

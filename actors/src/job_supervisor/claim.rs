@@ -81,15 +81,15 @@ impl Shell {
         let epoch = lease.epoch;
         self.lease = Some(lease.clone());
         self.have_kept(lease, sent);
+        if self.intent == Intent::Run && self.is_end_ordered().await? {
+            self.intent = Intent::Cancel;
+        }
         let read = answer("read job", self.ports.jobs.read(&self.id)).await?;
         let row = read.ok_or_else(|| Fault::new(Code::JobNotFound, "no such job"))?;
         let sealed = answer("read manifest", self.ports.chunks.sealed(&self.id)).await?;
         row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
         self.saved = Some(row.clone().into());
         self.job = Some(Job::new(row));
-        if self.intent == Intent::Run && self.is_end_ordered().await? {
-            self.intent = Intent::Cancel;
-        }
         match self.intent.clone() {
             Intent::Run => {}
             Intent::Cancel => self.happen(JobEvent::CancelAsked).await,

@@ -99,7 +99,7 @@ impl CrewKeeper {
         let finder = match config.finds_jobs {
             true => {
                 let own = config.incarnation.clone();
-                Some((own.clone(), finder(ports, own, parent).await?))
+                Some((own.clone(), finder(ports, own, false, parent).await?))
             }
             false => None,
         };
@@ -133,7 +133,7 @@ impl CrewKeeper {
     }
 
     /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail
-    /// for good; a dispatcher rests before it begins again; without the others no job can be kept,
+    /// for good; a dispatcher and a finder rest before they begin again; without the others no job can be kept,
     /// so the node ends and its jobs are interrupted. Gives what jobs must know of.
     ///
     /// # Errors
@@ -148,7 +148,10 @@ impl CrewKeeper {
         let often = !self.windows.entry(member).or_default().permits(now);
         let serves_all = !matches!(
             member,
-            Member::GpuWorker { .. } | Member::ChunkSampler { .. } | Member::Dispatcher
+            Member::GpuWorker { .. }
+                | Member::ChunkSampler { .. }
+                | Member::Dispatcher
+                | Member::JobFinder
         );
         if often && serves_all {
             return Err(format!("{member:?} failed again and again"));
@@ -175,7 +178,7 @@ impl CrewKeeper {
             }
             Member::JobFinder => {
                 if let Some((own, actor)) = &mut self.finder {
-                    *actor = finder(ports, own.clone(), parent).await?;
+                    *actor = finder(ports, own.clone(), often, parent).await?;
                 }
                 return Ok(None);
             }
@@ -237,9 +240,10 @@ fn posts(config: &NodeConfig, node: &ActorRef<NodeSupervisorMessage>) -> Vec<Dev
 async fn finder(
     ports: &Ports,
     own: Incarnation,
+    is_tired: bool,
     node: &ActorRef<NodeSupervisorMessage>,
 ) -> Result<ActorRef<JobFinderMessage>, SpawnErr> {
-    let search = Search { ports: ports.clone(), own, node: node.clone() };
+    let search = Search { ports: ports.clone(), own, is_tired, node: node.clone() };
     spawn(JobFinder, search, &node.get_cell()).await
 }
 

@@ -45,8 +45,10 @@ pub(super) enum GoneBy {
 
 impl Floor {
     pub(super) async fn start_job(&mut self, job: JobId, turn: Turn) -> Result<(), String> {
-        if self.is_draining || self.jobs.contains_key(&job) {
-            return Ok(()); // While draining it waits in the store, for the next node.
+        // While draining, and on a node that never computes, it waits in the store for another one.
+        let is_others = self.is_draining || self.config.devices.is_empty();
+        if is_others || self.jobs.contains_key(&job) {
+            return Ok(());
         }
         self.progress_of(&job);
         let starts = self.queue.join(job.clone(), turn);
@@ -56,13 +58,26 @@ impl Floor {
         }
     }
 
-    /// A job that nobody works at waits for its turn here.
-    pub(super) async fn take_up(&mut self, job: JobId, turn: Turn, sighting: Sighting) {
+    /// A job that nobody works at waits for its turn here, or is ended at once.
+    pub(super) async fn take_up(
+        &mut self,
+        job: JobId,
+        turn: Turn,
+        sighting: Sighting,
+        is_to_end: bool,
+    ) {
+        if self.is_draining || self.progress.contains_key(&job) {
+            return;
+        }
         self.sightings.insert(job.clone(), sighting);
+        if is_to_end {
+            self.progress_of(&job);
+            return self.end_here(&job).await;
+        }
         if let Err(error) = self.start_job(job.clone(), turn).await {
             tracing::error!(%job, error, "a job that nobody works at cannot be begun with");
         }
-        if self.jobs.contains_key(&job) || !self.progress.contains_key(&job) {
+        if !self.progress.contains_key(&job) {
             self.sightings.remove(&job);
         }
     }
@@ -77,8 +92,20 @@ impl Floor {
         }
     }
 
-    /// Another node was asked to end a job that runs here.
-    pub(super) fn end_here(&mut self, job: &JobId) {
+    /// Another node was asked to end a job that runs or waits here.
+    pub(super) async fn end_here(&mut self, job: &JobId) {
+        if !self.progress.contains_key(job) {
+            return;
+        }
+        if !self.jobs.contains_key(job) {
+            // Ending it needs no device; whoever stands behind it moves up.
+            let starts = self.queue.leave(job);
+            self.begin(starts).await;
+            if let Err(error) = self.take_in(job.clone(), Intent::Cancel, None).await {
+                tracing::error!(%job, %error, "no supervisor for a job to cancel");
+            }
+            return;
+        }
         if let Some(here) = self.jobs.get_mut(job)
             && here.intent == Intent::Run
         {
@@ -91,14 +118,18 @@ impl Floor {
         let running: BTreeSet<JobId> = self.jobs.keys().cloned().collect();
         let all = self.progress.keys();
         let waiting: BTreeSet<JobId> = all.filter(|job| !running.contains(*job)).cloned().collect();
-        // Whoever waits here comes first.
-        let may_begin = !self.is_draining && !self.room.is_low && waiting.is_empty();
-        let free = if may_begin {
-            self.queue.seats().each().filter(|(_, used)| *used == Use::Free).count()
-        } else {
-            0
-        };
-        Hands { waiting, running, free }
+        let classes = self.queue.seats().each().map(|(class, _)| class).collect();
+        let mut free = BTreeMap::new();
+        if !self.is_draining && !self.room.is_low {
+            for (class, _) in self.queue.seats().each().filter(|(_, used)| *used == Use::Free) {
+                *free.entry(class).or_insert(0) += 1;
+            }
+        }
+        // Whoever waits here for a device of a class comes first.
+        for demand in waiting.iter().filter_map(|job| self.queue.demand(job)) {
+            free.remove(&demand.class);
+        }
+        Hands { waiting, running, free, classes }
     }
 
     /// Begins with jobs whose turn has come, but with none while draining; gives those that could

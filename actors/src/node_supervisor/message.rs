@@ -1,6 +1,6 @@
 //! What the root of a node is told and asked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ractor::RpcReplyPort;
 use tgs_protocol::{
@@ -8,7 +8,7 @@ use tgs_protocol::{
     id::JobId,
     lease::rule::Sighting,
     progress::Progress,
-    queue::{Turn, Waiting},
+    queue::{DeviceClass, Turn, Waiting},
     stage::Stage,
     unit::Millis,
 };
@@ -20,8 +20,10 @@ pub(crate) struct Hands {
     pub(crate) waiting: BTreeSet<JobId>,
     /// Jobs with a supervisor.
     pub(crate) running: BTreeSet<JobId>,
-    /// Devices on which a job could begin now.
-    pub(crate) free: usize,
+    /// Devices on which a job could begin now, by class.
+    pub(crate) free: BTreeMap<DeviceClass, usize>,
+    /// The classes that the node has.
+    pub(crate) classes: BTreeSet<DeviceClass>,
 }
 
 /// Mailbox of a node's supervisor.
@@ -29,7 +31,8 @@ pub(crate) enum NodeSupervisorMessage {
     /// Order: go on with this job when its turn comes, unless it is here already.
     StartJob { job: JobId, turn: Turn, reply: RpcReplyPort<Result<(), String>> },
     /// Order: work at this job that nobody works at; what was seen of its lease goes along.
-    TakeUp { job: JobId, turn: Turn, sighting: Sighting },
+    /// Or end it, where that was ordered.
+    TakeUp { job: JobId, turn: Turn, sighting: Sighting, is_to_end: bool },
     /// Fact: this job, which waits here, runs on another node.
     GoneElsewhere { job: JobId },
     /// Order: end this job, if it runs here; another node was asked to.

@@ -309,13 +309,16 @@ impl ArtifactStore for Stores {
         self.table().delivered.insert((lease.job.clone(), to.to_owned()), bytes);
         Ok(Delivered::Done(digest))
     }
-    async fn take_back(&self, job: &JobId, to: &Path) -> Answer<()> {
+    async fn take_back(&self, lease: &Lease, to: &Path) -> Answer<Written> {
         self.pass("take back")?;
-        let left = self.table().delivered.remove(&(job.clone(), to.to_owned()));
+        if let Written::Overtaken { by } = self.guard(lease) {
+            return Ok(Written::Overtaken { by });
+        }
+        let left = self.table().delivered.remove(&(lease.job.clone(), to.to_owned()));
         if left.is_some_and(|left| fs::read(to).is_ok_and(|found| found == left)) {
             fs::remove_file(to).map_err(file)?;
         }
-        Ok(())
+        Ok(Written::Done)
     }
     async fn delivered(&self, _job: &JobId, files: &[PathBuf]) -> Answer<Vec<Option<ByteCount>>> {
         let size = |file: &PathBuf| fs::metadata(file).ok().map(|facts| ByteCount(facts.len()));

@@ -185,7 +185,7 @@ pub async fn delivery_copies_and_replaces(ports: &Ports) {
 pub async fn what_was_delivered_is_taken_back(ports: &Ports) {
     let Delivery { lease, from, target } = delivery(ports).await;
     let to = target.join("made/for it/out.csv");
-    let take_back = async || ports.artifacts.take_back(&lease.job, &to).await.expect("take back");
+    let take_back = async || take_back(ports, &lease, &to).await;
     take_back().await;
     assert_eq!(fs::read_dir(&target).expect("list").count(), 0, "nothing was delivered");
     fs::write(&from, b"whole").expect("write");
@@ -218,9 +218,9 @@ pub async fn anothers_delivery_is_not_taken_back(ports: &Ports) {
     for (first, last) in [(&lease, &theirs), (&theirs, &lease)] {
         deliver(ports, first, &from, &to).await;
         deliver(ports, last, &from, &to).await;
-        ports.artifacts.take_back(&first.job, &to).await.expect("take back");
+        take_back(ports, first, &to).await;
         assert_eq!(fs::read(&to).expect("read"), b"table", "it is of {}", last.job);
-        ports.artifacts.take_back(&last.job, &to).await.expect("take back");
+        take_back(ports, last, &to).await;
         assert_eq!(fs::read_dir(&target).expect("list").count(), 0);
     }
 }
@@ -248,7 +248,7 @@ pub async fn what_the_house_keeps_outlives_the_job(ports: &Ports) {
     }
     fs::write(&from, b"other").expect("write");
     deliver(ports, &lease, &from, &other).await;
-    ports.artifacts.take_back(&lease.job, &other).await.expect("take back");
+    take_back(ports, &lease, &other).await;
     assert_eq!(found(&other).await, None);
     deliver(ports, &lease, &from, &other).await;
     sweep().await;
@@ -265,6 +265,13 @@ pub async fn what_the_house_keeps_outlives_the_job(ports: &Ports) {
     let refused = ports.artifacts.deliver(&lease, &from, &to).await.expect("deliver");
     assert_eq!(refused, Delivered::Overtaken { by: lease.epoch.next() });
     assert_eq!(found(&to).await, None);
+    let refused = ports.artifacts.take_back(&lease, &other).await.expect("take back");
+    assert_eq!(refused, Written::Overtaken { by: lease.epoch.next() });
+    assert_eq!(found(&other).await.as_deref(), Some(&b"other"[..]), "another one's result stays");
+}
+
+async fn take_back(ports: &Ports, lease: &Lease, to: &Path) {
+    assert_eq!(ports.artifacts.take_back(lease, to).await.expect("take back"), Written::Done);
 }
 
 /// LEASE-2: nothing is delivered after the job went to another, or ended.

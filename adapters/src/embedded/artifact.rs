@@ -16,7 +16,7 @@ use tgs_protocol::{
     digest::Digest,
     id::JobId,
     lease::Lease,
-    store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
+    store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError, Written},
     unit::ByteCount,
 };
 
@@ -86,10 +86,14 @@ impl ArtifactStore for Embedded {
         })
     }
 
-    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
+    async fn take_back(&self, lease: &Lease, to: &Path) -> Result<Written, StoreError> {
         blocking(|| {
-            let note = self.notes(job, to)?.read()?;
-            deliver::take_back(self.disk(), note.as_ref(), job, &self.layout().place(to))
+            if let Fenced::Overtaken(by) = self.ledger().is_newest(lease)? {
+                return Ok(Written::Overtaken { by });
+            }
+            let (job, note) = (&lease.job, self.notes(&lease.job, to)?.read()?);
+            deliver::take_back(self.disk(), note.as_ref(), job, &self.layout().place(to))?;
+            Ok(Written::Done)
         })
     }
 

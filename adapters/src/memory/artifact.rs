@@ -11,7 +11,7 @@ use tgs_protocol::{
     id::JobId,
     kept::Kept,
     lease::Lease,
-    store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
+    store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError, Written},
     unit::ByteCount,
 };
 
@@ -87,9 +87,13 @@ impl ArtifactStore for Memory {
         deliver::deliver(&RealDisk, &notes, &lease.job, from, &to, &is_newest)
     }
 
-    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
-        let note = self.state().notes.get(&(job.clone(), to.to_owned())).cloned();
-        deliver::take_back(&RealDisk, note.as_ref(), job, &self.place(to))
+    async fn take_back(&self, lease: &Lease, to: &Path) -> Result<Written, StoreError> {
+        if let Fenced::Overtaken(by) = self.state().admit(lease) {
+            return Ok(Written::Overtaken { by });
+        }
+        let note = self.state().notes.get(&(lease.job.clone(), to.to_owned())).cloned();
+        deliver::take_back(&RealDisk, note.as_ref(), &lease.job, &self.place(to))?;
+        Ok(Written::Done)
     }
 
     async fn delivered(

@@ -13,29 +13,33 @@ use serde::{Deserialize, Serialize};
 use tgs_protocol::{
     digest::Digest,
     id::JobId,
+    job::listing::{Listing, StateClass},
     kept::Kept,
     lease::Lease,
-    store::{ArtifactName, ArtifactStore, Delivered, Sealed, StoreError},
+    store::{ArtifactName, ArtifactStore, Delivered, JobStore, Sealed, StoreError, Written},
     unit::ByteCount,
 };
 use tokio::runtime::Handle;
+use tracing::warn;
 
 use super::{
     Scylla,
     bytes::{Named, lost},
-    result::is_result,
+    result::{self, is_result},
     trouble::Patience,
 };
 use crate::{
     blocking::blocking,
     content::{self, FileFacts},
     deliver::{self, Note, Notes},
-    disk::{Readers, RealDisk, make_folders, remove_tree},
+    disk::{Readers, RealDisk, make_folders, remove_if_empty, remove_tree},
     fault,
     fence::{self, Fenced},
 };
 
 const KIND: &str = "artifact";
+/// Jobs of each class, newest first, that are looked at for what their holders left.
+const LATELY_ENDED: usize = 200;
 
 /// What was sealed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,13 +152,17 @@ impl ArtifactStore for Scylla {
         })
     }
 
-    async fn take_back(&self, job: &JobId, to: &Path) -> Result<(), StoreError> {
+    async fn take_back(&self, lease: &Lease, to: &Path) -> Result<Written, StoreError> {
         if let Some(Kept::Result(kept)) = Kept::of(to) {
-            return self.drop_kept(job, &kept).await;
+            return self.take_result_back(lease, &kept).await;
         }
         let mut patience = Patience::of("take back a file");
-        let note: Option<Note> = self.item(&mut patience, job, &note(to)).await?;
-        blocking(|| deliver::take_back(&RealDisk, note.as_ref(), job, to))
+        if let Fenced::Overtaken(by) = self.admitted(&mut patience, lease).await? {
+            return Ok(Written::Overtaken { by });
+        }
+        let note: Option<Note> = self.item(&mut patience, &lease.job, &note(to)).await?;
+        blocking(|| deliver::take_back(&RealDisk, note.as_ref(), &lease.job, to))?;
+        Ok(Written::Done)
     }
 
     async fn delivered(
@@ -261,10 +269,52 @@ impl Scylla {
         Ok(())
     }
 
+    /// Removes this node's copies of jobs that ended, wherever they did, but for what outlives them.
+    pub(super) async fn sweep_ended(&self) -> Result<(), StoreError> {
+        let folder = self.cache_of_all();
+        let all = blocking(|| entries(&folder));
+        for folder in all.map_err(|error| fault::on_file("list", &folder, error))? {
+            let job = JobId::new(folder.file_name().unwrap_or_default().to_string_lossy());
+            let cannot = |error| fault::on_file("remove", &folder, error);
+            match self.read(&job).await {
+                Ok(Some(row)) if !row.state.is_final() => {}
+                Ok(Some(row)) => {
+                    let kept = ArtifactName::kept_after(StateClass::of(&row.state));
+                    blocking(|| self.sweep_cache(&job, kept))?;
+                }
+                Ok(None) => blocking(|| remove_tree(&RealDisk, &folder)).map_err(cannot)?,
+                Err(error) => warn!(%job, %error, "its private copies stay for now"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what jobs left in the database that ended lately: their holders may have died before
+    /// they did. `swept`: those that need not be looked at again.
+    pub(super) async fn sweep_after_others(
+        &self,
+        swept: &mut BTreeSet<JobId>,
+    ) -> Result<(), StoreError> {
+        let mut listed = BTreeSet::new();
+        for class in StateClass::ALL.into_iter().filter(|class| class.is_final()) {
+            let listing = Listing { class: Some(class), after: None, limit: LATELY_ENDED };
+            for row in self.list(&listing).await?.rows {
+                listed.insert(row.id.clone());
+                if !swept.contains(&row.id) {
+                    self.sweep(&row.id, ArtifactName::kept_after(class)).await?;
+                    swept.insert(row.id);
+                }
+            }
+        }
+        swept.retain(|job| listed.contains(job));
+        Ok(())
+    }
+
     fn sweep_cache(&self, job: &JobId, keep: &[ArtifactName]) -> Result<(), StoreError> {
         let folder = self.cache_of(job);
-        let kept: Vec<String> =
-            keep.iter().map(|name| format!("{KIND}-{}-", name.as_str())).collect();
+        let kept = keep.iter().map(|name| format!("{KIND}-{}-", name.as_str()));
+        // What was delivered is no secret of the node's; somebody may be fetching it just now.
+        let kept: Vec<String> = kept.chain([result::PREFIX.to_owned()]).collect();
         let cannot = |error| fault::on_file("remove", &folder, error);
         for entry in entries(&folder).map_err(cannot)? {
             let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -272,7 +322,7 @@ impl Scylla {
                 remove_tree(&RealDisk, &entry).map_err(cannot)?;
             }
         }
-        Ok(())
+        remove_if_empty(&RealDisk, &folder).map(|_| ()).map_err(cannot)
     }
 
     /// Where the holder of a lease prepares an artifact.
@@ -328,7 +378,7 @@ fn note(to: &Path) -> String {
 }
 
 /// What a folder holds; nothing if it is not there.
-fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+pub(super) fn entries(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     match fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         read => read?.map(|entry| entry.map(|it| it.path())).collect(),

@@ -16,6 +16,7 @@ use tgs_protocol::{
 
 use super::{
     Scylla,
+    artifact::entries,
     bytes::{Named, lost},
     database::Decided,
     json::{decode, encode},
@@ -25,6 +26,7 @@ use super::{
 use crate::{
     blocking::blocking,
     disk::{RealDisk, remove_tree},
+    embedded::layout::Layout,
     fault, fence,
 };
 
@@ -346,6 +348,25 @@ impl Scylla {
         }
     }
 
+    /// Removes this node's copies of versions that are gone.
+    pub(super) async fn sweep_datasets(&self) -> Result<(), StoreError> {
+        let folder = Layout::of(&self.inner.cache).datasets();
+        let all = blocking(|| entries(&folder));
+        for file in all.map_err(|error| fault::on_file("list", &folder, error))? {
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            // Beside its place first, under a name that begins with a dot: somebody fetches it.
+            let Some(upload) = name.split('.').next().filter(|upload| !upload.is_empty()) else {
+                continue;
+            };
+            let mut patience = Patience::of("look for datasets that are gone");
+            if self.incoming(&mut patience, &UploadId::new(upload)).await?.is_none() {
+                blocking(|| remove_tree(&RealDisk, &file))
+                    .map_err(|error| fault::on_file("remove", &file, error))?;
+            }
+        }
+        Ok(())
+    }
+
     async fn drop_parts(&self, upload: &UploadId) -> Result<(), StoreError> {
         let job = owner(upload);
         for (name, size) in self.bytes_of(&job).await? {
@@ -356,7 +377,7 @@ impl Scylla {
 
     fn dataset_file(&self, entry: &Entry) -> PathBuf {
         let name = format!("{}.{}", entry.upload, entry.version.ending.as_str());
-        self.inner.cache.join("datasets").join(name)
+        Layout::of(&self.inner.cache).datasets().join(name)
     }
 }
 

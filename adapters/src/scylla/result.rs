@@ -11,7 +11,7 @@ use tgs_protocol::{
     digest::Digest,
     id::JobId,
     lease::Lease,
-    store::{Delivered, StoreError},
+    store::{Delivered, StoreError, Written},
     unit::ByteCount,
 };
 
@@ -30,6 +30,8 @@ use crate::{
 
 /// Names of the entries begin so.
 const KIND: &str = "result";
+/// Names of their bytes begin so, and so do the folders of a node's copies.
+pub(super) const PREFIX: &str = "result-";
 
 impl Scylla {
     /// Keeps a copy of a file as what a job delivers under this name.
@@ -85,6 +87,23 @@ impl Scylla {
         Ok(Some(file))
     }
 
+    /// The same by the holder of its lease, and by nobody who was overtaken.
+    pub(super) async fn take_result_back(
+        &self,
+        lease: &Lease,
+        kept: &Path,
+    ) -> Result<Written, StoreError> {
+        // The entry that was there is the one that goes, or none does.
+        let before = self.result(&lease.job, kept).await?;
+        if let Fenced::Overtaken(by) = self.drop_item(lease, &item(kept)).await? {
+            return Ok(Written::Overtaken { by });
+        }
+        if let Some(named) = before {
+            self.drop_result_bytes(&lease.job, &named).await?;
+        }
+        Ok(Written::Done)
+    }
+
     /// Removes what a job keeps under a name; idempotent.
     pub(super) async fn drop_kept(&self, job: &JobId, kept: &Path) -> Result<(), StoreError> {
         let Some(named) = self.result(job, kept).await? else { return Ok(()) };
@@ -92,8 +111,12 @@ impl Scylla {
         let (database, item) = (self.database(), item(kept));
         let values = (job.as_str(), item.as_str());
         database.decide_surely(&mut patience, &database.say.sweep_item, values).await?;
+        self.drop_result_bytes(job, &named).await
+    }
+
+    async fn drop_result_bytes(&self, job: &JobId, named: &Named) -> Result<(), StoreError> {
         self.drop_bytes(job, &named.name, named.size).await?;
-        let folder = self.cached(job, &named);
+        let folder = self.cached(job, named);
         remove_tree(&RealDisk, &folder).map_err(|error| fault::on_file("remove", &folder, error))
     }
 

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use tgs_protocol::code::Code;
 
 use super::serving;
@@ -14,7 +15,7 @@ use crate::{
     home,
     leaving::ExitCode,
     signals,
-    voice::say_aside,
+    voice::{say, say_aside},
     wiring,
 };
 
@@ -42,6 +43,10 @@ pub async fn run(
         return Ok(ExitCode::SUCCESS);
     }
     let node = wiring::serving_node(&premises, &settings).await?;
+    match voice {
+        Voice::Json => say!("{}", json!({"event": "working"})),
+        Voice::Words | Voice::Quiet => say!("working; this node has no role `web`"),
+    }
     stop.asked().await;
     if voice == Voice::Words {
         say_aside!("stopping: what runs is saved, and other nodes go on with it");

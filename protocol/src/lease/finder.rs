@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::{
     id::JobId,
     lease::{LeaseCell, rule::Sighting},
-    limits::{FIND_FREE_MS, FIND_TIRED_MAX, LEASE_TTL_MS, SUSPENDED_LOOK_MS},
+    limits::{FIND_FREE_MS, FIND_RESTED, FIND_TIRED_MAX, LEASE_TTL_MS, SUSPENDED_LOOK_MS},
     unit::Millis,
 };
 
@@ -23,6 +23,8 @@ pub struct Found {
     pub is_suspended: bool,
     /// It waits or runs on this node.
     pub is_here: bool,
+    /// This node could take it up now.
+    pub has_room: bool,
     /// Its lease.
     pub cell: LeaseCell,
 }
@@ -46,18 +48,21 @@ impl Finder {
     pub fn look(&mut self, now: Millis, found: Vec<Found>) -> Vec<(JobId, Sighting)> {
         let mut earlier = std::mem::take(&mut self.seen);
         let mut free = Vec::new();
-        for Found { job, is_suspended, is_here, cell } in found {
+        for Found { job, is_suspended, is_here, has_room, cell } in found {
             let mut seen = match earlier.remove(&job) {
                 Some(Seen { sighting, taken }) => {
                     Seen { sighting: sighting.look(cell, now), taken }
                 }
                 None => Seen { sighting: Sighting::first(cell, now), taken: 0 },
             };
+            if seen.sighting.cell.owner.is_some() && seen.sighting.cell.renewals >= FIND_RESTED {
+                seen.taken = 0; // Somebody got on with it.
+            }
             let age = now.get().saturating_sub(seen.sighting.since.get());
             if is_here {
                 // It is in good hands; its age counts anew once it leaves them.
                 seen.sighting.since = now;
-            } else if age >= seen.wait(is_suspended) {
+            } else if has_room && age >= seen.wait(is_suspended) {
                 free.push((job.clone(), seen.sighting.clone()));
                 seen.taken = seen.taken.saturating_add(1);
                 seen.sighting.since = now;
@@ -89,7 +94,7 @@ mod tests {
     }
 
     fn found(cell: LeaseCell) -> Found {
-        Found { job: JobId::new("a"), is_suspended: false, is_here: false, cell }
+        Found { job: JobId::new("a"), is_suspended: false, is_here: false, has_room: true, cell }
     }
 
     /// The first moment, in seconds, at which a job that is looked at each second is taken up.
@@ -131,6 +136,31 @@ mod tests {
         assert!(waits[0] <= 2 && waits.is_sorted(), "{waits:?}");
         assert_eq!(waits[8], waits[9]);
         assert!(waits[9] <= 64, "{waits:?}");
+    }
+
+    /// A long job that is handed over again and again is not left to stand for it.
+    #[test]
+    fn who_got_on_with_a_job_makes_it_be_taken_up_soon_again() {
+        let (mut finder, mut at) = (Finder::default(), 0);
+        for epoch in 1..10 {
+            let held = finder.look(Millis(at), vec![found(cell(Some("b"), epoch, FIND_RESTED))]);
+            assert!(held.is_empty());
+            let free = |_| found(cell(None, epoch, FIND_RESTED));
+            let next = taken_at(&mut finder, at / 1_000 + 1, free).expect("it is taken up");
+            assert!(next * 1_000 <= at + 3_000, "{at} {next}");
+            at = next * 1_000 + 1_000;
+        }
+    }
+
+    /// A node without room keeps counting: the job is due as soon as there is room.
+    #[test]
+    fn a_job_ages_also_where_there_is_no_room() {
+        let mut finder = Finder::default();
+        let silent = |has_room| vec![Found { has_room, ..found(cell(Some("b"), 1, 3)) }];
+        for second in 0..60 {
+            assert!(finder.look(Millis(second * 1_000), silent(false)).is_empty());
+        }
+        assert_eq!(finder.look(Millis(60_000), silent(true)).len(), 1);
     }
 
     #[test]

@@ -1,0 +1,69 @@
+//! How long a job of a cluster stands still when its node is asked to stop, killed or frozen: until
+//! another node shows progress of it.
+//!
+//! `takeover [rounds]`: three nodes over one Cassandra on loopback (`./dev services variables` says
+//! where it is), or over the one that TGS_CQL_URI names.
+
+use std::{
+    env, fs, thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tgs_benches::median;
+use tgs_tests::{cluster::Cluster, program::in_repository, services::Database};
+
+/// So long a job is at work before something happens: a checkpoint or two.
+const AT_WORK: Duration = Duration::from_secs(3);
+
+/// What happens to the node, and how it is there again.
+type Fault = (&'static str, fn(&Cluster, usize), fn(&Cluster, usize));
+
+const FAULTS: [Fault; 3] = [
+    (
+        "asked to stop",
+        |cluster, no| assert_eq!(cluster.nodes()[no].stop(), Some(0)),
+        |cluster, no| drop(cluster.nodes()[no].go_up()),
+    ),
+    (
+        "killed",
+        |cluster, no| cluster.nodes()[no].kill(),
+        |cluster, no| drop(cluster.nodes()[no].go_up()),
+    ),
+    ("frozen", Cluster::freeze, Cluster::wake),
+];
+
+fn main() {
+    let rounds = env::args().nth(1).map_or(5, |text| text.parse().expect("rounds"));
+    let cluster = Cluster::start(3, &Database::shared(), "takeover");
+    let table = fs::read(in_repository("examples/actg175.csv")).expect("the example");
+    cluster.nodes()[0].upload("trial", "trial.csv", &table, 1 << 20);
+    println!("seconds until another node goes on, of {rounds} rounds");
+    for (name, happen, mend) in FAULTS {
+        let mut seconds: Vec<f64> =
+            (0..rounds).map(|_| stands_still(&cluster, happen, mend)).collect();
+        seconds.sort_by(f64::total_cmp);
+        let longest = seconds.last().copied().unwrap_or_default();
+        println!("{name:<14} median {:.1}, longest {longest:.1}", median(&seconds));
+    }
+}
+
+fn stands_still(cluster: &Cluster, happen: fn(&Cluster, usize), mend: fn(&Cluster, usize)) -> f64 {
+    let learn = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1});
+    let order = json!({"kind": "train", "dataset": "trial", "learn": learn});
+    let taken = cluster.nodes()[0].post("/v1/jobs", &order).body;
+    let job = taken["id"].as_str().expect("it is taken").to_owned();
+    let trains = |view: &Value| view["progress"]["stage"] == "train";
+    let node = cluster.at_work(&cluster.all(), &job, trains).expect("it does not end");
+    thread::sleep(AT_WORK);
+    let began = Instant::now();
+    happen(cluster, node);
+    let mut others = cluster.all();
+    others.remove(&node);
+    let other = cluster.at_work(&others, &job, trains).expect("it does not end");
+    let seconds = began.elapsed().as_secs_f64();
+    mend(cluster, node);
+    let cancelled = cluster.nodes()[other].post(&format!("/v1/jobs/{job}:cancel"), &json!({}));
+    assert_eq!(cancelled.status, 200, "{}", cancelled.body);
+    seconds
+}
