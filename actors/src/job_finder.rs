@@ -115,7 +115,7 @@ impl Looking {
             let cell = match looked {
                 Ok(cell) => cell,
                 Err(error) => {
-                    tracing::warn!(job = %row.id, %error, "whether somebody works at it is unknown");
+                    tracing::warn!(job = %row.id, %error, "who works at it is unknown");
                     continue;
                 }
             };

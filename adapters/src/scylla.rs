@@ -164,7 +164,8 @@ fn empty(layout: &Layout) -> Result<(), StoreError> {
 }
 
 /// Looks for what other nodes wrote: their events for those who wait for one, what they left when
-/// they died, and jobs that they ended and of which this node has copies. Goes on while somebody has the store open.
+/// they died, and jobs that they ended and of which this node has copies. Goes on while somebody
+/// has the store open.
 async fn look_again(store: Weak<Inner>) {
     let (mut caught_up, mut swept, mut swept_all) =
         (Instant::now(), Instant::now(), Instant::now());

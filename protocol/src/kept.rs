@@ -5,7 +5,7 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `house:/datasets/trial@3/9f86d081884c.csv` | a version of a dataset, and how its digest begins |
+//! | `house:/datasets/trial@3/9f86d081884c.csv` | a version of a dataset, and its digest |
 //! | `house:/models/01J…` | the model that a job left |
 //! | `house:/results/01J…/table.csv` | what a job of a server delivers |
 

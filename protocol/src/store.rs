@@ -158,9 +158,9 @@ pub trait ArtifactStore: Send + Sync {
     /// store, for every node.
     async fn deliver(&self, lease: &Lease, from: &Path, to: &Path)
     -> Result<Delivered, StoreError>;
-    /// Undoes the job's deliveries to `to`, guarded by the lease: removes what stands half-written beside it, what stands
-    /// there whole if this job put it there and it is as it was, and folders that were made for it
-    /// and are empty; idempotent.
+    /// Undoes the job's deliveries to `to`, guarded by the lease: removes what stands half-written
+    /// beside it, what stands there whole if this job put it there and it is as it was, and folders
+    /// that were made for it and are empty; idempotent.
     async fn take_back(&self, lease: &Lease, to: &Path) -> Result<Written, StoreError>;
     /// The sizes of what a job delivered to these paths, as it stands there; none where nothing
     /// does.

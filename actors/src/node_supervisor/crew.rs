@@ -133,8 +133,8 @@ impl CrewKeeper {
     }
 
     /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail
-    /// for good; a dispatcher and a finder rest before they begin again; without the others no job can be kept,
-    /// so the node ends and its jobs are interrupted. Gives what jobs must know of.
+    /// for good; a dispatcher and a finder rest before they begin again; without the others no job
+    /// can be kept, so the node ends and its jobs are interrupted. Gives what jobs must know of.
     ///
     /// # Errors
     /// When the node cannot go on, with the reason.

@@ -269,7 +269,7 @@ impl Scylla {
         Ok(())
     }
 
-    /// Removes this node's copies of jobs that ended, wherever they did, but for what outlives them.
+    /// Removes this node's copies of jobs that ended, wherever they did, but what outlives them.
     pub(super) async fn sweep_ended(&self) -> Result<(), StoreError> {
         let folder = self.cache_of_all();
         let all = blocking(|| entries(&folder));
