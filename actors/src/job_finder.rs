@@ -129,7 +129,7 @@ impl Looking {
             let Some(turn) = turns.remove(&job) else { continue };
             tracing::info!(%job, "a job that nobody works at is taken up");
             self.taken.insert(job.clone(), sighting.cell.clone());
-            let is_to_end = self.is_end_ordered(&job).await?;
+            let is_to_end = self.search.ports.is_end_ordered(&job).await?;
             let order = NodeSupervisorMessage::TakeUp { job, turn, sighting, is_to_end };
             let _ = self.search.node.cast(order);
         }
@@ -170,7 +170,7 @@ impl Looking {
     async fn heed_orders(&self, hands: &Hands) -> Result<(), StoreError> {
         let orphans = hands.waiting.iter().filter(|job| self.taken.contains_key(*job));
         for job in hands.running.iter().chain(orphans) {
-            if self.is_end_ordered(job).await? {
+            if self.search.ports.is_end_ordered(job).await? {
                 let order = NodeSupervisorMessage::EndHere { job: job.clone() };
                 let _ = self.search.node.cast(order);
             }
@@ -178,20 +178,10 @@ impl Looking {
         Ok(())
     }
 
-    async fn is_end_ordered(&self, job: &JobId) -> Result<bool, StoreError> {
-        let Some(orders) = &self.search.ports.end_orders else { return Ok(false) };
-        answer("look for an order to end", orders.is_end_ordered(job)).await
-    }
-
     async fn unfinished(&self, class: StateClass) -> Result<Vec<JobRow>, StoreError> {
-        let mut listing = Listing::all(Some(class));
-        let mut rows = Vec::new();
-        loop {
-            let page = answer("list jobs", self.search.ports.jobs.list(&listing)).await?;
-            rows.extend(page.rows);
-            let Some(next) = page.next else { return Ok(rows) };
-            listing.after = Some(next);
-        }
+        let listing = Listing::all(Some(class));
+        let listed = answer("list jobs", self.search.ports.jobs.list(&listing)).await;
+        listed.map(|page| page.rows)
     }
 }
 

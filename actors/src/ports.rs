@@ -6,13 +6,17 @@ use tgs_protocol::{
     clock::{Clock, IdSource},
     dataset::DatasetStore,
     engine::Engine,
+    id::JobId,
     notification::{Channel, NotificationStore, Target},
     program::Programs,
     space::Space,
     store::{
         ArtifactStore, CheckpointStore, ChunkStore, EndOrders, EventLog, JobStore, LeaseStore,
+        StoreError,
     },
 };
+
+use crate::store_call::answer;
 
 /// The ports of one node.
 #[derive(Clone)]
@@ -43,6 +47,14 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Fresh names.
     pub ids: Arc<dyn IdSource>,
+}
+
+impl Ports {
+    /// Whether another node was asked to end this job; never where there is none.
+    pub(crate) async fn is_end_ordered(&self, job: &JobId) -> Result<bool, StoreError> {
+        let Some(orders) = &self.end_orders else { return Ok(false) };
+        answer("look for an order to end", orders.is_end_ordered(job)).await
+    }
 }
 
 /// The ports of a node that sends notices.

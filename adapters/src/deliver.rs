@@ -16,6 +16,7 @@ use tgs_protocol::{
     code::Code,
     digest::Digest,
     id::JobId,
+    kept::Kept,
     store::{Delivered, StoreError},
     unit::ByteCount,
 };
@@ -137,6 +138,14 @@ pub fn take_back(
         remove_if_empty(disk, folder).map_err(|error| fault::on_file("remove", folder, error))?;
     }
     Ok(())
+}
+
+/// Where a delivered file lies on this machine: what the house keeps, below its folder of results.
+pub fn place_of(results: &Path, to: &Path) -> PathBuf {
+    match Kept::of(to) {
+        Some(Kept::Result(kept)) => results.join(kept),
+        _ => to.to_owned(),
+    }
 }
 
 /// Removes a file below a folder of results, and folders there that it leaves empty; idempotent.

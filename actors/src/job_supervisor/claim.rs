@@ -81,7 +81,7 @@ impl Shell {
         let epoch = lease.epoch;
         self.lease = Some(lease.clone());
         self.have_kept(lease, sent);
-        if self.intent == Intent::Run && self.is_end_ordered().await? {
+        if self.intent == Intent::Run && self.ports.is_end_ordered(&self.id).await? {
             self.intent = Intent::Cancel;
         }
         let read = answer("read job", self.ports.jobs.read(&self.id)).await?;
@@ -97,11 +97,6 @@ impl Shell {
         }
         self.happen(JobEvent::Claimed { epoch, sealed }).await;
         Ok(())
-    }
-
-    async fn is_end_ordered(&self) -> Result<bool, Fault> {
-        let Some(orders) = &self.ports.end_orders else { return Ok(false) };
-        Ok(answer("look for an order to end", orders.is_end_ordered(&self.id)).await?)
     }
 
     /// Claims, and fails what the claim would begin without beginning it.

@@ -92,28 +92,6 @@ impl Floor {
         }
     }
 
-    /// Another node was asked to end a job that runs or waits here.
-    pub(super) async fn end_here(&mut self, job: &JobId) {
-        if !self.progress.contains_key(job) {
-            return;
-        }
-        if !self.jobs.contains_key(job) {
-            // Ending it needs no device; whoever stands behind it moves up.
-            let starts = self.queue.leave(job);
-            self.begin(starts).await;
-            if let Err(error) = self.take_in(job.clone(), Intent::Cancel, None).await {
-                tracing::error!(%job, %error, "no supervisor for a job to cancel");
-            }
-            return;
-        }
-        if let Some(here) = self.jobs.get_mut(job)
-            && here.intent == Intent::Run
-        {
-            here.intent = Intent::Cancel;
-            let _ = here.actor.cast(JobSupervisorMessage::Cancel);
-        }
-    }
-
     pub(super) fn hands(&self) -> Hands {
         let running: BTreeSet<JobId> = self.jobs.keys().cloned().collect();
         let all = self.progress.keys();
@@ -158,17 +136,31 @@ impl Floor {
     }
 
     pub(super) async fn cancel(&mut self, job: JobId, reply: RpcReplyPort<()>) {
-        if !self.jobs.contains_key(&job) {
+        self.end(&job).await;
+        if let Some(here) = self.jobs.get_mut(&job) {
+            here.awaiting_end.push(reply);
+        }
+    }
+
+    /// Another node was asked to end a job that runs or waits here.
+    pub(super) async fn end_here(&mut self, job: &JobId) {
+        let is_told = self.jobs.get(job).is_some_and(|here| here.intent != Intent::Run);
+        if self.progress.contains_key(job) && !is_told {
+            self.end(job).await;
+        }
+    }
+
+    async fn end(&mut self, job: &JobId) {
+        if !self.jobs.contains_key(job) {
             // Ending it needs no device; whoever stands behind it moves up.
-            let starts = self.queue.leave(&job);
+            let starts = self.queue.leave(job);
             self.begin(starts).await;
             if let Err(error) = self.take_in(job.clone(), Intent::Cancel, None).await {
                 tracing::error!(%job, %error, "no supervisor for a job to cancel");
             }
         }
-        if let Some(here) = self.jobs.get_mut(&job) {
+        if let Some(here) = self.jobs.get_mut(job) {
             here.intent = Intent::Cancel;
-            here.awaiting_end.push(reply);
             let _ = here.actor.cast(JobSupervisorMessage::Cancel);
         }
     }

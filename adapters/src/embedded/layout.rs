@@ -21,13 +21,12 @@ use tgs_protocol::{
     dataset::DatasetVersion,
     digest::Digest,
     id::{JobId, UploadId},
-    kept::Kept,
     lease::Lease,
     store::{ArtifactName, StoreError},
     unit::{Epoch, Steps},
 };
 
-use crate::fence;
+use crate::{deliver, fence};
 
 /// The record beside the files of a sealed artifact.
 pub const SEALED_FILE: &str = "sealed.json";
@@ -75,10 +74,7 @@ impl Layout {
     }
     /// Where a delivered file lies on this machine.
     pub fn place(&self, to: &Path) -> PathBuf {
-        match Kept::of(to) {
-            Some(Kept::Result(kept)) => self.results().join(kept),
-            _ => to.to_owned(),
-        }
+        deliver::place_of(&self.results(), to)
     }
     /// Tables on their way in.
     pub fn uploads(&self) -> PathBuf {

@@ -148,10 +148,7 @@ impl Memory {
 
     /// Where a delivered file lies on this machine.
     fn place(&self, to: &Path) -> PathBuf {
-        match Kept::of(to) {
-            Some(Kept::Result(kept)) => self.results().join(kept),
-            _ => to.to_owned(),
-        }
+        deliver::place_of(&self.results(), to)
     }
 
     /// Forgets all of a job but `keep`; the folders to remove.
