@@ -17,7 +17,7 @@ use std::{
 use tempfile::TempDir;
 use tgs_tests::{
     program::{binary, in_repository},
-    services::Database,
+    services::{Database, Nats},
 };
 
 /// The `tgs` in front of the real one.
@@ -54,6 +54,9 @@ exit $status
 /// A `curl` that fails where the server refuses.
 const CURL: &str = "#!/bin/sh\nPATH=$REAL_PATH exec curl --fail-with-body \"$@\"\n";
 
+/// The Python that `./dev` gave the client of NATS to.
+const PYTHON: &str = "#!/bin/sh\nexec \"$TGS_NATS_PYTHON\" \"$@\"\n";
+
 /// What the pages call their tables.
 const TABLES: [&str; 4] = ["patients.csv", "trial.csv", "real.csv", "unseen.csv"];
 
@@ -85,6 +88,7 @@ fn script(page: &str) -> String {
     let text: String = lines.map(|line| format!("{line}\n")).collect();
     text.replace("tgs_…", "$(sed -n 's/^token *//p' up.log)")
         .replace("127.0.0.1:7400", "127.0.0.1:$PORT")
+        .replace("nats://127.0.0.1:4222", "$BUS")
         .replace(r#""budget": "2m""#, r#""steps": 20"#)
 }
 
@@ -100,7 +104,7 @@ fn prepare(folder: &Path) {
     let tools = folder.join("bin");
     fs::create_dir_all(&tools).expect("a folder");
     fs::create_dir_all(folder.join("examples")).expect("a folder");
-    for (name, text) in [("tgs", IN_FRONT), ("curl", CURL)] {
+    for (name, text) in [("tgs", IN_FRONT), ("curl", CURL), ("python3", PYTHON)] {
         let in_front = tools.join(name);
         fs::write(&in_front, text).expect("it can be written");
         fs::set_permissions(&in_front, fs::Permissions::from_mode(0o755)).expect("our own file");
@@ -108,7 +112,7 @@ fn prepare(folder: &Path) {
     for (no, name) in TABLES.iter().enumerate() {
         fs::write(folder.join(name), part_of_example(no * 400)).expect("it can be written");
     }
-    for name in ["actg175.csv", "actg175.metadata.json"] {
+    for name in ["actg175.csv", "actg175.metadata.json", "publish_order.py"] {
         let from = in_repository("examples").join(name);
         fs::copy(from, folder.join("examples").join(name)).expect("the example");
     }
@@ -117,11 +121,11 @@ fn prepare(folder: &Path) {
 /// Runs the commands of a page, after others that the reader has run before; gives how many lines
 /// there were.
 fn run(page: &str, before: &str) -> usize {
-    run_over("", page, before)
+    run_over(&[], page, before)
 }
 
-/// The same, with a database for nodes of a cluster.
-fn run_over(store: &str, page: &str, before: &str) -> usize {
+/// The same, with variables that say where a database or a bus is.
+fn run_over(places: &[(&str, &str)], page: &str, before: &str) -> usize {
     let folder = TempDir::new().expect("a temporary folder");
     prepare(folder.path());
     let text = fs::read_to_string(in_repository(page)).expect(page);
@@ -141,7 +145,7 @@ fn run_over(store: &str, page: &str, before: &str) -> usize {
         .env("REAL_PATH", real_path)
         .env("REAL_TGS", binary())
         .env("PORT", &port)
-        .env("STORE", store)
+        .envs(places.iter().copied())
         .env("TGS_SERVER", format!("http://127.0.0.1:{port}"))
         .env("TGS_HOME", folder.path().join("home"))
         .env("XDG_CONFIG_HOME", folder.path().join("no-configuration"))
@@ -189,7 +193,14 @@ fn the_page_of_clusters_does_what_it_shows() {
     let database = Database::shared();
     let keyspace = format!("documented_{}", std::process::id());
     let store = format!("cql://{}/{keyspace}", database.contact_points.join(","));
-    assert!(run_over(&store, "docs/guide/cluster.md", "") >= 5, "it shows how to start a node");
+    let places = [("STORE", store.as_str())];
+    assert!(run_over(&places, "docs/guide/cluster.md", "") >= 5, "it shows how to start a node");
+}
+
+#[test]
+fn the_page_of_messages_does_what_it_shows() {
+    let (bus, page) = (Nats::start(), "docs/guide/messages.md");
+    assert!(run_over(&[("BUS", &bus.url())], page, "") >= 5, "it shows how an order is published");
 }
 
 /// A page with commands that nobody runs is not overlooked.
@@ -200,6 +211,7 @@ fn no_page_shows_commands_that_are_not_run() {
         "examples/README.md",
         "docs/guide/cluster.md",
         "docs/guide/constants.md",
+        "docs/guide/messages.md",
         "docs/guide/notices.md",
         "docs/guide/serving.md",
         "docs/guide/simulator.md",

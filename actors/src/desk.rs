@@ -24,8 +24,9 @@ use tgs_protocol::{
     queue::{Turn, Waiting},
     request::{Goal, JobRequest, validate},
     store::ArtifactName,
-    submission::Inserted,
+    submission::{Inserted, Submission},
     unit::{ByteCount, Millis},
+    wire::JobOrder,
 };
 use tokio::runtime::Handle;
 
@@ -33,7 +34,9 @@ use crate::{
     experience::Learned,
     gpu_worker::{bench::MODEL_FILE, publish::deliveries},
     input,
+    node::NodeConfig,
     node_supervisor::{care::NodeHealth, message::NodeSupervisorMessage},
+    order,
     ports::Ports,
     store_call::{answer, transfer},
 };
@@ -41,7 +44,7 @@ use crate::{
 /// The door to a node's actors.
 #[derive(Clone)]
 pub(crate) struct Desk {
-    ports: Ports,
+    pub(crate) ports: Ports,
     supervisor: ActorRef<NodeSupervisorMessage>,
     /// Where orders are carried out: whoever gave one may go away, and its own runtime need not
     /// wait for a disk.
@@ -49,6 +52,8 @@ pub(crate) struct Desk {
     learned: Learned,
     health: NodeHealth,
     own: Incarnation,
+    /// Compute threads of a job that does not say.
+    pub(crate) threads: u32,
 }
 
 impl Desk {
@@ -58,9 +63,10 @@ impl Desk {
         supervisor: ActorRef<NodeSupervisorMessage>,
         learned: Learned,
         health: NodeHealth,
-        own: Incarnation,
+        config: &NodeConfig,
     ) -> Self {
-        Self { ports, supervisor, runtime: Handle::current(), learned, health, own }
+        let (runtime, own) = (Handle::current(), config.incarnation.clone());
+        Self { ports, supervisor, runtime, learned, health, own, threads: config.threads }
     }
 
     /// Carries an order out to its end, also if nobody waits for it any more: a job must not stand
@@ -132,7 +138,7 @@ impl Desk {
         why
     }
 
-    async fn row(&self, job: &JobId) -> Result<JobRow, DeskError> {
+    pub(crate) async fn row(&self, job: &JobId) -> Result<JobRow, DeskError> {
         let read = answer("read job", self.ports.jobs.read(job)).await?;
         read.ok_or_else(|| {
             let said = format!(
@@ -148,6 +154,20 @@ impl JobDesk for Desk {
     async fn submit(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError> {
         let desk = self.clone();
         self.to_its_end(async move { desk.take_in(request, terms).await }).await
+    }
+
+    async fn order(
+        &self,
+        order: JobOrder,
+        submission: Option<Submission>,
+    ) -> Result<Taken, DeskError> {
+        let desk = self.clone();
+        let priority = order.priority();
+        let taken = async move {
+            let (request, origin) = order::request(&desk, order).await?;
+            desk.take_in(request, Terms { priority, submission, origin }).await
+        };
+        self.to_its_end(taken).await
     }
 
     async fn resume(&self, job: &JobId) -> Result<(), DeskError> {

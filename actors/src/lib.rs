@@ -7,6 +7,8 @@
 //!             ├─ ChunkSampler       pool: samples and seals chunks, an OS thread each
 //!             ├─ CheckpointWriter   makes snapshots durable while training goes on
 //!             ├─ JobFinder          looks for jobs that nobody works at, in a cluster
+//!             ├─ OrderTaker         takes orders that programs publish
+//!             ├─ EventPublisher     tells programs outside what happens to jobs
 //!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
 //!             ├─ Notifier           news for whoever watches a job
 //!             └─ Dispatcher         sends notices: shell of protocol/src/notification/step.rs
@@ -36,6 +38,7 @@ mod chunk_sampler;
 mod desk;
 mod dispatcher;
 mod duty;
+mod event_publisher;
 mod experience;
 mod failure;
 mod gpu_worker;
@@ -47,6 +50,8 @@ mod node_supervisor;
 mod notice_desk;
 mod notifier;
 mod numerics;
+mod order;
+mod order_taker;
 mod perform;
 mod restart_window;
 mod row_rate;
@@ -60,5 +65,5 @@ mod work_watch;
 
 pub use self::{
     node::{Node, NodeConfig, StartError, start},
-    ports::{Channels, NoticePorts, Ports},
+    ports::{BusPorts, Channels, NoticePorts, Ports},
 };

@@ -32,6 +32,8 @@ pub struct NodeConfig {
     pub devices: Vec<DeviceClass>,
     /// Memory that jobs share.
     pub memory: ByteCount,
+    /// Compute threads of an order that does not say.
+    pub threads: u32,
     /// Samplers, an OS thread each, at least one; the result does not depend on their number.
     pub samplers: usize,
     /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
@@ -60,6 +62,7 @@ impl NodeConfig {
             incarnation,
             devices: vec![DeviceClass::Cpu],
             memory: ByteCount(u64::MAX),
+            threads: 1,
             samplers,
             holder_is_gone: true,
             finds_jobs: false,
@@ -103,11 +106,16 @@ pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError>
     let notices = ports.notices.as_ref().map(counter);
     let learned = Learned::from_store(&*ports.jobs).await;
     let (experience, health) = (learned.clone(), NodeHealth::default());
-    let own = config.incarnation.clone();
     let config = Arc::new(config);
-    let premises = Premises { ports: ports.clone(), config, bell, learned, health: health.clone() };
+    let premises = Premises {
+        ports: ports.clone(),
+        config: config.clone(),
+        bell,
+        learned,
+        health: health.clone(),
+    };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
-    let desk = Desk::new(ports.clone(), supervisor.clone(), experience, health, own);
+    let desk = Desk::new(ports.clone(), supervisor.clone(), experience, health, &config);
     let models = Arc::new(Models::new(ports));
     Ok(Node { supervisor, desk: Arc::new(desk), models, notices })
 }

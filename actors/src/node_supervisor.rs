@@ -7,6 +7,7 @@ pub(crate) mod care;
 pub(crate) mod crew;
 mod jobs_here;
 pub(crate) mod message;
+mod outside;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,6 +27,7 @@ use self::{
     message::NodeSupervisorMessage,
 };
 use crate::{
+    desk::Desk,
     experience::Learned,
     job_supervisor::{
         Shell,
@@ -85,7 +87,9 @@ impl Actor for NodeSupervisor {
         premises: Premises,
     ) -> Result<Floor, ActorProcessingErr> {
         let Premises { ports, config, bell, learned, health } = premises;
-        let keeper = CrewKeeper::start(&ports, &config, &bell, &myself).await?;
+        let desk =
+            Desk::new(ports.clone(), myself.clone(), learned.clone(), health.clone(), &config);
+        let keeper = CrewKeeper::start(&ports, &config, &bell, Arc::new(desk), &myself).await?;
         let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));
         let (trust, room) = (Trust::default(), Room::above(config.disk_floor));
         let mut floor = Floor {
@@ -197,6 +201,7 @@ impl Floor {
 
     fn drain(&mut self, reply: RpcReplyPort<()>) {
         self.is_draining = true;
+        self.keeper.close();
         self.send_waiting_away();
         for job in self.jobs.values() {
             let _ = job.actor.cast(JobSupervisorMessage::Drain);

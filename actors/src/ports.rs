@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tgs_protocol::{
+    bus::{EventOutlet, OrderQueue},
     clock::{Clock, IdSource},
     dataset::DatasetStore,
     engine::Engine,
@@ -39,6 +40,8 @@ pub struct Ports {
     pub engine: Arc<dyn Engine>,
     /// What it takes to send notices; left out by a node that sends none.
     pub notices: Option<NoticePorts>,
+    /// A message bus to programs outside; left out by a node that has none.
+    pub bus: Option<BusPorts>,
     /// Programs of the user's.
     pub programs: Arc<dyn Programs>,
     /// Room on the disk that all this lies on.
@@ -66,6 +69,17 @@ pub struct NoticePorts {
     pub notifications: Arc<dyn NotificationStore>,
     /// How it is sent.
     pub channels: Channels,
+}
+
+/// The ports of a node that is on a message bus.
+#[derive(Clone)]
+pub struct BusPorts {
+    /// Orders that were published; left out by a node that takes none.
+    pub orders: Option<Arc<dyn OrderQueue>>,
+    /// Where events are told.
+    pub outlet: Arc<dyn EventOutlet>,
+    /// What happened to jobs.
+    pub events: Arc<dyn EventLog>,
 }
 
 /// The ways on which notices leave.

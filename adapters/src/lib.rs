@@ -18,6 +18,10 @@
 //! |---|---|---|
 //! | `Channel` | [`webhook`] | [`mail`] |
 //!
+//! | port | over NATS |
+//! |---|---|
+//! | `OrderQueue`, `EventOutlet` | [`nats`] |
+//!
 //! [`conformance`] holds what every store owes, as checks that run against each of them;
 //! [`faulty`] is a wrapper that fails on plan. [`disk`] is the one door to changes of files,
 //! [`fence`] what every store refuses, [`deliver`] how a user gets
@@ -34,6 +38,7 @@ pub mod faulty;
 pub mod fence;
 pub mod mail;
 pub mod memory;
+pub mod nats;
 pub mod ports;
 pub mod program;
 pub mod scylla;
@@ -44,4 +49,4 @@ pub mod webhook;
 mod blocking;
 mod fault;
 
-pub use self::{embedded::Embedded, memory::Memory, ports::Ports, scylla::Scylla};
+pub use self::{embedded::Embedded, memory::Memory, nats::Nats, ports::Ports, scylla::Scylla};

@@ -31,6 +31,14 @@ pub struct Settings {
     pub store: String,
     /// Where the password of its user stands; empty: in no file.
     pub store_password_file: String,
+    /// Address of the message bus; empty: none.
+    pub nats: String,
+    /// Where the password of its user stands; empty: in no file.
+    pub nats_password_file: String,
+    /// Credentials of NATS; empty: none.
+    pub nats_credentials: String,
+    /// Certificates that are trusted beside the usual ones; empty: none.
+    pub nats_ca: String,
     /// What a node of a cluster does.
     pub roles: String,
     /// Where the token stands that lets clients in; empty: it is made.

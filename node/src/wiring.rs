@@ -7,11 +7,12 @@ use std::{
     thread,
 };
 
-use tgs_actors::{Node, NodeConfig, NoticePorts, Ports};
+use tgs_actors::{BusPorts, Node, NodeConfig, NoticePorts, Ports};
 pub use tgs_adapters::content;
 use tgs_adapters::{
-    Ports as Stores, Scylla,
+    Nats, Ports as Stores, Scylla,
     embedded::{Embedded, layout::Layout},
+    nats::{self, Pass},
     program::{LocalPrograms, keeper},
     scylla::Contact,
     space::DiskOf,
@@ -23,6 +24,7 @@ use tgs_protocol::{
     code::Code,
     engine::Engine,
     id::{Incarnation, JobId},
+    limits::ORDER_BYTES_MAX,
     queue::DeviceClass,
     unit::ByteCount,
 };
@@ -36,13 +38,14 @@ use crate::{configuration::Settings, failure::Failure, leaving::ExitCode, memory
 const SAMPLERS_MAX: usize = 1_024;
 /// More devices than any machine has; a larger number is a slip.
 const DEVICES_MAX: usize = 64;
-/// Bytes of one order: a metadata file of thousands of columns fits.
-const ORDER_BYTES_MAX: usize = 4 << 20;
 /// Threads that answer: they wait for the store, they do not compute.
 const FRONT_THREADS_MAX: usize = 4;
 
 /// Holds the password of the store's user. It is no setting: `tgs config` shows those.
 const STORE_PASSWORD: &str = "TGS_STORE_PASSWORD";
+
+/// Holds the password of the bus's user, likewise.
+const NATS_PASSWORD: &str = "TGS_NATS_PASSWORD";
 
 /// The word that makes this program a keeper of another one, and nothing else.
 pub const KEEPER: &str = "keep-program";
@@ -108,7 +111,7 @@ pub async fn node(
 ) -> Result<Node, Failure> {
     let premises = premises(home)?;
     let config = config(premises.ids.incarnation(), settings, samplers);
-    start(&premises, settings, config, None).await
+    start(&premises, settings, config, Outward::default()).await
 }
 
 /// A node that takes jobs from others: on several devices, within the machine's memory.
@@ -126,6 +129,12 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
         }
         false => Vec::new(),
     };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let shared = (cores / settings.devices.max(1)).max(1);
+    config.threads = match settings.threads {
+        0 => u32::try_from(shared).unwrap_or(1),
+        named => named,
+    };
     config.finds_jobs = !premises.is_alone && !config.devices.is_empty();
     config.memory = match settings.memory_mib {
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
@@ -135,7 +144,35 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
     config.notice_pause_factor = settings.notify_pause_factor;
     let Stores { events, notifications, .. } = premises.stores.clone();
     let notices = NoticePorts { events, notifications, channels: channel::all(settings)? };
-    start(premises, settings, config, Some(notices)).await
+    let bus = bus(premises, settings).await?;
+    start(premises, settings, config, Outward { notices: Some(notices), bus }).await
+}
+
+/// The message bus, where one is named. Orders are taken by whoever answers over HTTP as well.
+async fn bus(premises: &Premises, settings: &Settings) -> Result<Option<BusPorts>, Failure> {
+    if settings.nats.is_empty() {
+        return Ok(None);
+    }
+    let contact = nats::contact::Contact::at(&settings.nats)
+        .map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    let file = |name: &str| Some(name).filter(|name| !name.is_empty()).map(PathBuf::from);
+    let pass = Pass {
+        password: secret::of("NATS", NATS_PASSWORD, &settings.nats_password_file)?,
+        credentials: file(&settings.nats_credentials),
+        more_roots: file(&settings.nats_ca),
+    };
+    let nats = Nats::connect(contact, pass).await;
+    let nats = nats.map_err(|error| Failure::new(Code::BadRequest, error.to_string()))?;
+    let takes_orders = premises.is_alone || settings.answers();
+    let orders = takes_orders.then(|| nats.orders());
+    Ok(Some(BusPorts { orders, outlet: nats.events(), events: premises.stores.events.clone() }))
+}
+
+/// What leads out of a node that serves others.
+#[derive(Default)]
+struct Outward {
+    notices: Option<NoticePorts>,
+    bus: Option<BusPorts>,
 }
 
 /// The front of a node.
@@ -146,11 +183,6 @@ pub fn house(
     token: TokenHash,
 ) -> Result<House, Failure> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let shared = (cores / settings.devices.max(1)).max(1);
-    let threads = match settings.threads {
-        0 => u32::try_from(shared).unwrap_or(1),
-        named => named,
-    };
     let metrics = tgs_web::measure()
         .map_err(|error| Failure::new(Code::Internal, format!("begin to measure: {error}")))?;
     let notices = node
@@ -166,7 +198,6 @@ pub fn house(
         ids: premises.ids.clone(),
         folder: premises.home.clone(),
         token,
-        threads,
         settings: tgs_web::Settings {
             listen: settings.listen,
             order_bytes_max: ORDER_BYTES_MAX,
@@ -182,7 +213,7 @@ async fn start(
     premises: &Premises,
     settings: &Settings,
     config: NodeConfig,
-    notices: Option<NoticePorts>,
+    Outward { notices, bus }: Outward,
 ) -> Result<Node, Failure> {
     let Premises { stores, home, clock, ids, .. } = premises;
     let stores = stores.clone();
@@ -196,6 +227,7 @@ async fn start(
         artifacts,
         datasets,
         notices,
+        bus,
         engine: engine(),
         programs: Arc::new(programs(settings, home, clock)),
         space: Arc::new(DiskOf::folder(home)),

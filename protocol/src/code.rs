@@ -120,6 +120,27 @@ codes! {
 }
 
 impl Code {
+    /// The status of an answer over HTTP with it (RFC 9110).
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::JobNotFound | Self::NoSuchThing => 404,
+            Self::KeyTaken => 422,
+            Self::Unauthorised => 401,
+            Self::ProgramNotAllowed => 403,
+            Self::TooLarge => 413,
+            Self::NothingToResume | Self::JobCancelled | Self::Overtaken | Self::Withheld => 409,
+            Self::DiskFull => 507,
+            Self::Changed => 412,
+            Self::Busy
+            | Self::StoreSilent
+            | Self::DataFolderInUse
+            | Self::Interrupted
+            | Self::DeviceLost => 503,
+            _ if matches!(self.exit_status(), 2 | 4) => 400,
+            _ => 500,
+        }
+    }
+
     /// The page under `docs/errors`.
     pub fn page(self) -> String {
         format!("{}.md", self.as_str().to_lowercase())

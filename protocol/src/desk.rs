@@ -26,6 +26,7 @@ use crate::{
     store::StoreError,
     submission::Submission,
     unit::{ByteCount, Millis},
+    wire::JobOrder,
 };
 
 /// Hands in, cancels, watches. The only door to the actors.
@@ -38,6 +39,15 @@ pub trait JobDesk: Send + Sync {
     /// `KeyTaken` where the order's key was used for another order, and what
     /// [`validate`](crate::request::validate) refuses.
     async fn submit(&self, request: JobRequest, terms: Terms) -> Result<Taken, DeskError>;
+    /// The same for an order as fronts are sent it: what it names is looked up in the house.
+    ///
+    /// # Errors
+    /// Those of `submit`, and `NoSuchThing`, `JobNotFound` and `Withheld` for what it names.
+    async fn order(
+        &self,
+        order: JobOrder,
+        submission: Option<Submission>,
+    ) -> Result<Taken, DeskError>;
     /// Goes on with an interrupted job.
     async fn resume(&self, job: &JobId) -> Result<(), DeskError>;
     /// Ends a job for good; within one step of whatever it does.
@@ -169,6 +179,11 @@ impl DeskError {
     /// With this code and these words.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
+    }
+
+    /// Nothing of this name is there.
+    pub fn not_found(what: &str, name: &str) -> Self {
+        Self::new(Code::NoSuchThing, format!("no {what} {name:?} is here; list them to find it"))
     }
 }
 

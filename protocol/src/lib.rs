@@ -14,6 +14,7 @@
 //! | tables that were handed in | [`dataset`] |
 //! | names of files that every node has | [`kept`] |
 //! | who is told of it, by webhook or mail | [`notification`] |
+//! | orders that are published, events that are told | [`bus`] |
 //! | the same order sent twice | [`submission`] |
 //! | leases and fencing | [`lease`] |
 //! | chunks of rows, exactly once | [`chunk`] |
@@ -36,6 +37,7 @@
 //! door.
 
 pub mod artifact;
+pub mod bus;
 pub mod cause;
 pub mod checkpoint;
 pub mod chunk;

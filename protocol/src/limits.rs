@@ -201,6 +201,27 @@ const _: () = assert!(LEASE_RENEW_MS + LEASE_TICK_MS + LEASE_RENEW_ANSWER_MS < L
 pub const RESTARTS_MAX: usize = 3;
 /// The window in which restarts are counted.
 pub const RESTART_WINDOW_MS: u64 = 60_000;
+/// Bytes of one order: a metadata file of thousands of columns fits.
+pub const ORDER_BYTES_MAX: usize = 4 << 20;
+/// Published orders that a node has in hand at one time.
+pub const ORDERS_IN_HAND: usize = 64;
+/// How long an order stays in a node's hands without a word from it, before another one gets it.
+pub const ORDER_HELD_MS: u64 = 30_000;
+/// How often a node says that it still has an order in hand.
+pub const ORDER_HOLD_PERIOD_MS: u64 = 8_000;
+const _: () = assert!(ORDER_HOLD_PERIOD_MS * 3 < ORDER_HELD_MS);
+/// How often an order is handed out before it is taken to be the ruin of whoever tries it: more
+/// often than in half a day of a database that is gone.
+pub const ORDER_DELIVERIES_MAX: u64 = 1_000;
+/// How long an order is left alone at first that could not be taken just now; twice as long each
+/// time.
+pub const ORDER_REST_MS: u64 = 1_000;
+/// How long at most.
+pub const ORDER_REST_MAX_MS: u64 = 60_000;
+/// Events that are told at once.
+pub const EVENTS_TOLD_AT_ONCE: usize = 256;
+/// How long whoever speaks to the bus rests after it failed.
+pub const BUS_REST_MS: u64 = 1_000;
 /// How long a front waits for an actor to take an order.
 pub const ORDER_TAKEN_MS: u64 = 10_000;
 /// How long a drain or a cancel may take until work has stopped and stands in the store.

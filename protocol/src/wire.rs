@@ -7,6 +7,7 @@ pub mod front;
 pub mod model;
 pub mod notification;
 pub mod order;
+pub mod reading;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod view;
@@ -19,5 +20,6 @@ pub use self::{
         DatasetRef, EvaluateOrder, ExternalOrder, GenerateOrder, JobOrder, LearnOrder,
         SynthesizeOrder, TrainOrder,
     },
+    reading::read,
     view::{FileView, JobView, PageView},
 };

@@ -41,6 +41,19 @@ impl Cluster {
     /// # Panics
     /// When one does not come up.
     pub fn with_roles(roles: &[&str], database: &Database, keyspace: &str) -> Self {
+        Self::with_settings(roles, database, keyspace, &[])
+    }
+
+    /// The same, with further settings of every node.
+    ///
+    /// # Panics
+    /// When one does not come up.
+    pub fn with_settings(
+        roles: &[&str],
+        database: &Database,
+        keyspace: &str,
+        further: &[(&str, &str)],
+    ) -> Self {
         let keyspace = format!("{keyspace}_{}", std::process::id());
         let store = format!("cql://{}/{keyspace}", database.contact_points.join(","));
         let folder = TempDir::new().expect("a temporary folder");
@@ -49,9 +62,9 @@ impl Cluster {
         let token = token.to_str().expect("a name").to_owned();
         let node = |(no, roles): (usize, &&str)| {
             let home = folder.path().join(format!("node-{no}"));
-            let settings =
+            let own =
                 [("TGS_STORE", store.as_str()), ("TGS_TOKEN_FILE", &token), ("TGS_ROLES", roles)];
-            Server::node(&home, &settings, TOKEN)
+            Server::node(&home, &[&own, further].concat(), TOKEN)
         };
         let nodes = roles.iter().enumerate().map(node).collect();
         Self { nodes, _folder: folder }

@@ -6,6 +6,7 @@ pub mod killing;
 pub mod outputs;
 pub mod peers;
 pub mod program;
+pub mod publisher;
 pub mod receiver;
 pub mod server;
 pub mod services;

@@ -34,8 +34,6 @@ pub struct House {
     pub folder: PathBuf,
     /// Who may come in.
     pub token: TokenHash,
-    /// Compute threads of a job that does not say.
-    pub threads: u32,
     /// Limits.
     pub settings: Settings,
     /// What is measured.

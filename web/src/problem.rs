@@ -66,31 +66,13 @@ impl Problem {
 
     /// Nothing of this name is there.
     pub fn not_found(what: &str, name: &str) -> Self {
-        Self::new(Code::NoSuchThing, format!("no {what} {name:?} is here; list them to find it"))
+        DeskError::not_found(what, name).into()
     }
 }
 
 /// The status of a code.
 pub fn status_of(code: Code) -> StatusCode {
-    match code {
-        Code::JobNotFound | Code::NoSuchThing => StatusCode::NOT_FOUND,
-        Code::KeyTaken => StatusCode::UNPROCESSABLE_ENTITY,
-        Code::Unauthorised => StatusCode::UNAUTHORIZED,
-        Code::ProgramNotAllowed => StatusCode::FORBIDDEN,
-        Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Code::NothingToResume | Code::JobCancelled | Code::Overtaken | Code::Withheld => {
-            StatusCode::CONFLICT
-        }
-        Code::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
-        Code::Changed => StatusCode::PRECONDITION_FAILED,
-        Code::Busy
-        | Code::StoreSilent
-        | Code::DataFolderInUse
-        | Code::Interrupted
-        | Code::DeviceLost => StatusCode::SERVICE_UNAVAILABLE,
-        _ if code.exit_status() == 2 || code.exit_status() == 4 => StatusCode::BAD_REQUEST,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 impl fmt::Display for Problem {

@@ -7,12 +7,12 @@ use std::{
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
 use tgs_protocol::{
-    engine, id::Incarnation, limits::DISPATCHER_REST_MS, notification::patience::Patience,
-    queue::DeviceClass, unit::Millis,
+    desk::JobDesk, engine, id::Incarnation, limits::DISPATCHER_REST_MS,
+    notification::patience::Patience, queue::DeviceClass, unit::Millis,
 };
 use tokio::sync::Notify;
 
-use super::message::NodeSupervisorMessage;
+use super::{message::NodeSupervisorMessage, outside::Outside};
 use crate::{
     checkpoint_writer::{CheckpointWriter, message::CheckpointWriterMessage},
     chunk_sampler::{ChunkSampler, OpenModels, Seat, message::ChunkOrder},
@@ -48,6 +48,8 @@ pub(super) enum Member {
     Notifier,
     Dispatcher,
     JobFinder,
+    OrderTaker,
+    EventPublisher,
 }
 
 /// The crew, and what outlives each of its members.
@@ -62,6 +64,7 @@ pub(super) struct CrewKeeper {
     dispatcher: Option<(Office, ActorRef<DispatcherMessage>)>,
     /// Looks for jobs that nobody works at, on a node of a cluster.
     finder: Option<(Incarnation, ActorRef<JobFinderMessage>)>,
+    outside: Outside,
     is_alone: bool,
     windows: BTreeMap<Member, RestartWindow>,
 }
@@ -71,6 +74,7 @@ impl CrewKeeper {
         ports: &Ports,
         config: &NodeConfig,
         bell: &Arc<Notify>,
+        desk: Arc<dyn JobDesk>,
         parent: &ActorRef<NodeSupervisorMessage>,
     ) -> Result<Self, SpawnErr> {
         let (models, feeds) = (OpenModels::default(), Feeds::default());
@@ -103,8 +107,25 @@ impl CrewKeeper {
             }
             false => None,
         };
+        let outside = Outside::start(ports, config, desk, &cell).await?;
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
-        Ok(Self { crew, permits, posts, models, feeds, dispatcher, finder, is_alone, windows })
+        Ok(Self {
+            crew,
+            permits,
+            posts,
+            models,
+            feeds,
+            dispatcher,
+            finder,
+            outside,
+            is_alone,
+            windows,
+        })
+    }
+
+    /// Takes no more orders that are published.
+    pub(super) fn close(&self) {
+        self.outside.close();
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -129,12 +150,14 @@ impl CrewKeeper {
         let finder = finder.map(|(_, actor)| (actor.get_id(), Member::JobFinder));
         let all = singles.into_iter().chain(workers).chain(samplers).chain(dispatcher);
         let mut all = all.chain(finder);
-        all.find(|(id, _)| *id == who).map(|(_, member)| member)
+        let inside = all.find(|(id, _)| *id == who).map(|(_, member)| member);
+        inside.or_else(|| self.outside.member(who))
     }
 
     /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail
-    /// for good; a dispatcher and a finder rest before they begin again; without the others no job
-    /// can be kept, so the node ends and its jobs are interrupted. Gives what jobs must know of.
+    /// for good; those who send notices, find jobs or speak to a bus rest before they begin again;
+    /// without the others no job can be kept, so the node ends and its jobs are interrupted. Gives
+    /// what jobs must know of.
     ///
     /// # Errors
     /// When the node cannot go on, with the reason.
@@ -152,6 +175,8 @@ impl CrewKeeper {
                 | Member::ChunkSampler { .. }
                 | Member::Dispatcher
                 | Member::JobFinder
+                | Member::OrderTaker
+                | Member::EventPublisher
         );
         if often && serves_all {
             return Err(format!("{member:?} failed again and again"));
@@ -180,6 +205,14 @@ impl CrewKeeper {
                 if let Some((own, actor)) = &mut self.finder {
                     *actor = finder(ports, own.clone(), often, parent).await?;
                 }
+                return Ok(None);
+            }
+            Member::OrderTaker => {
+                self.outside.replace_order_taker(often, &cell).await?;
+                return Ok(None);
+            }
+            Member::EventPublisher => {
+                self.outside.replace_event_publisher(often, &cell).await?;
                 return Ok(None);
             }
             Member::LeaseKeeper => {

@@ -94,6 +94,7 @@ impl World {
             end_orders: None,
             datasets: Arc::new(Memory::at(self.stores.folder.path())),
             notices: None,
+            bus: None,
             engine: Arc::new(engine),
             programs: Arc::new(Nothing),
             space: self.space.clone(),

@@ -24,6 +24,11 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// With the status that this code has everywhere.
+    pub fn of(code: Code, detail: impl Into<String>) -> Self {
+        Self::new(code.http_status(), code, detail)
+    }
+
     /// With the words that this code has everywhere.
     pub fn new(status: u16, code: Code, detail: impl Into<String>) -> Self {
         Self {

@@ -56,9 +56,22 @@ impl Nats {
     /// # Panics
     /// When it does not come up.
     pub fn start() -> Self {
+        Self::start_alone(&["--jetstream", "--store_dir", "data"])
+    }
+
+    /// Starts one server that keeps nothing: it has no JetStream.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_without_jetstream() -> Self {
+        Self::start_alone(&[])
+    }
+
+    fn start_alone(more: &[&str]) -> Self {
         let site = Arc::new(Site::new());
         let ports = Ports::free(&site, 1);
-        let server = Self::start_at(site, 0, ports, &[]);
+        let more: Vec<_> = more.iter().map(|&word| word.to_owned()).collect();
+        let server = Self::start_at(site, 0, ports, &more);
         server.wait_until_ready();
         server
     }
@@ -151,10 +164,8 @@ impl Nats {
         let folder = site.folder.path().join(&name);
         std::fs::create_dir(&folder).expect("a folder in a new folder");
         let Ports { clients, monitoring, .. } = ports;
-        let words = format!(
-            "--addr {address} --port {clients} --http_port {monitoring} --name {name} \
-             --jetstream --store_dir data"
-        );
+        let words =
+            format!("--addr {address} --port {clients} --http_port {monitoring} --name {name}");
         let words = words.split(' ').map(str::to_owned).chain(more.iter().cloned());
         let arguments = words.map(Into::into).collect();
         let path = set_up("TGS_NATS_SERVER");
@@ -178,8 +189,10 @@ impl NatsCluster {
         let place = |no: usize| format!("nats://{}:{}", site.addresses.of(no), ports.routes);
         let routes = (0..servers).map(place).collect::<Vec<_>>().join(",");
         let start = |no| {
-            let words = ["--cluster_name", "tgs", "--cluster", &place(no), "--routes", &routes];
-            Nats::start_at(site.clone(), no, ports, &words.map(str::to_owned))
+            let cluster = ["--cluster_name", "tgs", "--cluster", &place(no), "--routes", &routes];
+            let words = [&["--jetstream", "--store_dir", "data"], &cluster[..]].concat();
+            let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
+            Nats::start_at(site.clone(), no, ports, &words)
         };
         let cluster = Self { servers: (0..servers).map(start).collect() };
         cluster.servers.iter().for_each(Nats::wait_until_ready);

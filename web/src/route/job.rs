@@ -35,7 +35,7 @@ use crate::{
     problem::Problem,
 };
 
-mod order;
+mod again;
 
 /// Jobs on a page, if not said.
 const PAGE_ROWS: usize = 50;
@@ -128,10 +128,7 @@ async fn submit(
     let body = body::whole("the order of a job", body, house.settings.order_bytes_max).await?;
     let order: JobOrder = body::json("the order of a job", &body)?;
     let submission = key.map(|key| Submission { key, body: Digest::of(&body) });
-    let priority = order.priority();
-    let (request, origin) = order::request(&house, order).await?;
-    let terms = Terms { priority, submission, origin };
-    taken(house.desk.submit(request, terms).await?)
+    taken(house.desk.order(order, submission).await?)
 }
 
 /// Which part of the list is wanted.
@@ -222,7 +219,7 @@ async fn retry(
     let row = unchanged(&house, &request, job).await?;
     let body = Digest::of(format!("retry {}", row.id).as_bytes());
     let submission = key_of(&request)?.map(|key| Submission { key, body });
-    let again = order::retried(&house, &row).await?;
+    let again = again::retried(&house, &row).await?;
     let origin = Origin { retry_of: Some(row.id), ..row.origin };
     let terms = Terms { priority: row.priority, submission, origin };
     taken(house.desk.submit(again, terms).await?)

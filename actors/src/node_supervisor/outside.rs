@@ -1,0 +1,98 @@
+//! The actors of a node that speak to programs outside over a bus, and how each is replaced.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
+use tgs_protocol::desk::JobDesk;
+
+use super::crew::Member;
+use crate::{
+    event_publisher::{EventPublisher, EventPublisherMessage, Press},
+    node::NodeConfig,
+    order_taker::{Counter, OrderTaker, OrderTakerMessage},
+    ports::Ports,
+};
+
+/// Those of a node that is on a bus; jobs do not know them.
+#[derive(Default)]
+pub(super) struct Outside {
+    orders: Option<(Counter, ActorRef<OrderTakerMessage>)>,
+    events: Option<(Press, ActorRef<EventPublisherMessage>)>,
+}
+
+impl Outside {
+    pub(super) async fn start(
+        ports: &Ports,
+        config: &NodeConfig,
+        desk: Arc<dyn JobDesk>,
+        cell: &ActorCell,
+    ) -> Result<Self, SpawnErr> {
+        let Some(bus) = &ports.bus else { return Ok(Self::default()) };
+        let orders = match &bus.orders {
+            Some(queue) => {
+                let (queue, is_closed) = (queue.clone(), Arc::new(AtomicBool::new(false)));
+                let counter = Counter { queue, desk, is_closed, is_tired: false };
+                Some((counter.clone(), spawn(OrderTaker, counter, cell).await?))
+            }
+            None => None,
+        };
+        let press = Press {
+            outlet: bus.outlet.clone(),
+            log: bus.events.clone(),
+            ports: ports.clone(),
+            own: config.incarnation.clone(),
+            is_tired: false,
+        };
+        let events = Some((press.clone(), spawn(EventPublisher, press, cell).await?));
+        Ok(Self { orders, events })
+    }
+
+    pub(super) fn member(&self, who: ActorId) -> Option<Member> {
+        let orders = self.orders.iter().map(|(_, it)| (it.get_id(), Member::OrderTaker));
+        let events = self.events.iter().map(|(_, it)| (it.get_id(), Member::EventPublisher));
+        orders.chain(events).find(|(id, _)| *id == who).map(|(_, member)| member)
+    }
+
+    /// Takes no more orders: other nodes do.
+    pub(super) fn close(&self) {
+        if let Some((counter, _)) = &self.orders {
+            counter.is_closed.store(true, Ordering::Release);
+        }
+    }
+
+    pub(super) async fn replace_order_taker(
+        &mut self,
+        is_tired: bool,
+        cell: &ActorCell,
+    ) -> Result<(), SpawnErr> {
+        if let Some((counter, actor)) = &mut self.orders {
+            let counter = Counter { is_tired, ..counter.clone() };
+            *actor = spawn(OrderTaker, counter, cell).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn replace_event_publisher(
+        &mut self,
+        is_tired: bool,
+        cell: &ActorCell,
+    ) -> Result<(), SpawnErr> {
+        if let Some((press, actor)) = &mut self.events {
+            let press = Press { is_tired, ..press.clone() };
+            *actor = spawn(EventPublisher, press, cell).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn spawn<A: Actor>(
+    actor: A,
+    arguments: A::Arguments,
+    cell: &ActorCell,
+) -> Result<ActorRef<A::Msg>, SpawnErr> {
+    let (actor, _) = Actor::spawn_linked(None, actor, arguments, cell.clone()).await?;
+    Ok(actor)
+}
