@@ -257,6 +257,83 @@ fn a_front_that_never_computes_leaves_its_jobs_to_workers() {
     assert_eq!(cluster.nodes()[1].stop(), Some(0));
 }
 
+/// The nodes as one of them lists them: names, standings, and how many jobs each works at.
+fn listed(server: &Server) -> Vec<(String, String, usize)> {
+    let page = server.get("/v1/nodes");
+    assert_eq!(page.status, 200, "{}", page.body);
+    let nodes = page.body["items"].as_array().expect("nodes").iter();
+    nodes
+        .map(|node| {
+            let text = |name: &str| node[name].as_str().expect("text").to_owned();
+            (text("node"), text("standing"), node["running"].as_array().expect("jobs").len())
+        })
+        .collect()
+}
+
+fn wait_for_list(server: &Server, what: &str, is_so: impl Fn(&[(String, String, usize)]) -> bool) {
+    let began = Instant::now();
+    loop {
+        let nodes = listed(server);
+        if is_so(&nodes) {
+            return;
+        }
+        assert!(began.elapsed() < LONG, "{what}: {nodes:?}");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A node that is drained hands over and takes up nothing, also after a restart; the timeline of a
+/// job says who took it from whom.
+#[test]
+fn operators_see_nodes_and_empty_them() {
+    let cluster = Cluster::start(2, &Database::shared(), "operators");
+    let nodes = cluster.nodes();
+    nodes[0].upload("trial", "trial.csv", &fs::read(example()).expect("a table"), 1 << 20);
+    let standing = |of: &[(String, String, usize)], no: usize| {
+        let name = format!("node-{no}");
+        of.iter()
+            .find(|(node, ..)| *node == name)
+            .map(|(_, standing, running)| (standing.clone(), *running))
+    };
+    wait_for_list(&nodes[0], "both are there", |all| all.len() == 2);
+    let endless = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1, "seed": 3});
+    let order = json!({"kind": "train", "dataset": "trial", "learn": endless});
+    let job = submit(&nodes[0], &order);
+    let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it does not end");
+    let other = 1 - first;
+    let drained = nodes[other].post(&format!("/v1/nodes/node-{first}:drain"), &json!({}));
+    assert_eq!(drained.status, 200, "{}", drained.body);
+    assert_eq!(cluster.at_work(&BTreeSet::from([other]), &job, is_training), Some(other));
+    let is_empty = |all: &[_]| standing(all, first) == Some(("draining".to_owned(), 0));
+    wait_for_list(&nodes[other], "it is empty", is_empty);
+    wait_for_list(&nodes[other], "the other works", |all| {
+        standing(all, other) == Some(("working".to_owned(), 1))
+    });
+    let view = nodes[other].get(&format!("/v1/jobs/{job}")).body;
+    let told = view["timeline"].to_string();
+    assert!(told.contains(&format!("claimed in epoch 1 by node node-{first}")), "{told}");
+    assert!(told.contains(&format!("claimed in epoch 2 by node node-{other}, ")), "{told}");
+    assert!(told.contains("after its last change: it was given back"), "{told}");
+    // Another job waits rather than go to a node that was emptied, also when that starts anew.
+    nodes[first].kill();
+    nodes[first].go_up();
+    let next = submit(&nodes[first], &order);
+    wait_for_list(&nodes[other], "it is back", is_empty);
+    thread::sleep(Duration::from_secs(5));
+    assert_eq!(nodes[first].get(&format!("/v1/jobs/{next}")).body["state"], "waiting");
+    let back = nodes[first].post(&format!("/v1/nodes/node-{first}:uncordon"), &json!({}));
+    assert_eq!(back.status, 200, "{}", back.body);
+    assert_eq!(cluster.at_work(&BTreeSet::from([first]), &next, is_training), Some(first));
+    for job in [&job, &next] {
+        let cancelled = nodes[other].post(&format!("/v1/jobs/{job}:cancel"), &json!({}));
+        assert_eq!(cancelled.status, 200, "{}", cancelled.body);
+    }
+    let absent = nodes[first].post("/v1/nodes/absent:cordon", &json!({}));
+    assert_eq!((absent.status, &absent.body["code"]), (404, &json!("USE-0007")));
+    nodes[first].stop();
+    wait_for_list(&nodes[other], "it has left", |all| all.len() == 1);
+}
+
 /// One clear error each, and no password in any.
 #[test]
 fn what_a_node_cannot_start_with_is_said() {
@@ -272,6 +349,7 @@ fn what_a_node_cannot_start_with_is_said() {
         (vec![("TGS_STORE", "cql://ada:secret@db-1/tgs")], "USE-0001", "TGS_STORE_PASSWORD"),
         (vec![("TGS_STORE", nobody)], "STORE-", "no node answers there"),
         (vec![("TGS_STORE", nobody), ("TGS_ROLES", "boss")], "USE-0001", "`boss` is none"),
+        (vec![("TGS_STORE", &store), ("TGS_NODE_NAME", "a b")], "USE-0001", "`node_name`"),
         (vec![("TGS_STORE", &store), ("TGS_TOKEN_FILE", short)], "USE-0001", "less than 32"),
         (vec![("TGS_STORE", &store), ("TGS_TOKEN_FILE", "/no")], "USE-0001", "secret of clients"),
     ] {

@@ -34,14 +34,15 @@ while [ $# -gt 0 ]; do
     *) words+=("$1"); shift ;;
   esac
 done
-case "${words[0]}" in
-  up | node)
+case "${words[0]} ${words[1]:-}" in
+  "node list" | "node show" | "node cordon" | "node drain" | "node uncordon") ;;
+  "up "* | "node "*)
     [ "${words[0]}" = up ] || export TGS_STORE="$STORE"
     "$REAL_TGS" "${words[@]}" --listen "127.0.0.1:$PORT" > up.log 2>&1 &
     echo $! > up.pid
     for _ in $(seq 600); do grep -q listening up.log && exit 0; sleep .1; done
     cat up.log >&2; exit 1 ;;
-  synth | train) [ $has_length = 1 ] || words+=(--steps 20) ;;
+  "synth "* | "train "*) [ $has_length = 1 ] || words+=(--steps 20) ;;
 esac
 "$REAL_TGS" "${words[@]}"
 status=$?

@@ -21,6 +21,7 @@ use tgs_protocol::{
         finder::{Finder, Found},
     },
     limits::{FIND_PERIOD_MS, LOOK_PERIOD_MS, ORDER_TAKEN_MS},
+    presence::Standing,
     queue::{Demand, DeviceClass, Turn},
     store::StoreError,
 };
@@ -108,6 +109,9 @@ impl Looking {
         };
         self.taken.retain(|job, _| hands.waiting.contains(job));
         self.heed_orders(&hands).await?;
+        if hands.standing != Standing::Working {
+            return Ok(()); // Others take them up.
+        }
         let candidates = self.candidates(&hands).await?;
         let (mut found, mut turns) = (Vec::new(), BTreeMap::new());
         for Candidate { row, has_room } in candidates {

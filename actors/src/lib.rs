@@ -9,6 +9,7 @@
 //!             ├─ JobFinder          looks for jobs that nobody works at, in a cluster
 //!             ├─ OrderTaker         takes orders that programs publish
 //!             ├─ EventPublisher     tells programs outside what happens to jobs
+//!             ├─ PeerKeeper         says that this node is there, heeds its operators
 //!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
 //!             ├─ Notifier           news for whoever watches a job
 //!             └─ Dispatcher         sends notices: shell of protocol/src/notification/step.rs
@@ -46,12 +47,14 @@ mod job_finder;
 mod job_supervisor;
 mod lease_keeper;
 mod model_desk;
+mod node_desk;
 mod node_supervisor;
 mod notice_desk;
 mod notifier;
 mod numerics;
 mod order;
 mod order_taker;
+mod peer_keeper;
 mod perform;
 mod restart_window;
 mod row_rate;

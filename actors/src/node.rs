@@ -9,6 +9,7 @@ use tgs_protocol::{
     limits::{STANDSTILL_MS, WATCHDOG_PERIOD_MS},
     model::desk::ModelDesk,
     notification::NoticeDesk,
+    presence::{NodeDesk, Presence},
     queue::DeviceClass,
     unit::{ByteCount, Millis},
     watchdog::Silence,
@@ -18,8 +19,10 @@ use crate::{
     desk::Desk,
     experience::Learned,
     model_desk::Models,
+    node_desk::NodeCounter,
     node_supervisor::{NodeSupervisor, Premises, care::NodeHealth, message::NodeSupervisorMessage},
     notice_desk::NoticeCounter,
+    peer_keeper::Card,
     ports::{NoticePorts, Ports},
 };
 
@@ -39,6 +42,8 @@ pub struct NodeConfig {
     /// The caller holds proof that no earlier holder of a lease lives, such as the exclusive lock
     /// on the data folder: leases are claimed at once.
     pub holder_is_gone: bool,
+    /// What it says of itself, as far as that does not change.
+    pub about: Presence,
     /// Other nodes share the stores: jobs that nobody works at are looked for, and taken up.
     pub finds_jobs: bool,
     /// The data folder, where those who read why a job failed are not to learn its place.
@@ -59,6 +64,7 @@ impl NodeConfig {
     pub fn embedded(incarnation: Incarnation) -> Self {
         let samplers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
+            about: Presence::of(incarnation.clone()),
             incarnation,
             devices: vec![DeviceClass::Cpu],
             memory: ByteCount(u64::MAX),
@@ -90,6 +96,7 @@ pub struct Node {
     desk: Arc<Desk>,
     models: Arc<Models>,
     notices: Option<Arc<NoticeCounter>>,
+    nodes: Arc<NodeCounter>,
 }
 
 /// Why a node did not start.
@@ -115,9 +122,13 @@ pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError>
         health: health.clone(),
     };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
+    let (about, board) = (config.about.clone(), ports.board.clone());
+    let card =
+        Card { ports: ports.clone(), about, health: health.clone(), node: supervisor.clone() };
+    let nodes = Arc::new(NodeCounter { card, board });
     let desk = Desk::new(ports.clone(), supervisor.clone(), experience, health, &config);
     let models = Arc::new(Models::new(ports));
-    Ok(Node { supervisor, desk: Arc::new(desk), models, notices })
+    Ok(Node { supervisor, desk: Arc::new(desk), models, notices, nodes })
 }
 
 impl Node {
@@ -136,6 +147,11 @@ impl Node {
         self.notices.clone().map(|desk| desk as Arc<dyn NoticeDesk>)
     }
 
+    /// Shows the nodes of the cluster.
+    pub fn nodes(&self) -> Arc<dyn NodeDesk> {
+        self.nodes.clone()
+    }
+
     /// Drains, then ends all actors.
     pub async fn stop(self) {
         self.desk.drain().await;
@@ -143,6 +159,7 @@ impl Node {
         if let Err(error) = self.supervisor.stop_and_wait(None, limit).await {
             tracing::warn!(%error, "the node's actors did not end in time");
         }
+        self.nodes.leave().await;
     }
 }
 

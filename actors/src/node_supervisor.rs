@@ -15,6 +15,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, Supervi
 use tgs_protocol::{
     id::JobId,
     lease::rule::Sighting,
+    presence::{NodeOrder, Standing},
     queue::{Queue, Seats, trust::Trust},
     space::Room,
 };
@@ -25,6 +26,7 @@ use self::{
     crew::{Crew, CrewKeeper},
     jobs_here::{GoneBy, JobHere},
     message::NodeSupervisorMessage,
+    outside::Door,
 };
 use crate::{
     desk::Desk,
@@ -35,6 +37,7 @@ use crate::{
     },
     node::NodeConfig,
     notifier::message::NotifierMessage,
+    peer_keeper::Card,
     ports::Ports,
     work_watch::ProgressSender,
 };
@@ -73,6 +76,8 @@ pub(crate) struct Floor {
     room: Room,
     /// Set by a drain: nothing is begun any more.
     is_draining: bool,
+    /// What operators want.
+    ordered: NodeOrder,
     awaiting_standstill: Vec<RpcReplyPort<()>>,
 }
 
@@ -89,7 +94,10 @@ impl Actor for NodeSupervisor {
         let Premises { ports, config, bell, learned, health } = premises;
         let desk =
             Desk::new(ports.clone(), myself.clone(), learned.clone(), health.clone(), &config);
-        let keeper = CrewKeeper::start(&ports, &config, &bell, Arc::new(desk), &myself).await?;
+        let (about, node) = (config.about.clone(), myself.clone());
+        let card = Card { ports: ports.clone(), about, health: health.clone(), node };
+        let door = Door { desk: Arc::new(desk), card };
+        let keeper = CrewKeeper::start(&ports, &config, &bell, door, &myself).await?;
         let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));
         let (trust, room) = (Trust::default(), Room::above(config.disk_floor));
         let mut floor = Floor {
@@ -106,6 +114,7 @@ impl Actor for NodeSupervisor {
             progress: BTreeMap::new(),
             sightings: BTreeMap::new(),
             is_draining: false,
+            ordered: NodeOrder::Work,
             awaiting_standstill: Vec::new(),
         };
         floor.look_around().await;
@@ -131,6 +140,7 @@ impl Actor for NodeSupervisor {
             }
             NodeSupervisorMessage::GoneElsewhere { job } => floor.gone_elsewhere(&job).await,
             NodeSupervisorMessage::EndHere { job } => floor.end_here(&job).await,
+            NodeSupervisorMessage::Ordered { order } => floor.ordered(order),
             NodeSupervisorMessage::Hands { reply } => {
                 let _ = reply.send(floor.hands());
             }
@@ -197,6 +207,36 @@ impl Actor for NodeSupervisor {
 impl Floor {
     pub(super) fn crew(&self) -> &Crew {
         self.keeper.crew()
+    }
+
+    /// What a node does not take up, others do.
+    fn ordered(&mut self, order: NodeOrder) {
+        if std::mem::replace(&mut self.ordered, order) == order {
+            return;
+        }
+        tracing::warn!(?order, "this node was ordered by its operators");
+        if order != NodeOrder::Work {
+            self.send_waiting_away();
+        }
+        if order == NodeOrder::Drain {
+            for job in self.jobs.values() {
+                let _ = job.actor.cast(JobSupervisorMessage::Drain);
+            }
+        }
+    }
+
+    /// Whether it takes up jobs.
+    fn standing(&self) -> Standing {
+        match (self.is_draining, self.ordered) {
+            (true, _) => Standing::Leaving,
+            (false, NodeOrder::Work) => Standing::Working,
+            (false, NodeOrder::Cordon) => Standing::Cordoned,
+            (false, NodeOrder::Drain) => Standing::Draining,
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.standing() != Standing::Working
     }
 
     fn drain(&mut self, reply: RpcReplyPort<()>) {

@@ -9,6 +9,7 @@ use tgs_protocol::{
     engine::Engine,
     id::JobId,
     notification::{Channel, NotificationStore, Target},
+    presence::PresenceBoard,
     program::Programs,
     space::Space,
     store::{
@@ -28,6 +29,8 @@ pub struct Ports {
     pub leases: Arc<dyn LeaseStore>,
     /// Orders to end jobs of other nodes; none where there are no other nodes.
     pub end_orders: Option<Arc<dyn EndOrders>>,
+    /// Who else is there; none where there are no other nodes.
+    pub board: Option<Arc<dyn PresenceBoard>>,
     /// Sealed chunks.
     pub chunks: Arc<dyn ChunkStore>,
     /// Checkpoint bytes.

@@ -10,6 +10,7 @@
 //! | `CheckpointStore` | [`memory`] | [`embedded`]: `checkpoint.rs` | `checkpoint.rs` |
 //! | `ArtifactStore` | [`memory`] | [`embedded`]: `artifact.rs`, `recover.rs` | `artifact.rs` |
 //! | `DatasetStore` | [`memory`] | [`embedded`]: `dataset.rs` | `dataset.rs` |
+//! | `EndOrders`, `PresenceBoard` | | | `end_order.rs`, `presence.rs` |
 //! | `Clock`, `IdSource` | | [`system`] | |
 //! | `Space` | | [`space`] | |
 //! | `Programs` | | [`program`] | |

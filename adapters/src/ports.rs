@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tgs_protocol::{
     dataset::DatasetStore,
     notification::NotificationStore,
+    presence::PresenceBoard,
     store::{
         ArtifactStore, CheckpointStore, ChunkStore, EndOrders, EventLog, JobStore, LeaseStore,
     },
@@ -31,6 +32,8 @@ pub struct Ports {
     pub datasets: Arc<dyn DatasetStore>,
     /// Orders to end jobs of other nodes; none where there are no other nodes.
     pub end_orders: Option<Arc<dyn EndOrders>>,
+    /// Who else is there; none where there are no other nodes.
+    pub board: Option<Arc<dyn PresenceBoard>>,
 }
 
 impl Ports {
@@ -58,6 +61,7 @@ impl Ports {
             artifacts: store.clone(),
             datasets: store,
             end_orders: None,
+            board: None,
         }
     }
 }

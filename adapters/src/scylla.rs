@@ -21,6 +21,7 @@ mod lease;
 mod notification;
 mod outbox;
 mod place;
+mod presence;
 mod result;
 mod schema;
 mod statements;
@@ -111,7 +112,8 @@ impl Scylla {
 
     /// All its ports.
     pub fn ports(self) -> Ports {
-        Ports { end_orders: Some(Arc::new(self.clone())), ..Ports::of(self) }
+        let (end_orders, board) = (Arc::new(self.clone()), Arc::new(self.clone()));
+        Ports { end_orders: Some(end_orders), board: Some(board), ..Ports::of(self) }
     }
 
     /// Where a file of these bytes lies on this node.

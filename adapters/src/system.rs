@@ -82,7 +82,7 @@ impl IdSource for SystemIds {
 }
 
 /// The host's name in letters, digits and dashes; `host` if it does not tell.
-fn host_name() -> String {
+pub fn host_name() -> String {
     let from_file = ["/proc/sys/kernel/hostname", "/etc/hostname"]
         .iter()
         .find_map(|path| fs::read_to_string(path).ok());

@@ -13,8 +13,10 @@ use tgs_adapters::{
 };
 use tgs_protocol::{
     code::Code,
-    id::JobId,
+    id::{Incarnation, JobId},
     job::{JobRow, JobState, Outcome},
+    limits::PRESENCE_TTL_MS,
+    presence::{NodeOrder, Presence},
     store::{ArtifactName, Sealed, Written},
 };
 use tgs_tests::services::Database;
@@ -88,6 +90,32 @@ async fn an_order_to_end_a_job_is_seen_by_every_node() {
     }
     assert!(!second.is_end_ordered(&other).await.expect("a look"));
     assert!(first.order_end(&JobId::new("../a")).await.is_err());
+}
+
+/// What a node says stands for a while and is seen by all; what is ordered of one stands for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_see_who_is_there_and_what_is_ordered_of_them() {
+    let contact = contact("nodes", Database::shared());
+    let folders = [tempfile::tempdir().expect("folder"), tempfile::tempdir().expect("folder")];
+    let first = Scylla::open(&contact, folders[0].path()).await.expect("opens").ports();
+    let second = Scylla::open(&contact, folders[1].path()).await.expect("opens").ports();
+    let (first, second) = (first.board.expect("a board"), second.board.expect("a board"));
+    assert_eq!(second.all().await.expect("a list"), []);
+    let here = |name: &str| Presence::of(Incarnation::new(name));
+    let later = Presence { waiting: 7, ..here("a") };
+    first.say(&here("a")).await.expect("it is said");
+    first.say(&later).await.expect("it is said");
+    second.say(&here("b")).await.expect("it is said");
+    assert_eq!(first.all().await.expect("a list"), [later.clone(), here("b")]);
+    second.leave(&Incarnation::new("b")).await.expect("it is said");
+    assert_eq!(second.all().await.expect("a list"), [later]);
+    assert_eq!(first.order_of("gpu-1").await.expect("an order"), NodeOrder::Work);
+    for order in [NodeOrder::Cordon, NodeOrder::Drain, NodeOrder::Work] {
+        second.order("gpu-1", order).await.expect("it is ordered");
+        assert_eq!(first.order_of("gpu-1").await.expect("an order"), order);
+    }
+    tokio::time::sleep(Duration::from_millis(PRESENCE_TTL_MS + 2_000)).await;
+    assert_eq!(second.all().await.expect("a list"), [], "who says nothing is not there");
 }
 
 /// A job that another node ended leaves no private copy on a node that had a part in it: its model

@@ -7,6 +7,7 @@ mod generate;
 mod job;
 mod learning;
 mod node;
+mod nodes;
 mod profile;
 mod report;
 mod result;
@@ -25,7 +26,7 @@ use tgs_protocol::code::Code;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    command_line::{Arguments, Command},
+    command_line::{Arguments, Command, NodeArguments},
     configuration::{self, Settings},
     failure::Failure,
     leaving::ExitCode,
@@ -46,6 +47,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Generate(asked) => wait_for(generate::run(asked, home, &settings, voice)),
         Command::Resume(asked) => wait_for(resume::run(asked, home, &settings, voice)),
         Command::Up(asked) => wait_for(up::run(asked, home, &settings, voice)),
+        Command::Node(NodeArguments { act: Some(act), .. }) => nodes::run(&act, voice),
         Command::Node(asked) => wait_for(node::run(&asked, home, &settings, voice)),
         Command::Job(asked) => server::run(&asked, voice),
         Command::Profile(asked) => profile::run(&asked, voice),

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use tgs_protocol::{code::Code, model::ModelName};
 
 pub use self::{
-    serving::{NodeArguments, UpArguments},
+    serving::{NamedNode, NodeAct, NodeArguments, UpArguments},
     sim::SimArguments,
 };
 use crate::{failure::Failure, leaving::ExitCode};

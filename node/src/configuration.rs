@@ -39,6 +39,12 @@ pub struct Settings {
     pub nats_credentials: String,
     /// Certificates that are trusted beside the usual ones; empty: none.
     pub nats_ca: String,
+    /// What operators call a node; empty: as its host.
+    pub node_name: String,
+    /// Where a node stands.
+    pub region: String,
+    /// Where in the region; empty if it does not matter.
+    pub zone: String,
     /// What a node of a cluster does.
     pub roles: String,
     /// Where the token stands that lets clients in; empty: it is made.

@@ -16,15 +16,17 @@ use tgs_adapters::{
     program::{LocalPrograms, keeper},
     scylla::Contact,
     space::DiskOf,
-    system::{SystemClock, SystemIds},
+    system::{SystemClock, SystemIds, host_name},
 };
 use tgs_engine::port::LocalEngine;
 use tgs_protocol::{
     cause::with_causes,
+    clock::Clock as _,
     code::Code,
     engine::Engine,
     id::{Incarnation, JobId},
     limits::ORDER_BYTES_MAX,
+    presence::{self, Presence},
     queue::DeviceClass,
     unit::ByteCount,
 };
@@ -135,6 +137,7 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
         0 => u32::try_from(shared).unwrap_or(1),
         named => named,
     };
+    config.about = about(premises, settings, &config.incarnation)?;
     config.finds_jobs = !premises.is_alone && !config.devices.is_empty();
     config.memory = match settings.memory_mib {
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
@@ -146,6 +149,35 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
     let notices = NoticePorts { events, notifications, channels: channel::all(settings)? };
     let bus = bus(premises, settings).await?;
     start(premises, settings, config, Outward { notices: Some(notices), bus }).await
+}
+
+/// What a node says of itself, as far as that does not change.
+fn about(premises: &Premises, settings: &Settings, own: &Incarnation) -> Result<Presence, Failure> {
+    let node = match settings.node_name.as_str() {
+        "" => host_name(),
+        named => named.to_owned(),
+    };
+    presence::check_name(&node).map_err(|refusal| {
+        let message = format!("read the setting `node_name`: {}", refusal.message);
+        Failure::new(refusal.code, message)
+    })?;
+    let does = |role: &str, it: bool| (it || premises.is_alone).then(|| role.to_owned());
+    let roles = [does("web", settings.answers()), does("worker", settings.computes())];
+    let answers = roles[0].is_some();
+    let address = match settings.public_url.as_str() {
+        "" => format!("http://{}", settings.listen),
+        named => named.to_owned(),
+    };
+    Ok(Presence {
+        node,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        region: settings.region.clone(),
+        zone: settings.zone.clone(),
+        roles: roles.into_iter().flatten().collect(),
+        address: answers.then_some(address),
+        started_at: premises.clock.now(),
+        ..Presence::of(own.clone())
+    })
 }
 
 /// The message bus, where one is named. Orders are taken by whoever answers over HTTP as well.
@@ -191,6 +223,7 @@ pub fn house(
     Ok(House {
         desk: node.desk(),
         models: node.models(),
+        nodes: node.nodes(),
         events: premises.stores.events.clone(),
         datasets: premises.stores.datasets.clone(),
         notices,
@@ -217,11 +250,13 @@ async fn start(
 ) -> Result<Node, Failure> {
     let Premises { stores, home, clock, ids, .. } = premises;
     let stores = stores.clone();
-    let Stores { jobs, leases, end_orders, chunks, checkpoints, artifacts, datasets, .. } = stores;
+    let Stores { jobs, leases, end_orders, board, .. } = stores.clone();
+    let Stores { chunks, checkpoints, artifacts, datasets, .. } = stores;
     let ports = Ports {
         jobs,
         leases,
         end_orders,
+        board,
         chunks,
         checkpoints,
         artifacts,

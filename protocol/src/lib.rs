@@ -17,6 +17,7 @@
 //! | orders that are published, events that are told | [`bus`] |
 //! | the same order sent twice | [`submission`] |
 //! | leases and fencing | [`lease`] |
+//! | who is there in a cluster | [`presence`] |
 //! | chunks of rows, exactly once | [`chunk`] |
 //! | checkpoints and which to resume from | [`checkpoint`] |
 //! | what fronts are sent and answer | [`wire`] |
@@ -62,6 +63,7 @@ pub mod metric_definitions;
 pub mod model;
 pub mod notification;
 pub mod panic;
+pub mod presence;
 pub mod profile;
 pub mod program;
 pub mod progress;

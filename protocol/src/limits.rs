@@ -55,6 +55,15 @@ pub const FIND_TIRED_MAX: u32 = 6;
 pub const FIND_RESTED: u64 = 12;
 /// How long a job that was suspended is left to a person, before it is seen whether it was mended.
 pub const SUSPENDED_LOOK_MS: u64 = 300_000;
+/// How often a node of a cluster says that it is there.
+pub const PRESENCE_PERIOD_MS: u64 = 2_000;
+/// How long what it said stands: it bears four lost words.
+pub const PRESENCE_TTL_MS: u64 = 10_000;
+const _: () = assert!(PRESENCE_PERIOD_MS * 5 <= PRESENCE_TTL_MS);
+/// Clocks of nodes that are further apart are told of.
+pub const CLOCKS_APART_MAX_MS: u64 = 30_000;
+/// Letters of a node's name: what a host's name may have.
+pub const NODE_NAME_BYTES_MAX: usize = 253;
 /// How often whoever asked to cancel a job of another node looks whether it has ended.
 pub const END_LOOK_MS: u64 = 200;
 /// How often devices and disk are looked at.

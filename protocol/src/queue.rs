@@ -75,6 +75,7 @@ impl From<Priority> for u8 {
 /// What kind of device a job computes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum DeviceClass {
     /// Cores of the machine.
     Cpu,

@@ -62,8 +62,13 @@ impl Cluster {
         let token = token.to_str().expect("a name").to_owned();
         let node = |(no, roles): (usize, &&str)| {
             let home = folder.path().join(format!("node-{no}"));
-            let own =
-                [("TGS_STORE", store.as_str()), ("TGS_TOKEN_FILE", &token), ("TGS_ROLES", roles)];
+            let name = format!("node-{no}");
+            let own = [
+                ("TGS_STORE", store.as_str()),
+                ("TGS_TOKEN_FILE", &token),
+                ("TGS_ROLES", roles),
+                ("TGS_NODE_NAME", &name),
+            ];
             Server::node(&home, &[&own, further].concat(), TOKEN)
         };
         let nodes = roles.iter().enumerate().map(node).collect();

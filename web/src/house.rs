@@ -9,6 +9,7 @@ use tgs_protocol::{
     desk::JobDesk,
     model::desk::ModelDesk,
     notification::NoticeDesk,
+    presence::NodeDesk,
     store::EventLog,
 };
 
@@ -24,6 +25,8 @@ pub struct House {
     pub events: Arc<dyn EventLog>,
     /// Tables that were handed in.
     pub datasets: Arc<dyn DatasetStore>,
+    /// The nodes of the cluster.
+    pub nodes: Arc<dyn NodeDesk>,
     /// Who is told of what happens.
     pub notices: Arc<dyn NoticeDesk>,
     /// Time.

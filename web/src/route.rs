@@ -7,6 +7,7 @@ mod job;
 mod job_file;
 mod metric;
 mod model;
+mod node;
 mod notice;
 mod page;
 mod subscription;
@@ -31,6 +32,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         job::endpoints(),
         job_file::endpoints(),
         model::endpoints(),
+        node::endpoints(),
         dataset::endpoints(),
         upload::endpoints(),
         event::endpoints(),

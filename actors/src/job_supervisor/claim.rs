@@ -5,6 +5,7 @@ use std::time::Duration;
 use tgs_protocol::{
     chunk::SealedChunk,
     code::Code,
+    figure::span,
     job::{Job, JobAction, JobEvent, JobRow, action::Tidings, outcome::Failure},
     lease::{Lease, rule::Sighting},
     limits::{LEASE_TICK_MS, RETRY_BACK_OFF_MS},
@@ -89,7 +90,8 @@ impl Shell {
         let sealed = answer("read manifest", self.ports.chunks.sealed(&self.id)).await?;
         row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
         self.saved = Some(row.clone().into());
-        self.job = Some(Job::new(row));
+        let claimant = self.claimant(&row, epoch);
+        self.job = Some(Job::new(row).claimed_by(claimant));
         match self.intent.clone() {
             Intent::Run => {}
             Intent::Cancel => self.happen(JobEvent::CancelAsked).await,
@@ -97,6 +99,25 @@ impl Shell {
         }
         self.happen(JobEvent::Claimed { epoch, sealed }).await;
         Ok(())
+    }
+
+    /// Who claims it, from whom, and how long nothing was heard of it; on a node of a cluster.
+    fn claimant(&self, row: &JobRow, epoch: Epoch) -> String {
+        if self.ports.board.is_none() {
+            return String::new();
+        }
+        let node = &self.config.about.node;
+        if epoch.0 <= 1 {
+            return format!(" by node {node}");
+        }
+        let silence = self.ports.clock.now().get().saturating_sub(row.changed_at.get());
+        let silence = span(Duration::from_millis(silence));
+        let why = match self.sighting.as_ref().and_then(|it| it.cell.owner.as_ref()) {
+            Some(holder) if *holder == self.config.incarnation => "begun with again".to_owned(),
+            Some(holder) => format!("{holder} was killed, stood still or was cut off"),
+            None => "it was given back".to_owned(),
+        };
+        format!(" by node {node}, {silence} after its last change: {why}")
     }
 
     /// Claims, and fails what the claim would begin without beginning it.

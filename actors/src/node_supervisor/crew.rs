@@ -7,12 +7,15 @@ use std::{
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
 use tgs_protocol::{
-    desk::JobDesk, engine, id::Incarnation, limits::DISPATCHER_REST_MS,
-    notification::patience::Patience, queue::DeviceClass, unit::Millis,
+    engine, id::Incarnation, limits::DISPATCHER_REST_MS, notification::patience::Patience,
+    queue::DeviceClass, unit::Millis,
 };
 use tokio::sync::Notify;
 
-use super::{message::NodeSupervisorMessage, outside::Outside};
+use super::{
+    message::NodeSupervisorMessage,
+    outside::{Door, Outside},
+};
 use crate::{
     checkpoint_writer::{CheckpointWriter, message::CheckpointWriterMessage},
     chunk_sampler::{ChunkSampler, OpenModels, Seat, message::ChunkOrder},
@@ -50,6 +53,7 @@ pub(super) enum Member {
     JobFinder,
     OrderTaker,
     EventPublisher,
+    PeerKeeper,
 }
 
 /// The crew, and what outlives each of its members.
@@ -74,7 +78,7 @@ impl CrewKeeper {
         ports: &Ports,
         config: &NodeConfig,
         bell: &Arc<Notify>,
-        desk: Arc<dyn JobDesk>,
+        door: Door,
         parent: &ActorRef<NodeSupervisorMessage>,
     ) -> Result<Self, SpawnErr> {
         let (models, feeds) = (OpenModels::default(), Feeds::default());
@@ -107,7 +111,7 @@ impl CrewKeeper {
             }
             false => None,
         };
-        let outside = Outside::start(ports, config, desk, &cell).await?;
+        let outside = Outside::start(ports, config, door, &cell).await?;
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
         Ok(Self {
             crew,
@@ -177,6 +181,7 @@ impl CrewKeeper {
                 | Member::JobFinder
                 | Member::OrderTaker
                 | Member::EventPublisher
+                | Member::PeerKeeper
         );
         if often && serves_all {
             return Err(format!("{member:?} failed again and again"));
@@ -213,6 +218,10 @@ impl CrewKeeper {
             }
             Member::EventPublisher => {
                 self.outside.replace_event_publisher(often, &cell).await?;
+                return Ok(None);
+            }
+            Member::PeerKeeper => {
+                self.outside.replace_peer_keeper(often, &cell).await?;
                 return Ok(None);
             }
             Member::LeaseKeeper => {

@@ -45,8 +45,8 @@ pub(super) enum GoneBy {
 
 impl Floor {
     pub(super) async fn start_job(&mut self, job: JobId, turn: Turn) -> Result<(), String> {
-        // While draining, and on a node that never computes, it waits in the store for another one.
-        let is_others = self.is_draining || self.config.devices.is_empty();
+        // On a node that takes up none or never computes it waits in the store for another one.
+        let is_others = self.is_closed() || self.config.devices.is_empty();
         if is_others || self.jobs.contains_key(&job) {
             return Ok(());
         }
@@ -98,7 +98,7 @@ impl Floor {
         let waiting: BTreeSet<JobId> = all.filter(|job| !running.contains(*job)).cloned().collect();
         let classes = self.queue.seats().each().map(|(class, _)| class).collect();
         let mut free = BTreeMap::new();
-        if !self.is_draining && !self.room.is_low {
+        if !self.is_closed() && !self.room.is_low {
             for (class, _) in self.queue.seats().each().filter(|(_, used)| *used == Use::Free) {
                 *free.entry(class).or_insert(0) += 1;
             }
@@ -107,14 +107,14 @@ impl Floor {
         for demand in waiting.iter().filter_map(|job| self.queue.demand(job)) {
             free.remove(&demand.class);
         }
-        Hands { waiting, running, free, classes }
+        Hands { waiting, running, free, classes, standing: self.standing() }
     }
 
-    /// Begins with jobs whose turn has come, but with none while draining; gives those that could
+    /// Begins with jobs whose turn has come, but with none on a node that takes up none; gives those that could
     /// not be begun with.
     pub(super) async fn begin(&mut self, starts: Vec<Start>) -> BTreeMap<JobId, SpawnErr> {
         let mut failed = BTreeMap::new();
-        if self.is_draining {
+        if self.is_closed() {
             return failed;
         }
         let mut starts = VecDeque::from(starts);
@@ -208,7 +208,7 @@ impl Floor {
         let demand = demand.unwrap_or(before);
         let moves = here.moves || demand.class != before.class;
         let waits = (moves || self.room.is_low) && here.intent == Intent::Run;
-        if self.is_draining || !waits {
+        if self.is_closed() || !waits {
             return self.job_left(job, here).await;
         }
         let starts = self.queue.give_back(&job, demand);

@@ -7,6 +7,7 @@ use tgs_protocol::{
     desk::Watching,
     id::JobId,
     lease::rule::Sighting,
+    presence::{NodeOrder, Standing},
     progress::Progress,
     queue::{DeviceClass, Turn, Waiting},
     stage::Stage,
@@ -24,6 +25,8 @@ pub(crate) struct Hands {
     pub(crate) free: BTreeMap<DeviceClass, usize>,
     /// The classes that the node has.
     pub(crate) classes: BTreeSet<DeviceClass>,
+    /// Whether it takes up jobs.
+    pub(crate) standing: Standing,
 }
 
 /// Mailbox of a node's supervisor.
@@ -37,6 +40,8 @@ pub(crate) enum NodeSupervisorMessage {
     GoneElsewhere { job: JobId },
     /// Order: end this job, if it runs here; another node was asked to.
     EndHere { job: JobId },
+    /// Order: what operators want of this node; said again and again.
+    Ordered { order: NodeOrder },
     /// Question: what is in this node's hands, and how many more could begin.
     Hands { reply: RpcReplyPort<Hands> },
     /// Question: how far are the jobs that run here.

@@ -1,4 +1,4 @@
-//! The actors of a node that speak to programs outside over a bus, and how each is replaced.
+//! The actors of a node that speak to others: to programs over a bus, to nodes of its cluster.
 
 use std::sync::{
     Arc,
@@ -13,24 +13,40 @@ use crate::{
     event_publisher::{EventPublisher, EventPublisherMessage, Press},
     node::NodeConfig,
     order_taker::{Counter, OrderTaker, OrderTakerMessage},
+    peer_keeper::{Card, PeerKeeper, PeerKeeperMessage, Seat},
     ports::Ports,
 };
 
-/// Those of a node that is on a bus; jobs do not know them.
+/// Those that a node has; jobs do not know them.
 #[derive(Default)]
 pub(super) struct Outside {
     orders: Option<(Counter, ActorRef<OrderTakerMessage>)>,
     events: Option<(Press, ActorRef<EventPublisherMessage>)>,
+    peers: Option<(Seat, ActorRef<PeerKeeperMessage>)>,
+}
+
+/// What they need of the node itself.
+pub(super) struct Door {
+    pub(super) desk: Arc<dyn JobDesk>,
+    pub(super) card: Card,
 }
 
 impl Outside {
     pub(super) async fn start(
         ports: &Ports,
         config: &NodeConfig,
-        desk: Arc<dyn JobDesk>,
+        door: Door,
         cell: &ActorCell,
     ) -> Result<Self, SpawnErr> {
-        let Some(bus) = &ports.bus else { return Ok(Self::default()) };
+        let Door { desk, card } = door;
+        let peers = match ports.board.clone() {
+            Some(board) => {
+                let seat = Seat { card, board, is_tired: false };
+                Some((seat.clone(), spawn(PeerKeeper, seat, cell).await?))
+            }
+            None => None,
+        };
+        let Some(bus) = &ports.bus else { return Ok(Self { peers, ..Self::default() }) };
         let orders = match &bus.orders {
             Some(queue) => {
                 let (queue, is_closed) = (queue.clone(), Arc::new(AtomicBool::new(false)));
@@ -47,13 +63,14 @@ impl Outside {
             is_tired: false,
         };
         let events = Some((press.clone(), spawn(EventPublisher, press, cell).await?));
-        Ok(Self { orders, events })
+        Ok(Self { orders, events, peers })
     }
 
     pub(super) fn member(&self, who: ActorId) -> Option<Member> {
         let orders = self.orders.iter().map(|(_, it)| (it.get_id(), Member::OrderTaker));
         let events = self.events.iter().map(|(_, it)| (it.get_id(), Member::EventPublisher));
-        orders.chain(events).find(|(id, _)| *id == who).map(|(_, member)| member)
+        let peers = self.peers.iter().map(|(_, it)| (it.get_id(), Member::PeerKeeper));
+        orders.chain(events).chain(peers).find(|(id, _)| *id == who).map(|(_, member)| member)
     }
 
     /// Takes no more orders: other nodes do.
@@ -71,6 +88,18 @@ impl Outside {
         if let Some((counter, actor)) = &mut self.orders {
             let counter = Counter { is_tired, ..counter.clone() };
             *actor = spawn(OrderTaker, counter, cell).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn replace_peer_keeper(
+        &mut self,
+        is_tired: bool,
+        cell: &ActorCell,
+    ) -> Result<(), SpawnErr> {
+        if let Some((seat, actor)) = &mut self.peers {
+            let seat = Seat { is_tired, ..seat.clone() };
+            *actor = spawn(PeerKeeper, seat, cell).await?;
         }
         Ok(())
     }

@@ -92,6 +92,7 @@ impl World {
             checkpoints: self.stores.clone(),
             artifacts: self.stores.clone(),
             end_orders: None,
+            board: None,
             datasets: Arc::new(Memory::at(self.stores.folder.path())),
             notices: None,
             bus: None,

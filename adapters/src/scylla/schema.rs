@@ -22,6 +22,7 @@ const FILES: &[&str] = &[
     include_str!("0002-bytes.cql"),
     include_str!("0003-datasets.cql"),
     include_str!("0004-notices.cql"),
+    include_str!("0005-nodes.cql"),
 ];
 /// A node that died while it made tables holds the lock for so long.
 const LOCK_SECONDS: u64 = 60;

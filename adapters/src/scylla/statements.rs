@@ -105,6 +105,13 @@ statements! {
     end_order: Copies "SELECT ordered FROM end_order WHERE job = ?";
     drop_end_order: Copies "DELETE FROM end_order WHERE job = ?";
 
+    say_presence: Copies "INSERT INTO presence (list, incarnation, said) VALUES ('all', ?, ?) \
+        USING TTL ?";
+    drop_presence: Copies "DELETE FROM presence WHERE list = 'all' AND incarnation = ?";
+    presences: Copies "SELECT said FROM presence WHERE list = 'all'";
+    order_node: Copies "INSERT INTO node_order (node, ordered) VALUES (?, ?)";
+    node_order: Copies "SELECT ordered FROM node_order WHERE node = ?";
+
     put_item: Decides "UPDATE job SET value = ? WHERE job = ? AND item = ? \
         IF owner = ? AND epoch = ? AND value = ?";
     sweep_item: Decides "UPDATE job SET value = null WHERE job = ? AND item = ? \

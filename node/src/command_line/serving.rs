@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::Args;
+use clap::{Args, Subcommand};
+
+use super::ServerArguments;
 
 #[derive(Debug, Args)]
 pub struct UpArguments {
@@ -15,11 +17,40 @@ pub struct UpArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct NodeArguments {
+    #[command(subcommand)]
+    pub act: Option<NodeAct>,
     /// Settings of this node, in place of the file that TGS_CONFIG names.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where to listen, over the setting of this name.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
+}
+
+/// What is asked of the nodes of a running cluster, through any of them.
+#[derive(Debug, Subcommand)]
+pub enum NodeAct {
+    /// List the nodes that are there, and what is wrong with them.
+    List {
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+    /// Show one node.
+    Show(NamedNode),
+    /// Have a node take up no more jobs; what it has begun it ends.
+    Cordon(NamedNode),
+    /// Have a node take up no more jobs, and hand over what it has begun.
+    Drain(NamedNode),
+    /// Have a node take up jobs again.
+    Uncordon(NamedNode),
+}
+
+#[derive(Debug, Args)]
+pub struct NamedNode {
+    /// Its name.
+    pub node: String,
+    #[command(flatten)]
+    pub server: ServerArguments,
 }

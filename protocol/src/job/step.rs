@@ -42,6 +42,8 @@ pub struct Job {
     leaving: Option<Leaving>,
     /// When it was claimed, and how long it had been in the hands of nodes before.
     claimed: Option<(Timestamp, Millis)>,
+    /// By whom and from whom it is claimed, in words; empty where there is one node only.
+    claimant: String,
     /// Back-offs that were begun and are not over.
     back_offs: u32,
 }
@@ -71,8 +73,15 @@ impl Job {
             hold: Hold::New,
             leaving: None,
             claimed: None,
+            claimant: String::new(),
             back_offs: 0,
         }
+    }
+
+    /// The same, with words for the timeline: by whom it is claimed, and from whom.
+    #[must_use]
+    pub fn claimed_by(self, claimant: String) -> Self {
+        Self { claimant, ..self }
     }
 
     /// The row as of the last step.
@@ -103,7 +112,7 @@ impl Job {
             (_, JobEvent::Overtaken) => self.overtaken(),
             (Hold::Left, _) => Vec::new(),
             (Hold::New, JobEvent::Claimed { epoch, sealed }) => {
-                self.row.log(now, format!("claimed in epoch {epoch}"));
+                self.row.log(now, format!("claimed in epoch {epoch}{}", self.claimant));
                 self.claimed = Some((now, self.row.ran));
                 self.claimed(now, sealed)
             }

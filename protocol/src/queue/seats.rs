@@ -26,6 +26,7 @@ pub struct Seats {
 /// How a device is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Use {
     /// No job computes on it.
     Free,

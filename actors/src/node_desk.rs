@@ -1,0 +1,60 @@
+//! Shows the nodes of a cluster to its fronts, and passes on what operators want of them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tgs_protocol::{
+    code::Code,
+    desk::DeskError,
+    presence::{NodeDesk, NodeOrder, NodeView, PresenceBoard, check_name, views},
+};
+
+use crate::{peer_keeper::Card, store_call::answer};
+
+/// The desk of one node.
+pub(crate) struct NodeCounter {
+    pub(crate) card: Card,
+    /// None where there are no other nodes.
+    pub(crate) board: Option<Arc<dyn PresenceBoard>>,
+}
+
+impl NodeCounter {
+    /// Says that this node is no more; else others learn it when its last word runs out.
+    pub(crate) async fn leave(&self) {
+        let Some(board) = &self.board else { return };
+        if let Err(error) = answer("say that this node leaves", board.leave(self.card.own())).await
+        {
+            tracing::debug!(%error, "others learn later that this node left");
+        }
+    }
+}
+
+#[async_trait]
+impl NodeDesk for NodeCounter {
+    async fn nodes(&self) -> Result<Vec<NodeView>, DeskError> {
+        let mut all = match &self.board {
+            Some(board) => answer("list nodes", board.all()).await?,
+            None => Vec::new(),
+        };
+        // Of the one that answers nothing is older than it must be.
+        if let Some(own) = self.card.presence().await {
+            all.retain(|presence| presence.incarnation != own.incarnation);
+            all.push(own);
+        }
+        Ok(views(all, self.card.own(), self.card.ports.clock.now()))
+    }
+
+    async fn order(&self, node: &str, order: NodeOrder) -> Result<(), DeskError> {
+        check_name(node)?;
+        let Some(board) = &self.board else {
+            let message = "order something of a node: this server is no node of a cluster; stop it \
+                           instead (SIGTERM), and it goes on later where it was";
+            return Err(DeskError::new(Code::BadRequest, message));
+        };
+        let all = self.nodes().await?;
+        if !all.iter().any(|view| view.presence.node == node) {
+            return Err(DeskError::not_found("node", node));
+        }
+        Ok(answer("order something of a node", board.order(node, order)).await?)
+    }
+}

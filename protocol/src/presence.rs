@@ -1,0 +1,297 @@
+//! What a node of a cluster says of itself, and what its operators want of it.
+//!
+//! What a node says is a hint: it is shown, and nothing is decided on it. What operators order is
+//! durable, and heeded by whichever process has the node's name, now or after a restart.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    code::Code,
+    desk::DeskError,
+    id::{Incarnation, JobId},
+    limits::{CLOCKS_APART_MAX_MS, NODE_NAME_BYTES_MAX, PRESENCE_TTL_MS},
+    queue::{DeviceClass, Use},
+    refusal::Refusal,
+    store::StoreError,
+    unit::{ByteCount, Timestamp},
+};
+
+/// What a node says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Presence {
+    /// What its operators call it.
+    pub node: String,
+    /// This run of it.
+    pub incarnation: Incarnation,
+    /// Of the program.
+    pub version: String,
+    /// Where it stands.
+    pub region: String,
+    /// Where in the region; empty if not said.
+    #[serde(default)]
+    pub zone: String,
+    /// What it does: `web`, `worker`.
+    pub roles: Vec<String>,
+    /// Where it answers over HTTP; none if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Milliseconds since 1970, by its own clock.
+    pub started_at: Timestamp,
+    /// When it said this, likewise.
+    pub said_at: Timestamp,
+    /// Whether it takes up jobs.
+    pub standing: Standing,
+    /// Its devices, in order.
+    pub devices: Vec<DeviceAt>,
+    /// Jobs that it works at.
+    pub running: Vec<JobId>,
+    /// Jobs that wait there for their turn.
+    pub waiting: u64,
+    /// Room on the disk of its folder, in bytes.
+    pub disk_free: ByteCount,
+}
+
+impl Presence {
+    /// Of a node that has nothing to say yet.
+    pub fn of(incarnation: Incarnation) -> Self {
+        Self {
+            node: incarnation.as_str().to_owned(),
+            incarnation,
+            version: String::new(),
+            region: String::new(),
+            zone: String::new(),
+            roles: Vec::new(),
+            address: None,
+            started_at: Timestamp(0),
+            said_at: Timestamp(0),
+            standing: Standing::Working,
+            devices: Vec::new(),
+            running: Vec::new(),
+            waiting: 0,
+            disk_free: ByteCount(0),
+        }
+    }
+}
+
+/// One device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceAt {
+    /// What it is.
+    pub class: DeviceClass,
+    /// What it does.
+    #[serde(rename = "use")]
+    pub used: Use,
+}
+
+/// Whether a node takes up jobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum Standing {
+    /// It does.
+    #[default]
+    Working,
+    /// It ends what it has begun, and takes up nothing.
+    Cordoned,
+    /// It hands over what it has begun, and takes up nothing.
+    Draining,
+    /// It stops.
+    Leaving,
+}
+
+/// What operators want of a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum NodeOrder {
+    /// To work.
+    #[default]
+    Work,
+    /// To take up nothing more.
+    Cordon,
+    /// To hand over what it has begun as well.
+    Drain,
+}
+
+/// Where nodes say that they are there, and read who is.
+#[async_trait]
+pub trait PresenceBoard: Send + Sync {
+    /// Says it; it stands there for [`PRESENCE_TTL_MS`].
+    async fn say(&self, presence: &Presence) -> Result<(), StoreError>;
+    /// Takes it back.
+    async fn leave(&self, incarnation: &Incarnation) -> Result<(), StoreError>;
+    /// What stands there, by name.
+    async fn all(&self) -> Result<Vec<Presence>, StoreError>;
+    /// Orders something of the nodes of this name; the last order holds.
+    async fn order(&self, node: &str, order: NodeOrder) -> Result<(), StoreError>;
+    /// What was ordered last; to work, if nothing was.
+    async fn order_of(&self, node: &str) -> Result<NodeOrder, StoreError>;
+}
+
+/// How a front shows nodes and passes on what operators want.
+#[async_trait]
+pub trait NodeDesk: Send + Sync {
+    /// All nodes that are there, by name, each with what is wrong with it.
+    async fn nodes(&self) -> Result<Vec<NodeView>, DeskError>;
+    /// Orders something of a node; returns once it stands where the node reads it.
+    ///
+    /// # Errors
+    /// `NoSuchThing` where no node of this name is there, `BadRequest` where there is no cluster.
+    async fn order(&self, node: &str, order: NodeOrder) -> Result<(), DeskError>;
+}
+
+/// A node as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NodeView {
+    /// What it says of itself.
+    #[serde(flatten)]
+    pub presence: Presence,
+    /// It is the one that answers.
+    pub is_here: bool,
+    /// What is wrong with it, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<String>,
+}
+
+/// Refuses a name that would not be easy to type.
+///
+/// # Errors
+/// `BadRequest` with what is wrong and what would be right.
+pub fn check_name(node: &str) -> Result<(), Refusal> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if (1..=NODE_NAME_BYTES_MAX).contains(&node.len()) && node.bytes().all(is_plain) {
+        return Ok(());
+    }
+    let message = format!(
+        "look up node {node:?}: a node's name has 1 to {NODE_NAME_BYTES_MAX} letters, digits, -, _ \
+         and ."
+    );
+    Err(Refusal::new(Code::BadRequest, message))
+}
+
+/// All nodes as they are shown by one of them, at a time of its clock.
+pub fn views(all: Vec<Presence>, own: &Incarnation, now: Timestamp) -> Vec<NodeView> {
+    let mut named = BTreeMap::<String, usize>::new();
+    let mut versions = BTreeMap::<String, usize>::new();
+    for presence in &all {
+        *named.entry(presence.node.clone()).or_default() += 1;
+        *versions.entry(presence.version.clone()).or_default() += 1;
+    }
+    let mut views: Vec<_> = all
+        .into_iter()
+        .map(|presence| {
+            let mut troubles = Vec::new();
+            if named.get(&presence.node).is_some_and(|nodes| *nodes > 1) {
+                troubles.push(format!(
+                    "another node is called {}, and both heed what is ordered of either; give each \
+                     a name of its own (`node_name`)",
+                    presence.node
+                ));
+            }
+            troubles.extend(clock_trouble(presence.said_at, now));
+            if versions.len() > 1 {
+                troubles.push(format!(
+                    "it runs version {}, and not all others do; go on with the upgrade",
+                    presence.version
+                ));
+            }
+            let is_here = presence.incarnation == *own;
+            NodeView { presence, is_here, troubles }
+        })
+        .collect();
+    views.sort_by(|a, b| {
+        let key = |view: &NodeView| (view.presence.node.clone(), view.presence.incarnation.clone());
+        key(a).cmp(&key(b))
+    });
+    views
+}
+
+/// What a node said is at most as old as it may stand there; more is the clock's.
+fn clock_trouble(said: Timestamp, now: Timestamp) -> Option<String> {
+    let behind = now.get().saturating_sub(said.get()).saturating_sub(PRESENCE_TTL_MS);
+    let ahead = said.get().saturating_sub(now.get());
+    let told = |by: u64, word: &str| {
+        format!(
+            "its clock is {} s {word} ours; jobs are safe, but times in lists and turns in line are \
+             wrong; set the clocks",
+            by / 1_000
+        )
+    };
+    match (behind > CLOCKS_APART_MAX_MS, ahead > CLOCKS_APART_MAX_MS) {
+        (true, _) => Some(told(behind, "behind")),
+        (_, true) => Some(told(ahead, "ahead of")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(node: &str, incarnation: &str, said_at: u64) -> Presence {
+        Presence {
+            node: node.to_owned(),
+            version: "1.0.0".to_owned(),
+            said_at: Timestamp(said_at),
+            devices: vec![DeviceAt { class: DeviceClass::Cpu, used: Use::Free }],
+            ..Presence::of(Incarnation::new(incarnation))
+        }
+    }
+
+    fn troubles(all: Vec<Presence>, now: u64) -> Vec<Vec<String>> {
+        let views = views(all, &Incarnation::new("1"), Timestamp(now));
+        views.into_iter().map(|view| view.troubles).collect()
+    }
+
+    #[test]
+    fn nodes_are_shown_by_name_and_the_own_one_is_marked() {
+        let all = vec![node("b", "1", 1_000), node("a", "2", 1_000)];
+        let views = views(all, &Incarnation::new("1"), Timestamp(1_500));
+        let shown: Vec<_> =
+            views.iter().map(|it| (it.presence.node.as_str(), it.is_here)).collect();
+        assert_eq!(shown, [("a", false), ("b", true)]);
+        assert!(views.iter().all(|view| view.troubles.is_empty()));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_node_is_said_of_it() {
+        let twice = troubles(vec![node("a", "1", 0), node("a", "2", 0), node("b", "3", 0)], 0);
+        assert!(twice[0][0].contains("another node is called a"), "{twice:?}");
+        assert_eq!((twice[1].len(), twice[2].len()), (1, 0), "{twice:?}");
+        let minutes = 600_000;
+        let behind = troubles(vec![node("a", "1", 0)], minutes + PRESENCE_TTL_MS);
+        assert!(behind[0][0].contains("600 s behind ours"), "{behind:?}");
+        let ahead = troubles(vec![node("a", "1", minutes)], 0);
+        assert!(ahead[0][0].contains("600 s ahead of ours"), "{ahead:?}");
+        let old = troubles(vec![node("a", "1", 0)], PRESENCE_TTL_MS);
+        assert!(old[0].is_empty(), "it may have said it a while ago: {old:?}");
+        let newer = Presence { version: "2.0.0".to_owned(), ..node("b", "2", 0) };
+        let mixed = troubles(vec![node("a", "1", 0), newer], 0);
+        assert!(mixed[1][0].contains("version 2.0.0"), "{mixed:?}");
+    }
+
+    #[test]
+    fn names_are_easy_to_type() {
+        for name in ["a", "gpu-1.eu_west", &"x".repeat(NODE_NAME_BYTES_MAX)] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "a b", "a/b", "ä", &"x".repeat(NODE_NAME_BYTES_MAX + 1)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_one_flat_object() {
+        let view = &views(vec![node("a", "1", 5)], &Incarnation::new("1"), Timestamp(5))[0];
+        let json = serde_json::to_value(view).expect("is written");
+        assert_eq!((&json["node"], &json["is_here"]), (&"a".into(), &true.into()), "{json}");
+        assert_eq!(json["devices"][0], serde_json::json!({"class": "cpu", "use": "free"}));
+        assert_eq!(serde_json::from_value::<NodeView>(json).expect("is read back"), *view);
+    }
+}
