@@ -1,5 +1,5 @@
-//! Publishes an order of a job and prints the job that it became. Needs async-nats, futures-util and
-//! tokio: `publish_order nats://127.0.0.1:4222 my-key '{"kind": "train", "dataset": "trial"}'`.
+//! Publishes an order of a job and prints the job that it became. Needs async-nats, futures-util
+//! and tokio: `publish_order nats://127.0.0.1:4222 my-key '{"kind": "train", "dataset": "trial"}'`.
 
 use async_nats::{HeaderMap, jetstream};
 use futures_util::StreamExt;

@@ -20,13 +20,16 @@ use tgs_tests::{
     cluster::{Cluster, files},
     program::{in_repository, tgs},
     server::Server,
-    services::{Cassandra, Database},
+    services::{Cassandra, CassandraRing, Database},
 };
 
 /// Longer than all jobs of a test take.
 const LONG: Duration = Duration::from_secs(180);
 /// How long a node is frozen and a database paused: longer than a lease lasts.
 const PAUSE: Duration = Duration::from_secs(30);
+
+/// What a provider gives a machine at least.
+const NOTICE: Duration = Duration::from_secs(30);
 
 /// What may happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +40,8 @@ enum Fault {
     Frozen,
     /// SIGTERM: it hands over.
     Stopped,
+    /// Its machine will be taken away: it hands over, and is killed a while later.
+    Announced,
     /// SIGKILL of every node.
     AllKilled,
     /// Every node is stopped and started, one after the other.
@@ -47,10 +52,11 @@ enum Fault {
     DatabaseKilled,
 }
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 8] = [
     Fault::Killed,
     Fault::Frozen,
     Fault::Stopped,
+    Fault::Announced,
     Fault::AllKilled,
     Fault::Rolling,
     Fault::DatabasePaused,
@@ -74,6 +80,20 @@ impl Fault {
             }
             Self::Stopped => {
                 assert_eq!(nodes[worker].stop(), Some(0));
+                nodes[worker].go_up();
+            }
+            Self::Announced => {
+                let began = Instant::now();
+                cluster.announce(worker, true);
+                let name = format!("node-{worker}");
+                let is_empty = ("leaving".to_owned(), 0);
+                wait_for_list(&nodes[worker], "it hands over", |all| {
+                    let own = all.iter().find(|(node, ..)| *node == name);
+                    own.is_some_and(|(_, standing, jobs)| (standing.clone(), *jobs) == is_empty)
+                });
+                assert!(began.elapsed() < NOTICE, "{:?}", began.elapsed());
+                nodes[worker].kill();
+                cluster.announce(worker, false);
                 nodes[worker].go_up();
             }
             Self::AllKilled => {
@@ -162,6 +182,26 @@ fn a_job_ends_with_the_same_bytes_whatever_happens() {
     cluster.nodes()[0].upload("trial", "trial.csv", &task.table, 1 << 20);
     for (no, fault) in FAULTS.into_iter().enumerate() {
         task.disturbed(&database, &cluster, fault, 0.15 + 0.1 * no as f64);
+    }
+}
+
+/// Three copies of everything: two of them are enough.
+#[test]
+fn a_job_survives_a_database_that_loses_one_node_of_three() {
+    let task = Task::of(&example(), 400);
+    let ring = CassandraRing::start(&[("dc1", 3)]);
+    let cluster = Cluster::start(2, &ring.database(), "ring");
+    let nodes = cluster.nodes();
+    nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+    let job = submit(&nodes[0], &task.order);
+    let worker = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
+    ring.nodes()[0].kill();
+    // And the one that works, so that another must read what is there.
+    nodes[worker].kill();
+    nodes[1 - worker].ended(&job);
+    nodes[worker].go_up();
+    for node in nodes {
+        assert_eq!(files(node, &job), task.files);
     }
 }
 

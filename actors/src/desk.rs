@@ -164,6 +164,14 @@ impl JobDesk for Desk {
         let desk = self.clone();
         let priority = order.priority();
         let taken = async move {
+            // First: what the order names may be gone when it comes again.
+            if let Some(sent) = &submission {
+                let known = desk.ports.jobs.ordered(&sent.key);
+                if let Some(row) = answer("look for an order", known).await? {
+                    let again = Inserted::again(&row.id, row.submission.as_ref(), sent);
+                    return desk.inserted(again, row).await;
+                }
+            }
             let (request, origin) = order::request(&desk, order).await?;
             desk.take_in(request, Terms { priority, submission, origin }).await
         };
@@ -260,8 +268,13 @@ impl Desk {
         let estimate = Some(self.learned.estimate(&request));
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
         let row = JobRow { priority, submission, origin, estimate, ..accepted };
-        let inserted = answer("insert job", self.ports.jobs.insert(&row)).await;
-        match inserted? {
+        let inserted = answer("insert job", self.ports.jobs.insert(&row)).await?;
+        self.inserted(inserted, row).await
+    }
+
+    /// What came of an order, and of its row.
+    async fn inserted(&self, inserted: Inserted, row: JobRow) -> Result<Taken, DeskError> {
+        match inserted {
             Inserted::New => {
                 self.start(&row).await?;
                 Ok(Taken { row, before: false })

@@ -111,12 +111,16 @@ impl Telling {
             Some(told) => told,
             None => self.begin_at(outlet.newest_told().await?).await?,
         };
+        // Read before the events: what comes in between is waited for in vain, never missed.
+        // Events of jobs that were forgotten are not there any more.
+        let there = answer("look for the newest event", log.newest_event()).await;
+        let there = there.map_err(of_store)?;
         let events = answer("read events", log.events(told, None, EVENTS_TOLD_AT_ONCE)).await;
         let events = events.map_err(of_store)?;
         self.told = Some(told);
         let Some(newest) = events.last().map(|event| event.no) else {
             let limit = Duration::from_millis(LEASE_RENEW_MS / 2);
-            let _ = tokio::time::timeout(limit, log.wait_for_event(told)).await;
+            let _ = tokio::time::timeout(limit, log.wait_for_event(there)).await;
             return Ok(());
         };
         self.told = outlet.tell(&events).await?.then_some(newest);

@@ -114,6 +114,8 @@ impl Looking {
         }
         let candidates = self.candidates(&hands).await?;
         let (mut found, mut turns) = (Vec::new(), BTreeMap::new());
+        let listed = candidates.iter().map(|it| &it.row).filter(|row| row.suspended);
+        let suspended: BTreeSet<JobId> = listed.map(|row| row.id.clone()).collect();
         for Candidate { row, has_room } in candidates {
             let looked = answer("look at lease", self.search.ports.leases.look(&row.id)).await;
             let cell = match looked {
@@ -131,6 +133,13 @@ impl Looking {
         let now = self.search.ports.clock.monotonic();
         for (job, sighting) in self.finder.look(now, found) {
             let Some(turn) = turns.remove(&job) else { continue };
+            // Rows are read before leases: who has just ended or was suspended has none either.
+            let read = answer("read job", self.search.ports.jobs.read(&job)).await?;
+            let is_open = |row: &JobRow| !row.state.is_final();
+            let Some(row) = read.filter(is_open) else { continue };
+            if row.suspended && !suspended.contains(&job) {
+                continue;
+            }
             tracing::info!(%job, "a job that nobody works at is taken up");
             self.taken.insert(job.clone(), sighting.cell.clone());
             let is_to_end = self.search.ports.is_end_ordered(&job).await?;

@@ -75,9 +75,13 @@ impl Shell {
             JobSupervisorMessage::Claim => self.claim().await,
             JobSupervisorMessage::Cancel if !self.is_claimed() => self.intent = Intent::Cancel,
             JobSupervisorMessage::Cancel => self.happen(JobEvent::CancelAsked).await,
-            JobSupervisorMessage::Drain if !self.is_claimed() => self.leave_unclaimed(),
+            JobSupervisorMessage::Drain if !self.is_claimed() => self.leave_before_work().await,
             JobSupervisorMessage::Drain => self.happen(JobEvent::DrainAsked).await,
-            JobSupervisorMessage::Move(_) if !self.is_claimed() => self.leave_unclaimed(),
+            // Claimed first if it can be: the lease may be this node's from an earlier supervisor.
+            JobSupervisorMessage::Move(why) if !self.is_claimed() => match &self.lease {
+                Some(_) => self.leave_before_work().await,
+                None => self.moves = Some(why),
+            },
             JobSupervisorMessage::Move(why) => {
                 self.happen(JobEvent::Noticed(why)).await;
                 self.happen(JobEvent::DrainAsked).await;

@@ -10,6 +10,7 @@
 //!             ├─ OrderTaker         takes orders that programs publish
 //!             ├─ EventPublisher     tells programs outside what happens to jobs
 //!             ├─ PeerKeeper         says that this node is there, heeds its operators
+//!             ├─ SpotWatch          hears that the machine will be taken away
 //!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
 //!             ├─ Notifier           news for whoever watches a job
 //!             └─ Dispatcher         sends notices: shell of protocol/src/notification/step.rs
@@ -60,6 +61,7 @@ mod restart_window;
 mod row_rate;
 mod row_sampler;
 mod sealed_model;
+mod spot_watch;
 mod store_call;
 #[cfg(test)]
 mod tests;

@@ -76,8 +76,10 @@ pub(crate) struct Floor {
     room: Room,
     /// Set by a drain: nothing is begun any more.
     is_draining: bool,
-    /// What operators want.
-    ordered: NodeOrder,
+    /// What operators want; none until that was read.
+    ordered: Option<NodeOrder>,
+    /// Why the machine will be taken away; none while it stays.
+    interrupted: Option<String>,
     awaiting_standstill: Vec<RpcReplyPort<()>>,
 }
 
@@ -100,6 +102,8 @@ impl Actor for NodeSupervisor {
         let keeper = CrewKeeper::start(&ports, &config, &bell, door, &myself).await?;
         let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));
         let (trust, room) = (Trust::default(), Room::above(config.disk_floor));
+        // Whoever was emptied takes up nothing in the moment after its start.
+        let ordered = ports.board.is_none().then_some(NodeOrder::Work);
         let mut floor = Floor {
             ports,
             config,
@@ -114,7 +118,8 @@ impl Actor for NodeSupervisor {
             progress: BTreeMap::new(),
             sightings: BTreeMap::new(),
             is_draining: false,
-            ordered: NodeOrder::Work,
+            ordered,
+            interrupted: None,
             awaiting_standstill: Vec::new(),
         };
         floor.look_around().await;
@@ -141,6 +146,7 @@ impl Actor for NodeSupervisor {
             NodeSupervisorMessage::GoneElsewhere { job } => floor.gone_elsewhere(&job).await,
             NodeSupervisorMessage::EndHere { job } => floor.end_here(&job).await,
             NodeSupervisorMessage::Ordered { order } => floor.ordered(order),
+            NodeSupervisorMessage::Interrupted { why } => floor.interrupted(why),
             NodeSupervisorMessage::Hands { reply } => {
                 let _ = reply.send(floor.hands());
             }
@@ -211,27 +217,51 @@ impl Floor {
 
     /// What a node does not take up, others do.
     fn ordered(&mut self, order: NodeOrder) {
-        if std::mem::replace(&mut self.ordered, order) == order {
+        let before = self.ordered.replace(order);
+        if before == Some(order) {
             return;
         }
-        tracing::warn!(?order, "this node was ordered by its operators");
-        if order != NodeOrder::Work {
-            self.send_waiting_away();
+        if before.is_some() || order != NodeOrder::Work {
+            tracing::warn!(?order, "this node was ordered by its operators");
         }
-        if order == NodeOrder::Drain {
-            for job in self.jobs.values() {
-                let _ = job.actor.cast(JobSupervisorMessage::Drain);
+        match order {
+            NodeOrder::Work => {}
+            NodeOrder::Cordon => self.send_waiting_away(),
+            NodeOrder::Drain => self.hand_over("the node is emptied by its operators"),
+        }
+    }
+
+    /// The machine will be taken away, or stays after all.
+    fn interrupted(&mut self, why: Option<String>) {
+        if self.interrupted.is_some() == why.is_some() {
+            return;
+        }
+        self.interrupted.clone_from(&why);
+        match why {
+            Some(why) => {
+                tracing::warn!(why, "this node hands over what it has begun");
+                self.hand_over(&why);
             }
+            None => tracing::warn!("this machine stays after all"),
+        }
+    }
+
+    /// What is here goes on elsewhere.
+    fn hand_over(&mut self, why: &str) {
+        self.send_waiting_away();
+        let all: Vec<_> = self.jobs.keys().cloned().collect();
+        for job in all {
+            self.move_away(&job, why);
         }
     }
 
     /// Whether it takes up jobs.
     fn standing(&self) -> Standing {
-        match (self.is_draining, self.ordered) {
+        match (self.is_draining || self.interrupted.is_some(), self.ordered) {
             (true, _) => Standing::Leaving,
-            (false, NodeOrder::Work) => Standing::Working,
-            (false, NodeOrder::Cordon) => Standing::Cordoned,
-            (false, NodeOrder::Drain) => Standing::Draining,
+            (false, Some(NodeOrder::Work)) => Standing::Working,
+            (false, Some(NodeOrder::Cordon) | None) => Standing::Cordoned,
+            (false, Some(NodeOrder::Drain)) => Standing::Draining,
         }
     }
 

@@ -19,11 +19,11 @@ use tgs_protocol::{
         order::{may_be_taken_later, rest},
     },
     desk::{DeskError, JobDesk, Taken},
-    limits::{BUS_REST_MS, LOOK_PERIOD_MS, ORDER_HOLD_PERIOD_MS, ORDERS_IN_HAND},
+    limits::{BUS_REST_MAX_MS, BUS_REST_MS, LOOK_PERIOD_MS, ORDER_HOLD_PERIOD_MS, ORDERS_IN_HAND},
     metric_definitions::ORDERS_PUBLISHED,
     wire::{JobView, Problem},
 };
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 /// The actor.
 pub(crate) struct OrderTaker;
@@ -48,7 +48,19 @@ pub(crate) struct Counter {
 /// An order taker's state.
 pub(crate) struct Taking {
     counter: Counter,
-    trouble: Trouble,
+    at_work: JoinSet<Result<Seen, BusError>>,
+    /// How long it rests before the next look.
+    rest_ms: u64,
+    bus: Trouble,
+    node: Trouble,
+}
+
+/// What became of an order in this node's hands.
+enum Seen {
+    /// It is off the queue.
+    Done,
+    /// It is handed out again later; why, in words.
+    PutBack(String),
 }
 
 impl Actor for OrderTaker {
@@ -63,7 +75,9 @@ impl Actor for OrderTaker {
     ) -> Result<Taking, ActorProcessingErr> {
         let rest = if counter.is_tired { LOOK_PERIOD_MS } else { 0 };
         myself.send_after(Duration::from_millis(rest), || OrderTakerMessage::Look);
-        Ok(Taking { counter, trouble: Trouble::of("published orders are not taken") })
+        let bus = Trouble::of("published orders are not taken");
+        let node = Trouble::of("published orders are put back");
+        Ok(Taking { counter, at_work: JoinSet::new(), rest_ms: 0, bus, node })
     }
 
     async fn handle(
@@ -75,8 +89,8 @@ impl Actor for OrderTaker {
         if taking.counter.is_closed.load(Ordering::Acquire) {
             return Ok(());
         }
-        let rest = if taking.look().await { 0 } else { BUS_REST_MS };
-        myself.send_after(Duration::from_millis(rest), || OrderTakerMessage::Look);
+        taking.look().await;
+        myself.send_after(Duration::from_millis(taking.rest_ms), || OrderTakerMessage::Look);
         Ok(())
     }
 
@@ -91,35 +105,59 @@ impl Actor for OrderTaker {
 }
 
 impl Taking {
-    /// False where it is better to rest for a moment.
-    async fn look(&mut self) -> bool {
-        let orders = match self.counter.queue.next(ORDERS_IN_HAND).await {
-            Ok(orders) => orders,
-            Err(error) => return self.trouble.is_there(&error),
-        };
-        self.trouble.is_over();
-        let mut at_work = JoinSet::new();
-        for order in orders {
-            at_work.spawn(see_through(order, self.counter.desk.clone()));
+    /// Takes as many as there are hands free; a slow one holds up no other.
+    async fn look(&mut self) {
+        if self.at_work.len() >= ORDERS_IN_HAND
+            && let Some(seen) = self.at_work.join_next().await
+        {
+            self.hear(seen);
         }
-        let mut all_is_well = true;
-        while let Some(seen) = at_work.join_next().await {
-            match seen {
-                Ok(Ok(is_well)) => all_is_well &= is_well,
-                Ok(Err(error)) => all_is_well = self.trouble.is_there(&error),
-                // It is handed out again, to be counted by its queue.
-                Err(error) => {
-                    tracing::error!(%error, "a published order brought down whoever took it");
-                    all_is_well = false;
+        while let Some(seen) = self.at_work.try_join_next() {
+            self.hear(seen);
+        }
+        match self.counter.queue.next(ORDERS_IN_HAND - self.at_work.len()).await {
+            Ok(orders) => {
+                self.bus.is_over();
+                for order in orders {
+                    self.at_work.spawn(see_through(order, self.counter.desk.clone()));
                 }
             }
+            Err(error) => {
+                self.bus.is_there(&error);
+                self.rest();
+            }
         }
-        all_is_well
+    }
+
+    fn hear(&mut self, seen: Result<Result<Seen, BusError>, JoinError>) {
+        match seen {
+            Ok(Ok(Seen::Done)) => {
+                self.node.is_over();
+                self.rest_ms = 0;
+            }
+            Ok(Ok(Seen::PutBack(why))) => {
+                self.node.is_there(&BusError(why));
+                self.rest();
+            }
+            Ok(Err(error)) => {
+                self.bus.is_there(&error);
+                self.rest();
+            }
+            // It is handed out again, and counted by its queue.
+            Err(error) => {
+                tracing::error!(%error, "a published order brought down whoever took it");
+                self.rest();
+            }
+        }
+    }
+
+    /// Longer each time: other nodes may have what this one lacks.
+    fn rest(&mut self) {
+        self.rest_ms = (self.rest_ms * 2).clamp(BUS_REST_MS, BUS_REST_MAX_MS);
     }
 }
 
-/// False where it could not be taken just now.
-async fn see_through(order: Box<dyn InHand>, desk: Arc<dyn JobDesk>) -> Result<bool, BusError> {
+async fn see_through(order: Box<dyn InHand>, desk: Arc<dyn JobDesk>) -> Result<Seen, BusError> {
     let published = order.published();
     let (name, deliveries) = (published.name.as_str(), published.deliveries);
     let error = match published.read() {
@@ -128,12 +166,13 @@ async fn see_through(order: Box<dyn InHand>, desk: Arc<dyn JobDesk>) -> Result<b
             Ok(Taken { row, before }) => {
                 count(if before { "taken_before" } else { "taken" });
                 tracing::debug!(order = name, job = %row.id, before, "an order was taken");
-                return order.taken(&JobView::of(&row)).await.map(|()| true);
+                return order.taken(&JobView::of(&row)).await.map(|()| Seen::Done);
             }
             Err(error) if may_be_taken_later(&error) => {
                 count("put_back");
-                tracing::warn!(order = name, %error, deliveries, "it is not taken just now");
-                return order.put_back(rest(deliveries)).await.map(|()| false);
+                tracing::debug!(order = name, %error, deliveries, "it is not taken just now");
+                order.put_back(rest(deliveries)).await?;
+                return Ok(Seen::PutBack(error.message));
             }
             Err(error) => error,
         },
@@ -141,7 +180,7 @@ async fn see_through(order: Box<dyn InHand>, desk: Arc<dyn JobDesk>) -> Result<b
     count("refused");
     let DeskError { code, message } = error;
     tracing::warn!(order = name, %code, message, "a published order is a dead letter");
-    order.refused(&Problem::of(code, message)).await.map(|()| true)
+    order.refused(&Problem::of(code, message)).await.map(|()| Seen::Done)
 }
 
 /// Keeps the order in hand while it is worked at.
@@ -165,7 +204,7 @@ fn count(outcome: &'static str) {
     metrics::counter!(ORDERS_PUBLISHED, "outcome" => outcome).increment(1);
 }
 
-/// A trouble with the bus: said when it begins and when it is over, not each time.
+/// A trouble: said when it begins and when it is over, not each time.
 pub(crate) struct Trouble {
     what: &'static str,
     is_on: bool,
@@ -177,17 +216,15 @@ impl Trouble {
         Self { what, is_on: false }
     }
 
-    /// Always false: it is better to rest.
-    pub(crate) fn is_there(&mut self, error: &BusError) -> bool {
+    pub(crate) fn is_there(&mut self, error: &BusError) {
         if !std::mem::replace(&mut self.is_on, true) {
             tracing::warn!(%error, "{}; jobs go on, and it is tried again", self.what);
         }
-        false
     }
 
     pub(crate) fn is_over(&mut self) {
         if std::mem::replace(&mut self.is_on, false) {
-            tracing::warn!("the message bus answers again");
+            tracing::warn!("{}: that is over", self.what);
         }
     }
 }

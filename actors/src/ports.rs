@@ -8,6 +8,7 @@ use tgs_protocol::{
     dataset::DatasetStore,
     engine::Engine,
     id::JobId,
+    interruption::InterruptionSource,
     notification::{Channel, NotificationStore, Target},
     presence::PresenceBoard,
     program::Programs,
@@ -45,6 +46,8 @@ pub struct Ports {
     pub notices: Option<NoticePorts>,
     /// A message bus to programs outside; left out by a node that has none.
     pub bus: Option<BusPorts>,
+    /// Who says that the machine will be taken away; none where nobody does.
+    pub interruptions: Option<Arc<dyn InterruptionSource>>,
     /// Programs of the user's.
     pub programs: Arc<dyn Programs>,
     /// Room on the disk that all this lies on.

@@ -17,5 +17,6 @@ mod every_call;
 mod failures;
 mod interruptions;
 mod notices;
+mod published_orders;
 mod rows_at_once;
 mod whole_run;

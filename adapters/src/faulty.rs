@@ -32,7 +32,7 @@ use tgs_protocol::{
         ArtifactName, ArtifactStore, CheckpointStore, ChunkStore, Delivered, EventLog, JobStore,
         LeaseStore, Sealed, StoreError, Written,
     },
-    submission::Inserted,
+    submission::{IdempotencyKey, Inserted},
     unit::{ByteCount, EventNo, Steps, Timestamp},
 };
 
@@ -142,6 +142,9 @@ impl<S: JobStore> JobStore for Faulty<S> {
     }
     async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
         self.run("read", self.inner.read(job)).await
+    }
+    async fn ordered(&self, key: &IdempotencyKey) -> Result<Option<JobRow>, StoreError> {
+        self.run("ordered", self.inner.ordered(key)).await
     }
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {
         self.run("list", self.inner.list(listing)).await

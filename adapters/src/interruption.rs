@@ -30,12 +30,11 @@ const ANSWER_BYTES_MAX: usize = 64 << 10;
 const LINK_LOCAL: &str = "169.254.169.254:80";
 /// For so long a pass of AWS is valid; a refused one is renewed.
 const PASS_SECONDS: &str = "21600";
-const NAME_OF_AZURE: &str =
-    "/metadata/instance/compute/name?api-version=2021-02-01&format=text";
+const NAME_OF_AZURE: &str = "/metadata/instance/compute/name?api-version=2021-02-01&format=text";
 const EVENTS_OF_AZURE: &str = "/metadata/scheduledevents?api-version=2020-07-01";
 
-/// Whom the setting names: `aws`, `gcp`, `azure`, each with `=HOST:PORT` for a service elsewhere, or
-/// `file:PATH`.
+/// Whom the setting names: `aws`, `gcp`, `azure`, each with `=HOST:PORT` for a service elsewhere,
+/// or `file:PATH`.
 ///
 /// # Errors
 /// `BadRequest` with what would be right.

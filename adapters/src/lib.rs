@@ -13,6 +13,7 @@
 //! | `EndOrders`, `PresenceBoard` | | | `end_order.rs`, `presence.rs` |
 //! | `Clock`, `IdSource` | | [`system`] | |
 //! | `Space` | | [`space`] | |
+//! | `InterruptionSource` | | [`interruption`] | |
 //! | `Programs` | | [`program`] | |
 //!
 //! | port | over HTTP | over SMTP |
@@ -37,6 +38,7 @@ pub mod disk;
 pub mod embedded;
 pub mod faulty;
 pub mod fence;
+pub mod interruption;
 pub mod mail;
 pub mod memory;
 pub mod nats;

@@ -144,6 +144,11 @@ impl JobStore for Memory {
         Ok(self.state().rows.get(job).cloned())
     }
 
+    async fn ordered(&self, key: &IdempotencyKey) -> Result<Option<JobRow>, StoreError> {
+        let state = self.state();
+        Ok(state.keys.get(key).and_then(|job| state.rows.get(job)).cloned())
+    }
+
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {
         let is_of = |row: &JobRow| listing.class.is_none_or(|it| it == StateClass::of(&row.state));
         let is_after =

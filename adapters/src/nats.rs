@@ -14,7 +14,11 @@ pub mod contact;
 mod events;
 mod orders;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use async_nats::{
     Client, ConnectOptions, Event,
@@ -42,8 +46,10 @@ pub struct Nats(Arc<Line>);
 
 #[derive(Debug)]
 struct Line {
-    context: Context,
     contact: Contact,
+    pass: Pass,
+    /// Made anew when it has ended: some messages are the ruin of the client that reads them.
+    context: RwLock<Context>,
 }
 
 /// How it lets us in, beside the user of the address.
@@ -61,44 +67,21 @@ impl Nats {
     /// Begins to connect; whether the bus is there shows when something is asked of it.
     ///
     /// # Errors
-    /// When a file of `pass` cannot be read.
+    /// When a file of `pass` cannot be read, or the password of the user is missing.
     pub async fn connect(contact: Contact, pass: Pass) -> Result<Self, BusError> {
-        let place = contact.servers.join(",");
-        let failed = |error: &dyn std::fmt::Display| {
-            BusError(format!("connect to NATS at {place}: {error}"))
-        };
-        let told = place.clone();
-        let mut options = ConnectOptions::new()
-            .name("tgs")
-            .retry_on_initial_connect()
-            .request_timeout(Some(ANSWER_LIMIT))
-            .event_callback(move |event| {
-                let place = told.clone();
-                async move { tell(&place, &event) }
-            });
-        match (contact.user.clone(), pass.password) {
-            (Some(user), Some(password)) => options = options.user_and_password(user, password),
-            (Some(_), None) => {
-                return Err(failed(
-                    &"the setting names a user without a password; put it in TGS_NATS_PASSWORD or \
-                      in the file that nats_password_file names",
-                ));
-            }
-            (None, _) => {}
+        let context = RwLock::new(connected(&contact, &pass).await?);
+        Ok(Self(Arc::new(Line { contact, pass, context })))
+    }
+
+    /// Connects anew if the client has ended; a lost connection it makes again by itself.
+    async fn revive(&self) {
+        let flushed = tokio::time::timeout(ANSWER_LIMIT, self.client().flush()).await;
+        let Ok(Err(error)) = flushed else { return };
+        tracing::warn!(%error, "the client of NATS has ended; it is begun anew");
+        match connected(&self.0.contact, &self.0.pass).await {
+            Ok(anew) => *self.0.context.write().unwrap_or_else(PoisonError::into_inner) = anew,
+            Err(error) => tracing::warn!(%error, "and that fails"),
         }
-        if let Some(file) = pass.credentials {
-            let read = options.credentials_file(&file).await;
-            options = read.map_err(|error| {
-                failed(&format!("{}: {error}; mend nats_credentials", file.display()))
-            })?;
-        }
-        if let Some(file) = pass.more_roots {
-            options = options.add_root_certificates(file);
-        }
-        let client = options.connect(&contact.servers[..]).await.map_err(|error| failed(&error))?;
-        let mut context = jetstream::new(client);
-        context.set_timeout(ANSWER_LIMIT);
-        Ok(Self(Arc::new(Line { context, contact })))
     }
 
     /// Orders that are published there.
@@ -111,12 +94,12 @@ impl Nats {
         Arc::new(Outlet::new(self.clone()))
     }
 
-    fn context(&self) -> &Context {
-        &self.0.context
+    fn context(&self) -> Context {
+        self.0.context.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn client(&self) -> Client {
-        self.0.context.client()
+        self.context().client()
     }
 
     fn contact(&self) -> &Contact {
@@ -155,6 +138,46 @@ impl Nats {
     }
 }
 
+async fn connected(contact: &Contact, pass: &Pass) -> Result<Context, BusError> {
+    let place = contact.servers.join(",");
+    let failed =
+        |error: &dyn std::fmt::Display| BusError(format!("connect to NATS at {place}: {error}"));
+    let told = place.clone();
+    let mut options = ConnectOptions::new()
+        .name("tgs")
+        .retry_on_initial_connect()
+        .request_timeout(Some(ANSWER_LIMIT))
+        .event_callback(move |event| {
+            let place = told.clone();
+            async move { tell(&place, &event) }
+        });
+    match (&contact.user, &pass.password) {
+        (Some(user), Some(password)) => {
+            options = options.user_and_password(user.clone(), password.clone());
+        }
+        (Some(_), None) => {
+            return Err(failed(
+                &"the setting names a user without a password; put it in TGS_NATS_PASSWORD or in \
+                  the file that nats_password_file names",
+            ));
+        }
+        (None, _) => {}
+    }
+    if let Some(file) = &pass.credentials {
+        let read = options.credentials_file(file).await;
+        options = read.map_err(|error| {
+            failed(&format!("{}: {error}; mend nats_credentials", file.display()))
+        })?;
+    }
+    if let Some(file) = &pass.more_roots {
+        options = options.add_root_certificates(file.clone());
+    }
+    let client = options.connect(&contact.servers[..]).await.map_err(|error| failed(&error))?;
+    let mut context = jetstream::new(client);
+    context.set_timeout(ANSWER_LIMIT);
+    Ok(context)
+}
+
 /// What a stream is for.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
@@ -186,6 +209,9 @@ impl Kind {
                 retention: RetentionPolicy::WorkQueue,
                 // A publisher is told that there is no room, rather than an order lost.
                 discard: DiscardPolicy::New,
+                // The least that there is. An order that was refused and is mended, or that comes
+                // with another body, is to be heard; the store knows keys, and for longer.
+                duplicate_window: Duration::from_millis(100),
                 ..kept
             },
             Self::DeadLetters | Self::Events => {

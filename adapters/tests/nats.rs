@@ -1,6 +1,10 @@
 //! The message bus over a real server of NATS: orders that are published, events that are told.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+    time::Duration,
+};
 
 use async_nats::{
     Client, HeaderMap,
@@ -215,6 +219,35 @@ async fn a_bus_that_was_gone_knows_what_it_was_told() {
     let stream = context.get_stream("tgs_events").await.expect("a stream");
     let numbers: Vec<_> = whole(&stream).await.iter().map(|it| it["no"].as_u64()).collect();
     assert_eq!(numbers, (1..=9).map(Some).collect::<Vec<_>>());
+}
+
+/// The client falls over a bare CR in a header; the node does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_no_client_can_read_stops_nothing_else() {
+    let server = Server::start();
+    let contact = Contact::at(&server.url()).expect("an address");
+    let nats = Nats::connect(contact, Pass::default()).await.expect("a connection");
+    let queue = nats.orders();
+    nothing_is_left(&*queue).await;
+    let mut line = std::net::TcpStream::connect(server.address()).expect("a connection");
+    let head = "NATS/1.0\r\nX: a\rb\r\n\r\n";
+    let words = format!(
+        "CONNECT {{\"verbose\":false,\"headers\":true,\"pedantic\":false}}\r\n\
+         HPUB tgs.v1.orders {} {}\r\n{head}{{}}\r\nPING\r\n",
+        head.len(),
+        head.len() + 2
+    );
+    line.write_all(words.as_bytes()).expect("sent");
+    let mut said = [0_u8; 4_096];
+    let mut heard = String::new();
+    while !heard.contains("PONG") {
+        let bytes = line.read(&mut said).expect("an answer");
+        heard += &String::from_utf8_lossy(&said[..bytes]);
+    }
+    let context = jetstream::new(async_nats::connect(server.url()).await.expect("a connection"));
+    publish(&context, "tgs", "good", "{}").await;
+    let order = one_at_last(&*queue).await;
+    assert_eq!(order.published().key.as_deref(), Some("good"));
 }
 
 async fn newest_told_at_last(outlet: &dyn EventOutlet) -> EventNo {

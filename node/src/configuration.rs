@@ -45,6 +45,8 @@ pub struct Settings {
     pub region: String,
     /// Where in the region; empty if it does not matter.
     pub zone: String,
+    /// Who says that the machine will be taken away; empty: nobody.
+    pub spot: String,
     /// What a node of a cluster does.
     pub roles: String,
     /// Where the token stands that lets clients in; empty: it is made.

@@ -12,6 +12,7 @@ pub use tgs_adapters::content;
 use tgs_adapters::{
     Nats, Ports as Stores, Scylla,
     embedded::{Embedded, layout::Layout},
+    interruption,
     nats::{self, Pass},
     program::{LocalPrograms, keeper},
     scylla::Contact,
@@ -25,6 +26,7 @@ use tgs_protocol::{
     code::Code,
     engine::Engine,
     id::{Incarnation, JobId},
+    interruption::InterruptionSource,
     limits::ORDER_BYTES_MAX,
     presence::{self, Presence},
     queue::DeviceClass,
@@ -148,7 +150,20 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
     let Stores { events, notifications, .. } = premises.stores.clone();
     let notices = NoticePorts { events, notifications, channels: channel::all(settings)? };
     let bus = bus(premises, settings).await?;
-    start(premises, settings, config, Outward { notices: Some(notices), bus }).await
+    let interruptions = match settings.spot.as_str() {
+        "" => None,
+        _ if premises.is_alone => {
+            let message = "read the setting `spot`: nobody goes on with the jobs of a server that \
+                           is alone; leave it empty, or start nodes of a cluster (`tgs node`)";
+            return Err(Failure::new(Code::BadRequest, message));
+        }
+        named => Some(
+            interruption::source(named)
+                .map_err(|refusal| Failure::new(refusal.code, refusal.message))?,
+        ),
+    };
+    let outward = Outward { notices: Some(notices), bus, interruptions };
+    start(premises, settings, config, outward).await
 }
 
 /// What a node says of itself, as far as that does not change.
@@ -205,6 +220,7 @@ async fn bus(premises: &Premises, settings: &Settings) -> Result<Option<BusPorts
 struct Outward {
     notices: Option<NoticePorts>,
     bus: Option<BusPorts>,
+    interruptions: Option<Arc<dyn InterruptionSource>>,
 }
 
 /// The front of a node.
@@ -246,7 +262,7 @@ async fn start(
     premises: &Premises,
     settings: &Settings,
     config: NodeConfig,
-    Outward { notices, bus }: Outward,
+    Outward { notices, bus, interruptions }: Outward,
 ) -> Result<Node, Failure> {
     let Premises { stores, home, clock, ids, .. } = premises;
     let stores = stores.clone();
@@ -263,6 +279,7 @@ async fn start(
         datasets,
         notices,
         bus,
+        interruptions,
         engine: engine(),
         programs: Arc::new(programs(settings, home, clock)),
         space: Arc::new(DiskOf::folder(home)),

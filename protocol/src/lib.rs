@@ -18,6 +18,7 @@
 //! | the same order sent twice | [`submission`] |
 //! | leases and fencing | [`lease`] |
 //! | who is there in a cluster | [`presence`] |
+//! | machines that will be taken away | [`interruption`] |
 //! | chunks of rows, exactly once | [`chunk`] |
 //! | checkpoints and which to resume from | [`checkpoint`] |
 //! | what fronts are sent and answer | [`wire`] |
@@ -53,6 +54,7 @@ pub mod event;
 pub mod figure;
 pub mod gate;
 pub mod id;
+pub mod interruption;
 pub mod invariant;
 pub mod job;
 pub mod kept;

@@ -47,7 +47,8 @@ pub const HANG_LEAST_MS: u64 = 60_000;
 pub const HANG_FREE_MS: u64 = 60 * 60_000;
 /// How often a node of a cluster looks for jobs that nobody works at.
 pub const FIND_PERIOD_MS: u64 = 1_000;
-/// How long a job must be free before another node takes it up: whoever took the order comes first.
+/// How long a new job must be free before another node takes it up: whoever took the order comes
+/// first.
 pub const FIND_FREE_MS: u64 = 1_000;
 /// How often that time doubles for a job that comes back unfinished again and again.
 pub const FIND_TIRED_MAX: u32 = 6;
@@ -55,6 +56,9 @@ pub const FIND_TIRED_MAX: u32 = 6;
 pub const FIND_RESTED: u64 = 12;
 /// How long a job that was suspended is left to a person, before it is seen whether it was mended.
 pub const SUSPENDED_LOOK_MS: u64 = 300_000;
+/// How often it is asked whether the machine will be taken away: of thirty seconds that some
+/// providers give, none is to be lost.
+pub const SPOT_LOOK_MS: u64 = 500;
 /// How often a node of a cluster says that it is there.
 pub const PRESENCE_PERIOD_MS: u64 = 2_000;
 /// How long what it said stands: it bears four lost words.
@@ -220,8 +224,8 @@ pub const ORDER_HELD_MS: u64 = 30_000;
 pub const ORDER_HOLD_PERIOD_MS: u64 = 8_000;
 const _: () = assert!(ORDER_HOLD_PERIOD_MS * 3 < ORDER_HELD_MS);
 /// How often an order is handed out before it is taken to be the ruin of whoever tries it: more
-/// often than in half a day of a database that is gone.
-pub const ORDER_DELIVERIES_MAX: u64 = 1_000;
+/// often than in six days of a database that is gone.
+pub const ORDER_DELIVERIES_MAX: u64 = 10_000;
 /// How long an order is left alone at first that could not be taken just now; twice as long each
 /// time.
 pub const ORDER_REST_MS: u64 = 1_000;
@@ -231,6 +235,8 @@ pub const ORDER_REST_MAX_MS: u64 = 60_000;
 pub const EVENTS_TOLD_AT_ONCE: usize = 256;
 /// How long whoever speaks to the bus rests after it failed.
 pub const BUS_REST_MS: u64 = 1_000;
+/// How long at most, after failing again and again.
+pub const BUS_REST_MAX_MS: u64 = 15_000;
 /// How long a front waits for an actor to take an order.
 pub const ORDER_TAKEN_MS: u64 = 10_000;
 /// How long a drain or a cancel may take until work has stopped and stands in the store.

@@ -218,8 +218,8 @@ fn clock_trouble(said: Timestamp, now: Timestamp) -> Option<String> {
     let ahead = said.get().saturating_sub(now.get());
     let told = |by: u64, word: &str| {
         format!(
-            "its clock is {} s {word} ours; jobs are safe, but times in lists and turns in line are \
-             wrong; set the clocks",
+            "its clock is {} s {word} ours; jobs are safe, but times in lists and turns in line \
+             are wrong; set the clocks",
             by / 1_000
         )
     };

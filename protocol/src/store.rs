@@ -23,7 +23,7 @@ use crate::{
         listing::{Listing, Page, StateClass},
     },
     lease::{Lease, LeaseCell},
-    submission::Inserted,
+    submission::{IdempotencyKey, Inserted},
     unit::{ByteCount, Epoch, EventNo, Steps},
 };
 
@@ -47,6 +47,8 @@ pub trait JobStore: Send + Sync {
     async fn insert(&self, row: &JobRow) -> Result<Inserted, StoreError>;
     /// Reads one row.
     async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError>;
+    /// The row that an order of this key made; none if there is none, or not any more.
+    async fn ordered(&self, key: &IdempotencyKey) -> Result<Option<JobRow>, StoreError>;
     /// A part of the list of all rows.
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError>;
     /// How many rows there are of each class; a class without rows may be left out.

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs, thread,
+    fs,
+    path::PathBuf,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -24,7 +26,7 @@ const LONG: Duration = Duration::from_secs(180);
 pub struct Cluster {
     nodes: Vec<Server>,
     /// Removed with the cluster.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Cluster {
@@ -63,16 +65,18 @@ impl Cluster {
         let node = |(no, roles): (usize, &&str)| {
             let home = folder.path().join(format!("node-{no}"));
             let name = format!("node-{no}");
+            let notice = format!("file:{}", notice(&folder, no).display());
             let own = [
                 ("TGS_STORE", store.as_str()),
                 ("TGS_TOKEN_FILE", &token),
                 ("TGS_ROLES", roles),
                 ("TGS_NODE_NAME", &name),
+                ("TGS_SPOT", &notice),
             ];
             Server::node(&home, &[&own, further].concat(), TOKEN)
         };
         let nodes = roles.iter().enumerate().map(node).collect();
-        Self { nodes, _folder: folder }
+        Self { nodes, folder }
     }
 
     /// Its nodes.
@@ -114,6 +118,16 @@ impl Cluster {
         }
     }
 
+    /// Says to a node that its machine will be taken away, or that it stays after all.
+    ///
+    /// # Panics
+    /// When it cannot be said.
+    pub fn announce(&self, no: usize, is_taken: bool) {
+        let notice = notice(&self.folder, no);
+        let said = if is_taken { fs::write(notice, "price") } else { fs::remove_file(notice) };
+        said.expect("our own folder");
+    }
+
     /// Stops a node where it stands, as SIGSTOP does.
     ///
     /// # Panics
@@ -134,6 +148,11 @@ impl Cluster {
         let id = self.nodes[no].id().expect("it runs");
         Identity::of(id).expect("it is there").signal(signal);
     }
+}
+
+/// The file whose being there says that a machine goes.
+fn notice(folder: &TempDir, no: usize) -> PathBuf {
+    folder.path().join(format!("notice-{no}"))
 }
 
 /// The files that a job delivered, by name, with their bytes.

@@ -39,10 +39,17 @@ impl Shell {
         }
         match self.try_claim().await {
             Ok(Claim::Held { lease, sent }) => {
-                if let Err(fault) = self.begin_with(lease, sent).await {
-                    self.claim_failed(fault).await;
+                match (self.begin_with(lease, sent).await, self.moves.take()) {
+                    (Ok(()), None) => {}
+                    (Ok(()), Some(why)) => {
+                        self.happen(JobEvent::Noticed(why)).await;
+                        self.happen(JobEvent::DrainAsked).await;
+                    }
+                    (Err(_), Some(_)) => self.leave_before_work().await,
+                    (Err(fault), None) => self.claim_failed(fault).await,
                 }
             }
+            Ok(Claim::NotYet) if self.moves.is_some() => self.leave_before_work().await,
             Ok(Claim::NotYet) => self.claim_after(LEASE_TICK_MS),
             Ok(Claim::Lost) => {
                 self.tell(Tidings::Notice("another owner works at this job".to_owned()));
@@ -50,6 +57,12 @@ impl Shell {
             }
             Err(fault) => self.claim_failed(fault).await,
         }
+    }
+
+    /// Leaves before anything was begun; others need not wait for the lease.
+    pub(crate) async fn leave_before_work(&mut self) {
+        self.give_lease_back().await;
+        self.leave_unclaimed();
     }
 
     async fn try_claim(&mut self) -> Result<Claim, Fault> {

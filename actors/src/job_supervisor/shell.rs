@@ -56,6 +56,8 @@ pub(crate) struct Shell {
     seat: Option<Seat>,
     pub(crate) sighting: Option<Sighting>,
     pub(crate) claim_tries: usize,
+    /// Why it is to leave as soon as it is claimed or cannot be.
+    pub(crate) moves: Option<String>,
     /// The machine; none before the claim.
     pub(crate) job: Option<Job>,
     pub(crate) lease: Option<Lease>,
@@ -106,6 +108,7 @@ impl Shell {
             seat,
             sighting,
             claim_tries: 0,
+            moves: None,
             job: None,
             lease: None,
             saved: None,

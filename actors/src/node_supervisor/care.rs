@@ -136,7 +136,7 @@ impl Floor {
         self.begin(starts).await;
     }
 
-    fn move_away(&mut self, job: &JobId, why: &str) {
+    pub(super) fn move_away(&mut self, job: &JobId, why: &str) {
         if let Some(here) = self.jobs.get_mut(job) {
             here.moves = true;
             let _ = here.actor.cast(JobSupervisorMessage::Move(why.to_owned()));

@@ -54,6 +54,7 @@ pub(super) enum Member {
     OrderTaker,
     EventPublisher,
     PeerKeeper,
+    SpotWatch,
 }
 
 /// The crew, and what outlives each of its members.
@@ -182,6 +183,7 @@ impl CrewKeeper {
                 | Member::OrderTaker
                 | Member::EventPublisher
                 | Member::PeerKeeper
+                | Member::SpotWatch
         );
         if often && serves_all {
             return Err(format!("{member:?} failed again and again"));
@@ -212,16 +214,11 @@ impl CrewKeeper {
                 }
                 return Ok(None);
             }
-            Member::OrderTaker => {
-                self.outside.replace_order_taker(often, &cell).await?;
-                return Ok(None);
-            }
-            Member::EventPublisher => {
-                self.outside.replace_event_publisher(often, &cell).await?;
-                return Ok(None);
-            }
-            Member::PeerKeeper => {
-                self.outside.replace_peer_keeper(often, &cell).await?;
+            Member::OrderTaker
+            | Member::EventPublisher
+            | Member::PeerKeeper
+            | Member::SpotWatch => {
+                self.outside.replace(member, often, &cell).await?;
                 return Ok(None);
             }
             Member::LeaseKeeper => {

@@ -110,8 +110,8 @@ impl Floor {
         Hands { waiting, running, free, classes, standing: self.standing() }
     }
 
-    /// Begins with jobs whose turn has come, but with none on a node that takes up none; gives those that could
-    /// not be begun with.
+    /// Begins with jobs whose turn has come, but with none on a node that takes up none; gives
+    /// those that could not be begun with.
     pub(super) async fn begin(&mut self, starts: Vec<Start>) -> BTreeMap<JobId, SpawnErr> {
         let mut failed = BTreeMap::new();
         if self.is_closed() {
@@ -190,6 +190,10 @@ impl Floor {
         }
         match self.supervise(job.clone(), here.intent.clone(), self.queue.seat(&job)).await {
             Ok(actor) => {
+                if here.moves {
+                    let why = "its supervisor failed on the way".to_owned();
+                    let _ = actor.cast(JobSupervisorMessage::Move(why));
+                }
                 self.jobs.insert(job, JobHere { actor, ..here });
             }
             Err(error) => {

@@ -42,6 +42,8 @@ pub(crate) enum NodeSupervisorMessage {
     EndHere { job: JobId },
     /// Order: what operators want of this node; said again and again.
     Ordered { order: NodeOrder },
+    /// Fact: why this machine will be taken away; none while it stays. Said again and again.
+    Interrupted { why: Option<String> },
     /// Question: what is in this node's hands, and how many more could begin.
     Hands { reply: RpcReplyPort<Hands> },
     /// Question: how far are the jobs that run here.

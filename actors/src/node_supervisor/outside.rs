@@ -1,4 +1,5 @@
-//! The actors of a node that speak to others: to programs over a bus, to nodes of its cluster.
+//! The actors of a node that speak to others: to programs over a bus, to nodes of its cluster, to
+//! whoever owns its machine.
 
 use std::sync::{
     Arc,
@@ -15,6 +16,7 @@ use crate::{
     order_taker::{Counter, OrderTaker, OrderTakerMessage},
     peer_keeper::{Card, PeerKeeper, PeerKeeperMessage, Seat},
     ports::Ports,
+    spot_watch::{Lookout, SpotWatch, SpotWatchMessage},
 };
 
 /// Those that a node has; jobs do not know them.
@@ -23,6 +25,7 @@ pub(super) struct Outside {
     orders: Option<(Counter, ActorRef<OrderTakerMessage>)>,
     events: Option<(Press, ActorRef<EventPublisherMessage>)>,
     peers: Option<(Seat, ActorRef<PeerKeeperMessage>)>,
+    spot: Option<(Lookout, ActorRef<SpotWatchMessage>)>,
 }
 
 /// What they need of the node itself.
@@ -39,6 +42,13 @@ impl Outside {
         cell: &ActorCell,
     ) -> Result<Self, SpawnErr> {
         let Door { desk, card } = door;
+        let spot = match ports.interruptions.clone() {
+            Some(source) => {
+                let lookout = Lookout { source, node: card.node.clone(), is_tired: false };
+                Some((lookout.clone(), spawn(SpotWatch, lookout, cell).await?))
+            }
+            None => None,
+        };
         let peers = match ports.board.clone() {
             Some(board) => {
                 let seat = Seat { card, board, is_tired: false };
@@ -46,7 +56,7 @@ impl Outside {
             }
             None => None,
         };
-        let Some(bus) = &ports.bus else { return Ok(Self { peers, ..Self::default() }) };
+        let Some(bus) = &ports.bus else { return Ok(Self { peers, spot, ..Self::default() }) };
         let orders = match &bus.orders {
             Some(queue) => {
                 let (queue, is_closed) = (queue.clone(), Arc::new(AtomicBool::new(false)));
@@ -63,14 +73,20 @@ impl Outside {
             is_tired: false,
         };
         let events = Some((press.clone(), spawn(EventPublisher, press, cell).await?));
-        Ok(Self { orders, events, peers })
+        Ok(Self { orders, events, peers, spot })
     }
 
     pub(super) fn member(&self, who: ActorId) -> Option<Member> {
         let orders = self.orders.iter().map(|(_, it)| (it.get_id(), Member::OrderTaker));
         let events = self.events.iter().map(|(_, it)| (it.get_id(), Member::EventPublisher));
         let peers = self.peers.iter().map(|(_, it)| (it.get_id(), Member::PeerKeeper));
-        orders.chain(events).chain(peers).find(|(id, _)| *id == who).map(|(_, member)| member)
+        let spot = self.spot.iter().map(|(_, it)| (it.get_id(), Member::SpotWatch));
+        orders
+            .chain(events)
+            .chain(peers)
+            .chain(spot)
+            .find(|(id, _)| *id == who)
+            .map(|(_, member)| member)
     }
 
     /// Takes no more orders: other nodes do.
@@ -80,38 +96,40 @@ impl Outside {
         }
     }
 
-    pub(super) async fn replace_order_taker(
+    /// Puts a new actor in the place of one that failed; one that failed again and again rests
+    /// before it begins.
+    pub(super) async fn replace(
         &mut self,
+        member: Member,
         is_tired: bool,
         cell: &ActorCell,
     ) -> Result<(), SpawnErr> {
-        if let Some((counter, actor)) = &mut self.orders {
-            let counter = Counter { is_tired, ..counter.clone() };
-            *actor = spawn(OrderTaker, counter, cell).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn replace_peer_keeper(
-        &mut self,
-        is_tired: bool,
-        cell: &ActorCell,
-    ) -> Result<(), SpawnErr> {
-        if let Some((seat, actor)) = &mut self.peers {
-            let seat = Seat { is_tired, ..seat.clone() };
-            *actor = spawn(PeerKeeper, seat, cell).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn replace_event_publisher(
-        &mut self,
-        is_tired: bool,
-        cell: &ActorCell,
-    ) -> Result<(), SpawnErr> {
-        if let Some((press, actor)) = &mut self.events {
-            let press = Press { is_tired, ..press.clone() };
-            *actor = spawn(EventPublisher, press, cell).await?;
+        match member {
+            Member::OrderTaker => {
+                if let Some((counter, actor)) = &mut self.orders {
+                    let counter = Counter { is_tired, ..counter.clone() };
+                    *actor = spawn(OrderTaker, counter, cell).await?;
+                }
+            }
+            Member::EventPublisher => {
+                if let Some((press, actor)) = &mut self.events {
+                    let press = Press { is_tired, ..press.clone() };
+                    *actor = spawn(EventPublisher, press, cell).await?;
+                }
+            }
+            Member::PeerKeeper => {
+                if let Some((seat, actor)) = &mut self.peers {
+                    let seat = Seat { is_tired, ..seat.clone() };
+                    *actor = spawn(PeerKeeper, seat, cell).await?;
+                }
+            }
+            Member::SpotWatch => {
+                if let Some((lookout, actor)) = &mut self.spot {
+                    let lookout = Lookout { is_tired, ..lookout.clone() };
+                    *actor = spawn(SpotWatch, lookout, cell).await?;
+                }
+            }
+            _ => {} // Those of the crew are replaced there.
         }
         Ok(())
     }

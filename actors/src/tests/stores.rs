@@ -22,7 +22,7 @@ use tgs_protocol::{
     },
     lease::{Lease, LeaseCell},
     store::*,
-    submission::Inserted,
+    submission::{IdempotencyKey, Inserted},
     unit::{ByteCount, Epoch, Steps},
 };
 
@@ -117,6 +117,10 @@ impl JobStore for Stores {
     async fn read(&self, job: &JobId) -> Answer<Option<JobRow>> {
         self.pass("read row")?;
         Ok(self.table().rows.get(job).cloned())
+    }
+    async fn ordered(&self, key: &IdempotencyKey) -> Answer<Option<JobRow>> {
+        let is_of = |row: &&JobRow| row.submission.as_ref().is_some_and(|sent| sent.key == *key);
+        Ok(self.table().rows.values().find(is_of).cloned())
     }
     async fn list(&self, listing: &Listing) -> Answer<Page> {
         let is_wanted = |row: &&JobRow| {

@@ -96,6 +96,7 @@ impl World {
             datasets: Arc::new(Memory::at(self.stores.folder.path())),
             notices: None,
             bus: None,
+            interruptions: None,
             engine: Arc::new(engine),
             programs: Arc::new(Nothing),
             space: self.space.clone(),
@@ -172,7 +173,7 @@ impl World {
     }
 }
 
-fn config(name: &str) -> NodeConfig {
+pub fn config(name: &str) -> NodeConfig {
     let incarnation = Incarnation::new(name);
     NodeConfig { samplers: 2, back_off_factor: 0.001, ..NodeConfig::embedded(incarnation) }
 }

@@ -123,6 +123,8 @@ pub async fn lists_and_counts_follow_the_states(ports: &Ports) {
 pub async fn an_order_is_taken_once(ports: &Ports) {
     let (first, again) = (ordered("a", "k", b"one"), ordered("b", "k", b"one"));
     let (other, fresh) = (ordered("c", "k", b"two"), ordered("d", "l", b"one"));
+    let key = |row: &JobRow| row.submission.as_ref().expect("an order").key.clone();
+    assert_eq!(ports.jobs.ordered(&key(&first)).await.expect("a look"), None);
     insert(ports, &first).await;
     for _ in 0..2 {
         let known = Inserted::Known(job("a"));
@@ -133,6 +135,9 @@ pub async fn an_order_is_taken_once(ports: &Ports) {
     }
     insert(ports, &fresh).await;
     assert_eq!(listed(ports, None).await, ["d", "a"]);
+    for row in [&first, &fresh] {
+        assert_eq!(ports.jobs.ordered(&key(row)).await.expect("a look").as_ref(), Some(row));
+    }
 }
 
 /// Of orders with one key that come at the same time, one is taken.

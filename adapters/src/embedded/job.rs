@@ -13,7 +13,7 @@ use tgs_protocol::{
     },
     lease::Lease,
     store::{JobStore, StoreError, Written},
-    submission::Inserted,
+    submission::{IdempotencyKey, Inserted},
     unit::{EventNo, Timestamp},
 };
 
@@ -50,6 +50,18 @@ impl JobStore for Embedded {
 
     async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
         blocking(|| self.ledger().read(|view| row_in(&view.open_table(JOBS)?, job)))
+    }
+
+    async fn ordered(&self, key: &IdempotencyKey) -> Result<Option<JobRow>, StoreError> {
+        blocking(|| {
+            self.ledger().read(|view| {
+                let known = view.open_table(KEYS)?.get(key.as_str())?;
+                match known.map(|job| JobId::new(job.value())) {
+                    Some(job) => row_in(&view.open_table(JOBS)?, &job),
+                    None => Ok(None),
+                }
+            })
+        })
     }
 
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {

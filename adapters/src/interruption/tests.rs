@@ -27,7 +27,8 @@ fn service(answer: fn(&str) -> (u16, &'static str)) -> String {
             let (status, body) = answer(&head.join("\n"));
             let length = body.len();
             let answer = format!(
-                "HTTP/1.1 {status} it\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                "HTTP/1.1 {status} it\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n\
+                 {body}"
             );
             let _ = stream.write_all(answer.as_bytes());
         }
@@ -85,13 +86,19 @@ async fn azure_tells_of_all_machines_and_ours_counts() {
         }
     }
     let other = service(|head| {
-        answer(head, r#"{"Events": [{"EventType": "Preempt", "Resources": ["vm-2"]},
-            {"EventType": "Reboot", "Resources": ["vm-1"]}]}"#)
+        answer(
+            head,
+            r#"{"Events": [{"EventType": "Preempt", "Resources": ["vm-2"]},
+            {"EventType": "Reboot", "Resources": ["vm-1"]}]}"#,
+        )
     });
     assert_eq!(look(&format!("azure={other}")).await, Ok(None));
     let ours = service(|head| {
-        answer(head, r#"{"Events": [{"EventType": "Preempt", "Resources": ["vm-2", "vm-1"],
-            "NotBefore": "Sun, 29 Nov 2026 08:22:00 GMT"}]}"#)
+        answer(
+            head,
+            r#"{"Events": [{"EventType": "Preempt", "Resources": ["vm-2", "vm-1"],
+            "NotBefore": "Sun, 29 Nov 2026 08:22:00 GMT"}]}"#,
+        )
     });
     let why = look(&format!("azure={ours}")).await.expect("an answer").expect("a notice");
     assert!(why.contains("Preempt at Sun, 29 Nov"), "{why}");

@@ -46,6 +46,20 @@ impl Outlet {
 #[async_trait]
 impl EventOutlet for Outlet {
     async fn newest_told(&self) -> Result<EventNo, BusError> {
+        let newest = self.look().await;
+        if newest.is_err() {
+            self.nats.revive().await;
+        }
+        newest
+    }
+
+    async fn tell(&self, events: &[Event]) -> Result<bool, BusError> {
+        self.publish(events).await
+    }
+}
+
+impl Outlet {
+    async fn look(&self) -> Result<EventNo, BusError> {
         let failed = |error: &dyn std::fmt::Display| self.nats.failed("look for events", error);
         let stream = self.nats.stream(Kind::Events).await?;
         let info = stream.get_info().await.map_err(|error| failed(&error))?;
@@ -67,7 +81,7 @@ impl EventOutlet for Outlet {
         Ok(newest)
     }
 
-    async fn tell(&self, events: &[Event]) -> Result<bool, BusError> {
+    async fn publish(&self, events: &[Event]) -> Result<bool, BusError> {
         let failed = |error: &dyn std::fmt::Display| self.nats.failed("tell events", error);
         let mut held = self.last.lock().await;
         let Some(mut last) = held.take() else { return Ok(false) };

@@ -19,7 +19,7 @@ use tgs_protocol::{
         BusError, InHand, OrderQueue,
         order::{Published, VERSION},
     },
-    limits::ORDER_HELD_MS,
+    limits::{ORDER_DELIVERIES_MAX, ORDER_HELD_MS},
     unit::Millis,
     wire::{JobView, Problem},
 };
@@ -35,9 +35,11 @@ const WAIT: Duration = Duration::from_secs(3);
 const ANSWER_HEADER: &str = "Tgs-Answer-To";
 /// Only such subjects are answered: others could be commands to the bus, with our rights.
 const INBOX: &str = "_INBOX.";
-/// Letters of a reason that stand in a header.
-const REASON_MAX: usize = 1_000;
-/// Room that a dead letter needs beside its order.
+/// Longer ones nobody has whose client made them.
+const INBOX_BYTES_MAX: usize = 255;
+/// Bytes of one header of a dead letter.
+const HEADER_BYTES_MAX: usize = 1_000;
+/// Room that a dead letter needs beside its order: five such headers and their names.
 const LETTER_ROOM: usize = 8 << 10;
 
 /// The queue of orders.
@@ -61,6 +63,8 @@ impl Queue {
             ack_policy: AckPolicy::Explicit,
             ack_wait: Duration::from_millis(ORDER_HELD_MS),
             max_ack_pending: -1,
+            // For what never comes as far as to be counted here: a message that no client reads.
+            max_deliver: i64::try_from(ORDER_DELIVERIES_MAX).unwrap_or(i64::MAX).saturating_add(10),
             ..pull::Config::default()
         };
         let made = stream.get_or_create_consumer(CONSUMER, config).await;
@@ -101,6 +105,7 @@ impl OrderQueue for Queue {
         };
         if looked.is_err() {
             *self.consumer.lock().await = None;
+            self.nats.revive().await;
         }
         let in_hand = |message| Taken::new(self.nats.clone(), message);
         let orders = looked?.into_iter().map(in_hand);
@@ -233,14 +238,20 @@ fn header(headers: Option<&HeaderMap>, name: impl IntoHeaderName) -> Option<Stri
 
 fn is_inbox(subject: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    subject.strip_prefix(INBOX).is_some_and(|rest| !rest.is_empty())
-        && subject.bytes().all(is_letter)
+    let is_whole = subject.split('.').all(|word| !word.is_empty());
+    // A server hangs up on whoever sends a longer line than it takes.
+    let is_short = subject.len() <= INBOX_BYTES_MAX;
+    subject.starts_with(INBOX) && is_whole && is_short && subject.bytes().all(is_letter)
 }
 
 /// One line, of bounded length.
 fn in_header(text: &str) -> String {
     let one_line = |letter: char| if letter.is_control() { ' ' } else { letter };
-    text.chars().map(one_line).take(REASON_MAX).collect()
+    let mut line: String = text.chars().map(one_line).collect();
+    while line.len() > HEADER_BYTES_MAX {
+        line.pop();
+    }
+    line
 }
 
 #[cfg(test)]
@@ -256,6 +267,8 @@ mod tests {
             ("tgs.v1.orders", false),
             ("_INBOX.>", false),
             ("_INBOX.a b", false),
+            ("_INBOX.a..b", false),
+            (&format!("_INBOX.{}", "x".repeat(5_000)), false),
         ] {
             assert_eq!(is_inbox(subject), answered, "{subject}");
         }
@@ -264,6 +277,7 @@ mod tests {
     #[test]
     fn a_reason_is_one_line_of_a_header() {
         assert_eq!(in_header("a\r\nb: ä"), "a  b: ä");
-        assert_eq!(in_header(&"x".repeat(5_000)).len(), REASON_MAX);
+        assert_eq!(in_header(&"x".repeat(5_000)).len(), HEADER_BYTES_MAX);
+        assert!(in_header(&"ä€".repeat(5_000)).len() <= HEADER_BYTES_MAX);
     }
 }

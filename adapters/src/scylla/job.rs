@@ -14,7 +14,7 @@ use tgs_protocol::{
     },
     lease::{Lease, LeaseCell},
     store::{JobStore, StoreError, Written},
-    submission::{Inserted, Submission},
+    submission::{IdempotencyKey, Inserted, Submission},
     unit::EventNo,
 };
 use tracing::warn;
@@ -90,6 +90,17 @@ impl JobStore for Scylla {
         }
         let seen = self.see(&mut Patience::of("read a job"), job).await?;
         Ok(seen.row.filter(|_| !seen.is_gone).map(|(row, _)| row))
+    }
+
+    async fn ordered(&self, key: &IdempotencyKey) -> Result<Option<JobRow>, StoreError> {
+        let (database, mut patience) = (self.database(), Patience::of("look for an order"));
+        let say = &database.say.see_key;
+        let found: Vec<(String, String, Vec<u8>)> =
+            database.rows(&mut patience, say, (key.as_str(),)).await?;
+        match found.into_iter().next() {
+            Some((job, ..)) => self.read(&JobId::new(job)).await,
+            None => Ok(None),
+        }
     }
 
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {

@@ -1,5 +1,5 @@
-//! How long a job of a cluster stands still when its node is asked to stop, killed or frozen: until
-//! another node shows progress of it.
+//! How long a job of a cluster stands still when its node is asked to stop, told that its machine
+//! goes, killed or frozen: until another node shows progress of it.
 //!
 //! `takeover [rounds]`: three nodes over one Cassandra on loopback (`./dev services variables` says
 //! where it is), or over the one that TGS_CQL_URI names.
@@ -19,11 +19,16 @@ const AT_WORK: Duration = Duration::from_secs(3);
 /// What happens to the node, and how it is there again.
 type Fault = (&'static str, fn(&Cluster, usize), fn(&Cluster, usize));
 
-const FAULTS: [Fault; 3] = [
+const FAULTS: [Fault; 4] = [
     (
         "asked to stop",
         |cluster, no| assert_eq!(cluster.nodes()[no].stop(), Some(0)),
         |cluster, no| drop(cluster.nodes()[no].go_up()),
+    ),
+    (
+        "told to go",
+        |cluster, no| cluster.announce(no, true),
+        |cluster, no| cluster.announce(no, false),
     ),
     (
         "killed",

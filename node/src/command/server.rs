@@ -116,6 +116,9 @@ fn show(view: &JobView, voice: Voice) {
     if let Some(because) = &view.estimate_because {
         say!("  {}", times_in_words(view, because));
     }
+    for entry in &view.timeline {
+        say!("  {}  {}", entry.at.rfc3339(), entry.what);
+    }
     for file in &view.files {
         say!("  {} ({} bytes)", file.name, file.size);
     }

@@ -70,14 +70,15 @@ impl Published {
     }
 }
 
-/// Whether an order that the desk did not take will be taken as it is, later or by another node. What
-/// is wrong with the order itself never is; what is wrong with a node or its stores is.
+/// Whether an order that the desk did not take will be taken as it is, later or by another node:
+/// what is wrong with the order itself never is, what is wrong with a node or its stores is.
 pub fn may_be_taken_later(error: &DeskError) -> bool {
     let is_the_orders = matches!(error.code.exit_status(), 2..=4);
     !is_the_orders || error.code.retry() == Retry::Later
 }
 
-/// How long an order is left alone that could not be taken just now, by how often it was handed out.
+/// How long an order is left alone that could not be taken just now, by how often it was handed
+/// out.
 pub fn rest(deliveries: u64) -> Millis {
     let doubled = deliveries.saturating_sub(1).min(16);
     Millis((ORDER_REST_MS << doubled).min(ORDER_REST_MAX_MS))
@@ -135,8 +136,8 @@ mod tests {
         let rests: Vec<_> = (1..=ORDER_DELIVERIES_MAX).map(|no| rest(no).get()).collect();
         assert!(rests.is_sorted(), "{rests:?}");
         assert_eq!((rests[0], rests.last()), (ORDER_REST_MS, Some(&ORDER_REST_MAX_MS)));
-        let half_a_day = 12 * 3_600_000;
-        assert!(rests.iter().sum::<u64>() > half_a_day, "an outage ruins no order");
+        let six_days = 6 * 24 * 3_600_000;
+        assert!(rests.iter().sum::<u64>() > six_days, "an outage ruins no order");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{
     id::JobId,
     lease::{LeaseCell, rule::Sighting},
     limits::{FIND_FREE_MS, FIND_RESTED, FIND_TIRED_MAX, LEASE_TTL_MS, SUSPENDED_LOOK_MS},
-    unit::Millis,
+    unit::{Epoch, Millis},
 };
 
 /// A job that has not ended, as a look found it.
@@ -79,6 +79,8 @@ impl Seen {
         match (&self.sighting.cell.owner, is_suspended) {
             (Some(_), _) => LEASE_TTL_MS,
             (None, true) => SUSPENDED_LOOK_MS,
+            // It was handed over: whoever had it does not want it.
+            (None, false) if self.sighting.cell.epoch > Epoch(0) && self.taken == 0 => 0,
             (None, false) => FIND_FREE_MS << self.taken.min(FIND_TIRED_MAX),
         }
     }
@@ -87,7 +89,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::Incarnation, unit::Epoch};
+    use crate::id::Incarnation;
 
     fn cell(owner: Option<&str>, epoch: u64, renewals: u64) -> LeaseCell {
         LeaseCell { owner: owner.map(Incarnation::new), epoch: Epoch(epoch), renewals }
@@ -136,6 +138,14 @@ mod tests {
         assert!(waits[0] <= 2 && waits.is_sorted(), "{waits:?}");
         assert_eq!(waits[8], waits[9]);
         assert!(waits[9] <= 64, "{waits:?}");
+    }
+
+    #[test]
+    fn who_took_an_order_comes_first_and_what_was_handed_over_waits_for_nobody() {
+        let new = |_| found(cell(None, 0, 0));
+        assert_eq!(taken_at(&mut Finder::default(), 0, new), Some(FIND_FREE_MS / 1_000));
+        let handed_over = |_| found(cell(None, 3, 7));
+        assert_eq!(taken_at(&mut Finder::default(), 5, handed_over), Some(5));
     }
 
     /// A long job that is handed over again and again is not left to stand for it.
