@@ -1,5 +1,7 @@
 //! The desk of a node: checks what is asked, makes it durable, and tells the supervisor.
 
+mod ending;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -11,15 +13,13 @@ use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use tgs_protocol::{
     cause::with_causes,
     code::Code,
-    desk::{DeskError, Health, JobDesk, News, Taken, Terms, Watching},
+    desk::{DeskError, Health, JobDesk, Taken, Terms, Watching},
     id::{Incarnation, JobId},
     job::{
         JobRow,
-        action::Tidings,
         listing::{Listing, Page, StateClass},
-        outcome::Failure,
     },
-    limits::{END_LOOK_MS, ORDER_TAKEN_MS, STANDSTILL_MS},
+    limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
     progress::Progress,
     queue::{Turn, Waiting},
     request::{Goal, JobRequest, validate},
@@ -124,18 +124,6 @@ impl Desk {
             request.inputs = inputs;
         }
         Ok(request)
-    }
-
-    /// What kept a job from being ended, if anything was told of it.
-    async fn why_not_ended(&self, job: &JobId) -> Option<Failure> {
-        let mut watching = self.watch(job).await.ok()?;
-        let mut why = None;
-        while let Some(news) = watching.next().await {
-            if let News::Tidings(Tidings::Suspended(failure)) = news {
-                why = Some(failure);
-            }
-        }
-        why
     }
 
     pub(crate) async fn row(&self, job: &JobId) -> Result<JobRow, DeskError> {
@@ -330,29 +318,6 @@ impl Desk {
         Ok(())
     }
 
-    async fn end(&self, job: &JobId) -> Result<(), DeskError> {
-        if self.row(job).await?.state.is_final() {
-            return Ok(());
-        }
-        if self.is_held_elsewhere(job).await? {
-            return self.end_elsewhere(job).await;
-        }
-        let order = |reply| NodeSupervisorMessage::CancelJob { job: job.clone(), reply };
-        self.ask(STANDSTILL_MS, order).await?;
-        if self.row(job).await?.state.is_final() {
-            return Ok(());
-        }
-        Err(match self.why_not_ended(job).await {
-            Some(Failure { code, message, .. }) => {
-                DeskError::new(code, format!("cancel job {job}: {message}"))
-            }
-            None if self.ports.end_orders.is_some() => return self.end_elsewhere(job).await,
-            None => {
-                DeskError::new(Code::Overtaken, format!("cancel job {job}: it is not in our hands"))
-            }
-        })
-    }
-
     /// Whether another node's lease stands in the way, be that node alive or not.
     async fn is_held_elsewhere(&self, job: &JobId) -> Result<bool, DeskError> {
         if self.ports.end_orders.is_none() {
@@ -360,24 +325,6 @@ impl Desk {
         }
         let cell = answer("look at lease", self.ports.leases.look(job)).await?;
         Ok(cell.owner.is_some_and(|owner| owner != self.own))
-    }
-
-    /// Leaves an order for whoever holds the job, now or next, and waits until it has ended.
-    async fn end_elsewhere(&self, job: &JobId) -> Result<(), DeskError> {
-        let Some(orders) = &self.ports.end_orders else { return Ok(()) };
-        answer("order a job to end", orders.order_end(job)).await?;
-        let looks = STANDSTILL_MS / END_LOOK_MS;
-        for _ in 0..looks {
-            if self.row(job).await?.state.is_final() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(END_LOOK_MS)).await;
-        }
-        let message = format!(
-            "cancel job {job}: the node that works at it does not answer; the order stands, and \
-             whoever takes the job over ends it"
-        );
-        Err(DeskError::new(Code::Overtaken, message))
     }
 
     async fn remove(&self, job: &JobId) -> Result<(), DeskError> {

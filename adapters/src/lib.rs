@@ -51,5 +51,6 @@ pub mod webhook;
 
 mod blocking;
 mod fault;
+mod host;
 
 pub use self::{embedded::Embedded, memory::Memory, nats::Nats, ports::Ports, scylla::Scylla};

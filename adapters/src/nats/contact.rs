@@ -3,6 +3,8 @@
 
 use tgs_protocol::{code::Code, refusal::Refusal};
 
+use crate::host::with_port;
+
 /// A majority of three bears the loss of one.
 const COPIES_MAX: usize = 5;
 const PORT: &str = "4222";
@@ -60,7 +62,7 @@ impl Contact {
             return Err(refused("its prefix is not made of letters, digits, - and _"));
         }
         let servers: Vec<_> =
-            hosts.split(',').map(|host| format!("{scheme}://{}", with_port(host))).collect();
+            hosts.split(',').map(|host| format!("{scheme}://{}", with_port(host, PORT))).collect();
         let mut copies = if servers.len() < 3 { 1 } else { 3 };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let named = pair.strip_prefix("copies=").and_then(|number| number.parse().ok());
@@ -100,14 +102,6 @@ impl Contact {
     pub fn event_subject(&self, job: &str, happening: &str) -> String {
         format!("{}.{VERSION}.events.{job}.{happening}", self.prefix)
     }
-}
-
-fn with_port(host: &str) -> String {
-    let has_port = match host.rsplit_once(':') {
-        Some((before, _)) => !before.contains(':') || before.ends_with(']'),
-        None => false,
-    };
-    if has_port { host.to_owned() } else { format!("{host}:{PORT}") }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use tgs_protocol::{code::Code, refusal::Refusal};
 
+use crate::host::with_port;
+
 /// A quorum of three bears the loss of one; more only cost.
 const COPIES_MAX: u8 = 3;
 const PORT: &str = "9042";
@@ -64,7 +66,7 @@ impl Contact {
             (None, Some(_)) => return Err(refused("there is a password and no user")),
             (None, None) => None,
         };
-        let nodes: Vec<String> = hosts.split(',').map(with_port).collect();
+        let nodes: Vec<String> = hosts.split(',').map(|host| with_port(host, PORT)).collect();
         if hosts.is_empty() || nodes.iter().any(|node| node.starts_with(':')) {
             return Err(refused("it names no host"));
         }
@@ -99,14 +101,6 @@ fn copies_named(list: &str) -> Option<Vec<(String, u8)>> {
         Some((centre.to_owned(), copies.parse().ok().filter(|copies| *copies > 0)?))
     };
     list.split(',').map(one).collect()
-}
-
-fn with_port(host: &str) -> String {
-    let has_port = match host.rsplit_once(':') {
-        Some((before, _)) => !before.contains(':') || before.ends_with(']'),
-        None => false,
-    };
-    if has_port { host.to_owned() } else { format!("{host}:{PORT}") }
 }
 
 #[cfg(test)]
