@@ -18,9 +18,10 @@ use tgs_protocol::limits::LEASE_TTL_MS;
 use tgs_simulations::dice::Dice;
 use tgs_tests::{
     cluster::{Cluster, files},
-    program::{in_repository, tgs},
+    program::{in_repository, refusal},
     server::Server,
     services::{Cassandra, CassandraRing, Database},
+    waiting,
 };
 
 /// Longer than all jobs of a test take.
@@ -311,15 +312,12 @@ fn listed(server: &Server) -> Vec<(String, String, usize)> {
 }
 
 fn wait_for_list(server: &Server, what: &str, is_so: impl Fn(&[(String, String, usize)]) -> bool) {
-    let began = Instant::now();
-    loop {
+    let wanted = || {
         let nodes = listed(server);
-        if is_so(&nodes) {
-            return;
-        }
-        assert!(began.elapsed() < LONG, "{what}: {nodes:?}");
-        thread::sleep(Duration::from_millis(100));
-    }
+        println!("{what}: {nodes:?}"); // Shown where it is in vain.
+        is_so(&nodes)
+    };
+    waiting::until(what, LONG, wanted);
 }
 
 /// A node that is drained hands over and takes up nothing, also after a restart; the timeline of a
@@ -393,15 +391,10 @@ fn what_a_node_cannot_start_with_is_said() {
         (vec![("TGS_STORE", &store), ("TGS_TOKEN_FILE", short)], "USE-0001", "less than 32"),
         (vec![("TGS_STORE", &store), ("TGS_TOKEN_FILE", "/no")], "USE-0001", "secret of clients"),
     ] {
-        let mut command = tgs(&home.path().join("node"), &["node", "--json"]);
-        let ended = command.envs(settings.iter().copied()).output().expect("it runs");
-        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-        let error: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
-            .unwrap_or_else(|_| panic!("{settings:?}: {said}"));
+        let (error, said) = refusal(&home.path().join("node"), "node", &settings);
         assert!(error["code"].as_str().is_some_and(|it| it.starts_with(code)), "{error}");
         assert!(error["message"].as_str().is_some_and(|it| it.contains(told)), "{error}");
         assert!(!said.contains("secret@") && !said.contains(":secret"), "{said}");
-        assert_ne!(ended.status.code(), Some(0));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -14,6 +14,7 @@ use tgs_tests::{
     receiver::{Got, Receiver, Reply},
     server::Server,
     tables::numbers,
+    waiting,
 };
 
 /// Longer than anything here takes on a slow machine.
@@ -41,12 +42,8 @@ fn subscribe(server: &Server, order: &Value) -> Value {
 }
 
 /// Waits until this is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < LONG, "in vain: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
+fn until(what: &str, is_so: impl FnMut() -> bool) {
+    waiting::until(what, LONG, is_so);
 }
 
 /// Every delivery of a subscription, over all pages.

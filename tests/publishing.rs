@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    env,
     process::{Command, Output},
     thread,
     time::{Duration, Instant},
@@ -14,11 +14,12 @@ use tempfile::TempDir;
 use tgs_simulations::dice::Dice;
 use tgs_tests::{
     cluster::Cluster,
-    program::{in_repository, tgs},
+    program::{in_repository, refusal},
     publisher::Publisher,
     server::Server,
     services::{Database, Nats},
     tables::numbers,
+    waiting,
 };
 
 /// Longer than all jobs of a test take on a slow machine.
@@ -115,12 +116,8 @@ fn check_events(events: &[Value], jobs: &BTreeSet<String>) {
     }
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < Duration::from_secs(120), "{what}: it never is");
-        thread::sleep(Duration::from_millis(100));
-    }
+fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    waiting::until(what, Duration::from_secs(120), is_so);
 }
 
 #[test]
@@ -149,7 +146,7 @@ fn what_cannot_be_done_is_said_to_its_publisher_and_kept_with_the_reason() {
     let server = Server::start_with(home.path(), &[("TGS_NATS", &address)]);
     server.upload("small", "small.csv", &numbers(40), 100);
     let publisher = Publisher::at(&bus.url(), "lab");
-    wait_until("the queue is there", || stands(&bus, "lab_orders"));
+    wait_until("the queue is there", || publisher.has_stream("lab_orders"));
     let good = order(1).to_string();
     let taken = publisher.ask(&[("Nats-Msg-Id", "a")], &good);
     let job = taken["id"].as_str().expect("a job").to_owned();
@@ -183,12 +180,6 @@ fn what_cannot_be_done_is_said_to_its_publisher_and_kept_with_the_reason() {
     assert!(metrics.contains("tgs_orders_published{outcome=\"refused\"} 4"), "{metrics}");
 }
 
-/// Whether a stream is there.
-fn stands(bus: &Nats, stream: &str) -> bool {
-    let client = Publisher::at(&bus.url(), "any");
-    client.has_stream(stream)
-}
-
 /// Jobs go on while there is no bus; orders are taken and events told once there is one.
 #[test]
 fn a_server_works_without_its_bus_and_finds_it_when_it_is_there() {
@@ -201,8 +192,8 @@ fn a_server_works_without_its_bus_and_finds_it_when_it_is_there() {
     let first = taken.body["id"].as_str().expect("a job").to_owned();
     assert_eq!(server.ended(&first)["state"], "published");
     bus.restart();
-    wait_until("the queue is there", || stands(&bus, "tgs_orders"));
     let publisher = Publisher::at(&address, "tgs");
+    wait_until("the queue is there", || publisher.has_stream("tgs_orders"));
     let taken = publisher.ask(&[], &order(2).to_string());
     let second = taken["id"].as_str().expect("a job").to_owned();
     assert_eq!(server.ended(&second)["state"], "published");
@@ -217,7 +208,8 @@ fn the_examples_publish_an_order_and_show_the_job() {
     let (bus, home) = (Nats::start(), TempDir::new().expect("a temporary folder"));
     let server = Server::start_with(home.path(), &[("TGS_NATS", &bus.url())]);
     server.upload("small", "small.csv", &numbers(40), 100);
-    wait_until("the queue is there", || stands(&bus, "tgs_orders"));
+    let publisher = Publisher::at(&bus.url(), "tgs");
+    wait_until("the queue is there", || publisher.has_stream("tgs_orders"));
     let python = env::var_os("TGS_NATS_PYTHON").expect("TGS_NATS_PYTHON: run `./dev test`");
     let script = in_repository("examples/publish_order.py");
     let mut in_python = Command::new(python);
@@ -245,14 +237,9 @@ fn a_bus_that_cannot_be_meant_is_refused() {
         (vec![("TGS_NATS", "nats://bus"), ("TGS_NATS_CREDENTIALS", absent)], "absent.creds"),
         (vec![("TGS_NATS", "nats://ada@bus")], "a user without a password"),
     ] {
-        let mut command = tgs(&home.path().join("up"), &["up", "--json"]);
-        let ended = command.envs(settings.iter().copied()).output().expect("it runs");
-        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
-        let error: Value = serde_json::from_str(said.lines().last().unwrap_or_default())
-            .unwrap_or_else(|_| panic!("{settings:?}: {said}"));
+        let (error, said) = refusal(&home.path().join("up"), "up", &settings);
         assert_eq!(error["code"], "USE-0001", "{error}");
         assert!(error["message"].as_str().is_some_and(|it| it.contains(told)), "{error}");
         assert!(!said.contains(":secret"), "{said}");
     }
-    assert!(fs::read_dir(home.path()).is_ok());
 }

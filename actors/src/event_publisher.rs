@@ -3,110 +3,68 @@
 //! How far it has come stands on the bus itself. One node of a cluster has the duty; for a moment
 //! two may have it, and the bus refuses what would be told twice or out of order.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
-    bus::{BusError, EventOutlet},
+    bus::BusError,
     cause::with_causes,
     id::Incarnation,
-    limits::{BUS_REST_MS, EVENTS_TOLD_AT_ONCE, LEASE_RENEW_MS, LOOK_PERIOD_MS},
-    store::{EventLog, StoreError},
+    limits::{BUS_REST_MS, EVENTS_TOLD_AT_ONCE, LEASE_RENEW_MS},
+    store::StoreError,
     unit::EventNo,
 };
 
-use crate::{duty::Duty, order_taker::Trouble, ports::Ports, store_call::answer};
+use crate::{
+    duty::Duty,
+    looker::{Looks, Trouble},
+    ports::{BusPorts, Ports},
+    store_call::answer,
+};
 
 /// The lease of whoever tells events.
 const DUTY: &str = "duty-events";
 
-/// The actor.
-pub(crate) struct EventPublisher;
-
-/// Mailbox of an event publisher.
-pub(crate) enum EventPublisherMessage {
-    /// Order: tell what is new.
-    Look,
-}
-
-/// What an event publisher is started with.
-#[derive(Clone)]
-pub(crate) struct Press {
-    pub(crate) outlet: Arc<dyn EventOutlet>,
-    pub(crate) log: Arc<dyn EventLog>,
-    pub(crate) ports: Ports,
-    /// Whose duty it may be.
-    pub(crate) own: Incarnation,
-    /// It failed again and again: it rests before it begins.
-    pub(crate) is_tired: bool,
-}
-
-/// An event publisher's state.
-pub(crate) struct Telling {
-    press: Press,
+/// One node's publisher.
+pub(crate) struct EventPublisher {
+    bus: BusPorts,
     duty: Duty,
     /// The newest event that was told; none until the bus was asked.
     told: Option<EventNo>,
     trouble: Trouble,
 }
 
-impl Actor for EventPublisher {
-    type Msg = EventPublisherMessage;
-    type State = Telling;
-    type Arguments = Press;
-
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        press: Press,
-    ) -> Result<Telling, ActorProcessingErr> {
-        let rest = if press.is_tired { LOOK_PERIOD_MS } else { 0 };
-        myself.send_after(Duration::from_millis(rest), || EventPublisherMessage::Look);
-        let duty = Duty::new(DUTY, &press.ports, press.own.clone());
-        let trouble = Trouble::of("events are not told on the message bus");
-        Ok(Telling { press, duty, told: None, trouble })
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        EventPublisherMessage::Look: Self::Msg,
-        telling: &mut Telling,
-    ) -> Result<(), ActorProcessingErr> {
-        let rest = if telling.duty.is_ours().await {
-            match telling.tell().await {
+impl Looks for EventPublisher {
+    async fn look(&mut self) -> Option<Duration> {
+        let rest = if self.duty.is_ours().await {
+            match self.tell().await {
                 Ok(()) => {
-                    telling.trouble.is_over();
+                    self.trouble.is_over();
                     0
                 }
                 Err(error) => {
-                    telling.told = None;
-                    telling.trouble.is_there(&error);
+                    self.told = None;
+                    self.trouble.is_there(&error);
                     BUS_REST_MS
                 }
             }
         } else {
-            telling.told = None; // Another node tells.
+            self.told = None; // Another node tells.
             LEASE_RENEW_MS
         };
-        myself.send_after(Duration::from_millis(rest), || EventPublisherMessage::Look);
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        _event: SupervisionEvent,
-        _telling: &mut Telling,
-    ) -> Result<(), ActorProcessingErr> {
-        Ok(()) // It has no children.
+        Some(Duration::from_millis(rest))
     }
 }
 
-impl Telling {
+impl EventPublisher {
+    pub(crate) fn new(bus: BusPorts, ports: &Ports, own: Incarnation) -> Self {
+        let duty = Duty::new(DUTY, ports, own);
+        let trouble = Trouble::of("events are not told on the message bus");
+        Self { bus, duty, told: None, trouble }
+    }
+
     /// Tells some events, or waits for one for a while: the duty must be asked for in between.
     async fn tell(&mut self) -> Result<(), BusError> {
-        let Press { outlet, log, .. } = &self.press;
+        let BusPorts { outlet, events: log, .. } = &self.bus;
         let told = match self.told {
             Some(told) => told,
             None => self.begin_at(outlet.newest_told().await?).await?,
@@ -129,7 +87,7 @@ impl Telling {
 
     /// The bus may have been told of events that this log does not have.
     async fn begin_at(&self, told: EventNo) -> Result<EventNo, BusError> {
-        let newest = answer("look for the newest event", self.press.log.newest_event()).await;
+        let newest = answer("look for the newest event", self.bus.events.newest_event()).await;
         let newest = newest.map_err(of_store)?;
         if told <= newest {
             return Ok(told);

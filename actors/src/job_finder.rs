@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, rpc::CallResult};
+use ractor::ActorRef;
 use tgs_protocol::{
     id::{Incarnation, JobId},
     job::{
@@ -20,13 +20,14 @@ use tgs_protocol::{
         LeaseCell,
         finder::{Finder, Found},
     },
-    limits::{FIND_PERIOD_MS, LOOK_PERIOD_MS, ORDER_TAKEN_MS},
+    limits::FIND_PERIOD_MS,
     presence::Standing,
     queue::{Demand, DeviceClass, Turn},
     store::StoreError,
 };
 
 use crate::{
+    looker::{Looks, Trouble},
     node_supervisor::message::{Hands, NodeSupervisorMessage},
     ports::Ports,
     store_call::answer,
@@ -35,78 +36,41 @@ use crate::{
 /// Leases that one look at waiting jobs reads for each device that is free, and at least.
 const CANDIDATES: usize = 4;
 
-/// The actor.
-pub(crate) struct JobFinder;
-
-/// Mailbox of a finder.
-pub(crate) enum JobFinderMessage {
-    /// Order: look for jobs.
-    Look,
-}
-
-/// What a finder is started with.
-pub(crate) struct Search {
-    pub(crate) ports: Ports,
-    pub(crate) own: Incarnation,
-    /// It failed again and again: it rests before it begins.
-    pub(crate) is_tired: bool,
-    pub(crate) node: ActorRef<NodeSupervisorMessage>,
-}
-
-/// A finder's state.
-pub(crate) struct Looking {
-    search: Search,
+/// One node's finder.
+pub(crate) struct JobFinder {
+    ports: Ports,
+    own: Incarnation,
+    node: ActorRef<NodeSupervisorMessage>,
     finder: Finder,
     /// Leases of jobs that wait here, as they were when the jobs were taken up.
     taken: BTreeMap<JobId, LeaseCell>,
+    trouble: Trouble,
 }
 
-impl Actor for JobFinder {
-    type Msg = JobFinderMessage;
-    type State = Looking;
-    type Arguments = Search;
-
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        search: Search,
-    ) -> Result<Looking, ActorProcessingErr> {
-        let rest = if search.is_tired { LOOK_PERIOD_MS } else { 0 };
-        myself.send_after(Duration::from_millis(rest), || JobFinderMessage::Look);
-        Ok(Looking { search, finder: Finder::default(), taken: BTreeMap::new() })
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        JobFinderMessage::Look: Self::Msg,
-        looking: &mut Looking,
-    ) -> Result<(), ActorProcessingErr> {
-        if let Err(error) = looking.look().await {
-            tracing::warn!(%error, "jobs that nobody works at are not looked for just now");
+impl Looks for JobFinder {
+    async fn look(&mut self) -> Option<Duration> {
+        match self.find().await {
+            Ok(()) => self.trouble.is_over(),
+            Err(error) => self.trouble.is_there(&error),
         }
-        // From the end of this look: a slow store is not asked ever more often.
-        myself.send_after(Duration::from_millis(FIND_PERIOD_MS), || JobFinderMessage::Look);
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        _event: SupervisionEvent,
-        _looking: &mut Looking,
-    ) -> Result<(), ActorProcessingErr> {
-        Ok(()) // It has no children.
+        Some(Duration::from_millis(FIND_PERIOD_MS))
     }
 }
 
-impl Looking {
-    async fn look(&mut self) -> Result<(), StoreError> {
-        let limit = Some(Duration::from_millis(ORDER_TAKEN_MS));
-        let question = |reply| NodeSupervisorMessage::Hands { reply };
-        let Ok(CallResult::Success(hands)) = self.search.node.call(question, limit).await else {
-            return Ok(()); // The node has no time for more jobs either.
-        };
+impl JobFinder {
+    pub(crate) fn new(
+        ports: Ports,
+        own: Incarnation,
+        node: ActorRef<NodeSupervisorMessage>,
+    ) -> Self {
+        let trouble = Trouble::of("jobs that nobody works at are not looked for");
+        let (finder, taken) = Default::default();
+        Self { ports, own, node, finder, taken, trouble }
+    }
+
+    async fn find(&mut self) -> Result<(), StoreError> {
+        // Without an answer the node has no time for more jobs either.
+        let Some(hands) = Hands::of(&self.node).await else { return Ok(()) };
         self.taken.retain(|job, _| hands.waiting.contains(job));
         self.heed_orders(&hands).await?;
         if hands.standing != Standing::Working {
@@ -114,10 +78,8 @@ impl Looking {
         }
         let candidates = self.candidates(&hands).await?;
         let (mut found, mut turns) = (Vec::new(), BTreeMap::new());
-        let listed = candidates.iter().map(|it| &it.row).filter(|row| row.suspended);
-        let suspended: BTreeSet<JobId> = listed.map(|row| row.id.clone()).collect();
         for Candidate { row, has_room } in candidates {
-            let looked = answer("look at lease", self.search.ports.leases.look(&row.id)).await;
+            let looked = answer("look at lease", self.ports.leases.look(&row.id)).await;
             let cell = match looked {
                 Ok(cell) => cell,
                 Err(error) => {
@@ -127,24 +89,24 @@ impl Looking {
             };
             self.leave_to_others(&hands, &row, &cell);
             let is_here = hands.holds(&row.id);
-            turns.insert(row.id.clone(), Turn::of(&row));
+            turns.insert(row.id.clone(), (Turn::of(&row), row.suspended));
             found.push(Found { job: row.id, is_suspended: row.suspended, is_here, has_room, cell });
         }
-        let now = self.search.ports.clock.monotonic();
+        let now = self.ports.clock.monotonic();
         for (job, sighting) in self.finder.look(now, found) {
-            let Some(turn) = turns.remove(&job) else { continue };
+            let Some((turn, was_suspended)) = turns.remove(&job) else { continue };
             // Rows are read before leases: who has just ended or was suspended has none either.
-            let read = answer("read job", self.search.ports.jobs.read(&job)).await?;
-            let is_open = |row: &JobRow| !row.state.is_final();
-            let Some(row) = read.filter(is_open) else { continue };
-            if row.suspended && !suspended.contains(&job) {
+            let read = answer("read job", self.ports.jobs.read(&job)).await?;
+            let is_as_it_was =
+                |row: JobRow| !row.state.is_final() && row.suspended == was_suspended;
+            if !read.is_some_and(is_as_it_was) {
                 continue;
             }
             tracing::info!(%job, "a job that nobody works at is taken up");
             self.taken.insert(job.clone(), sighting.cell.clone());
-            let is_to_end = self.search.ports.is_end_ordered(&job).await?;
+            let is_to_end = self.ports.is_end_ordered(&job).await?;
             let order = NodeSupervisorMessage::TakeUp { job, turn, sighting, is_to_end };
-            let _ = self.search.node.cast(order);
+            let _ = self.node.cast(order);
         }
         Ok(())
     }
@@ -169,12 +131,12 @@ impl Looking {
     /// A job that waits here and that another node works at need not wait here. One whose holder is
     /// gone is taken up with the lease as it is: it stays until that changes.
     fn leave_to_others(&self, hands: &Hands, row: &JobRow, cell: &LeaseCell) {
-        let is_others = cell.owner.as_ref().is_some_and(|owner| *owner != self.search.own);
+        let is_others = cell.owner.as_ref().is_some_and(|owner| *owner != self.own);
         let runs = matches!(row.state, JobState::Running { .. });
         let is_alive = self.taken.get(&row.id) != Some(cell);
         if is_others && runs && is_alive && hands.waiting.contains(&row.id) {
             let left = NodeSupervisorMessage::GoneElsewhere { job: row.id.clone() };
-            let _ = self.search.node.cast(left);
+            let _ = self.node.cast(left);
         }
     }
 
@@ -183,9 +145,9 @@ impl Looking {
     async fn heed_orders(&self, hands: &Hands) -> Result<(), StoreError> {
         let orphans = hands.waiting.iter().filter(|job| self.taken.contains_key(*job));
         for job in hands.running.iter().chain(orphans) {
-            if self.search.ports.is_end_ordered(job).await? {
+            if self.ports.is_end_ordered(job).await? {
                 let order = NodeSupervisorMessage::EndHere { job: job.clone() };
-                let _ = self.search.node.cast(order);
+                let _ = self.node.cast(order);
             }
         }
         Ok(())
@@ -193,7 +155,7 @@ impl Looking {
 
     async fn unfinished(&self, class: StateClass) -> Result<Vec<JobRow>, StoreError> {
         let listing = Listing::all(Some(class));
-        let listed = answer("list jobs", self.search.ports.jobs.list(&listing)).await;
+        let listed = answer("list jobs", self.ports.jobs.list(&listing)).await;
         listed.map(|page| page.rows)
     }
 }

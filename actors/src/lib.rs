@@ -25,6 +25,7 @@
 //! | how work hears *stop* and tells progress | `work_watch`, `row_rate` |
 //! | how another class of bits is told | `numerics` |
 //! | what one node of a cluster does for all | `duty` |
+//! | what finders, takers, publishers, keepers and watches have in common | `looker` |
 //! | how long jobs take | `experience` |
 //! | who restarts whom, and when that ends | `node_supervisor`, `restart_window` |
 //!
@@ -47,6 +48,7 @@ mod gpu_worker;
 mod job_finder;
 mod job_supervisor;
 mod lease_keeper;
+mod looker;
 mod model_desk;
 mod node_desk;
 mod node_supervisor;

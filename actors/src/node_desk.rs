@@ -44,17 +44,21 @@ impl NodeDesk for NodeCounter {
         Ok(views(all, self.card.own(), self.card.ports.clock.now()))
     }
 
-    async fn order(&self, node: &str, order: NodeOrder) -> Result<(), DeskError> {
+    async fn node(&self, node: &str) -> Result<NodeView, DeskError> {
         check_name(node)?;
+        let mut all = self.nodes().await?.into_iter();
+        let found = all.find(|view| view.presence.node == node);
+        found.ok_or_else(|| DeskError::not_found("node", node))
+    }
+
+    async fn order(&self, node: &str, order: NodeOrder) -> Result<NodeView, DeskError> {
         let Some(board) = &self.board else {
             let message = "order something of a node: this server is no node of a cluster; stop it \
                            instead (SIGTERM), and it goes on later where it was";
             return Err(DeskError::new(Code::BadRequest, message));
         };
-        let all = self.nodes().await?;
-        if !all.iter().any(|view| view.presence.node == node) {
-            return Err(DeskError::not_found("node", node));
-        }
-        Ok(answer("order something of a node", board.order(node, order)).await?)
+        let view = self.node(node).await?;
+        answer("order something of a node", board.order(node, order)).await?;
+        Ok(view)
     }
 }

@@ -6,8 +6,8 @@
 pub(crate) mod care;
 pub(crate) mod crew;
 mod jobs_here;
+mod lookers;
 pub(crate) mod message;
-mod outside;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,8 +25,8 @@ use self::{
     care::NodeHealth,
     crew::{Crew, CrewKeeper},
     jobs_here::{GoneBy, JobHere},
+    lookers::Door,
     message::NodeSupervisorMessage,
-    outside::Door,
 };
 use crate::{
     desk::Desk,

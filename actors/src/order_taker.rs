@@ -12,42 +12,26 @@ use std::{
     time::Duration,
 };
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
     bus::{
         BusError, InHand, OrderQueue,
         order::{may_be_taken_later, rest},
     },
     desk::{DeskError, JobDesk, Taken},
-    limits::{BUS_REST_MAX_MS, BUS_REST_MS, LOOK_PERIOD_MS, ORDER_HOLD_PERIOD_MS, ORDERS_IN_HAND},
+    limits::{BUS_REST_MAX_MS, BUS_REST_MS, ORDER_HOLD_PERIOD_MS, ORDERS_IN_HAND},
     metric_definitions::ORDERS_PUBLISHED,
     wire::{JobView, Problem},
 };
 use tokio::task::{JoinError, JoinSet};
 
-/// The actor.
-pub(crate) struct OrderTaker;
+use crate::looker::{Looks, Trouble};
 
-/// Mailbox of an order taker.
-pub(crate) enum OrderTakerMessage {
-    /// Order: look for orders.
-    Look,
-}
-
-/// What an order taker is started with.
-#[derive(Clone)]
-pub(crate) struct Counter {
-    pub(crate) queue: Arc<dyn OrderQueue>,
-    pub(crate) desk: Arc<dyn JobDesk>,
+/// One node's taker.
+pub(crate) struct OrderTaker {
+    queue: Arc<dyn OrderQueue>,
+    desk: Arc<dyn JobDesk>,
     /// Set once the node stops: others take what comes then.
-    pub(crate) is_closed: Arc<AtomicBool>,
-    /// It failed again and again: it rests before it begins.
-    pub(crate) is_tired: bool,
-}
-
-/// An order taker's state.
-pub(crate) struct Taking {
-    counter: Counter,
+    is_closed: Arc<AtomicBool>,
     at_work: JoinSet<Result<Seen, BusError>>,
     /// How long it rests before the next look.
     rest_ms: u64,
@@ -63,50 +47,29 @@ enum Seen {
     PutBack(String),
 }
 
-impl Actor for OrderTaker {
-    type Msg = OrderTakerMessage;
-    type State = Taking;
-    type Arguments = Counter;
-
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        counter: Counter,
-    ) -> Result<Taking, ActorProcessingErr> {
-        let rest = if counter.is_tired { LOOK_PERIOD_MS } else { 0 };
-        myself.send_after(Duration::from_millis(rest), || OrderTakerMessage::Look);
-        let bus = Trouble::of("published orders are not taken");
-        let node = Trouble::of("published orders are put back");
-        Ok(Taking { counter, at_work: JoinSet::new(), rest_ms: 0, bus, node })
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        OrderTakerMessage::Look: Self::Msg,
-        taking: &mut Taking,
-    ) -> Result<(), ActorProcessingErr> {
-        if taking.counter.is_closed.load(Ordering::Acquire) {
-            return Ok(());
+impl Looks for OrderTaker {
+    async fn look(&mut self) -> Option<Duration> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return None;
         }
-        taking.look().await;
-        myself.send_after(Duration::from_millis(taking.rest_ms), || OrderTakerMessage::Look);
-        Ok(())
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _myself: ActorRef<Self::Msg>,
-        _event: SupervisionEvent,
-        _taking: &mut Taking,
-    ) -> Result<(), ActorProcessingErr> {
-        Ok(()) // It has no children.
+        self.take().await;
+        Some(Duration::from_millis(self.rest_ms))
     }
 }
 
-impl Taking {
+impl OrderTaker {
+    pub(crate) fn new(
+        queue: Arc<dyn OrderQueue>,
+        desk: Arc<dyn JobDesk>,
+        is_closed: Arc<AtomicBool>,
+    ) -> Self {
+        let bus = Trouble::of("published orders are not taken");
+        let node = Trouble::of("published orders are put back");
+        Self { queue, desk, is_closed, at_work: JoinSet::new(), rest_ms: 0, bus, node }
+    }
+
     /// Takes as many as there are hands free; a slow one holds up no other.
-    async fn look(&mut self) {
+    async fn take(&mut self) {
         if self.at_work.len() >= ORDERS_IN_HAND
             && let Some(seen) = self.at_work.join_next().await
         {
@@ -115,11 +78,11 @@ impl Taking {
         while let Some(seen) = self.at_work.try_join_next() {
             self.hear(seen);
         }
-        match self.counter.queue.next(ORDERS_IN_HAND - self.at_work.len()).await {
+        match self.queue.next(ORDERS_IN_HAND - self.at_work.len()).await {
             Ok(orders) => {
                 self.bus.is_over();
                 for order in orders {
-                    self.at_work.spawn(see_through(order, self.counter.desk.clone()));
+                    self.at_work.spawn(see_through(order, self.desk.clone()));
                 }
             }
             Err(error) => {
@@ -202,29 +165,4 @@ async fn held<T>(order: &dyn InHand, work: impl Future<Output = T>) -> T {
 
 fn count(outcome: &'static str) {
     metrics::counter!(ORDERS_PUBLISHED, "outcome" => outcome).increment(1);
-}
-
-/// A trouble: said when it begins and when it is over, not each time.
-pub(crate) struct Trouble {
-    what: &'static str,
-    is_on: bool,
-}
-
-impl Trouble {
-    /// What does not happen while it lasts.
-    pub(crate) fn of(what: &'static str) -> Self {
-        Self { what, is_on: false }
-    }
-
-    pub(crate) fn is_there(&mut self, error: &BusError) {
-        if !std::mem::replace(&mut self.is_on, true) {
-            tracing::warn!(%error, "{}; jobs go on, and it is tried again", self.what);
-        }
-    }
-
-    pub(crate) fn is_over(&mut self) {
-        if std::mem::replace(&mut self.is_on, false) {
-            tracing::warn!("{}: that is over", self.what);
-        }
-    }
 }

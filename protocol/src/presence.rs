@@ -3,7 +3,7 @@
 //! What a node says is a hint: it is shown, and nothing is decided on it. What operators order is
 //! durable, and heeded by whichever process has the node's name, now or after a restart.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -138,11 +138,16 @@ pub trait PresenceBoard: Send + Sync {
 pub trait NodeDesk: Send + Sync {
     /// All nodes that are there, by name, each with what is wrong with it.
     async fn nodes(&self) -> Result<Vec<NodeView>, DeskError>;
-    /// Orders something of a node; returns once it stands where the node reads it.
+    /// The node of this name.
     ///
     /// # Errors
-    /// `NoSuchThing` where no node of this name is there, `BadRequest` where there is no cluster.
-    async fn order(&self, node: &str, order: NodeOrder) -> Result<(), DeskError>;
+    /// `NoSuchThing` where none is there.
+    async fn node(&self, node: &str) -> Result<NodeView, DeskError>;
+    /// Orders something of a node; returns it once that stands where the node reads it.
+    ///
+    /// # Errors
+    /// `NoSuchThing` where none of this name is there, `BadRequest` where there is no cluster.
+    async fn order(&self, node: &str, order: NodeOrder) -> Result<NodeView, DeskError>;
 }
 
 /// A node as it is shown.
@@ -176,18 +181,15 @@ pub fn check_name(node: &str) -> Result<(), Refusal> {
 }
 
 /// All nodes as they are shown by one of them, at a time of its clock.
-pub fn views(all: Vec<Presence>, own: &Incarnation, now: Timestamp) -> Vec<NodeView> {
-    let mut named = BTreeMap::<String, usize>::new();
-    let mut versions = BTreeMap::<String, usize>::new();
-    for presence in &all {
-        *named.entry(presence.node.clone()).or_default() += 1;
-        *versions.entry(presence.version.clone()).or_default() += 1;
-    }
-    let mut views: Vec<_> = all
-        .into_iter()
+pub fn views(mut all: Vec<Presence>, own: &Incarnation, now: Timestamp) -> Vec<NodeView> {
+    all.sort_by(|a, b| (&a.node, &a.incarnation).cmp(&(&b.node, &b.incarnation)));
+    let same_names = all.windows(2).filter(|pair| pair[0].node == pair[1].node);
+    let shared: BTreeSet<String> = same_names.map(|pair| pair[0].node.clone()).collect();
+    let versions: BTreeSet<String> = all.iter().map(|it| it.version.clone()).collect();
+    all.into_iter()
         .map(|presence| {
             let mut troubles = Vec::new();
-            if named.get(&presence.node).is_some_and(|nodes| *nodes > 1) {
+            if shared.contains(&presence.node) {
                 troubles.push(format!(
                     "another node is called {}, and both heed what is ordered of either; give each \
                      a name of its own (`node_name`)",
@@ -204,12 +206,7 @@ pub fn views(all: Vec<Presence>, own: &Incarnation, now: Timestamp) -> Vec<NodeV
             let is_here = presence.incarnation == *own;
             NodeView { presence, is_here, troubles }
         })
-        .collect();
-    views.sort_by(|a, b| {
-        let key = |view: &NodeView| (view.presence.node.clone(), view.presence.incarnation.clone());
-        key(a).cmp(&key(b))
-    });
-    views
+        .collect()
 }
 
 /// What a node said is at most as old as it may stand there; more is the clock's.

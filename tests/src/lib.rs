@@ -13,3 +13,4 @@ pub mod services;
 pub mod skipping;
 pub mod small_disk;
 pub mod tables;
+pub mod waiting;

@@ -7,6 +7,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use serde_json::Value;
+
 /// The release binary: TGS_BIN, or the one beside this test's own executable.
 ///
 /// # Panics
@@ -51,6 +53,20 @@ pub fn tgs<S: AsRef<OsStr>>(home: &Path, words: &[S]) -> Command {
 pub fn run<S: AsRef<OsStr>>(home: &Path, words: &[S]) -> Finished {
     let output = tgs(home, words).output().expect("the binary was found and can be started");
     Finished::from(output)
+}
+
+/// Starts `tgs up` or `tgs node` with settings that it cannot start with: the last line that it
+/// says, as JSON, and all of it.
+///
+/// # Panics
+/// When it starts all the same, or says no JSON.
+pub fn refusal(home: &Path, command: &str, settings: &[(&str, &str)]) -> (Value, String) {
+    let mut program = tgs(home, &[command, "--json"]);
+    let ended = program.envs(settings.iter().copied()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert_ne!(ended.status.code(), Some(0), "{settings:?}: {said}");
+    let last = serde_json::from_str(said.lines().last().unwrap_or_default());
+    (last.unwrap_or_else(|_| panic!("{settings:?}: {said}")), said)
 }
 
 /// How a run ended.

@@ -7,21 +7,20 @@ use std::{
 
 use ractor::{Actor, ActorCell, ActorId, ActorRef, SpawnErr};
 use tgs_protocol::{
-    engine, id::Incarnation, limits::DISPATCHER_REST_MS, notification::patience::Patience,
-    queue::DeviceClass, unit::Millis,
+    engine, limits::DISPATCHER_REST_MS, notification::patience::Patience, queue::DeviceClass,
+    unit::Millis,
 };
 use tokio::sync::Notify;
 
 use super::{
+    lookers::{Door, Lookers},
     message::NodeSupervisorMessage,
-    outside::{Door, Outside},
 };
 use crate::{
     checkpoint_writer::{CheckpointWriter, message::CheckpointWriterMessage},
     chunk_sampler::{ChunkSampler, OpenModels, Seat, message::ChunkOrder},
     dispatcher::{Dispatcher, Office, message::DispatcherMessage},
     gpu_worker::{Device, DevicePost, GpuWorker, message::GpuWorkerMessage},
-    job_finder::{JobFinder, JobFinderMessage, Search},
     job_supervisor::message::Lost,
     lease_keeper::{KeeperSeat, LeaseKeeper, message::LeaseKeeperMessage},
     node::NodeConfig,
@@ -50,11 +49,7 @@ pub(super) enum Member {
     CheckpointWriter,
     Notifier,
     Dispatcher,
-    JobFinder,
-    OrderTaker,
-    EventPublisher,
-    PeerKeeper,
-    SpotWatch,
+    Looker { at: usize },
 }
 
 /// The crew, and what outlives each of its members.
@@ -67,9 +62,7 @@ pub(super) struct CrewKeeper {
     feeds: Feeds,
     /// Sends notices, on a node that does; jobs do not know it.
     dispatcher: Option<(Office, ActorRef<DispatcherMessage>)>,
-    /// Looks for jobs that nobody works at, on a node of a cluster.
-    finder: Option<(Incarnation, ActorRef<JobFinderMessage>)>,
-    outside: Outside,
+    lookers: Lookers,
     is_alone: bool,
     windows: BTreeMap<Member, RestartWindow>,
 }
@@ -105,32 +98,14 @@ impl CrewKeeper {
             Some(office) => Some((office.clone(), spawn(Dispatcher, office, &cell).await?)),
             None => None,
         };
-        let finder = match config.finds_jobs {
-            true => {
-                let own = config.incarnation.clone();
-                Some((own.clone(), finder(ports, own, false, parent).await?))
-            }
-            false => None,
-        };
-        let outside = Outside::start(ports, config, door, &cell).await?;
+        let lookers = Lookers::start(ports, config, door, &cell).await?;
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
-        Ok(Self {
-            crew,
-            permits,
-            posts,
-            models,
-            feeds,
-            dispatcher,
-            finder,
-            outside,
-            is_alone,
-            windows,
-        })
+        Ok(Self { crew, permits, posts, models, feeds, dispatcher, lookers, is_alone, windows })
     }
 
     /// Takes no more orders that are published.
     pub(super) fn close(&self) {
-        self.outside.close();
+        self.lookers.close();
     }
 
     pub(super) fn crew(&self) -> &Crew {
@@ -151,18 +126,14 @@ impl CrewKeeper {
         let samplers = samplers.map(|(at, actor)| (actor.get_id(), Member::ChunkSampler { at }));
         let dispatcher = self.dispatcher.iter();
         let dispatcher = dispatcher.map(|(_, actor)| (actor.get_id(), Member::Dispatcher));
-        let finder = self.finder.iter();
-        let finder = finder.map(|(_, actor)| (actor.get_id(), Member::JobFinder));
-        let all = singles.into_iter().chain(workers).chain(samplers).chain(dispatcher);
-        let mut all = all.chain(finder);
-        let inside = all.find(|(id, _)| *id == who).map(|(_, member)| member);
-        inside.or_else(|| self.outside.member(who))
+        let mut all = singles.into_iter().chain(workers).chain(samplers).chain(dispatcher);
+        let member = all.find(|(id, _)| *id == who).map(|(_, member)| member);
+        member.or_else(|| self.lookers.place(who).map(|at| Member::Looker { at }))
     }
 
     /// Puts a new actor in a member's place. If that happens too often, the jobs of a worker fail
-    /// for good; those who send notices, find jobs or speak to a bus rest before they begin again;
-    /// without the others no job can be kept, so the node ends and its jobs are interrupted. Gives
-    /// what jobs must know of.
+    /// for good; those whom jobs do not know rest before they begin again; without the others no
+    /// job can be kept, so the node ends and its jobs are interrupted. Gives what jobs must know.
     ///
     /// # Errors
     /// When the node cannot go on, with the reason.
@@ -179,11 +150,7 @@ impl CrewKeeper {
             Member::GpuWorker { .. }
                 | Member::ChunkSampler { .. }
                 | Member::Dispatcher
-                | Member::JobFinder
-                | Member::OrderTaker
-                | Member::EventPublisher
-                | Member::PeerKeeper
-                | Member::SpotWatch
+                | Member::Looker { .. }
         );
         if often && serves_all {
             return Err(format!("{member:?} failed again and again"));
@@ -208,17 +175,8 @@ impl CrewKeeper {
                 }
                 return Ok(None);
             }
-            Member::JobFinder => {
-                if let Some((own, actor)) = &mut self.finder {
-                    *actor = finder(ports, own.clone(), often, parent).await?;
-                }
-                return Ok(None);
-            }
-            Member::OrderTaker
-            | Member::EventPublisher
-            | Member::PeerKeeper
-            | Member::SpotWatch => {
-                self.outside.replace(member, often, &cell).await?;
+            Member::Looker { at } => {
+                self.lookers.replace(at, often).await?;
                 return Ok(None);
             }
             Member::LeaseKeeper => {
@@ -274,16 +232,6 @@ fn posts(config: &NodeConfig, node: &ActorRef<NodeSupervisorMessage>) -> Vec<Dev
         DevicePost { at, device, node: node.clone(), silence: config.silence }
     };
     config.devices.iter().enumerate().map(post).collect()
-}
-
-async fn finder(
-    ports: &Ports,
-    own: Incarnation,
-    is_tired: bool,
-    node: &ActorRef<NodeSupervisorMessage>,
-) -> Result<ActorRef<JobFinderMessage>, SpawnErr> {
-    let search = Search { ports: ports.clone(), own, is_tired, node: node.clone() };
-    spawn(JobFinder, search, &node.get_cell()).await
 }
 
 async fn worker(

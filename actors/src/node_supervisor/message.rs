@@ -1,12 +1,16 @@
 //! What the root of a node is told and asked.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use ractor::RpcReplyPort;
+use ractor::{ActorRef, RpcReplyPort, rpc::CallResult};
 use tgs_protocol::{
     desk::Watching,
     id::JobId,
     lease::rule::Sighting,
+    limits::ORDER_TAKEN_MS,
     presence::{NodeOrder, Standing},
     progress::Progress,
     queue::{DeviceClass, Turn, Waiting},
@@ -27,6 +31,18 @@ pub(crate) struct Hands {
     pub(crate) classes: BTreeSet<DeviceClass>,
     /// Whether it takes up jobs.
     pub(crate) standing: Standing,
+}
+
+impl Hands {
+    /// As the supervisor says; none if it has no time to say it.
+    pub(crate) async fn of(node: &ActorRef<NodeSupervisorMessage>) -> Option<Self> {
+        let limit = Some(Duration::from_millis(ORDER_TAKEN_MS));
+        let question = |reply| NodeSupervisorMessage::Hands { reply };
+        match node.call(question, limit).await {
+            Ok(CallResult::Success(hands)) => Some(hands),
+            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => None,
+        }
+    }
 }
 
 /// Mailbox of a node's supervisor.

@@ -36,29 +36,6 @@ impl Outlet {
         Self { nats, last: Mutex::default() }
     }
 
-    fn message(event: &Event, last: u64) -> Result<PublishMessage, serde_json::Error> {
-        let body = serde_json::to_vec(event)?;
-        let message = PublishMessage::build().payload(body.into());
-        Ok(message.header(VERSION_HEADER, VERSION).expected_last_sequence(last))
-    }
-}
-
-#[async_trait]
-impl EventOutlet for Outlet {
-    async fn newest_told(&self) -> Result<EventNo, BusError> {
-        let newest = self.look().await;
-        if newest.is_err() {
-            self.nats.revive().await;
-        }
-        newest
-    }
-
-    async fn tell(&self, events: &[Event]) -> Result<bool, BusError> {
-        self.publish(events).await
-    }
-}
-
-impl Outlet {
     async fn look(&self) -> Result<EventNo, BusError> {
         let failed = |error: &dyn std::fmt::Display| self.nats.failed("look for events", error);
         let stream = self.nats.stream(Kind::Events).await?;
@@ -81,7 +58,24 @@ impl Outlet {
         Ok(newest)
     }
 
-    async fn publish(&self, events: &[Event]) -> Result<bool, BusError> {
+    fn message(event: &Event, last: u64) -> Result<PublishMessage, serde_json::Error> {
+        let body = serde_json::to_vec(event)?;
+        let message = PublishMessage::build().payload(body.into());
+        Ok(message.header(VERSION_HEADER, VERSION).expected_last_sequence(last))
+    }
+}
+
+#[async_trait]
+impl EventOutlet for Outlet {
+    async fn newest_told(&self) -> Result<EventNo, BusError> {
+        let newest = self.look().await;
+        if newest.is_err() {
+            self.nats.revive().await;
+        }
+        newest
+    }
+
+    async fn tell(&self, events: &[Event]) -> Result<bool, BusError> {
         let failed = |error: &dyn std::fmt::Display| self.nats.failed("tell events", error);
         let mut held = self.last.lock().await;
         let Some(mut last) = held.take() else { return Ok(false) };

@@ -40,7 +40,7 @@ impl PresenceBoard for Scylla {
 
     async fn order(&self, node: &str, order: NodeOrder) -> Result<(), StoreError> {
         let (database, mut patience) = (self.database(), Patience::of("order something of a node"));
-        let values = (node, word(order));
+        let values = (node, json::encode(&order, "an order for a node")?);
         database.write(&mut patience, &database.say.order_node, values).await
     }
 
@@ -48,20 +48,10 @@ impl PresenceBoard for Scylla {
         let (database, mut patience) =
             (self.database(), Patience::of("read what is ordered of us"));
         let say = &database.say.node_order;
-        let rows: Vec<(Option<String>,)> = database.rows(&mut patience, say, (node,)).await?;
-        let ordered = rows.into_iter().find_map(|(ordered,)| ordered);
-        Ok(match ordered.as_deref() {
-            Some("cordon") => NodeOrder::Cordon,
-            Some("drain") => NodeOrder::Drain,
-            _ => NodeOrder::Work,
-        })
-    }
-}
-
-fn word(order: NodeOrder) -> &'static str {
-    match order {
-        NodeOrder::Work => "work",
-        NodeOrder::Cordon => "cordon",
-        NodeOrder::Drain => "drain",
+        let rows: Vec<(Option<Vec<u8>>,)> = database.rows(&mut patience, say, (node,)).await?;
+        match rows.into_iter().find_map(|(ordered,)| ordered) {
+            Some(ordered) => json::decode(&ordered, "what is ordered of us"),
+            None => Ok(NodeOrder::Work),
+        }
     }
 }

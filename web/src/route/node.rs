@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, http::Method, web::Path};
 use tgs_protocol::{
     code::Code,
-    presence::{NodeOrder, NodeView, check_name},
+    presence::{NodeOrder, NodeView},
     wire::PageView,
 };
 
@@ -45,8 +45,7 @@ async fn list(house: InHouse) -> Result<HttpResponse, Problem> {
 
 /// `GET /v1/nodes/{node}`
 async fn show(house: InHouse, node: Path<String>) -> Result<HttpResponse, Problem> {
-    check_name(&node)?;
-    shown(&house, &node).await
+    Ok(HttpResponse::Ok().json(house.nodes.node(&node).await?))
 }
 
 /// `POST /v1/nodes/{node}:cordon`
@@ -65,13 +64,5 @@ async fn uncordon(house: InHouse, node: Path<String>) -> Result<HttpResponse, Pr
 }
 
 async fn ordered(house: &House, node: &str, order: NodeOrder) -> Result<HttpResponse, Problem> {
-    house.nodes.order(node, order).await?;
-    shown(house, node).await
-}
-
-async fn shown(house: &House, node: &str) -> Result<HttpResponse, Problem> {
-    let all = house.nodes.nodes().await?;
-    let found = all.into_iter().find(|view| view.presence.node == node);
-    let view = found.ok_or_else(|| Problem::not_found("node", node))?;
-    Ok(HttpResponse::Ok().json(view))
+    Ok(HttpResponse::Ok().json(house.nodes.order(node, order).await?))
 }
