@@ -18,9 +18,10 @@ use tgs_protocol::limits::LEASE_TTL_MS;
 use tgs_simulations::dice::Dice;
 use tgs_tests::{
     cluster::{Cluster, files},
+    network::{Loss, Network},
     program::{in_repository, refusal},
     server::Server,
-    services::{Cassandra, CassandraRing, Database},
+    services::{Cassandra, CassandraRing, Database, Nats},
     waiting,
 };
 
@@ -51,9 +52,11 @@ enum Fault {
     DatabasePaused,
     /// The database is killed and started again.
     DatabaseKilled,
+    /// The bus is killed, and started again a minute later.
+    BusLost,
 }
 
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 9] = [
     Fault::Killed,
     Fault::Frozen,
     Fault::Stopped,
@@ -62,11 +65,32 @@ const FAULTS: [Fault; 8] = [
     Fault::Rolling,
     Fault::DatabasePaused,
     Fault::DatabaseKilled,
+    Fault::BusLost,
 ];
+
+/// What faults happen to.
+struct House {
+    database: Cassandra,
+    bus: Nats,
+    cluster: Cluster,
+}
+
+impl House {
+    /// Three nodes, with a table for the task.
+    fn of(task: &Task, keyspace: &str) -> Self {
+        let (database, bus) = (Cassandra::start(), Nats::start());
+        let url = bus.url();
+        let further = [("TGS_NATS", url.as_str())];
+        let cluster = Cluster::with_settings(&["all"; 3], &database.database(), keyspace, &further);
+        cluster.nodes()[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+        Self { database, bus, cluster }
+    }
+}
 
 impl Fault {
     /// Lets it happen to whoever works at a job, and ends it.
-    fn happen(self, database: &Cassandra, cluster: &Cluster, worker: usize) {
+    fn happen(self, house: &House, worker: usize) {
+        let House { database, bus, cluster } = house;
         let nodes = cluster.nodes();
         match self {
             Self::Killed => {
@@ -116,6 +140,11 @@ impl Fault {
                 database.kill();
                 database.restart();
             }
+            Self::BusLost => {
+                bus.kill();
+                thread::sleep(2 * PAUSE);
+                bus.restart();
+            }
         }
     }
 }
@@ -144,13 +173,14 @@ impl Task {
     }
 
     /// Orders it, lets something happen after a share of its time, and looks at what comes of it.
-    fn disturbed(&self, database: &Cassandra, cluster: &Cluster, fault: Fault, share: f64) {
+    fn disturbed(&self, house: &House, fault: Fault, share: f64) {
+        let cluster = &house.cluster;
         let nodes = cluster.nodes();
         let job = submit(&nodes[0], &self.order);
         let _ = cluster.at_work(&cluster.all(), &job, |_| true);
         thread::sleep(self.took.mul_f64(share));
         if let Some(worker) = cluster.at_work(&cluster.all(), &job, |_| true) {
-            fault.happen(database, cluster, worker);
+            fault.happen(house, worker);
         }
         let began = Instant::now();
         let view = nodes[0].ended(&job);
@@ -178,11 +208,9 @@ fn is_training(view: &Value) -> bool {
 #[test]
 fn a_job_ends_with_the_same_bytes_whatever_happens() {
     let task = Task::of(&example(), 400);
-    let database = Cassandra::start();
-    let cluster = Cluster::start(3, &database.database(), "faults");
-    cluster.nodes()[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+    let house = House::of(&task, "faults");
     for (no, fault) in FAULTS.into_iter().enumerate() {
-        task.disturbed(&database, &cluster, fault, 0.15 + 0.1 * no as f64);
+        task.disturbed(&house, fault, 0.15 + 0.08 * no as f64);
     }
 }
 
@@ -203,6 +231,39 @@ fn a_job_survives_a_database_that_loses_one_node_of_three() {
     nodes[worker].go_up();
     for node in nodes {
         assert_eq!(files(node, &job), task.files);
+    }
+}
+
+/// Whichever way the network of the node that works loses what is sent: another one goes on once
+/// the lease has run out; the first one stands down by itself, and what it still wants to write
+/// when it is heard again is refused.
+#[test]
+fn a_job_survives_networks_that_lose_what_is_sent() {
+    let task = Task::of(&example(), 400);
+    let (network, database) = (Network::of(3), Cassandra::start());
+    let cluster = Cluster::on(&network, &database, "cut");
+    let nodes = cluster.nodes();
+    nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+    for loss in [Loss::Sent, Loss::Received, Loss::Both] {
+        let job = submit(&nodes[0], &task.order);
+        let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
+        network.hosts()[first].lose(loss);
+        let lost = Instant::now();
+        let mut others = cluster.all();
+        others.remove(&first);
+        let next = cluster.at_work(&others, &job, is_training).expect("it has not ended");
+        println!("{loss:?}: another node goes on after {:?}", lost.elapsed());
+        network.hosts()[first].mend();
+        nodes[next].ended(&job);
+        for node in nodes {
+            assert_eq!(files(node, &job), task.files, "{loss:?}");
+        }
+        let told = nodes[next].get(&format!("/v1/jobs/{job}")).body["timeline"].to_string();
+        assert!(told.contains(&format!("claimed in epoch 2 by node node-{next}, ")), "{told}");
+        assert!(!told.contains("epoch 3"), "who came back wrote nothing more: {told}");
+        wait_for_list(&nodes[first], "nobody works any more", |all| {
+            all.len() == 3 && all.iter().all(|(_, _, running)| *running == 0)
+        });
     }
 }
 
@@ -413,12 +474,10 @@ fn soak() {
     println!("seed {seed}, {rounds} rounds of {} faults on {} tables", FAULTS.len(), tables.len());
     for table in tables {
         let task = Task::of(&table, 400);
-        let database = Cassandra::start();
-        let cluster = Cluster::start(3, &database.database(), "soak");
-        cluster.nodes()[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+        let house = House::of(&task, "soak");
         for _ in 0..rounds {
             for fault in FAULTS {
-                task.disturbed(&database, &cluster, fault, dice.share());
+                task.disturbed(&house, fault, dice.share());
                 *done.entry(fault).or_insert(0) += 1;
             }
         }

@@ -12,10 +12,7 @@ use std::{
 use ractor::ActorRef;
 use tgs_protocol::{
     id::{Incarnation, JobId},
-    job::{
-        JobRow, JobState,
-        listing::{Listing, StateClass},
-    },
+    job::{JobRow, JobState, listing::StateClass},
     lease::{
         LeaseCell,
         finder::{Finder, Found},
@@ -114,14 +111,14 @@ impl JobFinder {
     /// All that run, and those that wait, in order of their turns; of the latter no more have room
     /// than could begin here.
     async fn candidates(&self, hands: &Hands) -> Result<Vec<Candidate>, StoreError> {
-        let running = self.unfinished(StateClass::Running).await?.into_iter();
-        let mut candidates: Vec<_> = running.map(|row| Candidate { row, has_room: true }).collect();
-        let mut waiting = self.unfinished(StateClass::Waiting).await?;
-        waiting.sort_by_key(|row| (Turn::of(row).rank_ms(), row.id.clone()));
+        let running = self.in_line(StateClass::Running, &BTreeSet::new(), usize::MAX).await?;
+        let running = running.into_iter().map(|row| Candidate { row, has_room: true });
+        let mut candidates: Vec<_> = running.collect();
         let mut room = hands.free.clone();
         let seats: usize = room.values().sum();
-        let looked_at = waiting.into_iter().filter(|row| !hands.holds(&row.id));
-        for row in looked_at.take(CANDIDATES.max(seats.saturating_mul(CANDIDATES))) {
+        let here: BTreeSet<JobId> = hands.waiting.iter().chain(&hands.running).cloned().collect();
+        let most = CANDIDATES.max(seats.saturating_mul(CANDIDATES));
+        for row in self.in_line(StateClass::Waiting, &here, most).await? {
             let has_room = take_seat(&mut room, Demand::of(&row).class, &hands.classes);
             candidates.push(Candidate { row, has_room });
         }
@@ -153,10 +150,14 @@ impl JobFinder {
         Ok(())
     }
 
-    async fn unfinished(&self, class: StateClass) -> Result<Vec<JobRow>, StoreError> {
-        let listing = Listing::all(Some(class));
-        let listed = answer("list jobs", self.ports.jobs.list(&listing)).await;
-        listed.map(|page| page.rows)
+    async fn in_line(
+        &self,
+        class: StateClass,
+        but: &BTreeSet<JobId>,
+        most: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let looking = self.ports.jobs.first_in_line(class, but, most);
+        answer("look who is first in line", looking).await
     }
 }
 

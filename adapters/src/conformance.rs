@@ -44,6 +44,7 @@ checks! {
         rows_are_listed_newest_first,
         pages_go_through_the_whole_list,
         lists_and_counts_follow_the_states,
+        who_is_first_in_line_is_read_in_turn,
         an_order_is_taken_once,
         one_of_concurrent_orders_is_taken,
         a_job_that_ended_can_be_forgotten,

@@ -4,7 +4,7 @@
 mod dataset;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -148,6 +148,15 @@ impl<S: JobStore> JobStore for Faulty<S> {
     }
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {
         self.run("list", self.inner.list(listing)).await
+    }
+    async fn first_in_line(
+        &self,
+        class: StateClass,
+        but: &BTreeSet<JobId>,
+        limit: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let looking = self.inner.first_in_line(class, but, limit);
+        self.run("look who is first in line", looking).await
     }
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {
         self.run("count", self.inner.count()).await

@@ -19,6 +19,7 @@ mod job;
 mod json;
 mod lease;
 mod notification;
+mod numbering;
 mod outbox;
 mod place;
 mod presence;

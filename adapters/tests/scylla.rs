@@ -14,7 +14,7 @@ use tgs_adapters::{
 use tgs_protocol::{
     code::Code,
     id::{Incarnation, JobId},
-    job::{JobRow, JobState, Outcome},
+    job::{JobRow, JobState, Outcome, listing::StateClass},
     limits::PRESENCE_TTL_MS,
     presence::{NodeOrder, Presence},
     store::{ArtifactName, Sealed, Written},
@@ -35,7 +35,7 @@ async fn empty(session: &Session, keyspace: &str) {
         let (table,) = table.expect("a name");
         // A look is cheaper than emptying; but what was deleted from these hides what is written
         // with timestamps of its own.
-        let is_told = ["place", "delivery"].contains(&&*table);
+        let is_told = ["place", "line", "delivery"].contains(&&*table);
         let some = format!("SELECT * FROM {keyspace}.{table} LIMIT 1");
         let some = session.query_unpaged(some, ()).await.expect("a look");
         let is_empty = some.into_rows_result().expect("rows").rows_num() == 0;
@@ -70,6 +70,33 @@ fn every_promise_is_kept() {
         broken
     });
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// A keyspace of a version that had no line: who waits there is found by this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_of_an_earlier_version_stand_in_line() {
+    let contact = contact("no_line", Database::shared());
+    let folder = tempfile::tempdir().expect("folder");
+    let store = Scylla::open(&contact, folder.path()).await.expect("opens").ports();
+    for row in [row("late", 9), row("early", 3), row("over", 1)] {
+        insert(&store, &row).await;
+    }
+    let lease = claim(&store, &job("over"), "me").await;
+    let over = JobRow { state: JobState::Ended(Outcome::Cancelled), writes: 1, ..row("over", 1) };
+    assert_eq!(store.jobs.save(&lease, &over).await.expect("saves"), Written::Done);
+    drop(store);
+    let session = SessionBuilder::new().known_nodes(&contact.nodes).build().await;
+    let session = session.expect("connects");
+    session.use_keyspace(&contact.keyspace, false).await.expect("is there");
+    for text in
+        ["DROP TABLE line", "DELETE FROM schema_step WHERE list = 'all' AND no = 6 IF EXISTS"]
+    {
+        session.query_unpaged(text, ()).await.expect("is said");
+    }
+    let folder = tempfile::tempdir().expect("folder");
+    let store = Scylla::open(&contact, folder.path()).await.expect("opens again").ports();
+    let first = store.jobs.first_in_line(StateClass::Waiting, &[].into(), 9).await.expect("looks");
+    assert_eq!(first, [row("early", 3), row("late", 9)]);
 }
 
 /// By every node, until the job is forgotten; and a folder is one process's alone.

@@ -5,7 +5,7 @@
 //! exists. A write that returned `Ok(Written::Done)` survives a kill and a power cut.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -23,6 +23,7 @@ use crate::{
         listing::{Listing, Page, StateClass},
     },
     lease::{Lease, LeaseCell},
+    queue::Turn,
     submission::{IdempotencyKey, Inserted},
     unit::{ByteCount, Epoch, EventNo, Steps},
 };
@@ -51,6 +52,20 @@ pub trait JobStore: Send + Sync {
     async fn ordered(&self, key: &IdempotencyKey) -> Result<Option<JobRow>, StoreError>;
     /// A part of the list of all rows.
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError>;
+    /// The first rows of a class that is not final in the order of their turns, without those that
+    /// are named; at most `limit`. As new as lists are.
+    async fn first_in_line(
+        &self,
+        class: StateClass,
+        but: &BTreeSet<JobId>,
+        limit: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let mut rows = self.list(&Listing::all(Some(class))).await?.rows;
+        rows.retain(|row| !but.contains(&row.id));
+        rows.sort_by_key(|row| (Turn::of(row).rank_ms(), row.id.clone()));
+        rows.truncate(limit);
+        Ok(rows)
+    }
     /// How many rows there are of each class; a class without rows may be left out.
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError>;
     /// Replaces a row and appends what [`happenings`](crate::event::happenings) finds new in it,

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -13,8 +13,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    network::Network,
     server::Server,
-    services::{Database, identity::Identity},
+    services::{Cassandra, Database, identity::Identity},
 };
 
 /// What lets clients in, at every node.
@@ -56,26 +57,40 @@ impl Cluster {
         keyspace: &str,
         further: &[(&str, &str)],
     ) -> Self {
-        let keyspace = format!("{keyspace}_{}", std::process::id());
-        let store = format!("cql://{}/{keyspace}", database.contact_points.join(","));
+        let store = format!("cql://{}/{}", database.contact_points.join(","), unique(keyspace));
+        Self::of(roles.len(), |no, folder, own| {
+            let own = [own, &[("TGS_STORE", &store), ("TGS_ROLES", roles[no])], further].concat();
+            Server::node(folder, &own, TOKEN)
+        })
+    }
+
+    /// A node on each host of a network, which reaches the database over its own cable alone.
+    ///
+    /// # Panics
+    /// When one does not come up.
+    pub fn on(network: &Network, database: &Cassandra, keyspace: &str) -> Self {
+        let keyspace = unique(keyspace);
+        Self::of(network.hosts().len(), |no, folder, own| {
+            let host = &network.hosts()[no];
+            let store = format!("cql://{}/{keyspace}", host.reach(database.address().into()));
+            Server::node_on(host, folder, &[own, &[("TGS_STORE", &store)]].concat(), TOKEN)
+        })
+    }
+
+    /// So many nodes, each started with its folder and the settings that it has for itself.
+    fn of(nodes: usize, start: impl Fn(usize, &Path, &[(&str, &str)]) -> Server) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let token = folder.path().join("token");
         fs::write(&token, TOKEN).expect("write");
         let token = token.to_str().expect("a name").to_owned();
-        let node = |(no, roles): (usize, &&str)| {
-            let home = folder.path().join(format!("node-{no}"));
+        let node = |no: usize| {
             let name = format!("node-{no}");
             let notice = format!("file:{}", notice(&folder, no).display());
-            let own = [
-                ("TGS_STORE", store.as_str()),
-                ("TGS_TOKEN_FILE", &token),
-                ("TGS_ROLES", roles),
-                ("TGS_NODE_NAME", &name),
-                ("TGS_SPOT", &notice),
-            ];
-            Server::node(&home, &[&own, further].concat(), TOKEN)
+            let own =
+                [("TGS_TOKEN_FILE", &*token), ("TGS_NODE_NAME", &*name), ("TGS_SPOT", &*notice)];
+            start(no, &folder.path().join(&name), &own)
         };
-        let nodes = roles.iter().enumerate().map(node).collect();
+        let nodes = (0..nodes).map(node).collect();
         Self { nodes, folder }
     }
 
@@ -148,6 +163,11 @@ impl Cluster {
         let id = self.nodes[no].id().expect("it runs");
         Identity::of(id).expect("it is there").signal(signal);
     }
+}
+
+/// A keyspace that no other process has.
+fn unique(keyspace: &str) -> String {
+    format!("{keyspace}_{}", std::process::id())
 }
 
 /// The file whose being there says that a machine goes.

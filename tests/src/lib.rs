@@ -3,6 +3,7 @@
 
 pub mod cluster;
 pub mod killing;
+pub mod network;
 pub mod outputs;
 pub mod peers;
 pub mod program;

@@ -3,9 +3,9 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::TcpListener,
+    net::{Ipv4Addr, SocketAddrV4, TcpListener},
     path::{Path, PathBuf},
-    process::Child,
+    process::{Child, Stdio},
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use std::{
 use serde_json::{Value, json};
 use ureq::{Agent, Body, http::Response};
 
-use crate::program::tgs;
+use crate::{network::Host, program::tgs};
 
 /// Longer than anything takes that a test waits for.
 const LONG: Duration = Duration::from_secs(120);
@@ -25,6 +25,8 @@ const VERY_LONG: Duration = Duration::from_secs(300);
 pub struct Server {
     command: &'static str,
     home: PathBuf,
+    /// The host that it runs on, if not this machine itself.
+    host: Option<Host>,
     port: u16,
     token: String,
     agent: Agent,
@@ -139,6 +141,17 @@ impl Server {
         node
     }
 
+    /// The same on a host of a network.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn node_on(host: &Host, home: &Path, settings: &[(&str, &str)], token: &str) -> Self {
+        let mut node = Self::prepared("node", home, settings);
+        (node.host, node.token) = (Some(host.clone()), token.to_owned());
+        node.go_up();
+        node
+    }
+
     fn prepared(command: &'static str, home: &Path, settings: &[(&str, &str)]) -> Self {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = free.local_addr().expect("it has one").port();
@@ -152,7 +165,7 @@ impl Server {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let settings = settings.iter().map(owned).collect();
         let (home, token) = (home.to_owned(), String::new());
-        Self { command, home, port, token, agent, child, settings }
+        Self { command, home, host: None, port, token, agent, child, settings }
     }
 
     /// Starts it again after it was killed.
@@ -181,11 +194,14 @@ impl Server {
     /// # Panics
     /// When it does not come up.
     pub fn go_up(&self) -> Value {
-        let listen = format!("127.0.0.1:{}", self.port);
+        let listen = self.address();
         let words = [self.command, "--listen", &listen, "--json"];
         let mut command = tgs(&self.home, &words);
-        command.stderr(std::process::Stdio::inherit());
         command.envs(self.settings.iter().cloned());
+        if let Some(host) = &self.host {
+            command = host.run(&command);
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the binary can be started");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut lines = stdout.lines().map_while(Result::ok);
@@ -230,12 +246,13 @@ impl Server {
 
     /// Where it listens.
     pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://{}{path}", self.address())
     }
 
     /// The address itself, for tests that speak to it byte by byte.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        let host = self.host.as_ref().map_or(Ipv4Addr::LOCALHOST, Host::address);
+        SocketAddrV4::new(host, self.port).to_string()
     }
 
     /// Its process; none while it is down.

@@ -7,6 +7,7 @@ use tgs_protocol::{
         JobRow, JobState, Outcome,
         listing::{Listing, StateClass},
     },
+    queue::Priority,
     stage::Stage,
     store::Written,
     submission::{Inserted, Submission},
@@ -117,6 +118,39 @@ pub async fn lists_and_counts_follow_the_states(ports: &Ports) {
         assert_eq!(counts, [(Waiting, 2), (class, 1)].into());
     }
     assert_eq!(listed(ports, None).await, ["c", "b", "a"]);
+}
+
+/// By turn, not by age; each job in the part of the line that is of its class, until it ends.
+pub async fn who_is_first_in_line_is_read_in_turn(ports: &Ports) {
+    use StateClass::{Running, Waiting};
+    let first = async |class, but: &[&str], limit| {
+        let but = but.iter().map(|name| job(name)).collect();
+        let rows = ports.jobs.first_in_line(class, &but, limit).await.expect("look");
+        rows.into_iter().map(|row| row.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(first(Waiting, &[], 9).await, [""; 0]);
+    let urgent = JobRow { priority: Priority::new(9).expect("is one"), ..row("urgent", 30) };
+    for row in [row("b", 20), row("a", 20), row("old", 10), urgent.clone()] {
+        insert(ports, &row).await;
+    }
+    assert_eq!(first(Waiting, &[], usize::MAX).await, ["urgent", "old", "a", "b"]);
+    assert_eq!(first(Waiting, &[], 2).await, ["urgent", "old"]);
+    assert_eq!(first(Waiting, &["old", "none"], 2).await, ["urgent", "a"]);
+    assert_eq!(first(Waiting, &[], 0).await, [""; 0]);
+    assert_eq!(first(Running, &[], 9).await, [""; 0]);
+    let lease = claim(ports, &urgent.id, "me").await;
+    let runs = JobRow { state: JobState::Running { stage: Stage::Ingest }, writes: 1, ..urgent };
+    let goes_on =
+        JobRow { state: JobState::Running { stage: Stage::Profile }, writes: 2, ..runs.clone() };
+    for row in [&runs, &goes_on] {
+        assert_eq!(ports.jobs.save(&lease, row).await.expect("save"), Written::Done);
+        assert_eq!(first(Waiting, &[], 9).await, ["old", "a", "b"]);
+        assert_eq!(first(Running, &[], 9).await, ["urgent"]);
+    }
+    let ended = JobRow { state: JobState::Ended(Outcome::Cancelled), writes: 3, ..runs };
+    assert_eq!(ports.jobs.save(&lease, &ended).await.expect("save"), Written::Done);
+    assert_eq!(first(Running, &[], 9).await, [""; 0]);
+    assert_eq!(first(Waiting, &[], 9).await, ["old", "a", "b"]);
 }
 
 /// An order is taken once, however often it is sent; its key serves no other order.

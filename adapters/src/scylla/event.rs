@@ -11,7 +11,7 @@ use tgs_protocol::{
 };
 use tokio::time::timeout;
 
-use super::{Scylla, json::decode, lease::whole, outbox::BUCKET, trouble::Patience};
+use super::{Scylla, json::decode, lease::whole, numbering::BUCKET, trouble::Patience};
 
 /// A waiter asks again after so long: it may have begun before the database could be reached.
 const WAIT_MAX: Duration = Duration::from_secs(30);

@@ -1,7 +1,7 @@
 //! Job rows: the row, its version and the events that it makes change in one transaction. Lists and
 //! numbers follow (`outbox`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use scylla::DeserializeRow;
@@ -15,7 +15,7 @@ use tgs_protocol::{
     lease::{Lease, LeaseCell},
     store::{JobStore, StoreError, Written},
     submission::{IdempotencyKey, Inserted, Submission},
-    unit::EventNo,
+    unit::{Epoch, EventNo},
 };
 use tracing::warn;
 use ulid::Ulid;
@@ -25,9 +25,27 @@ use super::{
     database::Decided,
     json::{decode, encode},
     lease::{cell_of, natural, whole},
+    place::rank_of,
     trouble::Patience,
 };
 use crate::fence::{self, Fenced};
+
+/// What became of a save.
+#[derive(Debug, Clone, Copy)]
+enum Saved {
+    Kept(News),
+    Refused { by: Epoch },
+}
+
+/// What others do not know yet of a row that was written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct News {
+    pub(super) version: i64,
+    /// Its place in the list or the line is not what it was.
+    pub(super) has_moved: bool,
+    /// Events may have no number yet.
+    pub(super) has_events: bool,
+}
 
 /// The partition of a job as it stands.
 #[derive(Debug)]
@@ -107,6 +125,15 @@ impl JobStore for Scylla {
         self.page_of(listing).await
     }
 
+    async fn first_in_line(
+        &self,
+        class: StateClass,
+        but: &BTreeSet<JobId>,
+        limit: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        self.in_line(class, but, limit).await
+    }
+
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {
         self.count_places().await
     }
@@ -117,12 +144,19 @@ impl JobStore for Scylla {
         let mut patience = Patience::of("save a job");
         let mark = self.mark(&mut patience, &row.id).await?;
         let saved = self.save_row(&mut patience, lease, (row, &body)).await;
-        // The mark of a write of unknown outcome stays: it may still take place.
-        let over = saved.is_ok().then_some(mark.as_str());
-        if let Err(error) = self.tell(&mut patience, &row.id, over).await {
+        let told = match &saved {
+            Ok(Saved::Kept(news)) => self.tell_of(&mut patience, (row, *news), &mark).await,
+            Ok(Saved::Refused { .. }) => self.unmark(&mut patience, &row.id, &mark).await,
+            // The mark of a write of unknown outcome stays: it may still take place.
+            Err(_) => self.tell(&mut patience, &row.id, None).await,
+        };
+        if let Err(error) = told {
             warn!(job = %row.id, %error, "what was written is told later");
         }
-        saved
+        saved.map(|saved| match saved {
+            Saved::Kept(_) => Written::Done,
+            Saved::Refused { by } => Written::Overtaken { by },
+        })
     }
 
     async fn forget(&self, job: &JobId) -> Result<bool, StoreError> {
@@ -182,7 +216,7 @@ impl Scylla {
             database.decide_surely(patience, &say.free_key, values).await?;
         }
         self.drop_events(patience, job).await?;
-        self.drop_place(patience, &Place::of(row), version + 1).await?;
+        self.drop_place(patience, row, version + 1).await?;
         database.write(patience, &say.forget_items, (job.as_str(),)).await?;
         let values = (job.as_str(),);
         database.write(patience, &say.drop_end_order, values).await?;
@@ -261,20 +295,21 @@ impl Scylla {
         patience: &mut Patience,
         lease: &Lease,
         (row, body): (&JobRow, &[u8]),
-    ) -> Result<Written, StoreError> {
+    ) -> Result<Saved, StoreError> {
         loop {
             let seen = self.see(patience, &row.id).await?;
             if let Fenced::Overtaken(by) = fence::admit(&seen.cell, lease) {
-                return Ok(Written::Overtaken { by });
+                return Ok(Saved::Refused { by });
             }
             let stands = seen.row.filter(|_| !seen.is_gone);
             let (before, version) = stands.ok_or_else(|| fence::no_such_job(&row.id))?;
             if !row.may_replace(&before) {
-                return Ok(Written::Overtaken { by: lease.epoch });
+                return Ok(Saved::Refused { by: lease.epoch });
             }
             // Also what a write of unknown outcome left when it did take place.
             if before == *row {
-                return Ok(Written::Done);
+                let has_events = !seen.pending.is_empty();
+                return Ok(Saved::Kept(News { version, has_moved: true, has_events }));
             }
             let told = untold(Some(&before), row, seen.newest)?;
             let newest = *told.keys().last().unwrap_or(&seen.newest);
@@ -283,10 +318,17 @@ impl Scylla {
             let values = (body, version + 1, newest, &told, job, owner, epoch, version);
             let say = &self.database().say.save_job;
             if self.database().decide(patience, say, values).await? == Decided::Applied {
-                if Place::of(&before) != Place::of(row) {
-                    self.drop_place(patience, &Place::of(&before), version + 1).await?;
+                let stood = (Place::of(&before), rank_of(&before));
+                let is_elsewhere = stood != (Place::of(row), rank_of(row));
+                if is_elsewhere {
+                    self.drop_place(patience, &before, version + 1).await?;
                 }
-                return Ok(Written::Done);
+                let is_of_another = StateClass::of(&before.state) != StateClass::of(&row.state);
+                return Ok(Saved::Kept(News {
+                    version: version + 1,
+                    has_moved: is_elsewhere || is_of_another,
+                    has_events: !(seen.pending.is_empty() && told.is_empty()),
+                }));
             }
         }
     }

@@ -1,6 +1,7 @@
-//! The list of jobs: a copy, in order, that is as new as the last row that was told of.
+//! The list of jobs, and the line of those that have not ended: copies, in order, that are as new
+//! as the last row that was told of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join_all;
 use scylla::response::PagingState;
@@ -10,6 +11,7 @@ use tgs_protocol::{
         JobRow,
         listing::{Listing, Page, Place, StateClass},
     },
+    queue::Turn,
     store::StoreError,
     unit::Timestamp,
 };
@@ -28,7 +30,7 @@ const AT_ONCE: usize = 32;
 type Columns = (i64, String, String);
 
 impl Scylla {
-    /// Enters a row in the list, unless a later version of it is there.
+    /// Enters a row in the list and in the line, unless a later version of it is there.
     pub(super) async fn put_place(
         &self,
         patience: &mut Patience,
@@ -37,18 +39,73 @@ impl Scylla {
     ) -> Result<(), StoreError> {
         let (at, class) = (whole(row.accepted_at.0), StateClass::of(&row.state).as_str());
         let say = &self.database().say.put_place;
-        self.database().write(patience, say, (at, row.id.as_str(), class, version)).await
+        self.database().write(patience, say, (at, row.id.as_str(), class, version)).await?;
+        self.put_in_line(patience, row, Some(StateClass::of(&row.state)), version).await
     }
 
-    /// Takes a place out of the list, and every one that was entered before this version.
+    /// Takes a row out of the list and the line, as every version before this one entered it.
     pub(super) async fn drop_place(
         &self,
         patience: &mut Patience,
-        place: &Place,
+        row: &JobRow,
         version: i64,
     ) -> Result<(), StoreError> {
-        let values = (version, whole(place.accepted_at.0), place.job.as_str());
-        self.database().write(patience, &self.database().say.drop_place, values).await
+        let values = (version, whole(row.accepted_at.0), row.id.as_str());
+        self.database().write(patience, &self.database().say.drop_place, values).await?;
+        self.put_in_line(patience, row, None, version).await
+    }
+
+    /// Has a row stand in the part of the line that is of its class, and in no other.
+    async fn put_in_line(
+        &self,
+        patience: &mut Patience,
+        row: &JobRow,
+        is: Option<StateClass>,
+        version: i64,
+    ) -> Result<(), StoreError> {
+        let (database, say) = (self.database(), &self.database().say);
+        let (rank, job) = (rank_of(row), row.id.as_str());
+        for class in StateClass::ALL.into_iter().filter(|class| !class.is_final()) {
+            let name = class.as_str();
+            if is == Some(class) {
+                let values = (name, rank, job, version);
+                database.write(patience, &say.put_in_line, values).await?;
+            } else {
+                let values = (version, name, rank, job);
+                database.write(patience, &say.drop_from_line, values).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first in line, without those that are named.
+    pub(super) async fn in_line(
+        &self,
+        class: StateClass,
+        but: &BTreeSet<JobId>,
+        limit: usize,
+    ) -> Result<Vec<JobRow>, StoreError> {
+        let mut patience = Patience::of("look who is first in line");
+        let (mut first, mut begins) = (Vec::new(), Some(PagingState::start()));
+        while let Some(state) = begins {
+            let jobs: Vec<(String,)>;
+            let (database, say) = (self.database(), &self.database().say);
+            (jobs, begins) =
+                database.page(&mut patience, &say.line, (class.as_str(),), state).await?;
+            let jobs = jobs.into_iter().map(|(job,)| JobId::new(job));
+            let jobs: Vec<_> = jobs.filter(|job| !but.contains(job)).collect();
+            for some in jobs.chunks(limit.clamp(1, AT_ONCE)) {
+                let rows = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
+                // It may have changed since it was entered.
+                let is_of = |row: &JobRow| StateClass::of(&row.state) == class;
+                first.extend(rows.into_iter().flatten().filter(is_of));
+                if first.len() >= limit {
+                    first.truncate(limit);
+                    return Ok(first);
+                }
+            }
+        }
+        Ok(first)
     }
 
     pub(super) async fn page_of(&self, listing: &Listing) -> Result<Page, StoreError> {
@@ -123,6 +180,11 @@ impl Scylla {
         let body = stands.and_then(|row| row.1);
         body.map(|body| decode_row(&body, job)).transpose()
     }
+}
+
+/// The order of turns as the line holds it.
+pub(super) fn rank_of(row: &JobRow) -> i64 {
+    i64::try_from(Turn::of(row).rank_ms()).unwrap_or(i64::MAX)
 }
 
 fn place_of((at, job, class): Columns) -> Result<(Place, StateClass), StoreError> {

@@ -82,12 +82,18 @@ statements! {
     places: Copies "SELECT accepted_at, job, state_class FROM place WHERE list = 'all' \
         AND (accepted_at, job) < (?, ?)";
     all_places: Copies "SELECT accepted_at, job, state_class FROM place WHERE list = 'all'";
+    put_in_line: Copies "INSERT INTO line (state_class, rank, job) VALUES (?, ?, ?) \
+        USING TIMESTAMP ?";
+    drop_from_line: Copies "DELETE FROM line USING TIMESTAMP ? \
+        WHERE state_class = ? AND rank = ? AND job = ?";
+    line: Copies "SELECT job FROM line WHERE state_class = ?";
 
     mark: Copies "INSERT INTO untold (list, job, mark) VALUES ('all', ?, ?)";
     unmark: Copies "DELETE FROM untold WHERE list = 'all' AND job = ? AND mark = ?";
     marks: Copies "SELECT job, mark FROM untold WHERE list = 'all'";
 
     see_log_end: Sees "SELECT turn, newest, numbered FROM log_end WHERE list = 'all'";
+    copied_log_end: Copies "SELECT turn, newest, numbered FROM log_end WHERE list = 'all'";
     begin_log: Decides "UPDATE log_end SET turn = ?, newest = ?, numbered = ? WHERE list = 'all' \
         IF turn = null";
     extend_log: Decides "UPDATE log_end SET turn = ?, newest = ?, numbered = ? WHERE list = 'all' \
