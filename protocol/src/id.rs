@@ -36,6 +36,10 @@ id! {
     JobId
 }
 id! {
+    /// One organisation, whose jobs share what it is entitled to.
+    TenantId
+}
+id! {
     /// One table on its way in.
     UploadId
 }

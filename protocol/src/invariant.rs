@@ -44,6 +44,9 @@ invariants! {
     Queue1 = "QUEUE-1": "a device is given to one job at a time, and no memory twice";
     Queue2 = "QUEUE-2": "nobody is passed by a later job of no more priority that needs the same";
     Queue3 = "QUEUE-3": "a device set aside is given to nobody; who fails everywhere costs none";
+    Place1 = "PLACE-1": "a job is placed only where its data and it may be, on a node that works";
+    Place2 = "PLACE-2": "no device and no memory of a node is promised twice";
+    Place3 = "PLACE-3": "a gang is placed whole on one node, and no tenant beyond its quota";
     Note1 = "NOTE-1": "an event that is subscribed has one delivery, and none is passed over";
     Note2 = "NOTE-2": "what is known to have arrived is sent no more, unless somebody asks";
     Gate1 = "GATE-1": "a table whose report blocks is never released";

@@ -24,6 +24,7 @@
 //! | what fronts are sent and answer | [`wire`] |
 //! | which waiting job begins next, and when | [`queue`] |
 //! | when work is taken to hang, a disk to be full | [`watchdog`], [`space`] |
+//! | which node takes which waiting job | [`placement`] |
 //! | where a job runs on a spot market | [`spot`] |
 //! | thresholds on the report | [`gate`], [`report`] |
 //! | how numbers are written for people | [`figure`] |
@@ -65,6 +66,7 @@ pub mod metric_definitions;
 pub mod model;
 pub mod notification;
 pub mod panic;
+pub mod placement;
 pub mod presence;
 pub mod profile;
 pub mod program;

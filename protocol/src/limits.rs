@@ -66,6 +66,13 @@ pub const PRESENCE_TTL_MS: u64 = 10_000;
 const _: () = assert!(PRESENCE_PERIOD_MS * 5 <= PRESENCE_TTL_MS);
 /// Clocks of nodes that are further apart are told of.
 pub const CLOCKS_APART_MAX_MS: u64 = 30_000;
+/// How long an assignment stands that its node does not take up: several looks of a node that is
+/// there. Then the job may go elsewhere.
+pub const ASSIGNMENT_STANDS_MS: u64 = 10_000;
+const _: () = assert!(ASSIGNMENT_STANDS_MS >= 5 * FIND_PERIOD_MS);
+/// How long a job that began in a numerics class waits for a node of it: other bytes are worse than
+/// some minutes, and better than waiting for a machine that may not come back.
+pub const CLASS_WAIT_MAX_MS: u64 = 300_000;
 /// Letters of a node's name: what a host's name may have.
 pub const NODE_NAME_BYTES_MAX: usize = 253;
 /// How often whoever asked to cancel a job of another node looks whether it has ended.

@@ -83,6 +83,19 @@ pub enum DeviceClass {
     Gpu,
 }
 
+impl DeviceClass {
+    /// Every class.
+    pub const ALL: [Self; 2] = [Self::Cpu, Self::Gpu];
+
+    /// The one that serves where there is none of this.
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Cpu => Self::Gpu,
+            Self::Gpu => Self::Cpu,
+        }
+    }
+}
+
 /// What a job needs while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {

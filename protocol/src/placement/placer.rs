@@ -1,0 +1,271 @@
+//! One placement while it is worked out: who has been given what.
+//!
+//! What stands comes first: assignments, then kept nodes. Then every tenant's jobs are offered
+//! what is free, in the order of the line. Within one pass nothing is set free, so what was not
+//! found is not looked for again. A job for which a node was kept and that found room sets it free
+//! at the end of the pass; then there is another one.
+//!
+//! Invariants kept here: PLACE-1 (only where it may be), PLACE-3 (whole, within the quota).
+
+mod keep;
+
+use std::{collections::BTreeMap, ops::Range};
+
+use super::{
+    Assignment, Placement, Unplaced, Waits,
+    kind::Kinds,
+    line::{Line, Next, Place},
+    room::{Need, Room},
+    view::{ClusterView, Last, Share, WaitingJob},
+};
+use crate::{
+    id::{Incarnation, TenantId},
+    invariant::{Invariant, holds},
+    limits::ASSIGNMENT_STANDS_MS,
+    presence::Standing,
+    unit::Millis,
+};
+
+/// What is known so far.
+#[derive(Debug)]
+pub(super) struct Placer<'a> {
+    room: Room<'a>,
+    kinds: Kinds<'a>,
+    tenants: Vec<Tenant<'a>>,
+    /// Each tenant's together, in the order of their turns.
+    jobs: Vec<Job<'a>>,
+    /// Numbers of nodes.
+    names: BTreeMap<&'a Incarnation, usize>,
+    assignments: Vec<Assignment<'a>>,
+    unplaced: Vec<Waits<'a>>,
+    /// Nodes that are to be found again once this pass is over.
+    released: Vec<usize>,
+    /// A node that was kept for one job is kept for another now.
+    has_passed_on: bool,
+}
+
+#[derive(Debug)]
+struct Tenant<'a> {
+    name: &'a TenantId,
+    share: Share,
+    /// Devices that it has, with those that were assigned or are kept.
+    used: u64,
+    /// Its jobs.
+    jobs: Range<usize>,
+    /// Those of them for which a node is kept.
+    keeping: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Job<'a> {
+    it: &'a WaitingJob,
+    place: Place<'a>,
+    tenant: usize,
+    kind: usize,
+    is_placed: bool,
+    /// The node that is kept for it.
+    kept: Option<usize>,
+}
+
+impl<'a> Placer<'a> {
+    /// Nothing is placed yet.
+    pub(super) fn of(view: &'a ClusterView) -> Self {
+        let room = Room::of(view);
+        let mut sorted: Vec<_> =
+            view.jobs.iter().map(|it| (&it.tenant, place_of(it), it)).collect();
+        sorted.sort_unstable_by_key(|(tenant, place, _)| (*tenant, *place));
+        let (mut kinds, mut tenants) = (Kinds::default(), Vec::<Tenant<'a>>::new());
+        let mut jobs = Vec::with_capacity(sorted.len());
+        for (name, place, it) in sorted {
+            if tenants.last().is_none_or(|last| last.name != name) {
+                let share = view.tenants.get(name).copied().unwrap_or_default();
+                let (used, first) = (u64::from(share.used), jobs.len());
+                tenants.push(Tenant { name, share, used, jobs: first..first, keeping: Vec::new() });
+            }
+            let (tenant, kind) = (tenants.len() - 1, kinds.of(it, &room));
+            jobs.push(Job { it, place, tenant, kind, is_placed: false, kept: None });
+            tenants[tenant].jobs.end = jobs.len();
+        }
+        let names = room.nodes.iter().enumerate().map(|(at, node)| (&node.it.incarnation, at));
+        Self {
+            names: names.collect(),
+            room,
+            kinds,
+            tenants,
+            jobs,
+            assignments: Vec::new(),
+            unplaced: Vec::new(),
+            released: Vec::new(),
+            has_passed_on: false,
+        }
+    }
+
+    /// Assignments that stand take their room: the node works and has what it takes, the job and
+    /// its tenant still may, and it is not long that the node was told. That another node would
+    /// suit better now moves nobody.
+    pub(super) fn keep_assignments(&mut self) {
+        for (job, node) in self.said_last(|last| match last {
+            Last::Assigned { node, ago } if !is_late(*ago) => Some(node),
+            _ => None,
+        }) {
+            let Job { it, tenant, .. } = self.jobs[job];
+            let there = self.room.nodes[node].it;
+            let demand = it.turn.demand;
+            let memory = demand.memory.get().min(there.memory.get());
+            let need = Need { class: demand.class, devices: it.gang.get(), memory };
+            let may = it.rests == Millis(0)
+                && it.may_be_at(there)
+                && self.tenants[tenant].may_have(need.devices);
+            if may && self.room.fits(node, need) {
+                self.assign(job, node, need, false);
+            }
+        }
+    }
+
+    /// Offers what is free, once to each job. True if something was set free by it.
+    pub(super) fn pass(&mut self) -> bool {
+        self.kinds.forget();
+        self.unplaced.clear();
+        self.has_passed_on = false;
+        let mut line = Line::default();
+        for tenant in 0..self.tenants.len() {
+            self.come_with(&mut line, tenant, self.tenants[tenant].jobs.start);
+        }
+        while let Some(Next { job, .. }) = line.next() {
+            if let Err(why) = self.offer(job) {
+                self.unplaced.push(Waits { job: &self.jobs[job].it.job, why });
+            }
+            self.come_with(&mut line, self.jobs[job].tenant, job + 1);
+        }
+        let released = std::mem::take(&mut self.released);
+        for node in &released {
+            self.room.open(*node);
+        }
+        self.has_passed_on || !released.is_empty()
+    }
+
+    /// What was worked out.
+    pub(super) fn answer(self) -> Placement<'a> {
+        Placement { assignments: self.assignments, unplaced: self.unplaced }
+    }
+
+    /// Jobs with the node that the last placement said, as far as it works, by their turns.
+    fn said_last(&self, said: impl Fn(&'a Last) -> Option<&'a Incarnation>) -> Vec<(usize, usize)> {
+        let jobs = self.jobs.iter().enumerate().filter(|(_, job)| !job.is_placed);
+        let said = jobs.filter_map(|(at, job)| Some((at, *self.names.get(said(&job.it.last)?)?)));
+        let mut said: Vec<_> = said.collect();
+        said.sort_unstable_by_key(|(job, _)| self.jobs[*job].place);
+        said
+    }
+
+    /// A tenant joins the line with the first of its jobs from this one on that is not placed.
+    fn come_with(&self, line: &mut Line<'a>, tenant: usize, from: usize) {
+        let Tenant { share, used, jobs, .. } = &self.tenants[tenant];
+        let next = (from..jobs.end).find(|job| !self.jobs[*job].is_placed);
+        if let Some(job) = next {
+            let place = self.jobs[job].place;
+            line.join(Next { used: *used, weight: share.weight, place, job });
+        }
+    }
+
+    /// Places a job, or says why it waits.
+    fn offer(&mut self, job: usize) -> Result<(), Unplaced<'a>> {
+        let Job { it, tenant, kind, kept, .. } = self.jobs[job];
+        if it.rests > Millis(0) {
+            return Err(Unplaced::Rests);
+        }
+        let need = self.kinds.all[kind].need(it)?;
+        // What is kept for it counts already.
+        if kept.is_none() && !self.tenants[tenant].may_have(need.devices) {
+            return Err(Unplaced::Quota);
+        }
+        if let Some(node) = self.find(job, need) {
+            self.assign(job, node, need, true);
+            return Ok(());
+        }
+        match self.keep(job, need) {
+            Some(node) => Err(Unplaced::Kept { node: &self.room.nodes[node].it.incarnation }),
+            None => Err(self.kinds.all[kind].why()),
+        }
+    }
+
+    /// The node where a job is best placed now: the one kept for it, or one that anybody finds, or
+    /// one kept for a later job of the same tenant.
+    fn find(&mut self, job: usize, need: Need) -> Option<usize> {
+        let Job { it, kept, .. } = self.jobs[job];
+        if let Some(kept) = kept.filter(|node| self.room.fits(*node, need)) {
+            return Some(kept);
+        }
+        // A node that was told and did not take it up comes last.
+        let late = match &it.last {
+            Last::Assigned { node, ago } if is_late(*ago) => self.names.get(node).copied(),
+            _ => None,
+        };
+        let open = self.find_open(job, need, late);
+        let open = open.or_else(|| late.and_then(|_| self.find_open(job, need, None)));
+        open.or_else(|| {
+            let fits = self.kept_later(job).filter(|node| self.room.fits(*node, need));
+            fits.min_by_key(|node| self.room.order(*node))
+        })
+    }
+
+    fn find_open(&mut self, job: usize, need: Need, but: Option<usize>) -> Option<usize> {
+        let Job { it, kind, .. } = self.jobs[job];
+        if need.memory >= self.kinds.all[kind].unfound {
+            return None;
+        }
+        let mut preferred = self.kinds.preferred(kind, it, &self.room).iter();
+        let found = preferred.find_map(|pools| self.room.find(pools, need, but));
+        if found.is_none() && but.is_none() {
+            self.kinds.all[kind].unfound = need.memory;
+        }
+        found
+    }
+
+    /// Nodes that this job may use and that are kept for later ones of the same tenant.
+    fn kept_later(&self, job: usize) -> impl Iterator<Item = usize> {
+        let Job { tenant, kind, .. } = self.jobs[job];
+        let later = self.tenants[tenant].keeping.iter().filter(move |it| **it > job);
+        let nodes = later.filter_map(|it| self.jobs[*it].kept);
+        nodes.filter(move |node| self.kinds.all[kind].may_use(self.room.nodes[*node].pool))
+    }
+
+    pub(super) fn assign(&mut self, job: usize, node: usize, need: Need, is_new: bool) {
+        let Job { it, tenant, .. } = self.jobs[job];
+        let there = self.room.nodes[node].it;
+        let may = it.may_be_at(there) && there.standing == Standing::Working;
+        holds!(Invariant::Place1, may, "{} on {}", it.job, there.incarnation);
+        self.room.take(node, need);
+        if let Some(kept) = self.give_up_kept(job) {
+            self.released.push(kept);
+        }
+        let tenant = &mut self.tenants[tenant];
+        holds!(Invariant::Place3, tenant.may_have(need.devices), "{} of {}", it.job, tenant.name);
+        tenant.used += u64::from(need.devices);
+        self.jobs[job].is_placed = true;
+        let computes_in = self.room.pools[self.room.nodes[node].pool].traits.numerics(need.class);
+        let began_in = it.began_in.as_ref().map(|class| class.0.as_str());
+        self.assignments.push(Assignment {
+            job: &it.job,
+            node: &there.incarnation,
+            is_new,
+            leaves_class: began_in.is_some() && computes_in != began_in,
+        });
+    }
+}
+
+impl Tenant<'_> {
+    fn may_have(&self, devices: u32) -> bool {
+        let with = self.used.saturating_add(u64::from(devices));
+        self.share.quota.is_none_or(|quota| with <= u64::from(quota))
+    }
+}
+
+/// An assignment that stood so long counts no more.
+const fn is_late(ago: Millis) -> bool {
+    ago.get() >= ASSIGNMENT_STANDS_MS
+}
+
+fn place_of(job: &WaitingJob) -> Place<'_> {
+    (job.turn.rank_ms(), &job.job)
+}
