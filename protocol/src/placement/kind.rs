@@ -27,9 +27,9 @@ struct Walls<'a> {
     class: DeviceClass,
     devices: u32,
     may_use_spot: bool,
-    residency: &'a Residency,
     /// It stays in this numerics class.
     stays_in: Option<&'a str>,
+    residency: &'a Residency,
 }
 
 /// One kind.
@@ -120,9 +120,9 @@ impl<'a> Kind<'a> {
 
     /// What a job of this kind needs of a node. One that needs more memory than any node has needs
     /// all of the largest: an estimate may be wrong.
-    pub(super) fn need(&self, job: &WaitingJob) -> Result<Need, Unplaced<'a>> {
+    pub(super) fn need(&self, memory: u64) -> Result<Need, Unplaced<'a>> {
         let Walls { class, devices, .. } = self.walls;
-        let memory = job.turn.demand.memory.get().min(self.largest?);
+        let memory = memory.min(self.largest?);
         Ok(Need { class, devices, memory })
     }
 

@@ -9,7 +9,10 @@
 
 mod keep;
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
     Assignment, Placement, Unplaced, Waits,
@@ -62,6 +65,12 @@ struct Job<'a> {
     place: Place<'a>,
     tenant: usize,
     kind: usize,
+    /// What it needs, in bytes.
+    memory: u64,
+    /// It is left alone.
+    is_resting: bool,
+    /// The node that was told and did not take it up in time.
+    late: Option<usize>,
     is_placed: bool,
     /// The node that is kept for it.
     kept: Option<usize>,
@@ -71,28 +80,41 @@ impl<'a> Placer<'a> {
     /// Nothing is placed yet.
     pub(super) fn of(view: &'a ClusterView) -> Self {
         let room = Room::of(view);
-        let mut sorted: Vec<_> =
-            view.jobs.iter().map(|it| (&it.tenant, place_of(it), it)).collect();
-        sorted.sort_unstable_by_key(|(tenant, place, _)| (*tenant, *place));
-        let (mut kinds, mut tenants) = (Kinds::default(), Vec::<Tenant<'a>>::new());
-        let mut jobs = Vec::with_capacity(sorted.len());
-        for (name, place, it) in sorted {
-            if tenants.last().is_none_or(|last| last.name != name) {
-                let share = view.tenants.get(name).copied().unwrap_or_default();
-                let (used, first) = (u64::from(share.used), jobs.len());
-                tenants.push(Tenant { name, share, used, jobs: first..first, keeping: Vec::new() });
-            }
-            let (tenant, kind) = (tenants.len() - 1, kinds.of(it, &room));
-            jobs.push(Job { it, place, tenant, kind, is_placed: false, kept: None });
-            tenants[tenant].jobs.end = jobs.len();
-        }
         let names = room.nodes.iter().enumerate().map(|(at, node)| (&node.it.incarnation, at));
+        let names: BTreeMap<_, _> = names.collect();
+        let mut kinds = Kinds::default();
+        let mut tenants = Tenant::all_of(view);
+        let numbers: BTreeMap<_, _> = (0..).zip(&tenants).map(|(at, it)| (it.name, at)).collect();
+        let jobs = view.jobs.iter().map(|it| {
+            let late = match &it.last {
+                Last::Assigned { node, ago } if is_late(*ago) => names.get(node).copied(),
+                _ => None,
+            };
+            Job {
+                it,
+                place: (it.turn.rank_ms(), &it.job),
+                tenant: numbers[&it.tenant],
+                kind: kinds.of(it, &room),
+                memory: it.turn.demand.memory.get(),
+                is_resting: it.rests > Millis(0),
+                late,
+                is_placed: false,
+                kept: None,
+            }
+        });
+        let mut jobs: Vec<_> = jobs.collect();
+        jobs.sort_unstable_by_key(|job| (job.tenant, job.place));
+        let mut first = 0;
+        for (at, its) in jobs.chunk_by(|a, b| a.tenant == b.tenant).enumerate() {
+            tenants[at].jobs = first..first + its.len();
+            first += its.len();
+        }
         Self {
-            names: names.collect(),
             room,
             kinds,
             tenants,
             jobs,
+            names,
             assignments: Vec::new(),
             unplaced: Vec::new(),
             released: Vec::new(),
@@ -108,14 +130,12 @@ impl<'a> Placer<'a> {
             Last::Assigned { node, ago } if !is_late(*ago) => Some(node),
             _ => None,
         }) {
-            let Job { it, tenant, .. } = self.jobs[job];
+            let Job { it, tenant, memory, is_resting, .. } = self.jobs[job];
             let there = self.room.nodes[node].it;
-            let demand = it.turn.demand;
-            let memory = demand.memory.get().min(there.memory.get());
-            let need = Need { class: demand.class, devices: it.gang.get(), memory };
-            let may = it.rests == Millis(0)
-                && it.may_be_at(there)
-                && self.tenants[tenant].may_have(need.devices);
+            let memory = memory.min(there.memory.get());
+            let need = Need { class: it.turn.demand.class, devices: it.gang.get(), memory };
+            let may =
+                !is_resting && it.may_be_at(there) && self.tenants[tenant].may_have(need.devices);
             if may && self.room.fits(node, need) {
                 self.assign(job, node, need, false);
             }
@@ -170,11 +190,11 @@ impl<'a> Placer<'a> {
 
     /// Places a job, or says why it waits.
     fn offer(&mut self, job: usize) -> Result<(), Unplaced<'a>> {
-        let Job { it, tenant, kind, kept, .. } = self.jobs[job];
-        if it.rests > Millis(0) {
+        let Job { tenant, kind, memory, is_resting, kept, .. } = self.jobs[job];
+        if is_resting {
             return Err(Unplaced::Rests);
         }
-        let need = self.kinds.all[kind].need(it)?;
+        let need = self.kinds.all[kind].need(memory)?;
         // What is kept for it counts already.
         if kept.is_none() && !self.tenants[tenant].may_have(need.devices) {
             return Err(Unplaced::Quota);
@@ -192,16 +212,12 @@ impl<'a> Placer<'a> {
     /// The node where a job is best placed now: the one kept for it, or one that anybody finds, or
     /// one kept for a later job of the same tenant.
     fn find(&mut self, job: usize, need: Need) -> Option<usize> {
-        let Job { it, kept, .. } = self.jobs[job];
+        let Job { kept, late, .. } = self.jobs[job];
         if let Some(kept) = kept.filter(|node| self.room.fits(*node, need)) {
             return Some(kept);
         }
-        // A node that was told and did not take it up comes last.
-        let late = match &it.last {
-            Last::Assigned { node, ago } if is_late(*ago) => self.names.get(node).copied(),
-            _ => None,
-        };
         let open = self.find_open(job, need, late);
+        // A node that was told and did not take it up comes last.
         let open = open.or_else(|| late.and_then(|_| self.find_open(job, need, None)));
         open.or_else(|| {
             let fits = self.kept_later(job).filter(|node| self.room.fits(*node, need));
@@ -254,7 +270,18 @@ impl<'a> Placer<'a> {
     }
 }
 
-impl Tenant<'_> {
+impl<'a> Tenant<'a> {
+    /// All of whom a job waits, by name.
+    fn all_of(view: &'a ClusterView) -> Vec<Self> {
+        let names: BTreeSet<_> = view.jobs.iter().map(|job| &job.tenant).collect();
+        let tenants = names.into_iter().map(|name| {
+            let share = view.tenants.get(name).copied().unwrap_or_default();
+            let used = u64::from(share.used);
+            Self { name, share, used, jobs: 0..0, keeping: Vec::new() }
+        });
+        tenants.collect()
+    }
+
     fn may_have(&self, devices: u32) -> bool {
         let with = self.used.saturating_add(u64::from(devices));
         self.share.quota.is_none_or(|quota| with <= u64::from(quota))
@@ -264,8 +291,4 @@ impl Tenant<'_> {
 /// An assignment that stood so long counts no more.
 const fn is_late(ago: Millis) -> bool {
     ago.get() >= ASSIGNMENT_STANDS_MS
-}
-
-fn place_of(job: &WaitingJob) -> Place<'_> {
-    (job.turn.rank_ms(), &job.job)
 }

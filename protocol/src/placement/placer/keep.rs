@@ -10,7 +10,6 @@
 //! than their shares, would give the room away, and the job could wait for ever after all.
 
 use super::{Job, Last, Need, Placer};
-use crate::unit::Millis;
 
 impl<'a> Placer<'a> {
     /// Keeps nodes for those for whom the last placement did, one for each kind.
@@ -19,10 +18,10 @@ impl<'a> Placer<'a> {
             Last::Kept { node } => Some(node),
             _ => None,
         }) {
-            let Job { it, kind, tenant, .. } = self.jobs[job];
+            let Job { kind, tenant, memory, is_resting, .. } = self.jobs[job];
             let kind = &self.kinds.all[kind];
-            let Ok(need) = kind.need(it) else { continue };
-            let may = it.rests == Millis(0)
+            let Ok(need) = kind.need(memory) else { continue };
+            let may = !is_resting
                 && kind.keeper.is_none()
                 && kind.may_use(self.room.nodes[node].pool)
                 && !self.room.is_closed(node)
