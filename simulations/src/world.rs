@@ -21,6 +21,7 @@ mod op;
 mod people;
 mod place;
 mod receivers;
+mod scheduler;
 mod shell;
 mod slab;
 mod store;
@@ -40,6 +41,7 @@ use self::{
     notifications::Held,
     people::People,
     receivers::Attempt,
+    scheduler::Scheduler,
     shell::Shell,
     slab::Slab,
     store::{Standing, Store},
@@ -96,6 +98,7 @@ pub(crate) struct World<'a> {
     attempts: Slab<Attempt>,
     people: People,
     watchman: Watchman,
+    scheduler: Scheduler,
     chronicle: Chronicle<'a>,
     events: u64,
     log: u64,
@@ -136,6 +139,7 @@ impl<'a> World<'a> {
             attempts: Slab::default(),
             people: People::new(seed, &scenario.watchers, &scenario.subscribers),
             watchman: Watchman::new(overlooks, lines),
+            scheduler: Scheduler::default(),
             chronicle: Chronicle::new(listener),
             events: 0,
             log: seed,

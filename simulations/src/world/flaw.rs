@@ -52,6 +52,9 @@ flaws! {
         "a device stays set aside for a job that fails everywhere";
     ForgetsWhoIsAtFault = "forgets_who_is_at_fault" breaks Queue3:
         "a job that failed everywhere is trusted again";
+    PlacesAnywhere = "places_anywhere" breaks Place1: "a job is placed in any region";
+    PromisesTwice = "promises_twice" breaks Place2: "what jobs have is promised to others";
+    ForgetsQuotas = "forgets_quotas" breaks Place3: "tenants are given more than they may have";
     WritesNoticesApart = "writes_notices_apart" breaks Note1:
         "deliveries are written apart from the cursor, and some are lost";
     NamesAttempts = "names_attempts" breaks Note1: "each attempt at a notice has its own name";

@@ -26,6 +26,7 @@ impl World<'_> {
     pub(super) fn tick(&mut self, node: u32, boot: u32) {
         let at = node as usize;
         self.plan(self.nodes[at].lasts_ms(LEASE_TICK_MS), Event::Tick { node, boot });
+        self.schedule();
         // A supervisor may leave while the leases are looked at.
         for no in (0..self.nodes[at].shells.len()).rev() {
             if let Some((_, shell)) = self.nodes[at].shells.get(no).copied() {

@@ -3,6 +3,7 @@
 
 mod line;
 mod notices;
+mod placement;
 mod telling;
 
 use tgs_protocol::{
@@ -14,6 +15,7 @@ use tgs_protocol::{
         audit::{self, audit},
     },
     limits::RETRY_BACK_OFF_MS,
+    placement::{ClusterView, Placement},
     report::Verdict,
     submission::{Inserted, Submission},
     unit::{Epoch, Millis},
@@ -96,6 +98,13 @@ impl Watchman {
         let broken = caught_with_facts(|| done = Some(run()));
         broken.into_iter().for_each(|it| self.broken(it.invariant, it.facts));
         done.expect("it was run")
+    }
+
+    /// Jobs were placed on a cluster that is like this.
+    pub fn placed(&mut self, view: &ClusterView, placement: &Placement<'_>) {
+        if let Some((invariant, facts)) = placement::wrong(view, placement) {
+            self.broken(invariant, facts);
+        }
     }
 
     /// Whoever held this lease last, and did not give it back.
