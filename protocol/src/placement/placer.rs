@@ -19,12 +19,11 @@ use super::{
     kind::Kinds,
     line::{Line, Next, Place},
     room::{Need, Room},
-    view::{ClusterView, Last, Share, WaitingJob},
+    view::{ClusterView, Share, WaitingJob},
 };
 use crate::{
     id::{Incarnation, TenantId},
     invariant::{Invariant, holds},
-    limits::ASSIGNMENT_STANDS_MS,
     presence::Standing,
     unit::Millis,
 };
@@ -86,21 +85,8 @@ impl<'a> Placer<'a> {
         let mut tenants = Tenant::all_of(view);
         let numbers: BTreeMap<_, _> = (0..).zip(&tenants).map(|(at, it)| (it.name, at)).collect();
         let jobs = view.jobs.iter().map(|it| {
-            let late = match &it.last {
-                Last::Assigned { node, ago } if is_late(*ago) => names.get(node).copied(),
-                _ => None,
-            };
-            Job {
-                it,
-                place: (it.turn.rank_ms(), &it.job),
-                tenant: numbers[&it.tenant],
-                kind: kinds.of(it, &room),
-                memory: it.turn.demand.memory.get(),
-                is_resting: it.rests > Millis(0),
-                late,
-                is_placed: false,
-                kept: None,
-            }
+            let late = it.late_at().and_then(|node| names.get(node).copied());
+            Job::of(it, numbers[&it.tenant], kinds.of(it, &room), late)
         });
         let mut jobs: Vec<_> = jobs.collect();
         jobs.sort_unstable_by_key(|job| (job.tenant, job.place));
@@ -126,10 +112,7 @@ impl<'a> Placer<'a> {
     /// its tenant still may, and it is not long that the node was told. That another node would
     /// suit better now moves nobody.
     pub(super) fn keep_assignments(&mut self) {
-        for (job, node) in self.said_last(|last| match last {
-            Last::Assigned { node, ago } if !is_late(*ago) => Some(node),
-            _ => None,
-        }) {
+        for (job, node) in self.said_last(WaitingJob::stands_at) {
             let Job { it, tenant, memory, is_resting, .. } = self.jobs[job];
             let there = self.room.nodes[node].it;
             let memory = memory.min(there.memory.get());
@@ -169,10 +152,13 @@ impl<'a> Placer<'a> {
         Placement { assignments: self.assignments, unplaced: self.unplaced }
     }
 
-    /// Jobs with the node that the last placement said, as far as it works, by their turns.
-    fn said_last(&self, said: impl Fn(&'a Last) -> Option<&'a Incarnation>) -> Vec<(usize, usize)> {
+    /// Jobs with the node that the last placement said, if it works, by their turns.
+    fn said_last(
+        &self,
+        said: impl Fn(&'a WaitingJob) -> Option<&'a Incarnation>,
+    ) -> Vec<(usize, usize)> {
         let jobs = self.jobs.iter().enumerate().filter(|(_, job)| !job.is_placed);
-        let said = jobs.filter_map(|(at, job)| Some((at, *self.names.get(said(&job.it.last)?)?)));
+        let said = jobs.filter_map(|(at, job)| Some((at, *self.names.get(said(job.it)?)?)));
         let mut said: Vec<_> = said.collect();
         said.sort_unstable_by_key(|(job, _)| self.jobs[*job].place);
         said
@@ -270,6 +256,22 @@ impl<'a> Placer<'a> {
     }
 }
 
+impl<'a> Job<'a> {
+    fn of(it: &'a WaitingJob, tenant: usize, kind: usize, late: Option<usize>) -> Self {
+        Self {
+            it,
+            place: (it.turn.rank_ms(), &it.job),
+            tenant,
+            kind,
+            memory: it.turn.demand.memory.get(),
+            is_resting: it.rests > Millis(0),
+            late,
+            is_placed: false,
+            kept: None,
+        }
+    }
+}
+
 impl<'a> Tenant<'a> {
     /// All of whom a job waits, by name.
     fn all_of(view: &'a ClusterView) -> Vec<Self> {
@@ -286,9 +288,4 @@ impl<'a> Tenant<'a> {
         let with = self.used.saturating_add(u64::from(devices));
         self.share.quota.is_none_or(|quota| with <= u64::from(quota))
     }
-}
-
-/// An assignment that stood so long counts no more.
-const fn is_late(ago: Millis) -> bool {
-    ago.get() >= ASSIGNMENT_STANDS_MS
 }

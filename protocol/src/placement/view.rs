@@ -11,6 +11,7 @@ use std::{
 use crate::{
     engine::NumericsClass,
     id::{Incarnation, JobId, TenantId},
+    limits::ASSIGNMENT_STANDS_MS,
     presence::Standing,
     queue::{DeviceClass, Turn},
     unit::{ByteCount, Millis},
@@ -113,6 +114,34 @@ impl WaitingJob {
     pub fn may_be_at(&self, node: &ClusterNode) -> bool {
         self.residency.allows(&node.region) && (self.may_use_spot || !node.is_spot)
     }
+
+    /// The node that it is assigned to, if that still counts.
+    pub(super) fn stands_at(&self) -> Option<&Incarnation> {
+        match &self.last {
+            Last::Assigned { node, ago } if !is_late(*ago) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The node that was told and did not take it up in time.
+    pub(super) fn late_at(&self) -> Option<&Incarnation> {
+        match &self.last {
+            Last::Assigned { node, ago } if is_late(*ago) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The node that is kept for it.
+    pub(super) fn kept_at(&self) -> Option<&Incarnation> {
+        match &self.last {
+            Last::Kept { node } => Some(node),
+            _ => None,
+        }
+    }
+}
+
+const fn is_late(ago: Millis) -> bool {
+    ago.get() >= ASSIGNMENT_STANDS_MS
 }
 
 /// Regions that the data of a job may be in; all of them if none is named. Whoever claims a job

@@ -9,15 +9,12 @@
 //! It is kept from one placement to the next. Else the next one, in which other tenants have less
 //! than their shares, would give the room away, and the job could wait for ever after all.
 
-use super::{Job, Last, Need, Placer};
+use super::{Job, Need, Placer, WaitingJob};
 
 impl<'a> Placer<'a> {
     /// Keeps nodes for those for whom the last placement did, one for each kind.
     pub(in crate::placement) fn keep_kept(&mut self) {
-        for (job, node) in self.said_last(|last| match last {
-            Last::Kept { node } => Some(node),
-            _ => None,
-        }) {
+        for (job, node) in self.said_last(WaitingJob::kept_at) {
             let Job { kind, tenant, memory, is_resting, .. } = self.jobs[job];
             let kind = &self.kinds.all[kind];
             let Ok(need) = kind.need(memory) else { continue };

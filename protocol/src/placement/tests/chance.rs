@@ -208,26 +208,36 @@ proptest! {
     fn nobody_waits_beside_room_that_is_kept_for_nobody(seed: u64) {
         let view = random(&mut Chance(seed));
         let placement = place(&view);
-        let kept = |node: &Incarnation| placement.unplaced.iter().any(|it| {
-            matches!(it.why, Unplaced::Kept { node: kept } if kept == node)
-        });
         for waits in placement.unplaced.iter().filter(|it| it.why == Unplaced::Room) {
             let job = view.jobs.iter().find(|it| it.job == *waits.job).expect("it is there");
-            for node in view.nodes.iter().filter(|it| !kept(&it.incarnation)) {
-                let assignments = placement.assignments.iter().copied();
-                let also = Assignment { job: &job.job, node: &node.incarnation, is_new: true,
-                    leaves_class: job.began_in.is_some()
-                        && node.serves_by(job.turn.demand.class)
-                            .and_then(|class| node.devices(class).numerics.as_ref())
-                            != job.began_in.as_ref() };
-                let assignments: Vec<_> = assignments.chain([also]).collect();
-                let unplaced = placement.unplaced.iter().copied();
-                let unplaced = unplaced.filter(|it| it.job != waits.job).collect();
-                let with = Placement { assignments, unplaced };
-                // A node that is too small is taken for too large by nobody.
+            for node in view.nodes.iter().filter(|it| !is_kept(&placement, &it.incarnation)) {
+                // Nobody takes a node that is too small for one that is large enough.
                 let fits = job.turn.demand.memory <= node.memory;
-                prop_assert!(!fits || !wrongs(&view, &with).is_empty(), "{} on {}", job.job, node.name);
+                let with = with(&placement, job, node);
+                let is_right = !fits || !wrongs(&view, &with).is_empty();
+                prop_assert!(is_right, "{} on {}", job.job, node.name);
             }
         }
     }
+}
+
+fn is_kept(placement: &Placement<'_>, node: &Incarnation) -> bool {
+    let whys = placement.unplaced.iter().map(|it| it.why);
+    whys.into_iter().any(|why| matches!(why, Unplaced::Kept { node: kept } if kept == node))
+}
+
+/// The same placement with one more job placed.
+fn with<'a>(
+    placement: &Placement<'a>,
+    job: &'a WaitingJob,
+    node: &'a ClusterNode,
+) -> Placement<'a> {
+    let class = node.serves_by(job.turn.demand.class);
+    let numerics = class.and_then(|class| node.devices(class).numerics.as_ref());
+    let leaves_class = job.began_in.is_some() && numerics != job.began_in.as_ref();
+    let (job, node) = (&job.job, &node.incarnation);
+    let mut with = placement.clone();
+    with.assignments.push(Assignment { job, node, is_new: true, leaves_class });
+    with.unplaced.retain(|it| it.job != job);
+    with
 }
