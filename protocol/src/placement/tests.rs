@@ -222,6 +222,17 @@ fn what_is_kept_stays_kept_until_it_is_of_use() {
 }
 
 #[test]
+fn earlier_jobs_of_a_tenant_use_what_is_kept_for_its_later_ones() {
+    // None can be kept for its own kind: another tenant's is before.
+    let nodes = ["node m cpus=2 memory=50/100", "node n cpus=2 memory=50/100"];
+    let others = "job k of=u memory=90 kept=m";
+    let later = "job j own-machine memory=90 kept=n";
+    let with = |job| [&nodes[..], &[others, later, job]].concat();
+    check(&with("job a 9@0"), &["a n", "k: Kept m", "j: Kept n"]);
+    check(&with("job a 1@0"), &["j: Kept n", "k: Kept m", "a: Room"]);
+}
+
+#[test]
 fn what_is_kept_is_kept_only_where_it_can_be_of_use() {
     check(
         &["node n memory=50/80", "node o memory=50/100", "job g memory=90 kept=n"],
@@ -233,6 +244,8 @@ fn what_is_kept_is_kept_only_where_it_can_be_of_use() {
     );
     let two = ["node n cpus=2/3", "job g gang=3 kept=n", "job h gang=3 5@1 kept=n"];
     check(&two, &["g: Kept n", "h: Room"]);
+    let kinds = ["node n cpus=2/3", "job g gang=3 kept=n", "job h gang=3 own-machine 5@1 kept=n"];
+    check(&kinds, &["g: Kept n", "h: Room"]);
     let full = ["node n cpus=1/2", "tenant t quota=1", "job g gang=2 kept=n", "job a 5@1"];
     check(&full, &["a n", "g: Quota"]);
 }
