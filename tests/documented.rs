@@ -28,6 +28,7 @@ while [ $# -gt 0 ]; do
   case "$1" in
     --budget) words+=(--steps 20); has_length=1; shift 2 ;;
     --seeds) words+=(--seeds 300); shift 2 ;;
+    --nodes) words+=(--nodes 10); shift 2 ;;
     --flaw | --replay) is_broken=1; words+=("$1" "$2"); shift 2 ;;
     --steps | --epochs) words+=("$1" "$2"); has_length=1; shift 2 ;;
     --model) [ "$2" = seqtree ] && has_length=1; words+=("$1" "$2"); shift 2 ;;

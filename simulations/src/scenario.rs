@@ -41,6 +41,11 @@ impl Scenario {
         Self::in_weather(seed, Weather::of_seed(seed))
     }
 
+    /// The world of a seed with so many nodes.
+    pub fn of_size(seed: u64, nodes: u32) -> Self {
+        Self::in_weather(seed, Weather::of_size(seed, nodes))
+    }
+
     /// The world of a seed in this weather.
     pub fn in_weather(seed: u64, weather: Weather) -> Self {
         Self {
@@ -68,7 +73,7 @@ impl Scenario {
         let faults = faults.map(|it| it.iter().map(ToString::to_string).collect::<Vec<_>>());
         let weather = &self.weather;
         json!({
-            "seed": self.seed, "flaw": self.flaw.map(Flaw::name), "orders": self.orders,
+            "seed": self.seed, "size": weather.nodes, "flaw": self.flaw.map(Flaw::name), "orders": self.orders,
             "nodes": self.nodes, "watchers": self.watchers, "subscribers": self.subscribers,
             "calm_at_ms": weather.calm_at_ms,
             "orders_until_ms": weather.orders_until_ms, "drift": weather.drift, "faults": faults,
@@ -90,6 +95,11 @@ impl Scenario {
         };
         let seed = number("seed")?;
         let mut weather = Weather::of_seed(seed);
+        // A world that was written down before there were large ones says nothing of its size.
+        if json["size"] != Value::Null {
+            let size = u32::try_from(number("size")?).map_err(|_| wrong("size"))?;
+            weather = Weather::of_size(seed, size);
+        }
         weather.calm_at_ms = number("calm_at_ms")?;
         weather.orders_until_ms = number("orders_until_ms")?;
         weather.drift = u32::try_from(number("drift")?).map_err(|_| wrong("drift"))?;

@@ -80,7 +80,8 @@ impl Search {
     /// Whether the promise still breaks in this world; if so it is the smallest so far. Faults that
     /// do not strike in it any more are left out of it.
     fn fails(&mut self, mut scenario: Scenario) -> bool {
-        if self.is_spent() {
+        // Without nodes nothing ends, whatever the fault.
+        if self.is_spent() || scenario.nodes.is_empty() {
             return false;
         }
         let course = simulate(&scenario);

@@ -13,8 +13,11 @@ mod claim;
 mod dispatcher;
 mod event;
 mod fault;
+mod finder;
 mod flaw;
+mod jobs_here;
 mod labour;
+mod leaving;
 mod node;
 mod notifications;
 mod op;
@@ -26,16 +29,21 @@ mod shell;
 mod slab;
 mod store;
 mod subscribers;
+mod survey;
+mod things;
 mod trouble;
 mod watchman;
 mod weather;
+mod words;
 
 use std::collections::BTreeMap;
+
+use tgs_protocol::{invariant::Invariant, queue::Turn};
 
 use self::{
     calendar::Calendar,
     chronicle::Chronicle,
-    event::{Call, Event, Letter, LetterNo, ShellNo},
+    event::{Call, Event, Letter},
     fault::Faults,
     node::Node,
     notifications::Held,
@@ -45,12 +53,14 @@ use self::{
     shell::Shell,
     slab::Slab,
     store::{Standing, Store},
+    things::{Paces, Things},
     watchman::Watchman,
 };
 pub use self::{
     chronicle::{Entry, Listener},
     fault::{Fault, NoFault, Rate, Site},
     flaw::{Flaw, NoFlaw},
+    things::NODES_MAX,
     watchman::Violation,
     weather::Weather,
 };
@@ -63,6 +73,8 @@ pub struct Course {
     pub events: u64,
     /// How long it lasted, by its own time.
     pub lasted_ms: u64,
+    /// When the last job had ended, by its own time.
+    pub worked_ms: u64,
     /// A digest of all events, in order: the same seed gives the same.
     pub log: u64,
     /// How each job ended.
@@ -81,13 +93,14 @@ pub(crate) struct World<'a> {
     now_ms: u64,
     calendar: Calendar<Event>,
     faults: Faults,
-    /// How long things take, each order's and each watcher's by dice of its own.
-    paces: Vec<Dice>,
+    paces: Paces,
     store: Store,
     /// The disk is full until then.
     full_until_ms: u64,
     /// Of which order each job is.
     orders: Vec<u32>,
+    /// What decides when each job's turn comes.
+    turns: Vec<Turn>,
     /// When each job came in.
     came_at_ms: Vec<u64>,
     nodes: Vec<Node>,
@@ -101,6 +114,7 @@ pub(crate) struct World<'a> {
     scheduler: Scheduler,
     chronicle: Chronicle<'a>,
     events: u64,
+    worked_ms: u64,
     log: u64,
 }
 
@@ -125,11 +139,12 @@ impl<'a> World<'a> {
             flaw,
             now_ms: 0,
             calendar: Calendar::default(),
-            paces: (0..fault::THINGS as u64).map(|of| pace(seed, of)).collect(),
+            paces: Paces::new(seed, Things::of(&weather)),
             faults: Faults::new(seed, &weather, scenario.faults.as_ref()),
             store: Store::new(flaw),
             full_until_ms: 0,
             orders: Vec::new(),
+            turns: Vec::new(),
             came_at_ms: Vec::new(),
             nodes,
             shells: Vec::new(),
@@ -142,6 +157,7 @@ impl<'a> World<'a> {
             scheduler: Scheduler::default(),
             chronicle: Chronicle::new(listener),
             events: 0,
+            worked_ms: 0,
             log: seed,
             weather,
         };
@@ -164,6 +180,7 @@ impl<'a> World<'a> {
             self.faults.are_over = self.is_calm();
             self.watchman.wake(at_ms);
             self.happen(event);
+            self.see_progress();
             if self.watchman.violation.is_some() || (self.is_calm() && self.is_settled()) {
                 break;
             }
@@ -174,6 +191,7 @@ impl<'a> World<'a> {
         Course {
             events: self.events,
             lasted_ms: self.now_ms,
+            worked_ms: self.worked_ms,
             log: self.log,
             ends,
             violation: self.watchman.violation,
@@ -181,13 +199,24 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Jobs end in bounded time once nothing goes wrong any more.
+    fn see_progress(&mut self) {
+        let Some(job) = self.store.open.first() else { return };
+        self.worked_ms = self.now_ms;
+        if self.now_ms > self.weather.calm_at_ms + self.weather.work_patience_ms {
+            let row = &self.store.jobs[job.at()].row;
+            let facts = format!("job {} is in {}", row.id, row.state);
+            self.watchman.broken(Invariant::Live1, facts);
+        }
+    }
+
     /// Everybody has what he came for.
     fn is_settled(&self) -> bool {
         self.store.open.is_empty()
-            && !self.store.jobs.iter().any(Standing::is_half_removed)
             && self.shells_alive == 0
             && self.are_people_settled()
             && self.store.notices.all.iter().all(Held::is_settled)
+            && !self.store.jobs.iter().any(Standing::is_half_removed)
     }
 
     /// The last looks at a world that is over. Whoever opens the data folder next sweeps it.
@@ -196,7 +225,7 @@ impl<'a> World<'a> {
             return;
         }
         if let Some(waiting) = self.whoever_waits() {
-            self.watchman.broken(tgs_protocol::invariant::Invariant::Live1, waiting);
+            self.watchman.broken(Invariant::Live1, waiting);
         }
         for at in 0..self.store.jobs.len() {
             let job = store::JobNo(at as u32);
@@ -247,6 +276,10 @@ impl<'a> World<'a> {
             }
             Event::Toil(shell, work_no) => self.with(shell, |world, it| world.toil(it, work_no)),
             Event::Tick { node, boot } => self.tick(node, boot),
+            Event::Find { node, .. } => self.find(node),
+            Event::Heed { node, .. } => self.heed(node),
+            Event::Interrupt { node, stays, .. } => self.interrupt(node, stays),
+            Event::Upgrade(node) => self.upgrade(node),
             Event::Boot(node) => self.boot(node),
             Event::Kill { node, boot } => self.kill(node, boot),
             Event::Trouble(fault) => self.trouble(fault),
@@ -275,6 +308,9 @@ impl<'a> World<'a> {
                 Some(shell.map_or((0, u32::MAX), |it| (it.node, it.boot)))
             }
             Event::Tick { node, boot }
+            | Event::Find { node, boot }
+            | Event::Heed { node, boot }
+            | Event::Interrupt { node, boot, .. }
             | Event::Look { node, boot }
             | Event::Alarm { node, boot, .. } => Some((node, boot)),
             Event::AttemptEnd(attempt) => self.attempts.get(attempt.0).map(|it| it.from),
@@ -313,74 +349,16 @@ impl<'a> World<'a> {
             Event::Arrival(attempt) => (14, u64::from(attempt.0)),
             Event::AttemptEnd(attempt) => (15, u64::from(attempt.0)),
             Event::Wish { subscriber, wish } => (16, u64::from(subscriber) << 8 | wish as u64),
+            Event::Find { node, .. } => (18, u64::from(node)),
+            Event::Heed { node, .. } => (19, u64::from(node)),
+            Event::Interrupt { node, stays, .. } => (20, u64::from(node) << 1 | u64::from(stays)),
+            Event::Upgrade(node) => (21, u64::from(node)),
         };
-        self.log = Dice::of_seed(self.log ^ self.now_ms << 8 ^ number << 4 ^ kind).any();
+        self.log = Dice::of_seed(self.log ^ self.now_ms << 8 ^ number << 5 ^ kind).any();
         if self.chronicle.is_heard() {
             let words = self.words_of(event);
             self.chronicle.begin(self.now_ms, self.events, words);
         }
-    }
-
-    fn words_of(&self, event: Event) -> String {
-        let shell = |shell: ShellNo| match self.shells.get(shell.at()) {
-            Some(Some(it)) => format!("node {}, {}", it.node, self.name(it.job)),
-            _ => "nobody".to_owned(),
-        };
-        match event {
-            Event::Reach(call) => match self.calls.get(call.0) {
-                Some(call) => {
-                    format!("node {} reaches the store: {}", call.from.0, self.asks(call))
-                }
-                None => "a call of nobody".to_owned(),
-            },
-            Event::Answer(call) => match self.calls.get(call.0) {
-                Some(call) => format!("node {} is answered: {}", call.from.0, self.asks(call)),
-                None => "an answer to nobody".to_owned(),
-            },
-            Event::Letter(to, LetterNo(no)) => {
-                format!("{} hears {}", shell(to), self.letters.get(no).map_or("nothing", heard))
-            }
-            Event::Toil(of, _) => format!("{} works", shell(of)),
-            Event::Tick { node, .. } => format!("node {node} looks around"),
-            Event::Boot(node) => format!("node {node} is started"),
-            Event::Kill { node, .. } => format!("the time of node {node} is over"),
-            Event::Trouble(fault) => format!("node {}: {}", fault.of, fault.site.what()),
-            Event::Send { sender } => self.people.sender_in_words(sender),
-            Event::Cancel { order, .. } => format!("order {order} is to be cancelled"),
-            Event::Forget { order, .. } => format!("order {order} is to be forgotten"),
-            Event::Poll { watcher, .. } => format!("watcher {watcher} asks for events"),
-            Event::Look { node, .. } => format!("who sends notices at node {node} is woken"),
-            Event::Alarm { node, .. } => format!("who sends notices at node {node} looks"),
-            Event::Arrival(_) => "a notice arrives".to_owned(),
-            Event::AttemptEnd(attempt) => match self.attempts.get(attempt.0) {
-                Some(Attempt { from, of, event, .. }) => {
-                    format!("node {} knows of event {event} for subscription {}", from.0, of.0)
-                }
-                None => "an attempt of nobody ends".to_owned(),
-            },
-            Event::Wish { subscriber, wish } => format!("subscriber {subscriber} asks to {wish}"),
-        }
-    }
-}
-
-fn pace(seed: u64, of: u64) -> Dice {
-    Dice::of_seed(seed).apart(PACE).apart(of)
-}
-
-/// The stream of dice that say how long things take.
-const PACE: u64 = 7;
-
-/// What a letter says, for the log.
-fn heard(letter: &Letter) -> &'static str {
-    match letter {
-        Letter::Claim => "that it may claim",
-        Letter::Cancel => "a cancel",
-        Letter::Drain => "a drain",
-        Letter::Move => "that it must move",
-        Letter::Fact { .. } => "a fact",
-        Letter::RetryDue => "that the next try is due",
-        Letter::SaveAgain => "that the row is to be saved again",
-        Letter::StandDown => "that the lease may be lost",
     }
 }
 

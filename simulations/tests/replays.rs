@@ -8,13 +8,14 @@ use tgs_simulations::{
 
 /// What was found, and the flaw that behaves as the program did before; none where the old
 /// behaviour cannot be switched on any more.
-const FOUND: [(&str, Option<Flaw>); 6] = [
+const FOUND: [(&str, Option<Flaw>); 7] = [
     (include_str!("../replays/late-write.json"), Some(Flaw::TakesLateWrites)),
     (include_str!("../replays/taken-back-once.json"), Some(Flaw::TakesBackOnce)),
     (include_str!("../replays/pruned-beyond.json"), Some(Flaw::PrunesBeyond)),
     (include_str!("../replays/early-try.json"), None),
     (include_str!("../replays/read-apart.json"), None),
     (include_str!("../replays/blamed-again.json"), Some(Flaw::ForgetsWhoIsAtFault)),
+    (include_str!("../replays/set-aside.json"), Some(Flaw::CountsAside)),
 ];
 
 #[test]

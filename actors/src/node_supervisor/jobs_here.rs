@@ -96,7 +96,9 @@ impl Floor {
         let running: BTreeSet<JobId> = self.jobs.keys().cloned().collect();
         let all = self.progress.keys();
         let waiting: BTreeSet<JobId> = all.filter(|job| !running.contains(*job)).cloned().collect();
-        let classes = self.queue.seats().each().map(|(class, _)| class).collect();
+        // Where all devices of a class are set aside, another device serves: as the queue has it.
+        let seats = self.queue.seats().each().filter(|(_, used)| *used != Use::Aside);
+        let classes = seats.map(|(class, _)| class).collect();
         let mut free = BTreeMap::new();
         if !self.is_closed() && !self.room.is_low {
             for (class, _) in self.queue.seats().each().filter(|(_, used)| *used == Use::Free) {

@@ -27,7 +27,7 @@ pub(crate) struct Hands {
     pub(crate) running: BTreeSet<JobId>,
     /// Devices on which a job could begin now, by class.
     pub(crate) free: BTreeMap<DeviceClass, usize>,
-    /// The classes that the node has.
+    /// The classes of its devices that are not set aside.
     pub(crate) classes: BTreeSet<DeviceClass>,
     /// Whether it takes up jobs.
     pub(crate) standing: Standing,

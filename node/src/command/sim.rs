@@ -36,10 +36,11 @@ pub fn run(asked: &SimArguments, voice: Voice) -> Result<ExitCode, Failure> {
     }
     let again = |seed: u64| {
         let flaw = flaw.map_or_else(String::new, |flaw| format!(" --flaw {flaw}"));
-        format!("tgs sim --seed {seed}{flaw}")
+        let nodes = asked.nodes.map_or_else(String::new, |nodes| format!(" --nodes {nodes}"));
+        format!("tgs sim --seed {seed}{nodes}{flaw}")
     };
     if let Some(seed) = asked.seed {
-        return one(&Scenario::of_seed(seed).with_flaw(flaw), asked, &again(seed), voice);
+        return one(&world(asked, seed, flaw), asked, &again(seed), voice);
     }
     let found = many::live(asked, flaw, voice)?;
     let worlds = figure::count(found.worlds);
@@ -55,9 +56,15 @@ pub fn run(asked: &SimArguments, voice: Voice) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     };
     if asked.shrink || asked.log.is_some() {
-        return one(&Scenario::of_seed(seed).with_flaw(flaw), asked, &again(seed), voice);
+        return one(&world(asked, seed, flaw), asked, &again(seed), voice);
     }
     failed(&course, &again(seed), voice)
+}
+
+/// The world of a seed, as large as was asked for.
+fn world(asked: &SimArguments, seed: u64, flaw: Option<Flaw>) -> Scenario {
+    let sized = |nodes| Scenario::of_size(seed, nodes);
+    asked.nodes.map_or_else(|| Scenario::of_seed(seed), sized).with_flaw(flaw)
 }
 
 /// Lives one world and tells it.

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, value_parser};
+use tgs_simulations::world::NODES_MAX;
 
 /// Which worlds (docs/guide/simulator.md). The exit status is 1 where a promise breaks.
 #[derive(Debug, Args)]
@@ -13,6 +14,10 @@ pub struct SimArguments {
     /// The seed of the first one.
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub first: u64,
+    /// Nodes of each world, up to 1,000, with as many more jobs [default: by seed, mostly a few].
+    #[arg(long, value_name = "N")]
+    #[arg(value_parser = value_parser!(u32).range(1..=i64::from(NODES_MAX)))]
+    pub nodes: Option<u32>,
     /// Only this world, told in words.
     #[arg(long, value_name = "SEED", conflicts_with_all = ["seeds", "first", "jobs"])]
     pub seed: Option<u64>,
@@ -30,6 +35,6 @@ pub struct SimArguments {
     pub shrink: bool,
     /// Live the world that this file describes.
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["seeds", "first", "seed", "jobs", "flaw"])]
+    #[arg(conflicts_with_all = ["seeds", "first", "nodes", "seed", "jobs", "flaw"])]
     pub replay: Option<PathBuf>,
 }

@@ -7,18 +7,23 @@ use tgs_protocol::{
     code::Code,
     invariant::Invariant,
     lease::Lease,
-    limits::{LEASE_RENEW_ANSWER_MS, LEASE_STAND_DOWN_MS, STORE_ANSWER_MS, STORE_TRANSFER_MS},
-    submission::Inserted,
+    limits::{
+        LEASE_RENEW_ANSWER_MS, LEASE_STAND_DOWN_MS, LEASE_TICK_MS, STORE_ANSWER_MS,
+        STORE_TRANSFER_MS,
+    },
+    queue::Turn,
 };
 
 use super::{
-    World,
+    World, bytes,
     event::{Asker, Call, CallNo, Event, ShellNo},
-    fault::{SUBSCRIBERS_FROM, Site},
+    fault::Site,
     notifications::NoticeOp,
     shell::Shell,
     store::{JobNo, Op, Reply, Trace, phase},
+    things::SUBSCRIBERS_FROM,
     watchman::Hand,
+    words::{op_words, reply_words},
 };
 
 impl World<'_> {
@@ -36,11 +41,11 @@ impl World<'_> {
         op: Op,
         asker: Asker,
     ) -> CallNo {
-        let patience_ms = patience_ms(&op, asker);
+        let patience_ms = patience_ms(&op, asker) + op.takes_ms();
         let is_short = patience_ms < STORE_TRANSFER_MS;
         let node = &self.nodes[from as usize];
-        let pace = &mut self.paces[of as usize];
-        let (mut there, back) = (pace.within(0, 5), pace.within(0, 5));
+        let pace = self.paces.of(of);
+        let (mut there, back) = (pace.within(0, 5) + op.takes_ms(), pace.within(0, 5));
         let (cut_out, cut_in) = (node.cut_out_until_ms, node.cut_in_until_ms);
         let boot = node.boot;
         let state = job.map_or(0, |job| phase(&self.store.jobs[job.at()].row.state));
@@ -86,6 +91,10 @@ impl World<'_> {
             if let Some(again) = again {
                 self.plan(again, Event::Reach(no));
             }
+        }
+        if let Some(mut dice) = self.faults.strikes(Site::DiesCalling, moment) {
+            let at_ms = if dice.below(2) == 0 { there } else { dice.below(there + 1) };
+            self.plan(at_ms, Event::Kill { node: from, boot });
         }
         self.plan(answered, Event::Answer(no));
         no
@@ -145,6 +154,7 @@ impl World<'_> {
                 }
             }
             (Op::Release(_), Reply::Done, Some(job)) => watchman.released(*job),
+            (Op::End, Reply::Done, Some(job)) => watchman.end_ordered(*job),
             (Op::Empty | Op::DropResult, Reply::Done, Some(job)) => watchman.emptied(*job, store),
             (Op::Forget, Reply::Done, Some(job)) => watchman.forgot(*job, store),
             (Op::Sweep, Reply::Done, Some(job)) => watchman.swept(&store.jobs[job.at()]),
@@ -170,6 +180,10 @@ impl World<'_> {
             let of = self.calls.get(no.0).map_or(0, |call| call.of);
             self.orders.push(of);
             self.came_at_ms.push(self.now_ms);
+            let row = &self.store.jobs[job.at()].row;
+            let (priority, accepted_at) = (row.priority, row.accepted_at);
+            let (_, demand) = bytes::needs(self.seed, of);
+            self.turns.push(Turn { priority, accepted_at, demand, left: None });
             self.watchman.inserted(*job, &self.store);
         }
         if matches!(trace, Trace::Subscribed) {
@@ -192,6 +206,12 @@ impl World<'_> {
             let stood_still = node.suspended_at.is_some_and(|at| at >= holding.sent);
             if age_ms < LEASE_STAND_DOWN_MS && !stood_still {
                 let facts = format!("{} claims what {} held {age_ms} ms", lease.owner, held.owner);
+                self.watchman.broken(Invariant::Lease3, facts);
+            }
+            // Whoever was awake had time to look at its leases since.
+            let is_awake = node.still_until_ms + 2 * LEASE_TICK_MS < self.now_ms;
+            if age_ms > LEASE_STAND_DOWN_MS + 2 * LEASE_TICK_MS && is_awake {
+                let facts = format!("{} works on {age_ms} ms after its last word", held.owner);
                 self.watchman.broken(Invariant::Lease3, facts);
             }
         }
@@ -233,6 +253,9 @@ impl World<'_> {
             Asker::Subscriber { subscriber, wish } => {
                 self.wish_answered(node, subscriber, wish, &reply);
             }
+            Asker::Starter => self.found_known(node, job, &reply),
+            Asker::Ender => self.found_holder(node, job, of, &reply),
+            Asker::Finder => self.finder_answered(node, no, reply),
             Asker::Remover => self.go_on_removing(node, job, of, &op, &reply),
             Asker::Nobody => {}
         }
@@ -255,15 +278,6 @@ impl World<'_> {
             self.calls.take(no.0);
         }
     }
-
-    /// What a call asks, for the log.
-    pub(super) fn asks(&self, call: &Call) -> String {
-        if let Op::Notice(op) = &call.op {
-            return op.words();
-        }
-        let job = call.job.map_or_else(|| format!("order {}", call.of), |job| self.name(job));
-        format!("{job}: {}", op_words(&call.op))
-    }
 }
 
 /// How long a sender waits for an answer: as the actors do.
@@ -273,50 +287,5 @@ fn patience_ms(op: &Op, asker: Asker) -> u64 {
         (Op::Sweep | Op::TakeBack(_) | Op::Empty | Op::DropResult, _) => STORE_TRANSFER_MS,
         (_, Asker::Work { .. } | Asker::Writer { .. } | Asker::Nobody) => STORE_TRANSFER_MS,
         _ => STORE_ANSWER_MS,
-    }
-}
-
-fn op_words(op: &Op) -> String {
-    match op {
-        Op::Insert(row) => format!("insert {}", row.id),
-        Op::Look => "look at the lease".to_owned(),
-        Op::Claim(owner, _) => format!("claim for {owner}"),
-        Op::Renew(lease) => format!("renew epoch {}", lease.epoch),
-        Op::Release(lease) => format!("release epoch {}", lease.epoch),
-        Op::Read => "read".to_owned(),
-        Op::Save(lease, row) => format!("save {} in epoch {}", row.state, lease.epoch),
-        Op::Seal(_, artifact, _) => format!("seal the {artifact:?}").to_lowercase(),
-        Op::Put(_, facts, bytes) => format!("put step {}, {bytes:?}", facts.step).to_lowercase(),
-        Op::Prune(..) => "prune checkpoints".to_owned(),
-        Op::SealChunk(_, chunk) => format!("seal chunk {}", chunk.chunk),
-        Op::Deliver(..) => "deliver the table".to_owned(),
-        Op::TakeBack(_) => "take back the table".to_owned(),
-        Op::Sweep => "sweep".to_owned(),
-        Op::Empty => "remove all files".to_owned(),
-        Op::DropResult => "remove what was delivered".to_owned(),
-        Op::Forget => "forget".to_owned(),
-        Op::Events(after, ..) => format!("events after {after}"),
-        Op::Notice(op) => op.words(),
-    }
-}
-
-fn reply_words(reply: &Reply) -> String {
-    match reply {
-        Reply::Inserted(Inserted::New) => "taken".to_owned(),
-        Reply::Inserted(Inserted::Known(job)) => format!("known as {job}"),
-        Reply::Inserted(Inserted::KeyTaken(job)) => format!("the key is that of {job}"),
-        Reply::Inserted(Inserted::NameTaken) => "the name is taken".to_owned(),
-        Reply::Cell(cell) => match &cell.owner {
-            Some(owner) => format!("{owner} holds epoch {}", cell.epoch),
-            None => format!("nobody holds it after epoch {}", cell.epoch),
-        },
-        Reply::Claimed(Some(_)) => "it is ours".to_owned(),
-        Reply::Claimed(None) => "it is another's".to_owned(),
-        Reply::Row(row, chunks) => format!("in {}, {} chunks", row.state, chunks.len()),
-        Reply::Events(numbers) => format!("{} events", numbers.len()),
-        Reply::Notice(reply) => reply.words(),
-        Reply::Done => "done".to_owned(),
-        Reply::Overtaken => "overtaken".to_owned(),
-        Reply::Failed(code) => format!("failed, {code}"),
     }
 }

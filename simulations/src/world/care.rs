@@ -89,7 +89,7 @@ impl World<'_> {
     }
 
     /// A job keeps what it has reached, leaves, and waits again in the place that it had.
-    fn move_away(&mut self, node: u32, job: JobNo) {
+    pub(super) fn move_away(&mut self, node: u32, job: JobNo) {
         let it = &mut self.nodes[node as usize];
         if let Some(shell) = it.shell_of(job) {
             it.moving.push(job);
@@ -103,6 +103,7 @@ impl World<'_> {
         let id = &self.store.jobs[job.at()].row.id;
         let it = &mut self.nodes[node as usize];
         let Some(demand) = it.queue.demand(id) else { return };
+        it.waiting.push(job);
         let starts = self.watchman.watching(|| it.queue.give_back(id, demand));
         self.begin_all(node, starts);
     }

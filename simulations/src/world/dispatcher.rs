@@ -18,10 +18,11 @@ use tgs_protocol::{
 use super::{
     World,
     event::{Asker, CallNo, Event},
-    fault::{Kind, SENDERS_FROM, SUBSCRIBERS_FROM, Site},
+    fault::{Kind, Site},
     flaw::Flaw,
     notifications::{NoticeOp, NoticeReply, SubscriptionNo},
     store::{Op, Reply},
+    things::{SENDERS_FROM, SUBSCRIBERS_FROM},
 };
 
 /// The sender of one process.

@@ -7,7 +7,7 @@ use tgs_protocol::{
 
 use super::{
     fault::Fault,
-    store::{JobNo, Op, Reply},
+    store::{Op, Reply},
     subscribers::Wish,
 };
 
@@ -20,6 +20,10 @@ macro_rules! number {
 }
 
 number! {
+    /// A job by the order in which it came into the store.
+    JobNo
+}
+number! {
     /// One supervisor of a job, in one boot of one node; never given twice.
     ShellNo
 }
@@ -31,10 +35,16 @@ number! {
     /// One letter that is under way.
     LetterNo
 }
-
 number! {
     /// One attempt at a notice that is under way.
     AttemptNo
+}
+
+impl JobNo {
+    /// As a place in a list.
+    pub fn at(self) -> usize {
+        self.0 as usize
+    }
 }
 
 impl ShellNo {
@@ -55,8 +65,16 @@ pub enum Event {
     Letter(ShellNo, LetterNo),
     /// Work goes on.
     Toil(ShellNo, u32),
-    /// A node looks for jobs that nobody has, and at its leases.
+    /// A node looks at its leases.
     Tick { node: u32, boot: u32 },
+    /// A node looks for jobs that nobody works at.
+    Find { node: u32, boot: u32 },
+    /// A node asks what its operators want of it.
+    Heed { node: u32, boot: u32 },
+    /// A node hears that its machine will be taken away, or that it stays after all.
+    Interrupt { node: u32, boot: u32, stays: bool },
+    /// A process is asked to make place for a newer one.
+    Upgrade(u32),
     /// A process is started.
     Boot(u32),
     /// A process is killed, if it still is the one that was told.
@@ -177,6 +195,12 @@ pub enum Asker {
     },
     /// The desk of a node, which removes a job.
     Remover,
+    /// The desk of a node, which was sent an order that it knows.
+    Starter,
+    /// The desk of a node, which ends a job for somebody.
+    Ender,
+    /// Whoever finds jobs there.
+    Finder,
     /// Nobody.
     Nobody,
 }
@@ -190,6 +214,8 @@ pub struct Labour {
     pub work: Work,
     /// It was told to stop.
     pub is_stopping: bool,
+    /// What it has reached is to be kept.
+    pub is_to_keep: bool,
     /// Training: steps done. Sampling: chunks begun. Publishing: tables delivered.
     pub at: u64,
     /// It waits for the store.

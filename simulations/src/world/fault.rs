@@ -6,7 +6,10 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use super::weather::Weather;
+use super::{
+    things::{THINGS, Things},
+    weather::Weather,
+};
 use crate::dice::Dice;
 
 macro_rules! sites {
@@ -84,6 +87,13 @@ sites! {
     BreaksDevices = "breaks_devices", Chance(50_000): "a job makes every device fail";
     DeviceBreaks = "device_breaks", Every(300_000): "a device fails at all work for a while";
     Forgotten = "forgotten", Chance(200_000): "somebody removes the job once it has ended";
+    LeasesUnread = "leases_unread", Chance(50_000): "some leases cannot be read in a look at all";
+    DiesCalling = "dies_calling", Chance(1_000): "a process dies while the store answers it";
+    Stays = "stays", Chance(200_000): "a machine stays though its end was announced";
+    Cordoned = "cordoned", Every(300_000): "operators let a node take up nothing for a while";
+    Emptied = "emptied", Every(300_000): "operators let a node hand over what it has for a while";
+    RegionLost = "region_lost", Every(300_000): "all nodes of a region die, or are cut off";
+    Upgrade = "upgrade", Every(300_000): "all nodes are started anew, one after the other";
 }
 
 impl fmt::Display for Site {
@@ -157,6 +167,18 @@ impl Kind {
     pub const EMPTY: Self = Self(161);
     /// What it delivered is removed.
     pub const DROP_RESULT: Self = Self(162);
+    /// All jobs that have not ended are listed.
+    pub const UNFINISHED: Self = Self(163);
+    /// Their leases are read.
+    pub const LEASES: Self = Self(164);
+    /// Which of those leases cannot be read.
+    pub const CELLS: Self = Self(165);
+    /// It is looked whether jobs were ordered to end.
+    pub const ORDERS: Self = Self(166);
+    /// A job is read before it is taken up.
+    pub const GLANCE: Self = Self(167);
+    /// A job is ordered to end.
+    pub const END: Self = Self(168);
     /// A call about notices.
     pub fn notice(op: u8) -> Self {
         Self(146 + op)
@@ -176,7 +198,7 @@ impl FromStr for Fault {
             let mut parts = text.split('/');
             let name = parts.next()?;
             let site = *Site::ALL.iter().find(|site| site.name() == name)?;
-            let of = parts.next()?.parse().ok().filter(|of| *of < THINGS as u32)?;
+            let of = parts.next()?.parse().ok().filter(|of| *of < THINGS)?;
             let (kind, count) = parts.next()?.split_once('.')?;
             let nth = Nth { kind: Kind(kind.parse().ok()?), count: count.parse().ok()? };
             parts.next().is_none().then_some(Self { site, of, nth })
@@ -185,15 +207,6 @@ impl FromStr for Fault {
     }
 }
 
-/// Orders, nodes, people and senders of the largest world.
-pub const THINGS: usize = 32;
-/// Numbers of watchers among things that faults are about.
-pub const WATCHERS_FROM: u32 = 16;
-/// Numbers of subscribers.
-pub const SUBSCRIBERS_FROM: u32 = 24;
-/// Numbers of those who send notices, one in each node.
-pub const SENDERS_FROM: u32 = 28;
-
 /// Takes the decisions of one world.
 #[derive(Debug)]
 pub struct Faults {
@@ -201,8 +214,9 @@ pub struct Faults {
     rates: [u64; Site::ALL.len()],
     /// The only ones that may strike, where not all may.
     only: Option<BTreeSet<Fault>>,
-    /// Moments so far, by kind.
-    counts: Box<[[u16; 256]; THINGS]>,
+    things: Things,
+    /// Moments so far of each thing, by kind.
+    counts: Vec<[u16; 256]>,
     /// Those that struck, in order.
     pub struck: Vec<Fault>,
     /// Nothing goes wrong any more.
@@ -212,11 +226,13 @@ pub struct Faults {
 impl Faults {
     /// The faults of a seed in this weather, or only some of them.
     pub fn new(seed: u64, weather: &Weather, only: Option<&BTreeSet<Fault>>) -> Self {
+        let things = Things::of(weather);
         Self {
             seed: Dice::of_seed(seed).apart(FAULTS).any(),
             rates: weather.rates,
             only: only.cloned(),
-            counts: Box::new([[0; 256]; THINGS]),
+            things,
+            counts: vec![[0; 256]; things.all().count()],
             struck: Vec::new(),
             are_over: weather.calm_at_ms == 0,
         }
@@ -224,7 +240,7 @@ impl Faults {
 
     /// One more moment of this kind, in which something may go wrong.
     pub fn moment(&mut self, of: u32, kind: Kind) -> (u32, Nth) {
-        let count = &mut self.counts[of as usize][usize::from(kind.0)];
+        let count = &mut self.counts[self.things.place(of)][usize::from(kind.0)];
         *count = count.saturating_add(1);
         (of, Nth { kind, count: *count })
     }
@@ -301,7 +317,7 @@ mod tests {
             "call_lost/1/2",
             "call_lost/1/2.3/4",
             "x/1/2.1",
-            "crash/99/1.1",
+            "crash/9999/1.1",
         ] {
             assert!(text.parse::<Fault>().is_err(), "{text}");
         }

@@ -39,12 +39,18 @@ flaws! {
     ReadsStaleRows = "reads_stale_rows" breaks Job4: "a claimant reads the row before the last one";
     LeavesDeliveries = "leaves_deliveries" breaks Job5: "what was delivered is not taken back";
     TakesBackOnce = "takes_back_once" breaks Job5: "taking back is not tried again";
+    IgnoresOrders = "ignores_orders" breaks Job5: "no holder looks for an order to end its job";
+    ClaimsBlindly = "claims_blindly" breaks Job5: "no claimant looks for an order to end the job";
     SamplesByNode = "samples_by_node" breaks Same1: "what is drawn depends on the node";
     SealsChunksAgain = "seals_chunks_again" breaks Chunk1: "a sealed chunk is replaced";
     TrustsTorn = "trusts_torn" breaks Ckpt1: "a checkpoint is not held against its digest";
+    HandsOverFirst = "hands_over_first" breaks Ckpt1:
+        "a job is handed over before its last checkpoint is written";
     KeepsEpoch = "keeps_epoch" breaks Lease1: "a claim does not grow the epoch";
     ForgetsEpochs = "forgets_epochs" breaks Lease2: "the store lets writes of any epoch through";
     ClaimsAtOnce = "claims_at_once" breaks Lease3: "a lease is claimed without a wait";
+    ClaimsEarly = "claims_early" breaks Lease3: "a lease is claimed after half of its time";
+    WorksOn = "works_on" breaks Lease3: "a holder that had to stand down works on";
     GivesSeatsEarly = "gives_seats_early" breaks Queue1: "a cancel frees a seat that is in use";
     NewestFirst = "newest_first" breaks Queue2: "who came last is first in line";
     UsesSetAside = "uses_set_aside" breaks Queue3: "a device that was set aside is given away";
@@ -79,6 +85,9 @@ flaws! {
     PrunesCommitted = "prunes_committed" breaks Gc1: "the committed checkpoint is removed as well";
     PrunesBeyond = "prunes_beyond" breaks Gc1: "only the last uncommitted one is spared";
     NeverSweeps = "never_sweeps" breaks Gc1: "nothing is removed after the end";
+    FindsNothing = "finds_nothing" breaks Live1: "nobody looks for jobs whose holder is gone";
+    CountsAside = "counts_aside" breaks Live1:
+        "a class counts as there whose devices are all set aside";
     SetsNoAlarm = "sets_no_alarm" breaks Live1: "nobody looks when an attempt is due";
     KeepsSeats = "keeps_seats" breaks Live1: "a device stays taken when its job has left";
 }

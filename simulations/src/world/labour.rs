@@ -34,10 +34,11 @@ impl World<'_> {
             let waited_ms = self.nodes[shell.node as usize].own_ms(self.now_ms - at);
             self.watchman.retries(shell.job, waited_ms, after);
         }
+        self.watchman.begins(shell.job, shell.claimed_ms);
         shell.works += 1;
         let at = self.start_of(shell, &work);
-        let labour = Labour { no: shell.works, work, is_stopping: false, at, is_waiting: false };
-        shell.labour = Some(labour);
+        let (no, is_stopping, is_to_keep) = (shell.works, false, false);
+        shell.labour = Some(Labour { no, work, is_stopping, is_to_keep, at, is_waiting: false });
         self.toil_later(shell);
     }
 
@@ -61,7 +62,7 @@ impl World<'_> {
 
     fn toil_later(&mut self, shell: &Shell) {
         let Some(labour) = &shell.labour else { return };
-        let after_ms = self.paces[shell.order as usize].within(20, 2_000);
+        let after_ms = self.paces.of(shell.order).within(20, 2_000);
         self.plan(after_ms, Event::Toil(shell.no, labour.no));
     }
 
@@ -72,7 +73,7 @@ impl World<'_> {
             return;
         }
         if labour.is_stopping {
-            return self.tell(shell, work_no, JobEvent::WorkStopped);
+            return self.stop(shell, work_no);
         }
         let moment = self.faults.moment(shell.order, Kind::work(shell.phase()));
         if self.faults.strikes(Site::SupervisorDies, moment).is_some() {
@@ -95,6 +96,28 @@ impl World<'_> {
         }
         let (Some(lease), Some(row)) = (shell.lease.clone(), shell.saved.clone()) else { return };
         self.toil_on(shell, work_no, lease, &row);
+    }
+
+    /// Work stops. What training has reached is written first where it is to be kept.
+    fn stop(&mut self, shell: &mut Shell, work_no: u32) {
+        let Some(Labour { work, at, is_to_keep: true, .. }) = &shell.labour else {
+            return self.tell(shell, work_no, JobEvent::WorkStopped);
+        };
+        let (Work::Train { .. }, Some(lease), Some(row)) = (work, &shell.lease, &shell.saved)
+        else {
+            return self.tell(shell, work_no, JobEvent::WorkStopped);
+        };
+        let (step, committed) = (Steps(*at), row.done.checkpoint.map(|facts| facts.step));
+        if committed.unwrap_or(Steps(0)) >= step {
+            return self.tell(shell, work_no, JobEvent::WorkStopped);
+        }
+        let put = self.put(shell.order, lease.clone(), row, step);
+        shell.writing.waiting = Some((work_no, put));
+        (shell.last_snapshot, shell.labour) = (Some((work_no, step)), None);
+        if self.flaw == Some(Flaw::HandsOverFirst) {
+            shell.events.push_back(JobEvent::WorkStopped);
+        }
+        self.write_next(shell);
     }
 
     fn toil_on(&mut self, shell: &mut Shell, work_no: u32, lease: Rc<Lease>, row: &Rc<JobRow>) {
@@ -149,18 +172,22 @@ impl World<'_> {
         row: &JobRow,
         (at, steps): (u64, u64),
     ) {
-        let is_due = self.paces[shell.order as usize].happens(400_000);
+        let is_due = self.paces.of(shell.order).happens(400_000);
         if at < steps && is_due {
-            let digest = bytes::state(&row.request, Steps(at));
-            let (epoch, size) = (lease.epoch, ByteCount(1_000));
-            let facts = CheckpointFacts { epoch, step: Steps(at), digest, size };
-            let moment = self.faults.moment(shell.order, Kind::CHECKPOINT);
-            let torn = self.faults.strikes(Site::CheckpointTorn, moment);
-            let bytes = if torn.is_some() { Bytes::Torn } else { Bytes::Whole };
-            shell.writing.waiting = Some((work_no, Op::Put(lease, facts, bytes)));
+            let put = self.put(shell.order, lease, row, Steps(at));
+            shell.writing.waiting = Some((work_no, put));
             self.write_next(shell);
         }
         self.toil_later(shell);
+    }
+
+    /// A checkpoint at this step.
+    fn put(&mut self, order: u32, lease: Rc<Lease>, row: &JobRow, step: Steps) -> Op {
+        let digest = bytes::state(&row.request, step);
+        let facts = CheckpointFacts { epoch: lease.epoch, step, digest, size: ByteCount(1_000) };
+        let moment = self.faults.moment(order, Kind::CHECKPOINT);
+        let torn = self.faults.strikes(Site::CheckpointTorn, moment);
+        Op::Put(lease, facts, if torn.is_some() { Bytes::Torn } else { Bytes::Whole })
     }
 
     /// One chunk is drawn.
@@ -223,7 +250,12 @@ impl World<'_> {
         let event = match (op, reply) {
             (Op::Prune(..), _) => return,
             (_, Reply::Overtaken) => JobEvent::Overtaken,
-            (Op::Put(..), Reply::Failed(_)) => return, // A checkpoint less; training goes on.
+            // A checkpoint less; training goes on.
+            (Op::Put(_, facts, _), Reply::Failed(_))
+                if shell.last_snapshot != Some((work_no, facts.step)) =>
+            {
+                return;
+            }
             (_, Reply::Failed(code)) => JobEvent::StageFailed(shell.failure(code)),
             (Op::Put(_, facts, _), _) => JobEvent::CheckpointWritten(*facts),
             (Op::SealChunk(_, chunk), _) => JobEvent::ChunkSealed(*chunk),
@@ -260,7 +292,7 @@ impl World<'_> {
         self.device_reports(shell, &event);
         let letter = Letter::Fact { work_no, event };
         let moment = self.faults.moment(shell.order, Kind::fact(shell.phase()));
-        let mut after_ms = self.paces[shell.order as usize].within(0, 3);
+        let mut after_ms = self.paces.of(shell.order).within(0, 3);
         if let Some(mut dice) = self.faults.strikes(Site::FactLate, moment) {
             after_ms += dice.within(1, 60_000);
         }

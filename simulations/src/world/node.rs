@@ -4,11 +4,13 @@ use std::rc::Rc;
 
 use tgs_protocol::{
     id::Incarnation,
+    lease::rule::Sighting,
+    presence::{NodeOrder, Standing},
     queue::{DeviceClass, Queue, Seat, Seats, trust::Trust},
     unit::{ByteCount, Millis, Timestamp},
 };
 
-use super::{dispatcher::Dispatcher, event::ShellNo, store::JobNo};
+use super::{dispatcher::Dispatcher, event::ShellNo, finder::Finding, store::JobNo};
 use crate::dice::Dice;
 
 /// One process on one machine.
@@ -22,8 +24,18 @@ pub struct Node {
     pub is_present: bool,
     /// It runs.
     pub is_up: bool,
+    /// Where it stands.
+    pub region: u32,
     /// It was asked to leave, and begins nothing any more.
     pub is_draining: bool,
+    /// Its machine will be taken away.
+    pub is_interrupted: bool,
+    /// What operators want of it, now and after a restart.
+    pub wanted: NodeOrder,
+    /// Until when.
+    pub wanted_until_ms: u64,
+    /// What it knows of that; none until it asked.
+    pub ordered: Option<NodeOrder>,
     /// It stands still until then, on the world's clock.
     pub still_until_ms: u64,
     /// When its clock last stood still, on that clock.
@@ -36,6 +48,10 @@ pub struct Node {
     pub dice: Dice,
     /// Its supervisors.
     pub shells: Vec<(JobNo, ShellNo)>,
+    /// Jobs whose turn has not come.
+    pub waiting: Vec<JobNo>,
+    /// What was seen of the leases of jobs that wait here and that others held.
+    pub sightings: Vec<(JobNo, Sighting)>,
     /// Whose turn it is.
     pub queue: Queue,
     /// How its devices have done.
@@ -46,10 +62,10 @@ pub struct Node {
     pub broken: Option<(Seat, u64)>,
     /// Who sends notices.
     pub dispatcher: Dispatcher,
+    /// Who finds jobs.
+    pub finding: Finding,
     /// The name under which this boot holds leases.
     pub incarnation: Rc<Incarnation>,
-    /// By job: it is in the queue or has a supervisor, or is left alone until then.
-    here: Vec<Here>,
     premises: Premises,
     booted_at_ms: u64,
     /// How long its clock stood still since it was started.
@@ -58,15 +74,6 @@ pub struct Node {
     drift: i64,
     /// How far its wall clock is ahead.
     ahead_ms: i64,
-}
-
-/// How a node stands to a job.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Here {
-    /// It may take it, from then on.
-    From(u64),
-    /// It has it.
-    Now,
 }
 
 /// What a node has to compute with.
@@ -99,25 +106,34 @@ impl Node {
         let mut dice = Dice::of_seed(seed).apart(NODE).apart(u64::from(no));
         let premises = Premises::drawn(&mut dice);
         let drift = dice.below(2 * u64::from(drift_max) + 1) as i64 - i64::from(drift_max);
+        let regions = Dice::of_seed(seed).apart(REGIONS).within(1, u64::from(REGIONS_MAX));
+        let region = Dice::of_seed(seed).apart(REGIONS).apart(u64::from(no)).below(regions) as u32;
         Self {
             no,
             boot: 0,
             is_present,
             is_up: false,
+            region,
             is_draining: false,
+            is_interrupted: false,
+            wanted: NodeOrder::Work,
+            wanted_until_ms: 0,
+            ordered: None,
             still_until_ms: 0,
             suspended_at: None,
             cut_out_until_ms: 0,
             cut_in_until_ms: 0,
             dice,
             shells: Vec::new(),
+            waiting: Vec::new(),
+            sightings: Vec::new(),
             queue: premises.queue(),
             trust: Trust::default(),
             moving: Vec::new(),
             broken: None,
             dispatcher: Dispatcher::default(),
+            finding: Finding::default(),
             incarnation: Rc::new(Incarnation::new("")),
-            here: Vec::new(),
             premises,
             booted_at_ms: 0,
             lost_ms: 0,
@@ -130,7 +146,7 @@ impl Node {
     pub fn start(&mut self, now_ms: u64) {
         self.boot += 1;
         self.is_up = true;
-        self.is_draining = false;
+        (self.is_draining, self.is_interrupted, self.ordered) = (false, false, None);
         self.booted_at_ms = now_ms;
         self.still_until_ms = now_ms;
         (self.suspended_at, self.lost_ms) = (None, 0);
@@ -142,8 +158,10 @@ impl Node {
         self.is_up = false;
         self.queue = self.premises.queue();
         (self.trust, self.dispatcher) = (Trust::default(), Dispatcher::default());
+        self.finding = Finding::default();
         self.moving.clear();
-        self.here.clear();
+        self.waiting.clear();
+        self.sightings.clear();
         std::mem::take(&mut self.shells)
     }
 
@@ -199,35 +217,29 @@ impl Node {
         self.is_up && self.still_until_ms <= now_ms
     }
 
-    /// Whether it may take a job that it sees in a list.
-    pub fn may_take(&self, job: JobNo, now_ms: u64) -> bool {
-        match self.here.get(job.at()) {
-            Some(Here::Now) => false,
-            Some(Here::From(ms)) => *ms <= now_ms,
-            None => true,
+    /// Whether it takes up jobs.
+    pub fn standing(&self) -> Standing {
+        match (self.is_draining || self.is_interrupted, self.ordered) {
+            (true, _) => Standing::Leaving,
+            (false, Some(NodeOrder::Work)) => Standing::Working,
+            (false, Some(NodeOrder::Cordon) | None) => Standing::Cordoned,
+            (false, Some(NodeOrder::Drain)) => Standing::Draining,
         }
     }
 
-    /// It has the job.
-    pub fn has(&mut self, job: JobNo) {
-        self.set_here(job, Here::Now);
+    /// It takes up nothing.
+    pub fn is_closed(&self) -> bool {
+        self.standing() != Standing::Working
     }
 
-    /// It no longer has the job, and leaves it alone until then.
-    pub fn leaves_alone(&mut self, job: JobNo, until_ms: u64) {
-        self.set_here(job, Here::From(until_ms));
+    /// Whether a job waits or runs here.
+    pub fn has(&self, job: JobNo) -> bool {
+        self.waiting.contains(&job) || self.shell_of(job).is_some()
     }
 
     /// Its supervisor of a job.
     pub fn shell_of(&self, job: JobNo) -> Option<ShellNo> {
         self.shells.iter().find(|(of, _)| *of == job).map(|(_, shell)| *shell)
-    }
-
-    fn set_here(&mut self, job: JobNo, here: Here) {
-        if self.here.len() <= job.at() {
-            self.here.resize(job.at() + 1, Here::From(0));
-        }
-        self.here[job.at()] = here;
     }
 }
 
@@ -235,3 +247,7 @@ impl Node {
 const EPOCH_MS: u64 = 1_780_000_000_000;
 /// The stream of dice that nodes are made of.
 const NODE: u64 = 4;
+/// The one that says where they stand.
+const REGIONS: u64 = 10;
+/// Regions of a world, at most.
+pub const REGIONS_MAX: u32 = 4;

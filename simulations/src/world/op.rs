@@ -25,6 +25,16 @@ use super::{
 pub enum Op {
     /// Add a job, unless its key is known.
     Insert(Rc<JobRow>),
+    /// List all jobs that have not ended.
+    Unfinished,
+    /// Look at these leases, one after the other.
+    Leases(Rc<[JobNo]>),
+    /// Look whether these jobs were ordered to end, one after the other.
+    Orders(Rc<[JobNo]>),
+    /// Read a row, and whether the job was ordered to end.
+    Glance,
+    /// Order a job to end, wherever it is.
+    End,
     /// Look at a lease.
     Look,
     /// Take a lease that looks like this.
@@ -33,7 +43,7 @@ pub enum Op {
     Renew(Rc<Lease>),
     /// Give the lease back.
     Release(Rc<Lease>),
-    /// Read row and manifest.
+    /// Read row and manifest, and whether the job was ordered to end.
     Read,
     /// Replace the row, and tell what is new in it.
     Save(Rc<Lease>, Rc<JobRow>),
@@ -68,6 +78,7 @@ impl Op {
     pub fn is_write(&self) -> bool {
         match self {
             Self::Notice(op) => op.is_write(),
+            Self::Unfinished | Self::Leases(_) | Self::Orders(_) | Self::Glance => false,
             op => !matches!(op, Self::Look | Self::Read | Self::Events(..)),
         }
     }
@@ -79,6 +90,11 @@ impl Op {
             Self::Forget => Kind::FORGET,
             Self::Empty => Kind::EMPTY,
             Self::DropResult => Kind::DROP_RESULT,
+            Self::Unfinished => Kind::UNFINISHED,
+            Self::Leases(_) => Kind::LEASES,
+            Self::Orders(_) => Kind::ORDERS,
+            Self::Glance => Kind::GLANCE,
+            Self::End => Kind::END,
             op => Kind::call(op.number(), phase),
         }
     }
@@ -101,7 +117,17 @@ impl Op {
             Self::TakeBack(_) => 12,
             Self::Sweep => 13,
             Self::Events(..) => 14,
-            Self::Notice(_) | Self::Forget | Self::Empty | Self::DropResult => 15,
+            _ => 15,
+        }
+    }
+
+    /// How long it takes beside its way: leases are read one after the other, and each is a
+    /// decision of the database (`docs/benchmarks.md`: 178 a second).
+    pub fn takes_ms(&self) -> u64 {
+        match self {
+            Self::Leases(jobs) => 5 * jobs.len() as u64,
+            Self::Orders(jobs) => jobs.len() as u64,
+            _ => 0,
         }
     }
 
@@ -111,6 +137,7 @@ impl Op {
         match self {
             Self::Notice(op) => op.is_write(),
             Self::Insert(_)
+            | Self::End
             | Self::Claim(..)
             | Self::Renew(_)
             | Self::Release(_)
@@ -164,12 +191,20 @@ pub enum Artifact {
 pub enum Reply {
     /// The order is taken, or was before, or is refused.
     Inserted(Inserted),
+    /// Jobs that have not ended, as they stand.
+    Unfinished(Vec<(JobNo, Rc<JobRow>)>),
+    /// Leases as they are; none of a job that is gone.
+    Cells(Vec<Option<LeaseCell>>),
+    /// Those of the jobs that were ordered to end.
+    Ordered(Vec<JobNo>),
+    /// A row, and whether the job was ordered to end.
+    Glanced(Rc<JobRow>, bool),
     /// The lease as it is.
     Cell(LeaseCell),
     /// The lease is ours, or somebody else's.
     Claimed(Option<Lease>),
-    /// Row and manifest.
-    Row(Rc<JobRow>, Vec<SealedChunk>),
+    /// Row and manifest, and whether the job was ordered to end.
+    Row(Rc<JobRow>, Vec<SealedChunk>, bool),
     /// Numbers of events.
     Events(Vec<EventNo>),
     /// What a call about notices came to.

@@ -12,11 +12,12 @@ use tgs_protocol::{
 
 use super::{
     World, bytes,
-    event::{Asker, Event, Letter},
-    fault::{Kind, Site, WATCHERS_FROM},
+    event::{Asker, Event},
+    fault::{Kind, Site},
     flaw::Flaw,
     store::{JobNo, Op, Reply},
     subscribers::Subscriber,
+    things::WATCHERS_FROM,
 };
 use crate::dice::Dice;
 
@@ -170,12 +171,16 @@ impl World<'_> {
             Reply::Inserted(Inserted::Known(name) | Inserted::KeyTaken(name)) => name,
             _ => return, // He sends it again.
         };
-        if let Some(job) = self.store.named(name)
-            && !self.store.jobs[job.at()].row.state.is_final()
-            && !self.nodes[node as usize].is_draining
-            && self.nodes[node as usize].may_take(job, self.now_ms)
-        {
-            self.join(node, job);
+        if let Some(job) = self.store.named(name) {
+            match &reply {
+                Reply::Inserted(Inserted::New) => self.start_job(node, job),
+                // Whoever inserted it was perhaps killed before it was begun.
+                Reply::Inserted(Inserted::Known(_)) => {
+                    let of = self.orders[job.at()];
+                    self.call(node, Some(job), of, Op::Look, Asker::Starter);
+                }
+                _ => {}
+            }
         }
         let order = self.people.senders[sender as usize].order;
         let moment = self.faults.moment(order, Kind::RECEIPT);
@@ -185,6 +190,17 @@ impl World<'_> {
             true => format!("order {order}: the receipt is lost"),
             false => format!("order {order}: answered"),
         });
+    }
+
+    /// The lease of a job is known whose order came again: it is begun with, unless another node's
+    /// lease stands in the way, be that node alive or not.
+    pub(super) fn found_known(&mut self, node: u32, job: Option<JobNo>, reply: &Reply) {
+        let (Some(job), Reply::Cell(cell)) = (job, reply) else { return };
+        let own = &*self.nodes[node as usize].incarnation;
+        let is_free = cell.owner.as_ref().is_none_or(|owner| owner == own);
+        if is_free && !self.store.jobs[job.at()].row.state.is_final() {
+            self.start_job(node, job);
+        }
     }
 
     /// Somebody cancels an order's job, at whichever node is there, until it has ended.
@@ -197,18 +213,23 @@ impl World<'_> {
         self.plan(30_000, Event::Cancel { order, times: times + 1 });
         let Some(node) = self.somewhere(order, times + 100) else { return };
         self.say(true, |it| format!("node {node} is asked to cancel {}", it.name(job)));
-        match self.nodes[node as usize].shell_of(job) {
-            Some(shell) => {
-                self.post(0, shell, Letter::Cancel);
-                if self.flaw == Some(Flaw::GivesSeatsEarly) {
-                    self.out_of_line(node, job);
-                }
-            }
-            None => {
-                self.watchman.lines[node as usize].left(job);
-                self.out_of_line(node, job);
-                self.supervise(node, job, None, true);
-            }
+        self.call(node, Some(job), order, Op::Look, Asker::Ender);
+    }
+
+    /// Who holds a job is known that is to be cancelled: it is ended here, or an order is left for
+    /// whoever holds it, now or next.
+    pub(super) fn found_holder(
+        &mut self,
+        node: u32,
+        job: Option<JobNo>,
+        order: u32,
+        reply: &Reply,
+    ) {
+        let (Some(job), Reply::Cell(cell)) = (job, reply) else { return };
+        let own = &*self.nodes[node as usize].incarnation;
+        match cell.owner.as_ref().is_some_and(|owner| owner != own) {
+            true => drop(self.call(node, Some(job), order, Op::End, Asker::Nobody)),
+            false => self.cancel_here(node, job),
         }
     }
 
@@ -262,7 +283,9 @@ impl World<'_> {
         let (last, connection, of) = (it.last, it.connection, WATCHERS_FROM + it.no);
         self.plan(AGAIN_MS, Event::Poll { watcher, connection });
         let Some(node) = self.somewhere(of, connection) else { return };
-        let limit = self.dice_of(of).apart(u64::from(connection)).within(1, 20) as usize;
+        // Where much happens, more is read at one time.
+        let most = u64::from(self.weather.orders).max(20);
+        let limit = self.dice_of(of).apart(u64::from(connection)).within(1, most) as usize;
         let op = Op::Events(last, self.followed(watcher), limit);
         self.call(node, None, of, op, Asker::Watcher { watcher, connection });
     }

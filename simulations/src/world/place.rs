@@ -1,28 +1,17 @@
-//! What goes on in a node beside its jobs: whose turn it is, who supervises what, who renews.
+//! What goes on in a node beside its jobs: who supervises what, and who renews.
 
-use tgs_protocol::{
-    invariant::Invariant,
-    lease::rule::Duty,
-    limits::LEASE_TICK_MS,
-    queue::{Seat, Start, Turn},
-    unit::Timestamp,
-};
+use tgs_protocol::{lease::rule::Duty, limits::LEASE_TICK_MS, queue::Seat};
 
 use super::{
-    World, bytes,
+    World,
     event::{Asker, Event, Letter, LetterNo, ShellNo},
-    fault::{Kind, Site},
     flaw::Flaw,
     shell::Shell,
     store::{JobNo, Op},
-    watchman,
 };
 
-/// How long a node leaves a job alone that it could not keep: until somebody resumes it.
-const REST_MS: u64 = 5_000;
-
 impl World<'_> {
-    /// A node looks for jobs that nobody has here, and keeps its leases.
+    /// A node looks at its leases.
     pub(super) fn tick(&mut self, node: u32, boot: u32) {
         let at = node as usize;
         self.plan(self.nodes[at].lasts_ms(LEASE_TICK_MS), Event::Tick { node, boot });
@@ -31,25 +20,6 @@ impl World<'_> {
         for no in (0..self.nodes[at].shells.len()).rev() {
             if let Some((_, shell)) = self.nodes[at].shells.get(no).copied() {
                 self.keep_lease(shell);
-            }
-        }
-        if self.nodes[at].is_draining {
-            return;
-        }
-        for no in 0..self.store.open.len() {
-            let job = self.store.open[no];
-            if self.nodes[at].may_take(job, self.now_ms) {
-                self.join(node, job);
-            }
-        }
-        let moment = self.faults.moment(node, Kind::LIST);
-        if let Some(mut dice) = self.faults.strikes(Site::StaleList, moment)
-            && !self.store.jobs.is_empty()
-        {
-            let job = JobNo(dice.below(self.store.jobs.len() as u64) as u32);
-            if self.nodes[at].may_take(job, self.now_ms) {
-                self.say(true, |_| "reads an old list".to_owned());
-                self.join(node, job);
             }
         }
     }
@@ -66,51 +36,8 @@ impl World<'_> {
                 let (job, order, op) = (shell.job, shell.order, Op::Renew(lease.clone()));
                 self.call(node, Some(job), order, op, Asker::Keeper { shell: no, sent });
             }
+            Duty::StandDown if self.flaw == Some(Flaw::WorksOn) => {}
             Duty::StandDown => self.with(no, |_, it| it.stand_down()),
-        }
-    }
-
-    /// A job comes into a node's line.
-    pub(super) fn join(&mut self, node: u32, job: JobNo) {
-        let row = &self.store.jobs[job.at()].row;
-        let (_, demand) = bytes::needs(self.seed, self.orders[job.at()]);
-        let (priority, accepted_at) = (row.priority, row.accepted_at);
-        let turn = Turn { priority, accepted_at, demand, left: None };
-        self.watchman.lines[node as usize].joined(job, turn);
-        let turn = match self.flaw {
-            Some(Flaw::NewestFirst) => {
-                Turn { accepted_at: Timestamp(u64::MAX / 2 - accepted_at.get()), ..turn }
-            }
-            _ => turn,
-        };
-        let it = &mut self.nodes[node as usize];
-        it.has(job);
-        let starts = self.watchman.watching(|| it.queue.join(row.id.clone(), turn));
-        self.begin_all(node, starts);
-    }
-
-    /// A job goes out of a node's line; whoever moves up begins.
-    pub(super) fn out_of_line(&mut self, node: u32, job: JobNo) {
-        let id = &self.store.jobs[job.at()].row.id;
-        let it = &mut self.nodes[node as usize];
-        let starts = self.watchman.watching(|| it.queue.leave(id));
-        if !it.is_draining {
-            self.begin_all(node, starts);
-        }
-    }
-
-    pub(super) fn begin_all(&mut self, node: u32, starts: Vec<Start>) {
-        for Start { job, seat } in starts {
-            let Some(job) = self.store.ever_named(&job) else { continue };
-            if let Err(wrong) = self.watchman.lines[node as usize].begins(job, seat) {
-                let (invariant, facts) = match wrong {
-                    watchman::Wrong::Twice(facts) => (Invariant::Queue1, facts),
-                    watchman::Wrong::Passed(facts) => (Invariant::Queue2, facts),
-                    watchman::Wrong::Aside(facts) => (Invariant::Queue3, facts),
-                };
-                self.watchman.broken(invariant, format!("node {node}: {facts}"));
-            }
-            self.supervise(node, job, Some(seat), false);
         }
     }
 
@@ -124,10 +51,11 @@ impl World<'_> {
     ) {
         let no = ShellNo(self.shells.len() as u32);
         let it = &mut self.nodes[node as usize];
-        it.has(job);
         it.shells.push((job, no));
         let mut shell = Shell::new(no, job, self.orders[job.at()], (node, it.boot));
         (shell.seat, shell.is_to_cancel) = (seat, is_to_cancel);
+        let seen = it.sightings.iter().position(|(of, _)| *of == job);
+        shell.sighting = seen.map(|at| it.sightings.swap_remove(at).1);
         self.say(true, |it| format!("node {node} takes {}", it.name(job)));
         self.shells.push(Some(Box::new(shell)));
         self.shells_alive += 1;
@@ -155,35 +83,50 @@ impl World<'_> {
         self.left(&it);
     }
 
-    /// A supervisor has left.
+    /// A supervisor has left: the job waits again here if it is to move, or waits in the store.
     fn left(&mut self, shell: &Shell) {
         let (node, job) = (shell.node, shell.job);
         self.say(true, |it| format!("node {node} leaves {}", it.name(job)));
         self.shells_alive -= 1;
         let it = &mut self.nodes[node as usize];
         it.shells.retain(|(_, no)| *no != shell.no);
-        let is_moving = it.moving.contains(&job) && !it.is_draining && !shell.is_to_cancel;
+        let is_moving = it.moving.contains(&job) && !it.is_closed() && !shell.is_to_cancel;
         it.moving.retain(|it| *it != job);
-        if is_moving && !self.store.jobs[job.at()].row.state.is_final() {
+        let has_ended = self.store.jobs[job.at()].row.state.is_final();
+        if is_moving && !has_ended {
             return self.waits_again(node, job);
         }
-        it.trust.left(&self.store.jobs[job.at()].row.id);
-        it.leaves_alone(job, self.now_ms + REST_MS);
-        self.watchman.lines[node as usize].left(job);
-        if self.flaw != Some(Flaw::KeepsSeats) {
-            self.out_of_line(node, job);
+        self.gone(shell);
+        if shell.is_awaited && !has_ended {
+            self.ask_store(shell, Op::End, Asker::Nobody);
         }
+    }
+
+    fn gone(&mut self, shell: &Shell) {
+        let (node, job) = (shell.node, shell.job);
+        self.nodes[node as usize].trust.left(&self.store.jobs[job.at()].row.id);
+        self.out_of_hand(node, job);
         self.end_if_drained(node);
     }
 
-    /// A supervisor died, its work with it; another one takes its seat.
+    /// A supervisor died, its work with it; another one takes its seat, unless the node stops: then
+    /// whoever finds the job goes on with it.
     fn replace(&mut self, dead: &Shell) {
+        let (node, job) = (dead.node, dead.job);
         self.shells_alive -= 1;
-        self.nodes[dead.node as usize].shells.retain(|(_, no)| *no != dead.no);
-        self.supervise(dead.node, dead.job, dead.seat, dead.is_to_cancel);
-        if self.nodes[dead.node as usize].is_draining {
-            let no = ShellNo(self.shells.len() as u32 - 1);
-            self.post(1, no, Letter::Drain);
+        let it = &mut self.nodes[node as usize];
+        it.shells.retain(|(_, no)| *no != dead.no);
+        if it.is_draining {
+            return self.gone(dead);
+        }
+        let moves = it.moving.contains(&job);
+        self.supervise(node, job, dead.seat, dead.is_to_cancel);
+        let no = ShellNo(self.shells.len() as u32 - 1);
+        if let Some(shell) = self.shells[no.at()].as_deref_mut() {
+            shell.is_awaited = dead.is_awaited;
+        }
+        if moves {
+            self.post(1, no, Letter::Move);
         }
     }
 

@@ -12,9 +12,10 @@ use tgs_protocol::{
 use super::{
     World,
     event::{AttemptNo, Event},
-    fault::{Kind, SUBSCRIBERS_FROM, Site},
+    fault::{Kind, Site},
     flaw::Flaw,
     notifications::SubscriptionNo,
+    things::SUBSCRIBERS_FROM,
 };
 use crate::dice::Dice;
 
@@ -56,7 +57,7 @@ impl World<'_> {
         version: u64,
     ) {
         let (boot, event) = (self.nodes[node as usize].boot, delivery.event.no);
-        let no = self.watchman.notice_sent(of, event, (node, boot), version);
+        let no = self.watchman.notice_sent(of, delivery, (node, boot), version);
         let mut name = delivery.key().to_string();
         if self.flaw == Some(Flaw::NamesAttempts) {
             name.push_str(&format!("_{}", delivery.tries));
@@ -75,7 +76,7 @@ impl World<'_> {
     fn fate_of(&mut self, of: SubscriptionNo) -> Fate {
         let subscriber = self.people.subscriber_of(of);
         let thing = SUBSCRIBERS_FROM + subscriber;
-        let pace = &mut self.paces[thing as usize];
+        let pace = self.paces.of(thing);
         let (there, back) = (pace.within(1, 200), pace.within(1, 200));
         let moment = self.faults.moment(thing, Kind::ATTEMPT);
         let in_time = |arrives_ms, what| Fate { arrives_ms, ends_ms: there + back, what };

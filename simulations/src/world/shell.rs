@@ -9,6 +9,7 @@ use std::{collections::VecDeque, rc::Rc};
 use tgs_protocol::{
     checkpoint::CheckpointFacts,
     code::{Code, Retry},
+    invariant::Invariant,
     job::{Job, JobAction, JobEvent, JobRow, action::Tidings, outcome::Failure},
     lease::{
         Lease,
@@ -17,11 +18,12 @@ use tgs_protocol::{
     limits::RETRY_BACK_OFF_MS,
     queue::Seat,
     stage::Stage,
-    unit::Millis,
+    unit::{Millis, Steps},
 };
 
 use super::{
     World,
+    claim::moving,
     event::{Asker, CallNo, Labour, Letter, ShellNo},
     flaw::Flaw,
     store::{JobNo, Op, Reply, phase},
@@ -37,8 +39,14 @@ pub struct Shell {
     pub boot: u32,
     pub seat: Option<Seat>,
     pub is_to_cancel: bool,
+    /// Somebody at the desk waits for the end of the job.
+    pub is_awaited: bool,
+    /// It is to leave as soon as it is claimed or cannot be.
+    pub moves: bool,
     pub sighting: Option<Sighting>,
     pub claim_tries: usize,
+    /// When it knew that its claim took place.
+    pub claimed_ms: u64,
     pub machine: Option<Job>,
     pub lease: Option<Rc<Lease>>,
     pub holding: Option<Holding>,
@@ -53,6 +61,8 @@ pub struct Shell {
     pub saved: Option<Rc<JobRow>>,
     pub labour: Option<Labour>,
     pub works: u32,
+    /// What must be durable before stopped work counts as stopped.
+    pub last_snapshot: Option<(u32, Steps)>,
     pub writing: Writing,
     /// In which stage and when the present back-off began.
     pub failed_at: Option<(Stage, u64, Millis)>,
@@ -81,8 +91,11 @@ impl Shell {
             boot,
             seat: None,
             is_to_cancel: false,
+            is_awaited: false,
+            moves: false,
             sighting: None,
             claim_tries: 0,
+            claimed_ms: 0,
             machine: None,
             lease: None,
             holding: None,
@@ -96,6 +109,7 @@ impl Shell {
             saved: None,
             labour: None,
             works: 0,
+            last_snapshot: None,
             writing: Writing::default(),
             failed_at: None,
             has_left: false,
@@ -121,6 +135,33 @@ impl Shell {
 
     pub fn failure(&self, code: Code) -> Failure {
         Failure::new(self.stage(), code, "made up")
+    }
+
+    /// What is told by work that is not the present one is dropped, but for what stands in the
+    /// store, and for the end of a last snapshot.
+    fn hear_of_work(&mut self, work_no: u32, event: JobEvent) {
+        let is_present = self.labour.as_ref().is_some_and(|it| it.no == work_no);
+        let last = self.last_snapshot.filter(|(no, _)| *no == work_no);
+        match &event {
+            JobEvent::ChunkSealed(_) => self.events.push_back(event),
+            JobEvent::CheckpointWritten(facts) => {
+                let step = facts.step;
+                self.events.push_back(event);
+                if last.is_some_and(|(_, last)| last == step) {
+                    self.last_snapshot = None;
+                    self.events.push_back(JobEvent::WorkStopped);
+                }
+            }
+            _ if is_present => {
+                self.labour = None;
+                self.events.push_back(event);
+            }
+            JobEvent::StageFailed(_) | JobEvent::Overtaken if last.is_some() => {
+                self.last_snapshot = None;
+                self.events.push_back(event);
+            }
+            _ => {}
+        }
     }
 
     /// A renewal was answered.
@@ -169,23 +210,12 @@ impl World<'_> {
                     shell.events.push_back(JobEvent::CancelAsked);
                 }
             }
-            Letter::Move if is_claimed => {
-                let why = "its device is set aside".to_owned();
-                shell.events.extend([JobEvent::Noticed(why), JobEvent::DrainAsked]);
-            }
+            Letter::Move if is_claimed => shell.events.extend(moving()),
+            // Claimed first if it can be: the lease may be this node's from an earlier supervisor.
+            Letter::Move if shell.lease.is_none() => shell.moves = true,
             Letter::Drain if is_claimed => shell.events.push_back(JobEvent::DrainAsked),
-            Letter::Drain | Letter::Move => shell.leave(),
-            Letter::Fact { work_no, event } => {
-                let stands_in_the_store =
-                    matches!(event, JobEvent::ChunkSealed(_) | JobEvent::CheckpointWritten(_));
-                let is_present = shell.labour.as_ref().is_some_and(|it| it.no == work_no);
-                if is_present && !stands_in_the_store {
-                    shell.labour = None;
-                }
-                if is_present || stands_in_the_store {
-                    shell.events.push_back(event);
-                }
-            }
+            Letter::Drain | Letter::Move => self.leave_before_work(shell),
+            Letter::Fact { work_no, event } => shell.hear_of_work(work_no, event),
             Letter::RetryDue => shell.events.push_back(JobEvent::RetryDue),
             Letter::SaveAgain => shell.is_blocked = false,
             Letter::StandDown => shell.events.push_back(JobEvent::Overtaken),
@@ -197,11 +227,12 @@ impl World<'_> {
             shell.actions.clear();
             shell.is_blocked = false;
         }
+        let is_to_keep = event == JobEvent::DrainAsked;
         let now = self.nodes[shell.node as usize].wall(self.now_ms);
         let Some(machine) = &mut shell.machine else { return };
         for action in self.watchman.watching(|| machine.step(now, event)) {
             match action {
-                JobAction::StopWork => stop_work(shell),
+                JobAction::StopWork => stop_work(shell, is_to_keep),
                 JobAction::Tell(Tidings::Ended(outcome))
                     if self.flaw == Some(Flaw::TellsTooSoon) =>
                 {
@@ -233,10 +264,19 @@ impl World<'_> {
             (JobAction::Save(row), Some(lease)) => self.ask(shell, Op::Save(lease, Rc::from(row))),
             (JobAction::TakeBack, Some(lease)) => self.ask(shell, Op::TakeBack(lease)),
             (JobAction::Release, Some(lease)) => {
+                self.see_hand_over(shell);
                 (shell.lease, shell.holding) = (None, None);
                 self.ask(shell, Op::Release(lease));
             }
             (JobAction::Begin(work), Some(_)) => self.begin(shell, work),
+        }
+    }
+
+    /// What work had reached when it was told to stop stands in the store before others may claim.
+    fn see_hand_over(&mut self, shell: &Shell) {
+        if let Some((_, step)) = shell.last_snapshot {
+            let facts = format!("{:?} is given back before step {step} is written", shell.job);
+            self.watchman.broken(Invariant::Ckpt1, facts);
         }
     }
 
@@ -297,10 +337,13 @@ impl World<'_> {
     }
 }
 
-fn stop_work(shell: &mut Shell) {
+fn stop_work(shell: &mut Shell, is_to_keep: bool) {
     shell.actions.retain(|action| !matches!(action, JobAction::Begin(_)));
     match &mut shell.labour {
-        Some(labour) if !labour.has_begun_all() => labour.is_stopping = true,
+        Some(labour) if !labour.has_begun_all() => {
+            (labour.is_stopping, labour.is_to_keep) = (true, is_to_keep);
+        }
+        None if shell.last_snapshot.is_some() => {}
         _ => {
             shell.labour = None;
             shell.events.push_back(JobEvent::WorkStopped);

@@ -23,19 +23,11 @@ use tgs_protocol::{
     unit::{Epoch, EventNo},
 };
 
-pub use super::op::{Artifact, Bytes, Op, Reply};
 use super::{bytes, flaw::Flaw, notifications::Notifications};
-
-/// A job by the order in which it came into the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct JobNo(pub u32);
-
-impl JobNo {
-    /// As a place in a list.
-    pub fn at(self) -> usize {
-        self.0 as usize
-    }
-}
+pub use super::{
+    event::JobNo,
+    op::{Artifact, Bytes, Op, Reply},
+};
 
 /// What a call changed, for the watchman.
 #[derive(Debug)]
@@ -81,7 +73,7 @@ pub struct Standing {
     /// Its row.
     pub row: Rc<JobRow>,
     /// The row before that.
-    before: Rc<JobRow>,
+    pub before: Rc<JobRow>,
     /// Its lease.
     pub cell: LeaseCell,
     /// Its manifest.
@@ -92,6 +84,8 @@ pub struct Standing {
     pub artifacts: Vec<(Artifact, Digest)>,
     /// What stands where it was asked for.
     pub delivered: Option<Digest>,
+    /// It was ordered to end; never taken back.
+    pub is_to_end: bool,
     /// Its newest event.
     pub newest: EventNo,
     /// Some of it was removed, as a person asked.
@@ -155,6 +149,7 @@ impl Store {
             (Op::Events(after, job, limit), _) => {
                 return nothing(Reply::Events(self.events(*after, *job, *limit)));
             }
+            (Op::Unfinished | Op::Leases(_) | Op::Orders(_), _) => return nothing(self.survey(op)),
             (Op::Notice(op), _) => {
                 let (reply, trace) = self.notices.perform(op, &self.log, self.flaw);
                 return (Reply::Notice(reply), trace);
@@ -175,7 +170,12 @@ impl Store {
                 let is_stale = flaw == Some(Flaw::ReadsStaleRows);
                 let row = if is_stale { &standing.before } else { &standing.row };
                 let chunks = standing.chunks.values().copied().collect();
-                nothing(Reply::Row(row.clone(), chunks))
+                nothing(Reply::Row(row.clone(), chunks, standing.is_to_end))
+            }
+            Op::Glance => nothing(Reply::Glanced(standing.row.clone(), standing.is_to_end)),
+            Op::End => {
+                standing.is_to_end = true;
+                nothing(Reply::Done)
             }
             Op::Claim(owner, seen) => nothing(Reply::Claimed(standing.claim(owner, seen, flaw))),
             Op::Renew(lease) if !is_newest(lease) => nothing(Reply::Overtaken),
@@ -244,6 +244,7 @@ impl Store {
             checkpoints: Vec::new(),
             artifacts: Vec::new(),
             delivered: None,
+            is_to_end: false,
             newest: self.newest(),
             is_going: false,
             is_forgotten: false,

@@ -17,10 +17,11 @@ use tgs_protocol::{
 use super::{
     World, bytes,
     event::{Asker, Event},
-    fault::{Fault, Kind, SUBSCRIBERS_FROM, Site},
+    fault::{Fault, Kind, Site},
     notifications::{NoticeOp, NoticeReply, SubscriptionNo},
     people::{AGAIN_MS, People},
     store::{Op, Reply},
+    things::SUBSCRIBERS_FROM,
 };
 use crate::dice::Dice;
 

@@ -1,15 +1,18 @@
 //! Processes that begin and end, and what goes wrong with them.
 
+use tgs_protocol::presence::NodeOrder;
+
 use super::{
     World,
-    event::Asker,
-    event::{Event, Letter},
-    fault::{Fault, SUBSCRIBERS_FROM, Site},
+    event::{Asker, Event},
+    fault::{Fault, Site},
+    node::REGIONS_MAX,
     store::{Bytes, JobNo, Op},
+    things::SUBSCRIBERS_FROM,
 };
 
 /// Troubles of nodes, each planned on its own.
-const OF_NODES: [Site; 9] = [
+const OF_NODES: [Site; 11] = [
     Site::Crash,
     Site::Freeze,
     Site::Suspend,
@@ -19,7 +22,11 @@ const OF_NODES: [Site; 9] = [
     Site::CutOut,
     Site::CutIn,
     Site::DeviceBreaks,
+    Site::Cordoned,
+    Site::Emptied,
 ];
+/// Troubles that all have in common.
+const OF_ALL: [Site; 2] = [Site::DiskFull, Site::Upgrade];
 
 impl World<'_> {
     pub(super) fn plan_troubles(&mut self) {
@@ -33,8 +40,12 @@ impl World<'_> {
                 }
             }
         }
-        for (at_ms, fault) in self.faults.troubles(Site::DiskFull, 0, end_ms) {
-            self.plan(at_ms, Event::Trouble(fault));
+        let of_all = OF_ALL.into_iter().map(|site| (site, 0));
+        let of_regions = (0..REGIONS_MAX).map(|region| (Site::RegionLost, region));
+        for (site, of) in of_all.chain(of_regions) {
+            for (at_ms, fault) in self.faults.troubles(site, of, end_ms) {
+                self.plan(at_ms, Event::Trouble(fault));
+            }
         }
     }
 
@@ -44,18 +55,26 @@ impl World<'_> {
         if no >= SUBSCRIBERS_FROM {
             return self.trouble_of_subscriber(fault, dice);
         }
-        let node = &mut self.nodes[no as usize];
-        let is_up = node.is_up;
         let ms = match fault.site {
             Site::DiskFull => dice.within(1_000, 120_000),
             _ => dice.within(1, 60_000),
         };
+        self.say(true, |_| format!("for {ms} ms"));
         match fault.site {
-            Site::DiskFull => self.full_until_ms = now_ms + ms,
+            Site::DiskFull => return self.full_until_ms = now_ms + ms,
+            Site::RegionLost => return self.lose_region(no, ms, dice),
+            Site::Upgrade => return self.upgrade_all(ms),
+            _ => {}
+        }
+        let node = &mut self.nodes[no as usize];
+        let is_up = node.is_up;
+        match fault.site {
             Site::CutOut => node.cut_out_until_ms = now_ms + ms,
             Site::DeviceBreaks => node.break_device(now_ms + 5 * ms, &mut dice),
             Site::CutIn => node.cut_in_until_ms = now_ms + ms,
             Site::ClockJump => node.jump(&mut dice),
+            Site::Cordoned => self.order_node(no, NodeOrder::Cordon, ms),
+            Site::Emptied => self.order_node(no, NodeOrder::Drain, ms),
             Site::Crash if is_up => {
                 self.crash(no);
                 self.plan(ms / 2, Event::Boot(no));
@@ -65,15 +84,9 @@ impl World<'_> {
             Site::Freeze => node.still_until_ms = now_ms + ms,
             Site::Suspend => node.suspend(now_ms, ms),
             Site::Drain => self.drain(no),
-            Site::Notice => {
-                let boot = node.boot;
-                let notice_ms = *dice.pick(&[0, 30_000, 120_000]).unwrap_or(&0);
-                self.plan(notice_ms, Event::Kill { node: no, boot });
-                self.drain(no);
-            }
+            Site::Notice => self.give_notice(no, &mut dice),
             _ => {}
         }
-        self.say(true, |_| format!("for {ms} ms"));
     }
 
     /// A process begins. Whoever opens the data folder removes what ended jobs have left.
@@ -86,6 +99,8 @@ impl World<'_> {
         let boot = node.boot;
         self.say(true, |_| format!("it is boot {boot}"));
         self.plan(0, Event::Tick { node: no, boot });
+        self.plan(0, Event::Heed { node: no, boot });
+        self.plan(0, Event::Find { node: no, boot });
         self.wake_dispatcher(no);
         for at in 0..self.store.jobs.len() {
             let it = &self.store.jobs[at];
@@ -107,7 +122,7 @@ impl World<'_> {
         }
     }
 
-    fn crash(&mut self, no: u32) {
+    pub(super) fn crash(&mut self, no: u32) {
         self.say(true, |_| format!("node {no} dies"));
         let boot = self.nodes[no as usize].boot;
         for (_, shell) in self.nodes[no as usize].die() {
@@ -120,29 +135,6 @@ impl World<'_> {
             if let Op::Put(_, _, bytes) = &mut call.op {
                 *bytes = Bytes::Torn;
             }
-        }
-    }
-
-    /// A process is asked to leave.
-    fn drain(&mut self, no: u32) {
-        let node = &mut self.nodes[no as usize];
-        node.is_draining = true;
-        let shells = node.shells.clone();
-        for (_, shell) in &shells {
-            self.post(0, *shell, Letter::Drain);
-        }
-        self.end_if_drained(no);
-    }
-
-    /// A process that was asked to leave ends when nothing is in its hands any more.
-    pub(super) fn end_if_drained(&mut self, no: u32) {
-        let node = &mut self.nodes[no as usize];
-        if node.is_up && node.is_draining && node.shells.is_empty() {
-            node.die();
-            let after_ms = node.dice.within(1_000, 10_000);
-            self.watchman.lines[no as usize].clear();
-            self.plan(after_ms, Event::Boot(no));
-            self.say(true, |_| format!("node {no} ends"));
         }
     }
 }

@@ -63,6 +63,8 @@ pub struct Watchman {
 struct Memory {
     claimed: Epoch,
     holder: Option<ShellNo>,
+    /// When its end was first ordered.
+    ordered_ms: Option<u64>,
     /// Somebody was told that a table was left.
     is_left_said: bool,
     told: Telling,
@@ -123,6 +125,17 @@ impl Watchman {
     /// A lease was given back.
     pub fn released(&mut self, job: JobNo) {
         self.jobs[job.at()].holder = None;
+    }
+
+    /// A job was ordered to end.
+    pub fn end_ordered(&mut self, job: JobNo) {
+        self.jobs[job.at()].ordered_ms.get_or_insert(self.now_ms);
+    }
+
+    /// Work at a job begins, by whoever knows since then that he claimed it.
+    pub fn begins(&mut self, job: JobNo, claimed_ms: u64) {
+        let is_left = self.jobs[job.at()].ordered_ms.is_none_or(|at_ms| at_ms >= claimed_ms);
+        self.holds(Invariant::Job5, is_left, || format!("{job:?} begins, whose end was ordered"));
     }
 
     /// A job came in.

@@ -1,6 +1,9 @@
 //! How large and how bad a world is, drawn by seed.
 
-use super::fault::{Rate, Site};
+use super::{
+    fault::{Rate, Site},
+    things::NODES_MAX,
+};
 use crate::dice::Dice;
 
 /// Sizes of a world, and how often each thing goes wrong.
@@ -18,7 +21,10 @@ pub struct Weather {
     pub orders_until_ms: u64,
     /// When everything that can go wrong stops going wrong.
     pub calm_at_ms: u64,
-    /// How long a calm world may take until all jobs have ended.
+    /// How long a calm world may take until all jobs have ended: a transfer that nobody answers, a
+    /// look at what was suspended, and a notice that was given before.
+    pub work_patience_ms: u64,
+    /// How long it may take until everybody outside has what he came for.
     pub patience_ms: u64,
     /// How much faster or slower a node's clock may run, in millionths.
     pub drift: u32,
@@ -36,6 +42,7 @@ impl Weather {
             subscribers: 1,
             orders_until_ms: 60_000,
             calm_at_ms: 0,
+            work_patience_ms: 20 * 60_000,
             patience_ms: 4 * 3_600_000,
             drift: 0,
             rates: [0; Site::ALL.len()],
@@ -52,8 +59,24 @@ impl Weather {
         worst
     }
 
-    /// The weather of a seed: each kind of trouble is there or not, rare or frequent.
+    /// The weather of a seed: each kind of trouble is there or not, rare or frequent; few nodes, or
+    /// in one world of many hundreds.
     pub fn of_seed(seed: u64) -> Self {
+        let weather = Self::small(seed);
+        let mut size = Dice::of_seed(seed).apart(WEATHER).apart(LATER).apart(SIZE);
+        if size.below(LARGE_ONE_IN) > 0 {
+            return weather;
+        }
+        let least = LARGE_FROM << size.below(5).min(size.below(5));
+        weather.sized((least + size.below(least)) as u32)
+    }
+
+    /// The weather of a seed over so many nodes.
+    pub fn of_size(seed: u64, nodes: u32) -> Self {
+        Self::small(seed).sized(nodes)
+    }
+
+    fn small(seed: u64) -> Self {
         let mut dice = Dice::of_seed(seed).apart(WEATHER);
         let mut weather = Self::calm(1, 1);
         // What was added later has dice of its own: so earlier seeds keep their weather.
@@ -65,14 +88,32 @@ impl Weather {
             };
         }
         weather.subscribers = *later.apart(SUBSCRIBERS).pick(&[0, 0, 1, 1, 2, 3]).unwrap_or(&0);
-        weather.nodes = dice.within(1, 4) as u32;
-        weather.orders = dice.within(1, 8) as u32;
+        weather.nodes = dice.within(1, u64::from(SMALL_NODES_MAX)) as u32;
+        weather.orders = dice.within(1, u64::from(SMALL_ORDERS_MAX)) as u32;
         weather.watchers = dice.below(3) as u32;
         weather.calm_at_ms = dice.within(60_000, 900_000);
         // All at once, or one after the other.
         weather.orders_until_ms = *dice.pick(&[1, 60_000, weather.calm_at_ms / 2]).unwrap_or(&1);
         weather.drift = *dice.pick(&[0, DRIFT_MAX / 10, DRIFT_MAX]).unwrap_or(&0);
         weather
+    }
+
+    /// The same weather over so many nodes, with proportionate orders. In a large world nobody
+    /// subscribes: small ones see to notices.
+    fn sized(self, nodes: u32) -> Self {
+        let nodes = nodes.clamp(1, NODES_MAX);
+        if nodes <= SMALL_NODES_MAX {
+            return Self { nodes, ..self };
+        }
+        let orders = (nodes * self.orders / SMALL_ORDERS_MAX).max(self.orders);
+        let calm_at_ms = self.calm_at_ms.min(LARGE_CALM_MS);
+        let orders_until_ms = self.orders_until_ms.min(calm_at_ms / 2);
+        Self { nodes, orders, subscribers: 0, calm_at_ms, orders_until_ms, ..self }
+    }
+
+    /// Whether it is one of the few large ones.
+    pub fn is_large(&self) -> bool {
+        self.nodes > SMALL_NODES_MAX
     }
 }
 
@@ -93,3 +134,11 @@ const WEATHER: u64 = 1;
 /// Within it, what was added later; and how many subscribe.
 const LATER: u64 = 2;
 const SUBSCRIBERS: u64 = 1 << 32;
+const SIZE: u64 = 2 << 32;
+/// Most worlds have so many nodes and orders at most; one in so many has more, at least so many
+/// nodes, and is calm after so long.
+const SMALL_NODES_MAX: u32 = 4;
+const SMALL_ORDERS_MAX: u32 = 8;
+const LARGE_ONE_IN: u64 = 500;
+const LARGE_FROM: u64 = 50;
+const LARGE_CALM_MS: u64 = 180_000;

@@ -12,17 +12,15 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tgs_protocol::code::Code;
-use tgs_simulations::{
-    scenario::Scenario,
-    world::{Course, Flaw, simulate},
-};
+use tgs_simulations::world::{Course, Flaw, simulate};
 
+use super::world;
 use crate::{
     command_line::{SimArguments, Voice},
     failure::Failure,
 };
 
-/// Worlds that a thread takes at one time.
+/// Worlds that a thread takes at one time, unless they are large.
 const STRIDE: u64 = 16;
 
 /// How they went.
@@ -44,7 +42,9 @@ pub fn live(asked: &SimArguments, flaw: Option<Flaw>, voice: Voice) -> Result<Fo
     let cores = || thread::available_parallelism().map_or(1, usize::from);
     let threads = asked.jobs.unwrap_or_else(cores).max(1);
     let search = Search {
+        asked,
         flaw,
+        stride: if asked.nodes.is_some() { 1 } else { STRIDE },
         next: AtomicU64::new(asked.first),
         end: AtomicU64::new(end),
         found: Mutex::new(Found { worlds: 0, events: 0, failed: None }),
@@ -59,8 +59,10 @@ pub fn live(asked: &SimArguments, flaw: Option<Flaw>, voice: Voice) -> Result<Fo
     Ok(search.found.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
-struct Search {
+struct Search<'a> {
+    asked: &'a SimArguments,
     flaw: Option<Flaw>,
+    stride: u64,
     /// The next seed that nobody has.
     next: AtomicU64,
     /// Seeds from here on need not be lived: the last one is done, or an earlier one failed.
@@ -69,19 +71,19 @@ struct Search {
     bar: ProgressBar,
 }
 
-impl Search {
+impl Search<'_> {
     fn go_on(&self) {
         loop {
-            let from = self.next.fetch_add(STRIDE, Ordering::Relaxed);
+            let from = self.next.fetch_add(self.stride, Ordering::Relaxed);
             if from >= self.end.load(Ordering::Relaxed) {
                 return;
             }
             let (mut worlds, mut events, mut failed) = (0, 0, None);
-            for seed in from..from.saturating_add(STRIDE) {
+            for seed in from..from.saturating_add(self.stride) {
                 if seed >= self.end.load(Ordering::Relaxed) || failed.is_some() {
                     break;
                 }
-                let course = simulate(&Scenario::of_seed(seed).with_flaw(self.flaw));
+                let course = simulate(&world(self.asked, seed, self.flaw));
                 (worlds, events) = (worlds + 1, events + course.events);
                 if course.violation.is_some() {
                     self.end.fetch_min(seed, Ordering::Relaxed);

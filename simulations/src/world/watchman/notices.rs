@@ -65,6 +65,8 @@ pub struct Notices {
     sent: u32,
     /// Attempts that were made and whose end stands in the store, since somebody asked last.
     tries: BTreeMap<EventNo, u32>,
+    /// How often somebody has asked for a notice.
+    asked: BTreeMap<EventNo, u32>,
     /// Who was told that a notice arrived.
     known: BTreeSet<(Process, EventNo)>,
     /// Under which names a receiver got what, and the other way round.
@@ -93,11 +95,11 @@ impl Watchman {
     pub fn notice_sent(
         &mut self,
         of: SubscriptionNo,
-        event: EventNo,
+        delivery: &Delivery,
         by: (u32, u32),
         version: u64,
     ) -> u32 {
-        let found = self.notices[of.at()].sent(event, by, version);
+        let found = self.notices[of.at()].sent(delivery, by, version);
         self.found(of, found);
         self.notices[of.at()].sent
     }
@@ -151,14 +153,17 @@ impl Notices {
     ///
     /// # Errors
     /// It knows that the notice arrived, or is at it already.
-    pub fn sent(&mut self, event: EventNo, by: Process, version: u64) -> Found {
+    pub fn sent(&mut self, delivery: &Delivery, by: Process, version: u64) -> Found {
+        let (event, asks) = (delivery.event.no, delivery.asks);
         let over = self.made.get(&event).copied().flatten();
         let is_open = over.is_none_or(|over| over > version);
         note_2(is_open, || format!("{event} is sent and was over in version {over:?}"))?;
         let is_known = self.known.contains(&(by, event));
         note_2(!is_known, || format!("{event} is sent by {by:?}, which knows that it arrived"))?;
         self.sent += 1;
-        let attempt = Attempt { no: self.sent, ..Attempt::default() };
+        // Whoever has not read yet that it was asked for does not answer that.
+        let is_before = self.asked.get(&event).is_some_and(|asked| asks < *asked);
+        let attempt = Attempt { no: self.sent, is_before, ..Attempt::default() };
         let last = self.attempts.insert((by, event), attempt);
         let is_new = last.is_none_or(|last| last.has_ended);
         note_2(is_new, || format!("{event} is sent by {by:?} twice at one time"))
@@ -276,6 +281,7 @@ impl Notices {
         if hand.wish.is_some() {
             self.known.retain(|(_, event)| *event != no);
             self.tries.remove(&no);
+            self.asked.insert(no, delivery.asks);
             for (_, attempt) in self.attempts.iter_mut().filter(|((_, of), _)| *of == no) {
                 (attempt.is_before, attempt.has_arrived) = (true, false);
             }
