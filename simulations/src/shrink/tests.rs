@@ -29,6 +29,12 @@ fn a_broken_rule_ends_in_a_small_world_with_a_short_story() {
         (Flaw::TakesLateWrites, 2, 4),
         (Flaw::ReleasesBlocked, 1, 0),
         (Flaw::ForgetsArrivals, 2, 3),
+        (Flaw::IgnoresOrders, 2, 2),
+        (Flaw::ClaimsBlindly, 2, 3),
+        (Flaw::ClaimsEarly, 2, 2),
+        (Flaw::WorksOn, 2, 3),
+        (Flaw::HandsOverFirst, 1, 1),
+        (Flaw::FindsNothing, 2, 2),
     ] {
         let Small { scenario, course, worlds } = small(flaw);
         let Scenario { orders, nodes, watchers, .. } = &scenario;

@@ -110,6 +110,7 @@ impl World<'_> {
             (Awaits::List, Reply::Unfinished(rows)) => self.listed(node, rows),
             (Awaits::Leases, Reply::Cells(cells)) => self.leases_read(node, cells),
             (Awaits::Glance(job, sighting), Reply::Glanced(row, is_to_end)) => {
+                let is_to_end = is_to_end && self.flaw != Some(Flaw::ClaimsBlindly);
                 self.glanced(node, job, (sighting, &row), is_to_end);
                 self.take_next(node);
             }

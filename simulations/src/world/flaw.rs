@@ -40,7 +40,7 @@ flaws! {
     LeavesDeliveries = "leaves_deliveries" breaks Job5: "what was delivered is not taken back";
     TakesBackOnce = "takes_back_once" breaks Job5: "taking back is not tried again";
     IgnoresOrders = "ignores_orders" breaks Job5: "no holder looks for an order to end its job";
-    ClaimsBlindly = "claims_blindly" breaks Job5: "no claimant looks for an order to end the job";
+    ClaimsBlindly = "claims_blindly" breaks Job5: "whoever takes a job over looks for no order";
     SamplesByNode = "samples_by_node" breaks Same1: "what is drawn depends on the node";
     SealsChunksAgain = "seals_chunks_again" breaks Chunk1: "a sealed chunk is replaced";
     TrustsTorn = "trusts_torn" breaks Ckpt1: "a checkpoint is not held against its digest";

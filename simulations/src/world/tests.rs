@@ -128,13 +128,13 @@ fn broken_rules_are_caught_by_the_promise_that_they_break() {
 }
 
 /// Waiting for a holder is a courtesy: even one who claims at once breaks no other promise, because
-/// the store refuses whoever was overtaken.
+/// the store refuses whoever was overtaken; but nobody gets on who is overtaken each second.
 #[test]
 fn fencing_alone_keeps_every_other_promise() {
     for seed in 0..500 {
         let mut scenario = Scenario::of_seed(seed).with_flaw(Some(Flaw::ClaimsAtOnce));
         scenario.overlooks = Some(Invariant::Lease3);
-        let course = simulate(&scenario);
-        assert_eq!(course.violation, None, "seed {seed}");
+        let broken = simulate(&scenario).violation.map(|it| it.invariant);
+        assert!(matches!(broken, None | Some(Invariant::Live1)), "seed {seed}: {broken:?}");
     }
 }
