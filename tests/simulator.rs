@@ -24,6 +24,8 @@ fn worlds_hold_and_their_number_is_told() {
     let found = sim(folder.path(), &["--seeds", "100", "--first", "7"]).expect_status(0);
     assert!(found.stdout.starts_with("100 worlds, "), "{}", found.stdout);
     assert!(found.stdout.ends_with("no promise was broken\n"), "{}", found.stdout);
+    let found = sim(folder.path(), &["--seeds", "3", "--nodes", "40"]).expect_status(0);
+    assert!(found.stdout.starts_with("3 worlds, "), "{}", found.stdout);
     let found = sim(folder.path(), &["--seeds", "20", "--json"]).expect_status(0);
     let [told] = objects(&found).try_into().expect("one object");
     assert_eq!((&told["event"], &told["worlds"]), (&"simulated".into(), &20.into()));

@@ -73,9 +73,9 @@ impl Scenario {
         let faults = faults.map(|it| it.iter().map(ToString::to_string).collect::<Vec<_>>());
         let weather = &self.weather;
         json!({
-            "seed": self.seed, "size": weather.nodes, "flaw": self.flaw.map(Flaw::name), "orders": self.orders,
-            "nodes": self.nodes, "watchers": self.watchers, "subscribers": self.subscribers,
-            "calm_at_ms": weather.calm_at_ms,
+            "seed": self.seed, "size": weather.nodes, "flaw": self.flaw.map(Flaw::name),
+            "orders": self.orders, "nodes": self.nodes, "watchers": self.watchers,
+            "subscribers": self.subscribers, "calm_at_ms": weather.calm_at_ms,
             "orders_until_ms": weather.orders_until_ms, "drift": weather.drift, "faults": faults,
         })
     }

@@ -178,18 +178,7 @@ impl Store {
                 nothing(Reply::Done)
             }
             Op::Claim(owner, seen) => nothing(Reply::Claimed(standing.claim(owner, seen, flaw))),
-            Op::Renew(lease) if !is_newest(lease) => nothing(Reply::Overtaken),
-            Op::Renew(_) => {
-                standing.cell = renew(std::mem::replace(&mut standing.cell, unclaimed()));
-                nothing(Reply::Done)
-            }
-            Op::Release(lease) => match release(&standing.cell, lease) {
-                Fenced::Held(cell) => {
-                    standing.cell = cell;
-                    nothing(Reply::Done)
-                }
-                Fenced::Overtaken(_) => nothing(Reply::Overtaken),
-            },
+            Op::Renew(lease) | Op::Release(lease) => nothing(standing.keep(op, lease)),
             Op::Sweep => {
                 if flaw != Some(Flaw::NeverSweeps) {
                     standing.sweep();
@@ -341,6 +330,18 @@ impl Standing {
         let (job, epoch) = (self.row.id.clone(), cell.epoch);
         self.cell = cell;
         Some(Lease { job, owner: owner.clone(), epoch })
+    }
+
+    /// The holder says that it lives, or gives the lease back.
+    fn keep(&mut self, op: &Op, lease: &Lease) -> Reply {
+        let kept = match (op, admit(&self.cell, lease)) {
+            (Op::Renew(_), Fenced::Held(())) => Fenced::Held(renew(self.cell.clone())),
+            (Op::Renew(_), Fenced::Overtaken(by)) => Fenced::Overtaken(by),
+            _ => release(&self.cell, lease),
+        };
+        let Fenced::Held(cell) = kept else { return Reply::Overtaken };
+        self.cell = cell;
+        Reply::Done
     }
 
     /// What is released: the table of all chunks, or what a program left.
