@@ -551,3 +551,15 @@ fn the_main_job_on_a_server_gives_the_bytes_that_it_gives_here() {
         assert!(read(&mine) == read(&theirs), "{name}");
     }
 }
+
+/// The file says what the token is, so none can be made.
+#[test]
+fn a_new_token_is_not_made_where_a_file_names_it() {
+    let home = home();
+    let mut command = tgs(home.path(), &["up", "--new-token", "--json"]);
+    let output =
+        command.env("TGS_TOKEN_FILE", "named").output().expect("the binary can be started");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("in named; write another one into that file"), "{told}");
+}

@@ -240,8 +240,9 @@ fn a_job_survives_a_database_that_loses_one_node_of_three() {
 #[test]
 fn a_job_survives_networks_that_lose_what_is_sent() {
     let task = Task::of(&example(), 400);
-    let (network, database) = (Network::of(3), Cassandra::start());
-    let cluster = Cluster::on(&network, &database, "cut");
+    let network = Network::of(3);
+    let database = Cassandra::start_near(&network);
+    let cluster = Cluster::on(&network, &database.database(), "cut");
     let nodes = cluster.nodes();
     nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
     for loss in [Loss::Sent, Loss::Received, Loss::Both] {

@@ -6,7 +6,7 @@
 
 pub(crate) mod message;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::{
@@ -15,6 +15,7 @@ use tgs_protocol::{
     code::Code,
     id::JobId,
     lease::Lease,
+    metric_definitions::{CHECKPOINT_BYTES, CHECKPOINT_SECONDS},
     store::{CheckpointStore, StoreError},
 };
 
@@ -133,6 +134,7 @@ async fn write(
     let WriteOrder { lease, work_no, snapshot, report_to } = order;
     let begun = clock.monotonic();
     let (fence, step, bytes) = (lease.clone(), snapshot.step, snapshot.bytes);
+    let size = bytes.len() as u64;
     // A task of its own: a panic inside the store is this snapshot's failure, not the writer's.
     let put =
         tokio::spawn(
@@ -143,6 +145,11 @@ async fn write(
     });
     let cost = snapshot.cost.get() + clock.monotonic().get().saturating_sub(begun.get());
     let written = result.as_ref().ok().copied();
+    if written.is_some() {
+        metrics::counter!(CHECKPOINT_BYTES).increment(size);
+        let cost = Duration::from_millis(cost);
+        metrics::histogram!(CHECKPOINT_SECONDS).record(cost.as_secs_f64());
+    }
     let result = result.map_err(Fault::from);
     let cost = tgs_protocol::unit::Millis(cost);
     let _ = report_to.cast(JobSupervisorMessage::SnapshotWritten { work_no, result, cost });

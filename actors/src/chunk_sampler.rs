@@ -23,12 +23,14 @@ use tgs_protocol::{
     digest::Digest,
     engine::{Device, Sampler},
     limits::MODEL_IDLE_MS,
+    metric_definitions::CHUNKS_SAMPLED,
+    peer::PeerAnswer,
     progress::Watch,
     store::Written,
 };
 use tokio::runtime::Handle;
 
-use self::message::{ChunkEnd, ChunkOrder};
+use self::message::{ChunkEnd, ChunkOrder, Whose};
 pub(crate) use self::open_models::OpenModels;
 use crate::{
     failure::{Fault, Halt},
@@ -105,24 +107,42 @@ fn sample_all(orders: &mpsc::Receiver<ChunkOrder>, seat: &Seat, runtime: &Handle
             Ok(Err(Halt::Failed(fault))) => ChunkEnd::Failed(fault),
             Err(panic) => ChunkEnd::Failed(Fault::of_panic(panic.as_ref())),
         };
-        let (work_no, sampler) = (order.work_no, order.sampler);
-        let _ = order.report_to.cast(JobSupervisorMessage::ChunkEnded { work_no, sampler, end });
+        if matches!(end, ChunkEnd::Sealed(_)) {
+            metrics::counter!(CHUNKS_SAMPLED, "whose" => order.whose.label()).increment(1);
+        }
+        match order.whose {
+            Whose::Ours { work_no, sampler, report_to, .. } => {
+                let ended = JobSupervisorMessage::ChunkEnded { work_no, sampler, end };
+                let _ = report_to.cast(ended);
+            }
+            Whose::Anothers { answer, place, .. } => {
+                let _ = answer.send(end.answer());
+                drop(place);
+            }
+        }
     }
 }
 
 fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChunk, Halt> {
-    if order.watch.stopped() {
+    if order.whose.is_stopped() {
         return Err(Halt::Stopped(None));
     }
     let model = open(order, seat, runtime)?;
-    note_class(
-        &*seat.ports.engine,
-        (Device::Cpu, order.threads),
-        order.class.as_ref(),
-        &order.report_to,
-    )?;
+    let (engine, computes) = (&*seat.ports.engine, (Device::Cpu, order.threads));
+    match &order.whose {
+        Whose::Ours { class, report_to, .. } => {
+            note_class(engine, computes, class.as_ref(), report_to)?;
+        }
+        // A job says where its bits change; help is not to change any.
+        Whose::Anothers { class, .. }
+            if engine.numerics_class(computes.0, computes.1)? != *class =>
+        {
+            return Err(Fault::new(Code::DeviceFailed, "this node computes other bits").into());
+        }
+        Whose::Anothers { .. } => {}
+    }
     let bytes = model.chunk(order.seed, order.chunk, order.rows)?;
-    if order.watch.asked() == Some(Stop::Abandon) {
+    if order.whose.is_abandoned() {
         return Err(Halt::Stopped(None));
     }
     let digest = Digest::of(&bytes);
@@ -131,6 +151,45 @@ fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChu
     match runtime.block_on(transfer("seal chunk", seal))? {
         Written::Done => Ok(sealed),
         Written::Overtaken { .. } => Err(Halt::Overtaken),
+    }
+}
+
+impl Whose {
+    /// In one word, for measures.
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Ours { .. } => "ours",
+            Self::Anothers { .. } => "anothers",
+        }
+    }
+
+    /// Whether the chunk need not be begun with.
+    fn is_stopped(&self) -> bool {
+        match self {
+            Self::Ours { watch, .. } => watch.stopped(),
+            Self::Anothers { answer, .. } => answer.is_closed(),
+        }
+    }
+
+    /// Whether nobody needs it any more.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Ours { watch, .. } => watch.asked() == Some(Stop::Abandon),
+            Self::Anothers { answer, .. } => answer.is_closed(),
+        }
+    }
+}
+
+impl ChunkEnd {
+    /// For the node whose job it is.
+    fn answer(self) -> PeerAnswer {
+        let why = match self {
+            Self::Sealed(sealed) => return PeerAnswer::Sealed(sealed),
+            Self::Dropped | Self::Returned(..) => "nobody waited for it".to_owned(),
+            Self::Overtaken => "the lease was lost".to_owned(),
+            Self::Failed(fault) => fault.message,
+        };
+        PeerAnswer::NotDone { why }
     }
 }
 

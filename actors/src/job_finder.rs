@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,6 +26,7 @@ use tgs_protocol::{
 
 use crate::{
     looker::{Looks, Trouble},
+    mesh::Links,
     node_supervisor::message::{Hands, NodeSupervisorMessage},
     ports::Ports,
     store_call::answer,
@@ -51,6 +53,10 @@ impl Looks for JobFinder {
             Err(error) => self.trouble.is_there(&error),
         }
         Some(Duration::from_millis(FIND_PERIOD_MS))
+    }
+
+    fn links(&self) -> Option<Arc<Links>> {
+        Some(self.ports.links.clone())
     }
 }
 
@@ -87,7 +93,8 @@ impl JobFinder {
             self.leave_to_others(&hands, &row, &cell);
             let is_here = hands.holds(&row.id);
             turns.insert(row.id.clone(), (Turn::of(&row), row.suspended));
-            found.push(Found { job: row.id, is_suspended: row.suspended, is_here, has_room, cell });
+            let (is_suspended, is_orphan) = (row.suspended, self.ports.links.is_orphan(&cell));
+            found.push(Found { job: row.id, is_suspended, is_here, has_room, is_orphan, cell });
         }
         let now = self.ports.clock.monotonic();
         for (job, sighting) in self.finder.look(now, found) {

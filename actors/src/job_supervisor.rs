@@ -168,7 +168,7 @@ impl Shell {
             }
             ChunkEnd::Overtaken => self.happen(JobEvent::Overtaken).await,
             ChunkEnd::Failed(fault) if is_present => self.fail_work(fault).await,
-            ChunkEnd::Failed(_) | ChunkEnd::Dropped => {}
+            ChunkEnd::Failed(_) | ChunkEnd::Dropped | ChunkEnd::Returned(..) => {}
         }
         self.offer_chunks();
         if self.sampling_stands_still() {

@@ -18,6 +18,7 @@ use tgs_protocol::{
         rule::{Duty, Holding},
     },
     limits::{LEASE_RENEW_ANSWER_MS, LEASE_TICK_MS},
+    metric_definitions::LEASES_LOST,
     store::{LeaseStore, StoreError, Written},
     unit::Millis,
 };
@@ -135,6 +136,7 @@ impl Keeping {
         }
         if let Some(held) = self.held.remove(&lease.job) {
             tracing::warn!(job = %lease.job, epoch = %lease.epoch, "lease lost: standing down");
+            metrics::counter!(LEASES_LOST).increment(1);
             let _ = held.holder.cast(JobSupervisorMessage::Occurred(JobEvent::Overtaken));
         }
     }

@@ -10,6 +10,7 @@
 //!             ├─ OrderTaker         takes orders that programs publish
 //!             ├─ EventPublisher     tells programs outside what happens to jobs
 //!             ├─ PeerKeeper         says that this node is there, heeds its operators
+//!             ├─ Mesh               links to other nodes: shell of protocol/src/peer/table.rs
 //!             ├─ SpotWatch          hears that the machine will be taken away
 //!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
 //!             ├─ Notifier           news for whoever watches a job
@@ -33,6 +34,7 @@
 //! happens is decided by `Job::step` and by conditional writes in the store.
 
 pub mod input;
+pub mod mesh;
 pub mod node;
 pub mod ports;
 

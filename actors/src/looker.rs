@@ -2,21 +2,29 @@
 //!
 //! Its mailbox holds nothing else: a look may take long, and nobody waits for it.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::limits::LOOK_PERIOD_MS;
+use tokio::time::sleep;
+
+use crate::mesh::Links;
 
 /// What looks; made anew whenever its actor failed.
 pub(crate) trait Looks: Send + 'static {
     /// Does what is to be done; gives how long to rest before the next look, none for the last.
     fn look(&mut self) -> impl Future<Output = Option<Duration>> + Send;
+    /// Who may tell it to look before it has rested; nobody, if it does not say.
+    fn links(&self) -> Option<Arc<Links>> {
+        None
+    }
 }
 
 /// The actor around it.
 pub(crate) struct Looker<L>(PhantomData<fn() -> L>);
 
 /// Order: look.
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) struct LookAgain;
 
 impl<L> Looker<L> {
@@ -48,9 +56,18 @@ impl<L: Looks> Actor for Looker<L> {
         looks: &mut L,
     ) -> Result<(), ActorProcessingErr> {
         // From the end of this look: what is slow is not asked ever more often.
-        if let Some(rest) = looks.look().await {
+        let Some(rest) = looks.look().await else { return Ok(()) };
+        let Some(links) = looks.links() else {
             myself.send_after(rest, || LookAgain);
-        }
+            return Ok(());
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = sleep(rest) => {}
+                () = links.told_to_look() => {}
+            }
+            let _ = myself.cast(LookAgain);
+        });
         Ok(())
     }
 

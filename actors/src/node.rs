@@ -18,6 +18,7 @@ use tgs_protocol::{
 use crate::{
     desk::Desk,
     experience::Learned,
+    mesh::LinkConfig,
     model_desk::Models,
     node_desk::NodeCounter,
     node_supervisor::{NodeSupervisor, Premises, care::NodeHealth, message::NodeSupervisorMessage},
@@ -44,6 +45,8 @@ pub struct NodeConfig {
     pub holder_is_gone: bool,
     /// What it says of itself, as far as that does not change.
     pub about: Presence,
+    /// How it has links to other nodes; none where it has none.
+    pub links: Option<LinkConfig>,
     /// Other nodes share the stores: jobs that nobody works at are looked for, and taken up.
     pub finds_jobs: bool,
     /// The data folder, where those who read why a job failed are not to learn its place.
@@ -71,6 +74,7 @@ impl NodeConfig {
             threads: 1,
             samplers,
             holder_is_gone: true,
+            links: None,
             finds_jobs: false,
             untold_folder: None,
             notice_pause_factor: 1.0,

@@ -5,6 +5,7 @@
 
 pub(crate) mod care;
 pub(crate) mod crew;
+mod help;
 mod jobs_here;
 mod lookers;
 pub(crate) mod message;
@@ -19,7 +20,7 @@ use tgs_protocol::{
     queue::{Queue, Seats, trust::Trust},
     space::Room,
 };
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use self::{
     care::NodeHealth,
@@ -81,6 +82,10 @@ pub(crate) struct Floor {
     /// Why the machine will be taken away; none while it stays.
     interrupted: Option<String>,
     awaiting_standstill: Vec<RpcReplyPort<()>>,
+    /// Places for chunks of other nodes' jobs, one for each sampler.
+    places: Arc<Semaphore>,
+    /// How many were taken in so far.
+    helped: usize,
 }
 
 impl Actor for NodeSupervisor {
@@ -102,6 +107,7 @@ impl Actor for NodeSupervisor {
         let keeper = CrewKeeper::start(&ports, &config, &bell, door, &myself).await?;
         let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));
         let (trust, room) = (Trust::default(), Room::above(config.disk_floor));
+        let places = Arc::new(Semaphore::new(keeper.crew().samplers.len()));
         // Whoever was emptied takes up nothing in the moment after its start.
         let ordered = ports.board.is_none().then_some(NodeOrder::Work);
         let mut floor = Floor {
@@ -121,6 +127,8 @@ impl Actor for NodeSupervisor {
             ordered,
             interrupted: None,
             awaiting_standstill: Vec::new(),
+            places,
+            helped: 0,
         };
         floor.look_around().await;
         floor
@@ -147,6 +155,7 @@ impl Actor for NodeSupervisor {
             NodeSupervisorMessage::EndHere { job } => floor.end_here(&job).await,
             NodeSupervisorMessage::Ordered { order } => floor.ordered(order),
             NodeSupervisorMessage::Interrupted { why } => floor.interrupted(why),
+            NodeSupervisorMessage::Help { task, answer } => floor.help(task, answer),
             NodeSupervisorMessage::Hands { reply } => {
                 let _ = reply.send(floor.hands());
             }

@@ -7,6 +7,7 @@ use ractor::ActorRef;
 use tgs_protocol::{
     id::Incarnation,
     limits::PRESENCE_PERIOD_MS,
+    peer::PeerLink,
     presence::{DeviceAt, Presence, PresenceBoard},
     store::StoreError,
 };
@@ -44,6 +45,7 @@ impl Card {
             running: hands.running.into_iter().collect(),
             waiting: hands.waiting.len() as u64,
             disk_free: health.room.free,
+            links: self.ports.links.linked().len() as u64,
             ..self.about.clone()
         })
     }
@@ -82,6 +84,12 @@ impl PeerKeeper {
         let order = answer("read what is ordered of this node", ordered).await?;
         let _ = card.node.cast(NodeSupervisorMessage::Ordered { order });
         let Some(presence) = card.presence().await else { return Ok(()) };
-        answer("say that this node is there", board.say(&presence)).await
+        answer("say that this node is there", board.say(&presence)).await?;
+        if presence.links_at.is_some() {
+            let all = answer("look who else is there", board.all()).await?.into_iter();
+            let listens = |it: Presence| Some((it.incarnation, it.links_at?));
+            card.ports.links.should_reach(all.filter_map(listens).collect());
+        }
+        Ok(())
     }
 }

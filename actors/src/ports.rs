@@ -19,7 +19,7 @@ use tgs_protocol::{
     },
 };
 
-use crate::store_call::answer;
+use crate::{mesh::Links, store_call::answer};
 
 /// The ports of one node.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct Ports {
     pub end_orders: Option<Arc<dyn EndOrders>>,
     /// Who else is there; none where there are no other nodes.
     pub board: Option<Arc<dyn PresenceBoard>>,
+    /// Links to other nodes; there may be none.
+    pub links: Arc<Links>,
     /// Sealed chunks.
     pub chunks: Arc<dyn ChunkStore>,
     /// Checkpoint bytes.

@@ -31,6 +31,7 @@
 //!
 //! **Absent on purpose:** actors, compute, rules about what a job does next.
 
+pub mod certificate;
 pub mod conformance;
 pub mod content;
 pub mod deliver;

@@ -139,6 +139,8 @@ impl Nats {
 }
 
 async fn connected(contact: &Contact, pass: &Pass) -> Result<Context, BusError> {
+    // The client asks the process which cryptography to use, and ends where there are two.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
     let place = contact.servers.join(",");
     let failed =
         |error: &dyn std::fmt::Display| BusError(format!("connect to NATS at {place}: {error}"));

@@ -270,6 +270,26 @@ async fn one_at_last(queue: &dyn OrderQueue) -> Box<dyn InHand> {
     panic!("the bus does not come back");
 }
 
+/// Over TLS, with a user: only with the certificate that is trusted, and with the password.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bus_that_is_guarded_lets_in_who_may() {
+    let (server, certificate) = Server::start_guarded("ada", "secret");
+    let folder = tempfile::tempdir().expect("a folder");
+    let roots = folder.path().join("roots.pem");
+    std::fs::write(&roots, certificate).expect("a file");
+    let contact = Contact::at(&server.url().replace("//", "//ada@")).expect("an address");
+    let right =
+        Pass { password: Some("secret".to_owned()), more_roots: Some(roots), ..Pass::default() };
+    let nats = Nats::connect(contact.clone(), right.clone()).await.expect("a connection");
+    assert_eq!(newest_told_at_last(&*nats.events()).await, EventNo(0));
+    let wrong_password = Pass { password: Some("guess".to_owned()), ..right.clone() };
+    let not_trusted = Pass { more_roots: None, ..right };
+    for pass in [wrong_password, not_trusted] {
+        let nats = Nats::connect(contact.clone(), pass).await.expect("a connection in the making");
+        assert!(nats.events().newest_told().await.is_err(), "it was let in");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_the_bus_is_said_with_the_remedy() {
     let server = Server::start_without_jetstream();

@@ -1,5 +1,6 @@
 //! One file per command; here they are told apart.
 
+mod cert;
 mod config;
 mod elsewhere;
 mod explain;
@@ -54,6 +55,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Report(asked) => report::run(&asked, voice),
         Command::Sim(asked) => sim::run(&asked, voice),
         Command::Explain(asked) => explain::run(&asked, voice),
+        Command::Cert { act } => cert::run(&act, voice),
         Command::Config => config::run(home, &settings, voice),
     }
 }

@@ -1,5 +1,6 @@
 //! What may be typed. Data goes to stdout, messages to stderr; secrets are never flags.
 
+mod job;
 mod serving;
 mod sim;
 
@@ -13,7 +14,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use tgs_protocol::{code::Code, model::ModelName};
 
 pub use self::{
-    serving::{NamedNode, NodeAct, NodeArguments, UpArguments},
+    job::{JobAct, JobArguments},
+    serving::{CertAct, NamedNode, NodeAct, NodeArguments, UpArguments},
     sim::SimArguments,
 };
 use crate::{failure::Failure, leaving::ExitCode};
@@ -63,6 +65,11 @@ pub enum Command {
     Up(UpArguments),
     /// Serve as one node of a cluster: jobs of all nodes, kept in one database.
     Node(NodeArguments),
+    /// Make the keys that nodes of a cluster show each other.
+    Cert {
+        #[command(subcommand)]
+        act: CertAct,
+    },
     /// Order jobs of a server and follow them.
     Job(JobArguments),
     /// Try the rules of this program in made-up worlds, by seed: crashes, lost calls, wrong clocks.
@@ -73,14 +80,6 @@ pub enum Command {
     Config,
 }
 
-#[derive(Debug, Args)]
-pub struct JobArguments {
-    #[command(flatten)]
-    pub server: ServerArguments,
-    #[command(subcommand)]
-    pub act: JobAct,
-}
-
 /// Which server; its token comes from TGS_TOKEN, never from a flag.
 #[derive(Debug, Args)]
 pub struct ServerArguments {
@@ -88,55 +87,6 @@ pub struct ServerArguments {
     #[arg(long, global = true, value_name = "URL", env = "TGS_SERVER")]
     #[arg(default_value = "http://127.0.0.1:7400")]
     pub server: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum JobAct {
-    /// Order a job, as JSON from a file or from stdin (-).
-    Submit {
-        /// The order.
-        order: PathBuf,
-        /// Send the same key again after a lost answer: there is one job all the same.
-        #[arg(long, value_name = "KEY")]
-        key: Option<String>,
-    },
-    /// List jobs, newest first.
-    List {
-        /// Only these: waiting, running, published, withheld, failed, cancelled.
-        #[arg(long)]
-        state: Option<String>,
-        /// At most so many.
-        #[arg(long, default_value_t = 50)]
-        limit: usize,
-    },
-    /// Show one job.
-    Show {
-        /// Its name.
-        job: String,
-    },
-    /// Follow one job until it ends.
-    Watch {
-        /// Its name.
-        job: String,
-    },
-    /// End a job for good.
-    Cancel {
-        /// Its name.
-        job: String,
-    },
-    /// Go on with a job that was suspended.
-    Resume {
-        /// Its name.
-        job: String,
-    },
-    /// Do what a job asked for that failed or was cancelled, as a new job.
-    Retry {
-        /// Its name.
-        job: String,
-        /// Send the same key again after a lost answer: there is one job all the same.
-        #[arg(long, value_name = "KEY")]
-        key: Option<String>,
-    },
 }
 
 #[derive(Debug, Args)]

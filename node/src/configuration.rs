@@ -47,6 +47,12 @@ pub struct Settings {
     pub zone: String,
     /// Who says that the machine will be taken away; empty: nobody.
     pub spot: String,
+    /// Where it listens for links of other nodes; empty: it has none.
+    pub links: String,
+    /// Where other nodes reach it; empty: as it listens.
+    pub links_address: String,
+    /// The keys that nodes show each other.
+    pub links_folder: String,
     /// What a node of a cluster does.
     pub roles: String,
     /// Where the token stands that lets clients in; empty: it is made.

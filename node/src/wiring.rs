@@ -35,6 +35,7 @@ use tgs_protocol::{
 use tgs_web::{House, TokenHash};
 
 mod channel;
+pub mod links;
 
 use crate::{configuration::Settings, failure::Failure, leaving::ExitCode, memory, secret};
 
@@ -140,6 +141,9 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
         named => named,
     };
     config.about = about(premises, settings, &config.incarnation)?;
+    if let Some((links, at)) = links::of(settings, premises.is_alone)? {
+        (config.links, config.about.links_at) = (Some(links), Some(at));
+    }
     config.finds_jobs = !premises.is_alone && !config.devices.is_empty();
     config.memory = match settings.memory_mib {
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
@@ -280,6 +284,7 @@ async fn start(
         notices,
         bus,
         interruptions,
+        links: Arc::default(),
         engine: engine(),
         programs: Arc::new(programs(settings, home, clock)),
         space: Arc::new(DiskOf::folder(home)),

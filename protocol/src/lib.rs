@@ -66,6 +66,7 @@ pub mod metric_definitions;
 pub mod model;
 pub mod notification;
 pub mod panic;
+pub mod peer;
 pub mod placement;
 pub mod presence;
 pub mod profile;

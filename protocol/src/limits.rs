@@ -64,6 +64,25 @@ pub const PRESENCE_PERIOD_MS: u64 = 2_000;
 /// How long what it said stands: it bears four lost words.
 pub const PRESENCE_TTL_MS: u64 = 10_000;
 const _: () = assert!(PRESENCE_PERIOD_MS * 5 <= PRESENCE_TTL_MS);
+/// How often a node looks after its links to others.
+pub const LINK_TICK_MS: u64 = 1_000;
+/// How long another node may take to answer over a link.
+pub const LINK_ANSWER_MS: u64 = 1_000;
+/// A link over which so many questions in a row were not answered is ended.
+pub const LINK_MISSES_MAX: u32 = 3;
+/// How long a connection may take to become a link.
+pub const LINK_OPEN_MS: u64 = 5_000;
+/// How long it is waited for a machine to say that nobody listens there.
+pub const LINK_PROBE_MS: u64 = 1_000;
+/// A connection whose bytes are not acknowledged for so long is broken.
+pub const LINK_SILENT_MS: u64 = 10_000;
+/// After a node was dialled in vain; twice as long after each further time.
+pub const LINK_REST_MS: u64 = 1_000;
+/// The longest such rest.
+pub const LINK_REST_MAX_MS: u64 = 30_000;
+/// What one node may say to another at once, in bytes.
+pub const LINK_FRAME_BYTES_MAX: u64 = 4 << 20;
+const _: () = assert!(LINK_TICK_MS * LINK_MISSES_MAX as u64 * 2 < LEASE_TTL_MS);
 /// Clocks of nodes that are further apart are told of.
 pub const CLOCKS_APART_MAX_MS: u64 = 30_000;
 /// How long an assignment stands that its node does not take up: several looks of a node that is
@@ -193,6 +212,13 @@ const _: () = assert!(CHECKPOINT_PERIOD_MIN_MS < CHECKPOINT_PERIOD_MAX_MS);
 
 /// Chunks in the hands of samplers at one time, per sampler: one at work and one waiting.
 pub const CHUNKS_OFFERED_PER_SAMPLER: usize = 2;
+
+/// Chunks of one job that another node samples at one time.
+pub const CHUNKS_OFFERED_PER_PEER: usize = 4;
+/// How long another node may take for a chunk before somebody else is asked for it.
+pub const CHUNK_ELSEWHERE_MS: u64 = 120_000;
+/// How long a node that did not sample a chunk is not asked for another one.
+pub const PEER_REST_MS: u64 = 5_000;
 
 /// Seconds of training one job may ask for: a week. More is a slip of the unit, not a wish.
 pub const BUDGET_SECONDS_MAX: u64 = 604_800;

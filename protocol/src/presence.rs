@@ -53,6 +53,12 @@ pub struct Presence {
     pub waiting: u64,
     /// Room on the disk of its folder, in bytes.
     pub disk_free: ByteCount,
+    /// Where other nodes reach it directly; none where they do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub links_at: Option<String>,
+    /// To how many other nodes it has a link.
+    #[serde(default)]
+    pub links: u64,
 }
 
 impl Presence {
@@ -73,6 +79,8 @@ impl Presence {
             running: Vec::new(),
             waiting: 0,
             disk_free: ByteCount(0),
+            links_at: None,
+            links: 0,
         }
     }
 }

@@ -27,10 +27,11 @@ expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 413, 415, 416, 422,
 """
 # An order may contradict itself in ways that no schema tells: two lengths, rows kept aside that also train, a key that
 # came with another order, a mailbox whose domain is too long, a whole number with a point (`1e16`) that is beyond what a
-# floating point number holds exactly. What is off sends nothing again.
+# floating point number holds exactly. What is off sends nothing again. A server that is alone orders nothing of nodes.
 REFUSING = [
     "submitJob", "retryJob", "sampleModel",
     "createWebhook", "createMailSubscription", "resendWebhookDelivery", "resendMailDelivery",
+    "cordonNode", "drainNode", "uncordonNode",
 ]
 OPERATIONS = "".join(
     f"""
@@ -61,6 +62,7 @@ NAMES = {
     "path.version": ("versions", 0.5),
     "path.upload": ("uploads", 0.8),
     "path.file": ("files", 0.9),
+    "path.node": ("nodes", 0.8),
     "query.dataset": ("datasets", 0.5),
     "body.dataset": ("datasets", 0.5),
     "body.holdout": ("datasets", 0.2),
@@ -123,6 +125,7 @@ def furnish(base: str, token: str) -> dict:
         "files": ["report.html", "report.json", "manifest.json", "model.safetensors", "table.csv"],
         "generators": ["seqtree", "seqtree", "tabgraph"],
         "programs": PROGRAMS,
+        "nodes": [node["node"] for node in json.load(ask(base, token, "GET", "/v1/nodes", None, {}))["items"]],
         # A part of a JSON file is no JSON, which the judge does not know; tests/api.rs asks for other parts.
         "ranges": ["bytes=0-"],
         "few": [1, 2],

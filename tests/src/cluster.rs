@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -14,8 +15,9 @@ use tempfile::TempDir;
 
 use crate::{
     network::Network,
+    program::run,
     server::Server,
-    services::{Cassandra, Database, identity::Identity},
+    services::{Database, identity::Identity},
 };
 
 /// What lets clients in, at every node.
@@ -28,6 +30,8 @@ pub struct Cluster {
     nodes: Vec<Server>,
     /// Removed with the cluster.
     folder: TempDir,
+    /// Of their links, if they have any; likewise.
+    keys: Option<TempDir>,
 }
 
 impl Cluster {
@@ -57,7 +61,7 @@ impl Cluster {
         keyspace: &str,
         further: &[(&str, &str)],
     ) -> Self {
-        let store = format!("cql://{}/{}", database.contact_points.join(","), unique(keyspace));
+        let store = store(database, keyspace);
         Self::of(roles.len(), |no, folder, own| {
             let own = [own, &[("TGS_STORE", &store), ("TGS_ROLES", roles[no])], further].concat();
             Server::node(folder, &own, TOKEN)
@@ -68,13 +72,50 @@ impl Cluster {
     ///
     /// # Panics
     /// When one does not come up.
-    pub fn on(network: &Network, database: &Cassandra, keyspace: &str) -> Self {
-        let keyspace = unique(keyspace);
+    pub fn on(network: &Network, database: &Database, keyspace: &str) -> Self {
+        let store = store(database, keyspace);
         Self::of(network.hosts().len(), |no, folder, own| {
-            let host = &network.hosts()[no];
-            let store = format!("cql://{}/{keyspace}", host.reach(database.address().into()));
-            Server::node_on(host, folder, &[own, &[("TGS_STORE", &store)]].concat(), TOKEN)
+            let own = [own, &[("TGS_STORE", store.as_str())]].concat();
+            Server::node_on(&network.hosts()[no], folder, &own, TOKEN)
         })
+    }
+
+    /// So many nodes with links to each other; gives where each listens for them.
+    ///
+    /// # Panics
+    /// When one does not come up.
+    pub fn linked(nodes: usize, store: &str) -> (Self, Vec<SocketAddr>) {
+        let at: Vec<_> = (0..nodes).map(|_| free_address()).collect();
+        let all_keys = TempDir::new().expect("a temporary folder");
+        certify(all_keys.path(), nodes);
+        let mut cluster = Self::of(nodes, |no, folder, own| {
+            let (links, keys) = (at[no].to_string(), keys_of(all_keys.path(), no));
+            let further = [
+                ("TGS_STORE", store),
+                ("TGS_LINKS", &links),
+                ("TGS_LINKS_FOLDER", keys.to_str().expect("a name")),
+            ];
+            Server::node(folder, &[own, &further].concat(), TOKEN)
+        });
+        cluster.keys = Some(all_keys);
+        (cluster, at)
+    }
+
+    /// One more node over a store, which has links by these keys.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn another(&self, name: &str, store: &str, keys: &Path) -> Server {
+        let (links, token) = (free_address().to_string(), self.folder.path().join("token"));
+        let text = |path: &Path| path.to_str().expect("a name").to_owned();
+        let settings = [
+            ("TGS_STORE", store),
+            ("TGS_NODE_NAME", name),
+            ("TGS_TOKEN_FILE", &text(&token)),
+            ("TGS_LINKS", &links),
+            ("TGS_LINKS_FOLDER", &text(keys)),
+        ];
+        Server::node(&self.folder.path().join(name), &settings, TOKEN)
     }
 
     /// So many nodes, each started with its folder and the settings that it has for itself.
@@ -91,7 +132,7 @@ impl Cluster {
             start(no, &folder.path().join(&name), &own)
         };
         let nodes = (0..nodes).map(node).collect();
-        Self { nodes, folder }
+        Self { nodes, folder, keys: None }
     }
 
     /// Its nodes.
@@ -163,6 +204,41 @@ impl Cluster {
         let id = self.nodes[no].id().expect("it runs");
         Identity::of(id).expect("it is there").signal(signal);
     }
+}
+
+/// Makes an authority in a folder, and keys for so many nodes, as operators do.
+///
+/// # Panics
+/// When that is refused.
+pub fn certify(folder: &Path, nodes: usize) {
+    let authority = folder.join("authority");
+    let path = |path: &Path| path.to_str().expect("a name").to_owned();
+    let made = run(folder, &["cert", "authority", "--out", &path(&authority)]);
+    let _ = made.expect_status(0);
+    for no in 0..nodes {
+        let (name, out) = (format!("node-{no}"), path(&keys_of(folder, no)));
+        let words = ["cert", "node", &name, "--authority", &path(&authority), "--out", &out];
+        let _ = run(folder, &words).expect_status(0);
+    }
+}
+
+/// Where [`certify`] puts the keys of a node.
+pub fn keys_of(folder: &Path, no: usize) -> PathBuf {
+    folder.join(format!("keys-{no}"))
+}
+
+/// An address of this machine that nobody has just now.
+///
+/// # Panics
+/// When there is none.
+pub fn free_address() -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("it has one")
+}
+
+/// What a node's setting `store` says: a keyspace that no other process has.
+pub fn store(database: &Database, keyspace: &str) -> String {
+    format!("cql://{}/{}", database.contact_points.join(","), unique(keyspace))
 }
 
 /// A keyspace that no other process has.

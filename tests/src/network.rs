@@ -6,12 +6,10 @@
 
 use std::{
     ffi::OsString,
-    fs,
-    io::{self, Read, Write},
-    net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    fs, io,
+    net::Ipv4Addr,
     path::Path,
     process::{self, Command, Stdio},
-    thread,
 };
 
 use crate::services::addresses::Addresses;
@@ -62,6 +60,14 @@ impl Network {
         Self { hosts: made.collect(), _addresses: addresses }
     }
 
+    /// Where its hosts reach servers of this machine, each over its own cable.
+    ///
+    /// # Panics
+    /// Without a host.
+    pub fn address(&self) -> Ipv4Addr {
+        self.hosts.first().expect("a network has a host").outside
+    }
+
     /// Its hosts.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
@@ -96,6 +102,7 @@ impl Host {
         ip(&format!("-n {name} addr add {inside}/30 dev wire"));
         ip(&format!("-n {name} link set wire up"));
         ip(&format!("-n {name} link set lo up"));
+        ip(&format!("-n {name} route add default via {outside}"));
         host.mend();
         host
     }
@@ -118,23 +125,6 @@ impl Host {
         }
         there.stdin(Stdio::null());
         there
-    }
-
-    /// Where the host reaches a server of this machine, which listens where no other host can.
-    ///
-    /// # Panics
-    /// When there is no port.
-    pub fn reach(&self, server: SocketAddr) -> SocketAddr {
-        let listener = TcpListener::bind(SocketAddrV4::new(self.outside, 0)).expect("a port");
-        let at = listener.local_addr().expect("it has one");
-        thread::spawn(move || {
-            for caller in listener.incoming().flatten() {
-                if let Ok(callee) = TcpStream::connect(server) {
-                    join(caller, callee);
-                }
-            }
-        });
-        at
     }
 
     /// From now on this is lost.
@@ -169,27 +159,6 @@ impl Host {
     }
 }
 
-/// Carries bytes both ways until one side ends.
-fn join(caller: TcpStream, callee: TcpStream) {
-    let copies = [(caller.try_clone(), callee.try_clone()), (Ok(callee), Ok(caller))];
-    for (from, to) in copies {
-        if let (Ok(from), Ok(to)) = (from, to) {
-            let _ = (from.set_nodelay(true), to.set_nodelay(true));
-            thread::spawn(move || carry(&from, &to));
-        }
-    }
-}
-
-fn carry(mut from: &TcpStream, mut to: &TcpStream) {
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(read @ 1..) = from.read(&mut buffer) {
-        if to.write_all(&buffer[..read]).is_err() {
-            break;
-        }
-    }
-    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
-}
-
 /// Removes what tests left that were killed.
 fn sweep() {
     let Ok(names) = fs::read_dir("/run/netns") else { return };
@@ -222,7 +191,10 @@ fn ip(words: &str) {
 /// Each way alone, and both; afterwards all is as before.
 #[test]
 fn what_is_lost_arrives_nowhere() {
-    use std::{net::UdpSocket, time::Duration};
+    use std::{
+        net::{SocketAddrV4, TcpStream, UdpSocket},
+        time::Duration,
+    };
     let network = Network::of(2);
     let [host, other] = network.hosts() else { panic!("two hosts") };
     assert_ne!(host.address(), other.address());

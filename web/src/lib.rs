@@ -13,7 +13,10 @@
 //! Handlers read, ask the desk and answer; they decide nothing about jobs.
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tgs_protocol::metric_definitions::{JOB_RAN_TO_ESTIMATE, JOB_RAN_TO_ESTIMATE_BUCKETS};
+use tgs_protocol::metric_definitions::{
+    CHECKPOINT_SECONDS, CHECKPOINT_SECONDS_BUCKETS, JOB_RAN_TO_ESTIMATE,
+    JOB_RAN_TO_ESTIMATE_BUCKETS,
+};
 
 mod body;
 mod cursor;
@@ -45,7 +48,9 @@ pub use self::{
 /// If something else measures already.
 pub fn measure() -> Result<PrometheusHandle, BuildError> {
     let ratio = Matcher::Full(JOB_RAN_TO_ESTIMATE.to_owned());
-    let builder =
-        PrometheusBuilder::new().set_buckets_for_metric(ratio, &JOB_RAN_TO_ESTIMATE_BUCKETS)?;
-    builder.install_recorder()
+    let cost = Matcher::Full(CHECKPOINT_SECONDS.to_owned());
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(ratio, &JOB_RAN_TO_ESTIMATE_BUCKETS)?
+        .set_buckets_for_metric(cost, &CHECKPOINT_SECONDS_BUCKETS)?
+        .install_recorder()
 }

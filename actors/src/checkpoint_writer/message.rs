@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// Mailbox of the checkpoint writer.
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum CheckpointWriterMessage {
     /// Order: make this durable, in place of an older one that still waits.
     Write(WriteOrder),

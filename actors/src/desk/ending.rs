@@ -8,6 +8,7 @@ use tgs_protocol::{
     id::JobId,
     job::{action::Tidings, outcome::Failure},
     limits::{END_LOOK_MS, STANDSTILL_MS},
+    peer::{PeerLink, PeerRequest},
 };
 
 use super::Desk;
@@ -41,6 +42,7 @@ impl Desk {
     async fn end_elsewhere(&self, job: &JobId) -> Result<(), DeskError> {
         let Some(orders) = &self.ports.end_orders else { return Ok(()) };
         answer("order a job to end", orders.order_end(job)).await?;
+        self.ports.links.tell_all(PeerRequest::Look);
         let looks = STANDSTILL_MS / END_LOOK_MS;
         for _ in 0..looks {
             if self.row(job).await?.state.is_final() {

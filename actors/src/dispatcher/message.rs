@@ -7,7 +7,7 @@ use tgs_protocol::{
 };
 
 /// Mailbox of the dispatcher.
-#[derive(Debug)]
+#[derive(Debug, ractor_cluster::RactorMessage)]
 pub(crate) enum DispatcherMessage {
     /// Order: look what is new and what is due.
     Look,

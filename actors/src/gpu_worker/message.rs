@@ -17,6 +17,7 @@ use tgs_protocol::{
 use crate::{job_supervisor::message::JobSupervisorMessage, work_watch::WorkWatch};
 
 /// Mailbox of a device's worker.
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum GpuWorkerMessage {
     /// Order: do this, after what was ordered before.
     Run(Box<WorkOrder>),

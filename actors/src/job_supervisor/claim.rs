@@ -6,9 +6,11 @@ use tgs_protocol::{
     chunk::SealedChunk,
     code::Code,
     figure::span,
+    id::Incarnation,
     job::{Job, JobAction, JobEvent, JobRow, action::Tidings, outcome::Failure},
     lease::{Lease, rule::Sighting},
     limits::{LEASE_TICK_MS, RETRY_BACK_OFF_MS},
+    metric_definitions::LEASES_CLAIMED,
     stage::Stage,
     store::Written,
     unit::{Epoch, Millis},
@@ -29,6 +31,33 @@ pub(crate) enum Intent {
     Cancel,
     /// End it: its supervisor failed again and again.
     Condemn(String),
+}
+
+/// How a lease came to be free.
+enum FreeBy {
+    /// Nobody had it before.
+    Birth,
+    /// Its holder gave it back.
+    Gift,
+    /// This node had it.
+    Own,
+    /// Its holder is known to be gone.
+    End(Incarnation),
+    /// Nothing was heard of its holder for too long.
+    Silence(Incarnation),
+}
+
+impl FreeBy {
+    /// In one word, for measures.
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Birth => "new",
+            Self::Gift => "given_back",
+            Self::Own => "own",
+            Self::End(_) => "gone",
+            Self::Silence(_) => "silent",
+        }
+    }
 }
 
 impl Shell {
@@ -78,7 +107,8 @@ impl Shell {
         }
         let sighting = earlier.look(cell, now);
         // The node starts one supervisor per job: an earlier one of this very boot is dead.
-        let may_claim = sighting.may_claim(now, is_gone || is_ours);
+        let is_orphan = self.ports.links.is_orphan(&sighting.cell);
+        let may_claim = sighting.may_claim(now, is_gone || is_ours || is_orphan);
         let cell = sighting.cell.clone();
         self.sighting = Some(sighting);
         if !may_claim {
@@ -103,7 +133,9 @@ impl Shell {
         let sealed = answer("read manifest", self.ports.chunks.sealed(&self.id)).await?;
         row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
         self.saved = Some(row.clone().into());
-        let claimant = self.claimant(&row, epoch);
+        let from = self.free_by(epoch);
+        metrics::counter!(LEASES_CLAIMED, "why" => from.label()).increment(1);
+        let claimant = self.claimant(&row, &from);
         self.job = Some(Job::new(row).claimed_by(claimant));
         match self.intent.clone() {
             Intent::Run => {}
@@ -114,22 +146,35 @@ impl Shell {
         Ok(())
     }
 
+    /// How the lease that was claimed came to be free.
+    fn free_by(&self, epoch: Epoch) -> FreeBy {
+        let cell = self.sighting.as_ref().map(|sighting| &sighting.cell);
+        match cell.and_then(|cell| cell.owner.clone()) {
+            _ if epoch.0 <= 1 => FreeBy::Birth,
+            None => FreeBy::Gift,
+            Some(holder) if holder == self.config.incarnation => FreeBy::Own,
+            Some(holder) if cell.is_some_and(|cell| self.ports.links.is_orphan(cell)) => {
+                FreeBy::End(holder)
+            }
+            Some(holder) => FreeBy::Silence(holder),
+        }
+    }
+
     /// Who claims it, from whom, and how long nothing was heard of it; on a node of a cluster.
-    fn claimant(&self, row: &JobRow, epoch: Epoch) -> String {
-        if self.ports.board.is_none() {
-            return String::new();
-        }
+    fn claimant(&self, row: &JobRow, from: &FreeBy) -> String {
         let node = &self.config.about.node;
-        if epoch.0 <= 1 {
-            return format!(" by node {node}");
-        }
+        let why = match from {
+            _ if self.ports.board.is_none() => return String::new(),
+            FreeBy::Birth => return format!(" by node {node}"),
+            FreeBy::Gift => "it was given back".to_owned(),
+            FreeBy::Own => "begun with again".to_owned(),
+            FreeBy::End(holder) => format!("{holder} was killed"),
+            FreeBy::Silence(holder) => {
+                format!("{holder} was killed, stood still or was cut off")
+            }
+        };
         let silence = self.ports.clock.now().get().saturating_sub(row.changed_at.get());
         let silence = span(Duration::from_millis(silence));
-        let why = match self.sighting.as_ref().and_then(|it| it.cell.owner.as_ref()) {
-            Some(holder) if *holder == self.config.incarnation => "begun with again".to_owned(),
-            Some(holder) => format!("{holder} was killed, stood still or was cut off"),
-            None => "it was given back".to_owned(),
-        };
         format!(" by node {node}, {silence} after its last change: {why}")
     }
 

@@ -10,6 +10,7 @@ use crate::{
 };
 
 /// Mailbox of a job's supervisor.
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum JobSupervisorMessage {
     /// Order: claim the lease, or look whether it may be claimed now.
     Claim,

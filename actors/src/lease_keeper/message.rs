@@ -6,6 +6,7 @@ use tgs_protocol::{lease::Lease, unit::Millis};
 use crate::job_supervisor::message::JobSupervisorMessage;
 
 /// Mailbox of the lease keeper.
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum LeaseKeeperMessage {
     /// Order: keep this lease alive; it was last confirmed by a call sent at `sent`.
     Hold { lease: Lease, sent: Millis, holder: ActorRef<JobSupervisorMessage> },

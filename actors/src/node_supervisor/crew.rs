@@ -23,6 +23,7 @@ use crate::{
     gpu_worker::{Device, DevicePost, GpuWorker, message::GpuWorkerMessage},
     job_supervisor::message::Lost,
     lease_keeper::{KeeperSeat, LeaseKeeper, message::LeaseKeeperMessage},
+    mesh::{Mesh, MeshMessage, Site},
     node::NodeConfig,
     notifier::{Notifier, feed::Feeds, message::NotifierMessage},
     ports::Ports,
@@ -49,6 +50,7 @@ pub(super) enum Member {
     CheckpointWriter,
     Notifier,
     Dispatcher,
+    Mesh,
     Looker { at: usize },
 }
 
@@ -62,6 +64,8 @@ pub(super) struct CrewKeeper {
     feeds: Feeds,
     /// Sends notices, on a node that does; jobs do not know it.
     dispatcher: Option<(Office, ActorRef<DispatcherMessage>)>,
+    /// Has links to other nodes; jobs do not know it either.
+    mesh: Option<(Site, ActorRef<MeshMessage>)>,
     lookers: Lookers,
     is_alone: bool,
     windows: BTreeMap<Member, RestartWindow>,
@@ -98,9 +102,24 @@ impl CrewKeeper {
             Some(office) => Some((office.clone(), spawn(Dispatcher, office, &cell).await?)),
             None => None,
         };
+        let mesh = match site(ports, config, parent) {
+            Some(site) => Some((site.clone(), spawn(Mesh, site, &cell).await?)),
+            None => None,
+        };
         let lookers = Lookers::start(ports, config, door, &cell).await?;
         let (windows, is_alone) = (BTreeMap::new(), config.holder_is_gone);
-        Ok(Self { crew, permits, posts, models, feeds, dispatcher, lookers, is_alone, windows })
+        Ok(Self {
+            crew,
+            permits,
+            posts,
+            models,
+            feeds,
+            dispatcher,
+            mesh,
+            lookers,
+            is_alone,
+            windows,
+        })
     }
 
     /// Takes no more orders that are published.
@@ -126,7 +145,9 @@ impl CrewKeeper {
         let samplers = samplers.map(|(at, actor)| (actor.get_id(), Member::ChunkSampler { at }));
         let dispatcher = self.dispatcher.iter();
         let dispatcher = dispatcher.map(|(_, actor)| (actor.get_id(), Member::Dispatcher));
-        let mut all = singles.into_iter().chain(workers).chain(samplers).chain(dispatcher);
+        let mesh = self.mesh.iter().map(|(_, actor)| (actor.get_id(), Member::Mesh));
+        let all = singles.into_iter().chain(workers).chain(samplers);
+        let mut all = all.chain(dispatcher).chain(mesh);
         let member = all.find(|(id, _)| *id == who).map(|(_, member)| member);
         member.or_else(|| self.lookers.place(who).map(|at| Member::Looker { at }))
     }
@@ -150,6 +171,7 @@ impl CrewKeeper {
             Member::GpuWorker { .. }
                 | Member::ChunkSampler { .. }
                 | Member::Dispatcher
+                | Member::Mesh
                 | Member::Looker { .. }
         );
         if often && serves_all {
@@ -172,6 +194,13 @@ impl CrewKeeper {
                 if let Some((office, actor)) = &mut self.dispatcher {
                     let office = Office { is_tired: often, ..office.clone() };
                     *actor = spawn(Dispatcher, office, &cell).await?;
+                }
+                return Ok(None);
+            }
+            Member::Mesh => {
+                if let Some((site, actor)) = &mut self.mesh {
+                    let site = Site { is_tired: often, ..site.clone() };
+                    *actor = spawn(Mesh, site, &cell).await?;
                 }
                 return Ok(None);
             }
@@ -211,6 +240,18 @@ fn office(ports: &Ports, config: &NodeConfig, bell: &Arc<Notify>) -> Option<Offi
     let rest = config.back_off(Millis(DISPATCHER_REST_MS));
     let of_many = (!config.holder_is_gone).then(|| config.incarnation.clone());
     Some(Office { ports, notices, bell, patience, of_many, rest, is_tired: false })
+}
+
+/// Where the mesh of a node is, if it has one.
+fn site(
+    ports: &Ports,
+    config: &NodeConfig,
+    node: &ActorRef<NodeSupervisorMessage>,
+) -> Option<Site> {
+    let (own, clock, links) =
+        (config.incarnation.clone(), ports.clock.clone(), ports.links.clone());
+    let node = node.clone();
+    config.links.clone().map(|config| Site { config, own, node, clock, links, is_tired: false })
 }
 
 async fn keeper(

@@ -7,6 +7,7 @@ use tgs_protocol::{
     id::JobId,
     job::action::Tidings,
     lease::rule::Sighting,
+    peer::{PeerLink, PeerRequest},
     queue::{Demand, Seat, Start, Turn, Use},
     unit::Millis,
 };
@@ -48,11 +49,16 @@ impl Floor {
         // On a node that takes up none or never computes it waits in the store for another one.
         let is_others = self.is_closed() || self.config.devices.is_empty();
         if is_others || self.jobs.contains_key(&job) {
+            self.ports.links.tell_all(PeerRequest::Look);
             return Ok(());
         }
         self.progress_of(&job);
         let starts = self.queue.join(job.clone(), turn);
-        match self.begin(starts).await.remove(&job) {
+        let failed = self.begin(starts).await.remove(&job);
+        if !self.jobs.contains_key(&job) {
+            self.ports.links.tell_all(PeerRequest::Look);
+        }
+        match failed {
             Some(error) => Err(error.to_string()),
             None => Ok(()),
         }
@@ -223,6 +229,9 @@ impl Floor {
 
     async fn job_left(&mut self, job: JobId, here: JobHere) {
         self.trust.left(&job);
+        if self.is_closed() {
+            self.ports.links.tell_all(PeerRequest::Look); // It may be for them to go on.
+        }
         let starts = self.out_of_hand(&job);
         for reply in here.awaiting_end {
             let _ = reply.send(());

@@ -11,6 +11,7 @@ use tgs_protocol::{
     id::JobId,
     lease::rule::Sighting,
     limits::ORDER_TAKEN_MS,
+    peer::{ChunkTask, PeerAnswer},
     presence::{NodeOrder, Standing},
     progress::Progress,
     queue::{DeviceClass, Turn, Waiting},
@@ -46,6 +47,7 @@ impl Hands {
 }
 
 /// Mailbox of a node's supervisor.
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum NodeSupervisorMessage {
     /// Order: go on with this job when its turn comes, unless it is here already.
     StartJob { job: JobId, turn: Turn, reply: RpcReplyPort<Result<(), String>> },
@@ -60,6 +62,8 @@ pub(crate) enum NodeSupervisorMessage {
     Ordered { order: NodeOrder },
     /// Fact: why this machine will be taken away; none while it stays. Said again and again.
     Interrupted { why: Option<String> },
+    /// Order: sample this chunk of another node's job, if there is time for it.
+    Help { task: ChunkTask, answer: RpcReplyPort<PeerAnswer> },
     /// Question: what is in this node's hands, and how many more could begin.
     Hands { reply: RpcReplyPort<Hands> },
     /// Question: how far are the jobs that run here.

@@ -5,6 +5,7 @@ use tgs_protocol::{desk::Watching, id::JobId, job::action::Tidings, progress::Pr
 use tokio::sync::watch;
 
 /// Mailbox of the notifier.
+#[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum NotifierMessage {
     /// Order: a job came into this node's hands; its newest progress stands in this channel.
     Follow { job: JobId, progress: watch::Receiver<Option<Progress>> },

@@ -8,24 +8,36 @@ use std::collections::{BTreeSet, VecDeque};
 use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk},
     code::Code,
-    limits::CHUNKS_OFFERED_PER_SAMPLER,
+    digest::Digest,
+    engine::Device,
+    id::Incarnation,
+    lease::Lease,
+    limits::{
+        CHUNK_ELSEWHERE_MS, CHUNKS_OFFERED_PER_PEER, CHUNKS_OFFERED_PER_SAMPLER, PEER_REST_MS,
+    },
+    peer::{ChunkTask, PeerAnswer, PeerLink, PeerRequest},
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
     unit::{Millis, Rows},
     watchdog::{Pace, Signs, Silence, Watchdog},
 };
 
+use tokio::task::spawn_blocking;
+
 use crate::{
-    chunk_sampler::message::{ChunkEnd, ChunkOrder},
+    chunk_sampler::message::{ChunkEnd, ChunkOrder, Whose},
     failure::Fault,
-    job_supervisor::{Shell, WorkBy},
+    job_supervisor::{Shell, WorkBy, message::JobSupervisorMessage},
+    ports::Ports,
 };
 
 /// The sampling of one job.
 pub(crate) struct Sampling {
     waiting: VecDeque<(ChunkNo, Rows)>,
-    /// Chunks in the hands of each sampler.
+    /// Chunks in the hands of each sampler, and then of each node that helps.
     out: Vec<usize>,
+    /// Nodes that are asked for help, and since when each of them rests.
+    helpers: Vec<(Incarnation, Option<Millis>)>,
     is_stopping: bool,
     rows_before: Rows,
     rows_sealed: Rows,
@@ -57,19 +69,28 @@ impl Sampling {
         self.out.get(sampler).is_some_and(|out| *out > 0)
     }
 
+    /// Nodes that help are not waited for: what they seal under a lease that is given back is
+    /// refused.
     fn stands_still(&self) -> bool {
-        self.is_stopping && self.out.iter().all(|out| *out == 0)
+        let samplers = self.out.len() - self.helpers.len();
+        self.is_stopping && self.out[..samplers].iter().all(|out| *out == 0)
     }
 
     /// The next chunk and the sampler with the most room.
-    fn next_offer(&mut self) -> Option<(usize, ChunkNo, Rows)> {
-        let all_are_silent = self.silent.len() >= self.out.len();
-        let out = self.out.iter().copied().enumerate();
-        let out = out.filter(|(at, _)| all_are_silent || !self.silent.contains(at));
-        let (sampler, out) = out.min_by_key(|(at, out)| (*out, *at))?;
-        if out >= CHUNKS_OFFERED_PER_SAMPLER {
-            return None;
-        }
+    fn next_offer(&mut self, now: Millis) -> Option<(usize, ChunkNo, Rows)> {
+        let samplers = self.out.len() - self.helpers.len();
+        let all_are_silent = self.silent.len() >= samplers;
+        let helpers = &self.helpers;
+        let has_room = |(at, out): &(usize, usize)| match at.checked_sub(samplers) {
+            None if !all_are_silent && self.silent.contains(at) => false,
+            None => *out < CHUNKS_OFFERED_PER_SAMPLER,
+            Some(helper) => {
+                let rested = |since: Millis| now.get().saturating_sub(since.get()) >= PEER_REST_MS;
+                *out < CHUNKS_OFFERED_PER_PEER && helpers[helper].1.is_none_or(rested)
+            }
+        };
+        let out = self.out.iter().copied().enumerate().filter(has_room);
+        let (sampler, _) = out.min_by_key(|(at, out)| (*out, *at))?;
         let (chunk, rows) = self.waiting.pop_front()?;
         self.out[sampler] += 1;
         Some((sampler, chunk, rows))
@@ -87,14 +108,48 @@ impl Sampling {
     }
 }
 
+/// A chunk that another node is asked for.
+struct ChunkPlan {
+    lease: Lease,
+    model: Digest,
+    threads: u32,
+    seed: u64,
+    chunk: ChunkNo,
+    rows: Rows,
+}
+
+/// Asks another node for a chunk. Whatever goes wrong there, the chunk comes back: this node does
+/// it, and what it then says of it is said of the job.
+async fn elsewhere(ports: &Ports, peer: &Incarnation, plan: ChunkPlan) -> ChunkEnd {
+    let ChunkPlan { lease, model, threads, seed, chunk, rows } = plan;
+    let (engine, back) = (ports.engine.clone(), ChunkEnd::Returned(chunk, rows));
+    // Of this very node, whatever the job was in before: help is not to change any bit.
+    let class = move || engine.numerics_class(Device::Cpu, threads);
+    let Ok(Ok(class)) = spawn_blocking(class).await else { return back };
+    let job = lease.job.clone();
+    let task = ChunkTask { lease, model, threads, class, seed, chunk, rows };
+    let within = Millis(CHUNK_ELSEWHERE_MS);
+    match ports.links.ask(peer, PeerRequest::Sample(task), within).await {
+        Ok(PeerAnswer::Sealed(sealed)) if sealed.chunk == chunk && sealed.rows == rows => {
+            ChunkEnd::Sealed(sealed)
+        }
+        Ok(PeerAnswer::NotDone { why }) => {
+            tracing::info!(%job, %chunk, %peer, why, "another node did not sample a chunk");
+            back
+        }
+        Ok(PeerAnswer::Sealed(_) | PeerAnswer::Heard | PeerAnswer::Unknown) | Err(_) => back,
+    }
+}
+
 impl Shell {
     pub(crate) fn sampling_of(&self, chunks: Vec<(ChunkNo, Rows)>) -> Sampling {
         let rows_total = self.row().and_then(|row| row.rows()).unwrap_or_default();
         let missing: u64 = chunks.iter().map(|(_, rows)| rows.get()).sum();
-        let now = self.ports.clock.monotonic();
+        let (now, linked) = (self.ports.clock.monotonic(), self.ports.links.linked());
         Sampling {
             waiting: chunks.into(),
-            out: vec![0; self.crew.samplers.len()],
+            out: vec![0; self.crew.samplers.len() + linked.len()],
+            helpers: linked.into_iter().map(|peer| (peer, None)).collect(),
             is_stopping: false,
             rows_before: Rows(rows_total.get().saturating_sub(missing)),
             rows_sealed: Rows(0),
@@ -110,23 +165,29 @@ impl Shell {
     pub(crate) fn offer_chunks(&mut self) {
         let (Some(lease), Some(row)) = (&self.lease, &self.saved) else { return };
         let Some(model) = row.done.model else { return };
+        let now = self.ports.clock.monotonic();
         let Some(work) = &mut self.work else { return };
         let WorkBy::Samplers(sampling) = &mut work.by else { return };
-        while let Some((sampler, chunk, rows)) = sampling.next_offer() {
-            let order = ChunkOrder {
-                work_no: work.no,
-                sampler,
-                lease: lease.clone(),
-                model,
-                threads: row.request.threads,
-                class: row.done.class().filter(|class| class.is_of_cores()).cloned(),
-                seed: row.request.seed,
-                chunk,
-                rows,
-                watch: work.watch.0.clone(),
-                report_to: self.myself.clone(),
+        while let Some((sampler, chunk, rows)) = sampling.next_offer(now) {
+            let (threads, seed) = (row.request.threads, row.request.seed);
+            let lease = lease.clone();
+            let (work_no, report_to) = (work.no, self.myself.clone());
+            let Some(at_hand) = self.crew.samplers.get(sampler) else {
+                let (peer, _) = &sampling.helpers[sampler - self.crew.samplers.len()];
+                let plan = ChunkPlan { lease, model, threads, seed, chunk, rows };
+                let (ports, peer) = (self.ports.clone(), peer.clone());
+                tokio::spawn(async move {
+                    let end = elsewhere(&ports, &peer, plan).await;
+                    let ended = JobSupervisorMessage::ChunkEnded { work_no, sampler, end };
+                    let _ = report_to.cast(ended);
+                });
+                continue;
             };
-            let _ = self.crew.samplers[sampler].cast(order);
+            let class = row.done.class().filter(|class| class.is_of_cores()).cloned();
+            let watch = work.watch.0.clone();
+            let whose = Whose::Ours { work_no, sampler, class, watch, report_to };
+            let order = ChunkOrder { lease, model, threads, seed, chunk, rows, whose };
+            let _ = at_hand.cast(order);
         }
     }
 
@@ -136,7 +197,7 @@ impl Shell {
         let Some(work) = &mut self.work else { return };
         let WorkBy::Samplers(sampling) = &mut work.by else { return };
         if sampling.hangs(now, self.config.silence) {
-            let held = (0..sampling.out.len()).filter(|at| sampling.is_out_at(*at));
+            let held = (0..self.crew.samplers.len()).filter(|at| sampling.is_out_at(*at));
             self.silent_samplers.extend(held);
             let said = "sample: no chunk came for too long; others are asked for them";
             self.fail_work(Fault::new(Code::DeviceFailed, said)).await;
@@ -151,9 +212,21 @@ impl Shell {
         if let Some(out) = sampling.out.get_mut(sampler) {
             *out = out.saturating_sub(1);
         }
-        if let ChunkEnd::Sealed(SealedChunk { rows, .. }) = end {
-            sampling.rows_sealed = Rows(sampling.rows_sealed.get() + rows.get());
-            work.watch.0.tell(sampling.progress(now));
+        match end {
+            ChunkEnd::Sealed(SealedChunk { rows, .. }) => {
+                sampling.rows_sealed = Rows(sampling.rows_sealed.get() + rows.get());
+                work.watch.0.tell(sampling.progress(now));
+            }
+            ChunkEnd::Returned(chunk, rows) => {
+                if !sampling.is_stopping {
+                    sampling.waiting.push_front((*chunk, *rows));
+                }
+                let helper = sampler.checked_sub(sampling.out.len() - sampling.helpers.len());
+                if let Some((_, rests)) = helper.and_then(|at| sampling.helpers.get_mut(at)) {
+                    *rests = Some(now);
+                }
+            }
+            ChunkEnd::Dropped | ChunkEnd::Overtaken | ChunkEnd::Failed(_) => {}
         }
     }
 

@@ -20,6 +20,7 @@ use tgs_protocol::{
 
 use crate::{
     NodeConfig,
+    node_supervisor::message::Hands,
     tests::{
         script::Deed,
         world::{World, follow, submit, undisturbed},
@@ -226,6 +227,27 @@ async fn a_device_that_fails_three_times_in_a_row_is_set_aside_and_its_job_moves
     assert!(told(&row, "device 0 failed three times in a row"), "{row:?}");
     until("one device is left", async || uses(&desk) == [Use::Aside, Use::Free]).await;
     assert_eq!(world.delivered(), undisturbed().await);
+}
+
+/// Jobs that need the class are taken up for another device then: nobody else may have the class.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_class_whose_devices_are_all_set_aside_is_none_of_the_nodes() {
+    let world = World::new();
+    let both = |config: &mut NodeConfig| {
+        attentive(config);
+        config.devices = vec![DeviceClass::Cpu, DeviceClass::Gpu];
+    };
+    let node = world.node_as("a", "class", both).await;
+    let desk = node.desk();
+    let classes = async || Hands::of(&node.supervisor).await.expect("it answers").classes;
+    assert_eq!(classes().await, [DeviceClass::Cpu, DeviceClass::Gpu].into());
+    world.script.at("trainer", 3, Deed::Fail(Code::DeviceFailed));
+    let net = JobRequest { model: ModelName::Tabgraph, ..world.synthesize() };
+    let job = submit(&node, net).await;
+    let row = ended(&desk, &job).await;
+    assert!(is_published(&row), "{row:?}");
+    until("one device is left", async || uses(&desk) == [Use::Free, Use::Aside]).await;
+    assert_eq!(classes().await, [DeviceClass::Cpu].into());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -97,6 +97,7 @@ impl World {
             notices: None,
             bus: None,
             interruptions: None,
+            links: Arc::default(),
             engine: Arc::new(engine),
             programs: Arc::new(Nothing),
             space: self.space.clone(),

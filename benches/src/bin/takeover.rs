@@ -1,8 +1,9 @@
 //! How long a job of a cluster stands still when its node is asked to stop, told that its machine
 //! goes, killed or frozen: until another node shows progress of it.
 //!
-//! `takeover [rounds]`: three nodes over one Cassandra on loopback (`./dev services variables` says
-//! where it is), or over the one that TGS_CQL_URI names.
+//! Without links between the nodes, and with them. `takeover [rounds]`: three nodes over one
+//! Cassandra on loopback (`./dev services variables` says where it is), or over the one that
+//! TGS_CQL_URI names.
 
 use std::{
     env, fs, thread,
@@ -11,10 +12,15 @@ use std::{
 
 use serde_json::{Value, json};
 use tgs_benches::median;
-use tgs_tests::{cluster::Cluster, program::in_repository, services::Database};
+use tgs_tests::{
+    cluster::{Cluster, store},
+    program::in_repository,
+    services::Database,
+};
 
-/// So long a job is at work before something happens: a checkpoint or two.
-const AT_WORK: Duration = Duration::from_secs(3);
+/// So long a job is at work before something happens: a checkpoint or two, and whoever was away is
+/// linked again.
+const AT_WORK: Duration = Duration::from_secs(5);
 
 /// What happens to the node, and how it is there again.
 type Fault = (&'static str, fn(&Cluster, usize), fn(&Cluster, usize));
@@ -40,13 +46,19 @@ const FAULTS: [Fault; 4] = [
 
 fn main() {
     let rounds = env::args().nth(1).map_or(5, |text| text.parse().expect("rounds"));
-    let cluster = Cluster::start(3, &Database::shared(), "takeover");
+    let database = Database::shared();
+    println!("seconds until another node goes on, of {rounds} rounds; no links");
+    measure(&Cluster::start(3, &database, "takeover"), rounds);
+    println!("the same with links");
+    measure(&Cluster::linked(3, &store(&database, "linked")).0, rounds);
+}
+
+fn measure(cluster: &Cluster, rounds: usize) {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("the example");
     cluster.nodes()[0].upload("trial", "trial.csv", &table, 1 << 20);
-    println!("seconds until another node goes on, of {rounds} rounds");
     for (name, happen, mend) in FAULTS {
         let mut seconds: Vec<f64> =
-            (0..rounds).map(|_| stands_still(&cluster, happen, mend)).collect();
+            (0..rounds).map(|_| stands_still(cluster, happen, mend)).collect();
         seconds.sort_by(f64::total_cmp);
         let longest = seconds.last().copied().unwrap_or_default();
         println!("{name:<14} median {:.1}, longest {longest:.1}", median(&seconds));

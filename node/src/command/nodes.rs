@@ -71,6 +71,9 @@ fn show(view: &NodeView, voice: Voice) {
     if let Some(address) = &node.address {
         say!("  answers at {address}");
     }
+    if let Some(at) = &node.links_at {
+        say!("  linked to {} other nodes, which reach it at {at}", node.links);
+    }
     node.running.iter().for_each(|job| say!("  works at {job}"));
     view.troubles.iter().for_each(|trouble| say!("  trouble: {trouble}"));
 }

@@ -27,6 +27,13 @@ pub fn token(
 ) -> Result<(TokenHash, Option<String>), Failure> {
     match settings.token_file.as_str() {
         "" => token::of(home, wants_new, &*premises.ids),
+        file if wants_new => {
+            let message = format!(
+                "make a new token: the setting `token_file` names the token, in {file}; write \
+                 another one into that file and start again without --new-token"
+            );
+            Err(Failure::new(Code::BadRequest, message))
+        }
         file => Ok((token::in_file(Path::new(file))?, None)),
     }
 }

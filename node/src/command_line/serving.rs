@@ -54,3 +54,25 @@ pub struct NamedNode {
     #[command(flatten)]
     pub server: ServerArguments,
 }
+
+/// What keys are made.
+#[derive(Debug, Subcommand)]
+pub enum CertAct {
+    /// Make an authority of a cluster's own, which issues to its nodes.
+    Authority {
+        /// Folder for its certificate and keys; made if it is not there.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Issue a certificate to a node: a folder with all that it needs for `links_folder`.
+    Node {
+        /// What operators call it (`node_name`).
+        name: String,
+        /// Folder of the authority.
+        #[arg(long, value_name = "DIR")]
+        authority: PathBuf,
+        /// Folder for the certificate and keys of the node; made if it is not there.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}

@@ -25,6 +25,8 @@ pub struct Found {
     pub is_here: bool,
     /// This node could take it up now.
     pub has_room: bool,
+    /// Whoever holds it is known to be gone.
+    pub is_orphan: bool,
     /// Its lease.
     pub cell: LeaseCell,
 }
@@ -48,7 +50,7 @@ impl Finder {
     pub fn look(&mut self, now: Millis, found: Vec<Found>) -> Vec<(JobId, Sighting)> {
         let mut earlier = std::mem::take(&mut self.seen);
         let mut free = Vec::new();
-        for Found { job, is_suspended, is_here, has_room, cell } in found {
+        for Found { job, is_suspended, is_here, has_room, is_orphan, cell } in found {
             let mut seen = match earlier.remove(&job) {
                 Some(Seen { sighting, taken }) => {
                     Seen { sighting: sighting.look(cell, now), taken }
@@ -62,7 +64,7 @@ impl Finder {
             if is_here {
                 // It is in good hands; its age counts anew once it leaves them.
                 seen.sighting.since = now;
-            } else if has_room && age >= seen.wait(is_suspended) {
+            } else if has_room && age >= seen.wait(is_suspended, is_orphan) {
                 free.push((job.clone(), seen.sighting.clone()));
                 seen.taken = seen.taken.saturating_add(1);
                 seen.sighting.since = now;
@@ -75,8 +77,9 @@ impl Finder {
 
 impl Seen {
     /// How long the cell must have stood as it is.
-    fn wait(&self, is_suspended: bool) -> u64 {
+    fn wait(&self, is_suspended: bool, is_orphan: bool) -> u64 {
         match (&self.sighting.cell.owner, is_suspended) {
+            (Some(_), _) if is_orphan && self.taken == 0 => 0,
             (Some(_), _) => LEASE_TTL_MS,
             (None, true) => SUSPENDED_LOOK_MS,
             // It was handed over: whoever had it does not want it.
@@ -96,7 +99,8 @@ mod tests {
     }
 
     fn found(cell: LeaseCell) -> Found {
-        Found { job: JobId::new("a"), is_suspended: false, is_here: false, has_room: true, cell }
+        let (job, has_room) = (JobId::new("a"), true);
+        Found { job, is_suspended: false, is_here: false, has_room, is_orphan: false, cell }
     }
 
     /// The first moment, in seconds, at which a job that is looked at each second is taken up.
@@ -112,6 +116,15 @@ mod tests {
         assert_eq!(taken_at(&mut finder, 0, renewed), None);
         let silent = |_| found(cell(Some("b"), 1, 999));
         assert_eq!(taken_at(&mut finder, 1_000, silent), Some(1_000 + LEASE_TTL_MS / 1_000));
+    }
+
+    /// At once, and should that be in vain, after a TTL like any other.
+    #[test]
+    fn whose_holder_is_known_to_be_gone_waits_for_nobody() {
+        let mut finder = Finder::default();
+        let orphan = |_| Found { is_orphan: true, ..found(cell(Some("b"), 1, 3)) };
+        assert_eq!(taken_at(&mut finder, 7, orphan), Some(7));
+        assert_eq!(taken_at(&mut finder, 8, orphan), Some(7 + LEASE_TTL_MS / 1_000));
     }
 
     #[test]

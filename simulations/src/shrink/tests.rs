@@ -3,14 +3,14 @@
 use super::*;
 use crate::world::{Flaw, narrate};
 
-/// The first three worlds that break the promise that a flaw is about, made small: the smallest of
+/// The first five worlds that break the promise that a flaw is about, made small: the smallest of
 /// them. In some worlds the promise hangs on what several orders do to each other.
 fn small(flaw: Flaw) -> Small {
     let scenarios = (0..2_000).map(|seed| Scenario::of_seed(seed).with_flaw(Some(flaw)));
     let is_broken =
         |course: Course| course.violation.is_some_and(|it| it.invariant == flaw.breaks());
     let failing = scenarios.filter(|scenario| is_broken(simulate(scenario)));
-    let small = failing.take(3).map(|scenario| shrink(&scenario).expect("it fails"));
+    let small = failing.take(5).map(|scenario| shrink(&scenario).expect("it fails"));
     let size = |it: &Small| (it.scenario.orders.len(), it.course.faults.len());
     small.min_by_key(size).expect("some world fails")
 }

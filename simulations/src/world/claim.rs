@@ -71,7 +71,8 @@ impl World<'_> {
         }
         let sighting = earlier.look(cell.clone(), now);
         // The node starts one supervisor per job: an earlier one of this very boot is dead.
-        let is_known = is_ours || self.flaw == Some(Flaw::ClaimsAtOnce);
+        let is_flawed = self.flaw == Some(Flaw::ClaimsAtOnce);
+        let is_known = is_ours || self.is_orphan(&cell) || is_flawed;
         let may_claim = sighting.may_claim(now, is_known);
         shell.sighting = Some(sighting);
         if may_claim {

@@ -202,8 +202,9 @@ impl World<'_> {
             let Some(cell) = cell else { continue };
             self.leave_to_others(node, *job, row, &cell);
             let is_here = self.nodes[node as usize].finding.hands.holds(*job);
-            let (job, is_suspended) = (row.id.clone(), row.suspended);
-            found.push(Found { job, is_suspended, is_here, has_room: *has_room, cell });
+            let (job, is_suspended, has_room) = (row.id.clone(), row.suspended, *has_room);
+            let is_orphan = self.is_orphan(&cell);
+            found.push(Found { job, is_suspended, is_here, has_room, is_orphan, cell });
         }
         let now = self.clock_of_claims(node);
         let others = self.taken_at_once(node, now, &found);
@@ -217,6 +218,18 @@ impl World<'_> {
         finding.free = free.filter_map(|(name, seen)| Some((job_of(name)?, seen))).collect();
         finding.candidates = candidates;
         self.take_next(node);
+    }
+
+    /// Whether nodes know that whoever holds this is gone. In every other world they have links to
+    /// each other, which tell that; which are cut in their time is of no account.
+    pub(super) fn is_orphan(&self, cell: &LeaseCell) -> bool {
+        let Some(owner) = cell.owner.as_ref().filter(|_| self.seed.is_multiple_of(2)) else {
+            return false;
+        };
+        // `node-7.2`: the second boot of node 7.
+        let no = owner.as_str().strip_prefix("node-").and_then(|name| name.split('.').next());
+        let node = no.and_then(|no| self.nodes.get(no.parse::<usize>().ok()?));
+        node.is_some_and(|node| !node.is_up || *node.incarnation != *owner)
     }
 
     /// The clock by which a node says how long it saw a lease stand still.

@@ -20,8 +20,10 @@ const BLOCKS: u32 = 1 << 14;
 /// A block of addresses; free again when dropped.
 #[derive(Debug)]
 pub struct Addresses {
-    block: u32,
-    _taken: UnixDatagram,
+    /// That of the first server.
+    first: Ipv4Addr,
+    /// None where somebody else sees to it that nobody has them.
+    _taken: Option<UnixDatagram>,
 }
 
 impl Addresses {
@@ -36,15 +38,21 @@ impl Addresses {
         let taken = blocks.find_map(|block| {
             let name = format!("tgs-services-{}", address(block, 0));
             let name = SocketAddr::from_abstract_name(name).expect("a short name");
-            UnixDatagram::bind_addr(&name).ok().map(|taken| Self { block, _taken: taken })
+            let taken = UnixDatagram::bind_addr(&name).ok()?;
+            Some(Self { first: address(block, 1), _taken: Some(taken) })
         });
         taken.expect("take loopback addresses: all of 127.64.0.0/10 are taken by running tests")
     }
 
+    /// One that is there for one server.
+    pub const fn of_one(address: Ipv4Addr) -> Self {
+        Self { first: address, _taken: None }
+    }
+
     /// The address of a server, counted from 0.
     pub fn of(&self, no: usize) -> Ipv4Addr {
-        let no = u8::try_from(no + 1).expect("a service has few servers");
-        address(self.block, no)
+        let no = u8::try_from(no).expect("a service has few servers");
+        Ipv4Addr::from(u32::from(self.first) + u32::from(no))
     }
 
     /// The first port, from this one on, that is free on the addresses of so many servers.

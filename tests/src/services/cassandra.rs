@@ -11,11 +11,14 @@ use std::{
 };
 
 use super::{
+    addresses::Addresses,
     cql::{Connection, Consistency, Database, Row},
     identity::Identity,
     process::Process,
     site::Site,
 };
+
+use crate::network::Network;
 
 mod program;
 
@@ -54,7 +57,19 @@ impl Cassandra {
     /// # Panics
     /// When it does not come up.
     pub fn start() -> Self {
-        let ring = CassandraRing::go_up(&[(ALONE, 1)]);
+        Self::start_in(Site::new())
+    }
+
+    /// The same, where the hosts of a network reach it.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_near(network: &Network) -> Self {
+        Self::start_in(Site::at(Addresses::of_one(network.address())))
+    }
+
+    fn start_in(site: Site) -> Self {
+        let ring = CassandraRing::go_up(site, &[(ALONE, 1)]);
         let [node] = ring.try_into().expect("a ring of one");
         node.wait_until_ready();
         node
@@ -158,7 +173,7 @@ impl CassandraRing {
     /// # Panics
     /// When they do not come up, or there are more than three.
     pub fn start(data_centres: &[(&str, usize)]) -> Self {
-        let ring = Self { nodes: Self::go_up(data_centres) };
+        let ring = Self { nodes: Self::go_up(Site::new(), data_centres) };
         ring.nodes.iter().for_each(Cassandra::wait_until_ready);
         ring.wait_until_whole();
         ring
@@ -211,7 +226,7 @@ impl CassandraRing {
         }
     }
 
-    fn go_up(data_centres: &[(&str, usize)]) -> Vec<Cassandra> {
+    fn go_up(site: Site, data_centres: &[(&str, usize)]) -> Vec<Cassandra> {
         let each = |(name, nodes): &(&str, usize)| vec![(*name).to_owned(); *nodes];
         let centres: Vec<_> = data_centres.iter().flat_map(each).collect();
         let count = centres.len();
@@ -219,7 +234,7 @@ impl CassandraRing {
             (1..=NODES_MAX).contains(&count),
             "start a ring: of one to three nodes, not {count}"
         );
-        let site = Arc::new(Site::new());
+        let site = Arc::new(site);
         let free = |from| site.addresses.free_port(count, from);
         let ports = Ports { native: free(9042), storage: free(7000) };
         let addresses: Vec<_> = (0..count).map(|no| site.addresses.of(no)).collect();

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    fs,
     io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddrV4, TcpStream},
     path::PathBuf,
@@ -10,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::Value;
 use ureq::Agent;
 
@@ -65,6 +67,31 @@ impl Nats {
     /// When it does not come up.
     pub fn start_without_jetstream() -> Self {
         Self::start_alone(&[])
+    }
+
+    /// Starts one server that speaks TLS alone, and wants a user and a password; gives the
+    /// certificate that its clients must trust.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_guarded(user: &str, password: &str) -> (Self, String) {
+        let site = Arc::new(Site::new());
+        let address = site.addresses.of(0).to_string();
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed([address]).expect("a certificate");
+        let files = [("server.pem", cert.pem()), ("server.key", signing_key.serialize_pem())];
+        let [certificate, key] = files.map(|(name, text)| {
+            let path = site.folder.path().join(name);
+            fs::write(&path, text).expect("a file in a new folder");
+            path.to_str().expect("a name").to_owned()
+        });
+        let words = ["--jetstream", "--store_dir", "data", "--user", user, "--pass", password];
+        let tls = ["--tls", "--tlscert", &certificate, "--tlskey", &key];
+        let more: Vec<_> = [&words[..], &tls].concat().into_iter().map(str::to_owned).collect();
+        let ports = Ports::free(&site, 1);
+        let server = Self::start_at(site, 0, ports, &more);
+        server.wait_until_ready();
+        (server, cert.pem())
     }
 
     fn start_alone(more: &[&str]) -> Self {

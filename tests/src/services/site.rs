@@ -11,6 +11,10 @@ pub struct Site {
 
 impl Site {
     pub fn new() -> Self {
-        Self { folder: Folder::new(), addresses: Addresses::take() }
+        Self::at(Addresses::take())
+    }
+
+    pub fn at(addresses: Addresses) -> Self {
+        Self { folder: Folder::new(), addresses }
     }
 }

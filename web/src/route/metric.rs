@@ -30,6 +30,11 @@ async fn show(house: InHouse) -> Result<HttpResponse, Problem> {
     gauge!("tgs_disk_free_bytes").set(to_number(health.room.free.get()));
     gauge!("tgs_newest_event").set(to_number(house.events.newest_event().await?.get()));
     gauge!("tgs_invariant_violations").set(to_number(violations()));
+    if let Ok(nodes) = house.nodes.nodes().await {
+        let own = nodes.iter().find(|node| node.is_here);
+        gauge!("tgs_nodes").set(to_number(nodes.len() as u64));
+        gauge!("tgs_links").set(to_number(own.map_or(0, |node| node.presence.links)));
+    }
     let text = house.metrics.render();
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
 }

@@ -1,0 +1,76 @@
+//! Links between the nodes of a cluster: where, and with which keys.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    path::Path,
+};
+
+use tgs_actors::mesh::{CERTIFIED_NAME, LinkConfig, LinkKeys};
+use tgs_adapters::{
+    certificate::{self, AUTHORITY, NODE, NODE_KEY, SECRET},
+    system::host_name,
+};
+use tgs_protocol::{code::Code, presence::check_name};
+
+use crate::{configuration::Settings, failure::Failure, secret};
+
+/// How a node has links, and where others reach it; none where the settings name no place.
+pub fn of(settings: &Settings, is_alone: bool) -> Result<Option<(LinkConfig, String)>, Failure> {
+    if settings.links.is_empty() {
+        return Ok(None);
+    }
+    let wrong = |why: &str| {
+        let message = format!("read the setting `links` ({}): {why}", settings.links);
+        Failure::new(Code::BadRequest, message)
+    };
+    if is_alone {
+        let why = "a server that is alone has no links; leave it empty, or start nodes of a \
+                   cluster (`tgs node`)";
+        return Err(wrong(why));
+    }
+    let listen: SocketAddr = settings
+        .links
+        .parse()
+        .map_err(|_| wrong("write an address of this machine and a port, such as 0.0.0.0:7401"))?;
+    // Said now rather than by an actor that begins again and again.
+    TcpListener::bind(listen).map_err(|error| wrong(&format!("{error}; name a free port")))?;
+    let at = match settings.links_address.as_str() {
+        "" if listen.ip().is_unspecified() => format!("{}:{}", host_name(), listen.port()),
+        "" => listen.to_string(),
+        named => named.to_owned(),
+    };
+    Ok(Some((LinkConfig { listen, keys: keys(&settings.links_folder)? }, at)))
+}
+
+fn keys(folder: &str) -> Result<LinkKeys, Failure> {
+    let failed = |why: String| {
+        let message = format!(
+            "read the keys of the setting `links_folder`: {why}; name the folder that `tgs cert \
+             node` made for this node"
+        );
+        Failure::new(Code::BadRequest, message)
+    };
+    if folder.is_empty() {
+        return Err(failed("it names none".to_owned()));
+    }
+    let folder = Path::new(folder);
+    let read = |name: &str| {
+        let path = folder.join(name);
+        fs::read(&path).map_err(|error| failed(format!("{}: {error}", path.display())))
+    };
+    let secret = secret::in_file("the links", &folder.join(SECRET))?;
+    let keys = LinkKeys::of_pem(&read(AUTHORITY)?, &read(NODE)?, &read(NODE_KEY)?, &secret);
+    keys.map_err(|error| failed(error.to_string()))
+}
+
+/// Makes an authority for the links of a cluster.
+pub fn make_authority(folder: &Path) -> Result<(), Failure> {
+    Ok(certificate::make_authority(folder)?)
+}
+
+/// Issues a certificate to a node.
+pub fn issue(node: &str, authority: &Path, folder: &Path) -> Result<(), Failure> {
+    check_name(node)?;
+    Ok(certificate::issue(node, CERTIFIED_NAME, authority, folder)?)
+}

@@ -1,0 +1,218 @@
+//! Links between nodes as real processes: who is killed is noticed at once, who stands still is
+//! not buried, and strangers are let in by nobody.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tgs_protocol::limits::{LEASE_STAND_DOWN_MS, LINK_OPEN_MS};
+use tgs_tests::{
+    cluster::{Cluster, certify, files, free_address, keys_of, store},
+    program::{in_repository, refusal},
+    server::Server,
+    services::Database,
+    waiting,
+};
+
+/// Longer than anything takes that is waited for.
+const LONG: Duration = Duration::from_secs(60);
+
+/// To how many others each node that is there says that it has a link.
+fn links(server: &Server) -> Vec<u64> {
+    let page = server.get("/v1/nodes");
+    let nodes = page.body["items"].as_array().unwrap_or_else(|| panic!("{}", page.body)).iter();
+    nodes.map(|node| node["links"].as_u64().expect("a number")).collect()
+}
+
+fn until_linked(cluster: &Cluster, each: &[u64]) {
+    let nodes = cluster.nodes();
+    waiting::until("all are linked", LONG, || links(&nodes[0]) == each);
+}
+
+fn submit(server: &Server, order: &Value) -> String {
+    let taken = server.post("/v1/jobs", order);
+    assert_eq!(taken.status, 201, "{}", taken.body);
+    taken.body["id"].as_str().expect("a name").to_owned()
+}
+
+fn endless(server: &Server) -> String {
+    let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
+    server.upload("trial", "trial.csv", &table, 1 << 20);
+    let learn = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1, "seed": 3});
+    submit(server, &json!({"kind": "train", "dataset": "trial", "learn": learn}))
+}
+
+fn is_training(view: &Value) -> bool {
+    view["progress"]["stage"] == "train"
+}
+
+/// Long before its lease has run out; and one that stands still has not ended, so its lease
+/// decides, and it is linked again when it wakes.
+#[test]
+fn who_is_killed_is_noticed_at_once_and_who_stands_still_is_waited_for() {
+    let (cluster, _) = Cluster::linked(3, &store(&Database::shared(), "links"));
+    let nodes = cluster.nodes();
+    until_linked(&cluster, &[2, 2, 2]);
+    let job = endless(&nodes[0]);
+    let mut left = cluster.all();
+    let first = cluster.at_work(&left, &job, is_training).expect("it does not end");
+    nodes[first].kill();
+    let killed = Instant::now();
+    left.remove(&first);
+    let second = cluster.at_work(&left, &job, is_training).expect("it does not end");
+    println!("another node goes on {:?} after a SIGKILL", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_millis(LEASE_STAND_DOWN_MS / 2));
+    let told = nodes[second].get(&format!("/v1/jobs/{job}")).body["timeline"].to_string();
+    assert!(told.contains(&format!("claimed in epoch 2 by node node-{second}, ")), "{told}");
+
+    cluster.freeze(second);
+    let frozen = Instant::now();
+    left.remove(&second);
+    let third = cluster.at_work(&left, &job, is_training).expect("it does not end");
+    println!("another node goes on {:?} after a SIGSTOP", frozen.elapsed());
+    assert!(frozen.elapsed() > Duration::from_millis(LEASE_STAND_DOWN_MS / 2));
+    cluster.wake(second);
+    nodes[first].go_up();
+    waiting::until("all are linked again", LONG, || links(&nodes[third]) == [2, 2, 2]);
+
+    // An order to end it is heard at once, wherever it is given.
+    let began = Instant::now();
+    let cancelled = nodes[first].post(&format!("/v1/jobs/{job}:cancel"), &json!({}));
+    println!("cancelled from another node in {:?}", began.elapsed());
+    assert_eq!((cancelled.status, &cancelled.body["state"]), (200, &json!("cancelled")));
+    let idle = |node: &Value| node["running"].as_array().is_some_and(Vec::is_empty);
+    waiting::until("nobody works", LONG, || {
+        let page = nodes[first].get("/v1/nodes").body;
+        page["items"].as_array().is_some_and(|all| all.len() == 3 && all.iter().all(idle))
+    });
+}
+
+/// Whoever is asked to stop hands over at once, to the same bytes.
+#[test]
+fn what_is_handed_over_is_taken_up_at_once() {
+    let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
+    let learn = json!({"model": "tabgraph", "steps": 400, "threads": 1, "seed": 7});
+    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 25_000, "learn": learn});
+    let undisturbed = alone(&table, &order);
+    let (cluster, _) = Cluster::linked(2, &store(&Database::shared(), "handed_over"));
+    let nodes = cluster.nodes();
+    until_linked(&cluster, &[1, 1]);
+    nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
+    let job = submit(&nodes[0], &order);
+    let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
+    assert_eq!(nodes[first].stop(), Some(0));
+    let stopped = Instant::now();
+    let other = BTreeSet::from([1 - first]);
+    cluster.at_work(&other, &job, |_| true).expect("it has not ended");
+    println!("another node goes on {:?} after the first one is gone", stopped.elapsed());
+    nodes[1 - first].ended(&job);
+    assert_eq!(files(&nodes[1 - first], &job), undisturbed);
+}
+
+/// Nodes that have nothing else to do sample chunks of a job that another one holds; one of them is
+/// killed meanwhile. No byte and no row changes.
+#[test]
+fn idle_nodes_sample_chunks_of_anothers_job() {
+    let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
+    let learn = json!({"model": "tabgraph", "steps": 60, "threads": 1, "seed": 7});
+    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 305_000, "learn": learn});
+    let undisturbed = alone(&table, &order);
+    let (cluster, _) = Cluster::linked(3, &store(&Database::shared(), "help"));
+    let nodes = cluster.nodes();
+    until_linked(&cluster, &[2, 2, 2]);
+    nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
+    let job = submit(&nodes[0], &order);
+    let samples = |view: &Value| view["progress"]["stage"] == "sample";
+    let holder = cluster.at_work(&cluster.all(), &job, samples).expect("it has not ended");
+    let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
+    let helped = |no: usize| metric(&nodes[no], "tgs_chunks_sampled{whose=\"anothers\"}");
+    waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > 0.0));
+    nodes[helpers[0]].kill();
+    nodes[holder].ended(&job);
+    println!("{} of 31 chunks by the other helper", helped(helpers[1]));
+    assert_eq!(files(&nodes[holder], &job), undisturbed);
+    assert_eq!(files(&nodes[helpers[1]], &job), undisturbed);
+}
+
+/// What one server delivers that nobody disturbs.
+fn alone(table: &[u8], order: &Value) -> Vec<(String, Vec<u8>)> {
+    let home = TempDir::new().expect("a temporary folder");
+    let server = Server::start(home.path());
+    server.upload("trial", "trial.csv", table, 1 << 20);
+    let job = submit(&server, order);
+    server.ended(&job);
+    files(&server, &job)
+}
+
+/// What a node has measured; zero if it has not.
+fn metric(server: &Server, name: &str) -> f64 {
+    let (_, text) = server.bytes("/v1/metrics", 0).expect("it runs");
+    let text = String::from_utf8(text).expect("text");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.map_or(0.0, |value| value.trim().parse().expect("a number"))
+}
+
+/// Neither with keys of another cluster, nor with none, nor by saying nothing; and they keep
+/// nobody waiting.
+#[test]
+fn strangers_are_let_in_by_nobody() {
+    let store = store(&Database::shared(), "strangers");
+    let (cluster, at) = Cluster::linked(2, &store);
+    until_linked(&cluster, &[1, 1]);
+    let silent: Vec<_> = (0..80).map(|_| TcpStream::connect(at[0]).expect("a port")).collect();
+    let mut plain = TcpStream::connect(at[1]).expect("a port");
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("it is taken");
+    plain.set_read_timeout(Some(LONG)).expect("a limit");
+    let mut heard = Vec::new();
+    let _ = plain.read_to_end(&mut heard);
+    assert!(heard.len() < 64, "an alert at most: {}", String::from_utf8_lossy(&heard));
+    // The same database, but keys of another authority.
+    let keys = TempDir::new().expect("a temporary folder");
+    certify(keys.path(), 1);
+    let stranger = cluster.another("stranger", &store, &keys_of(keys.path(), 0));
+    waiting::until("it is there", LONG, || links(&cluster.nodes()[0]).len() == 3);
+    thread::sleep(Duration::from_millis(2 * LINK_OPEN_MS));
+    let mut all = links(&cluster.nodes()[0]);
+    all.sort_unstable();
+    assert_eq!(all, [0, 1, 1], "the stranger has none");
+    drop((silent, stranger));
+}
+
+/// One clear error each.
+#[test]
+fn what_links_cannot_be_made_of_is_said() {
+    let home = TempDir::new().expect("a temporary folder");
+    let store = store(&Database::shared(), "no_links");
+    let free = free_address().to_string();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = taken.local_addr().expect("it has one").to_string();
+    certify(home.path(), 2);
+    let path = |path: &Path| path.to_str().expect("a name").to_owned();
+    let good = path(&keys_of(home.path(), 0));
+    let mixed = keys_of(home.path(), 1);
+    fs::copy(keys_of(home.path(), 0).join("node.key"), mixed.join("node.key")).expect("a copy");
+    let mixed = path(&mixed);
+    for (settings, told) in [
+        (vec![("TGS_LINKS", "7401")], "such as 0.0.0.0:7401"),
+        (vec![("TGS_LINKS", &*taken), ("TGS_LINKS_FOLDER", &*good)], "name a free port"),
+        (vec![("TGS_LINKS", &*free)], "`tgs cert node` made for this node"),
+        (vec![("TGS_LINKS", &*free), ("TGS_LINKS_FOLDER", "/no")], "/no/"),
+        (vec![("TGS_LINKS", &*free), ("TGS_LINKS_FOLDER", &*mixed)], "do not go together"),
+    ] {
+        let settings = [&[("TGS_STORE", store.as_str())], &settings[..]].concat();
+        let (error, _) = refusal(&home.path().join("node"), "node", &settings);
+        assert_eq!(error["code"], "USE-0001", "{error}");
+        assert!(error["message"].as_str().is_some_and(|it| it.contains(told)), "{told}: {error}");
+    }
+    let alone = [("TGS_LINKS", &*free), ("TGS_LINKS_FOLDER", &*good)];
+    let (error, _) = refusal(&home.path().join("alone"), "up", &alone);
+    assert!(error["message"].as_str().is_some_and(|it| it.contains("`tgs node`")), "{error}");
+}
