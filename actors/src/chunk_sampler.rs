@@ -38,7 +38,7 @@ use crate::{
     numerics::note_class,
     ports::Ports,
     sealed_model,
-    store_call::transfer,
+    store_call::{answer, transfer},
     work_watch::Stop,
 };
 
@@ -127,7 +127,6 @@ fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChu
     if order.whose.is_stopped() {
         return Err(Halt::Stopped(None));
     }
-    let model = open(order, seat, runtime)?;
     let (engine, computes) = (&*seat.ports.engine, (Device::Cpu, order.threads));
     match &order.whose {
         Whose::Ours { class, report_to, .. } => {
@@ -139,8 +138,16 @@ fn sample(order: &ChunkOrder, seat: &Seat, runtime: &Handle) -> Result<SealedChu
         {
             return Err(Fault::new(Code::DeviceFailed, "this node computes other bits").into());
         }
-        Whose::Anothers { .. } => {}
+        // Models are known by their digests here: one that is another's would be taken for it.
+        Whose::Anothers { .. } => {
+            let read = answer("read job", seat.ports.jobs.read(&order.lease.job));
+            let row = runtime.block_on(read)?;
+            if row.is_none_or(|row| row.done.model != Some(order.model)) {
+                return Err(Fault::new(Code::JobNotFound, "the job has no such model").into());
+            }
+        }
     }
+    let model = open(order, seat, runtime)?;
     let bytes = model.chunk(order.seed, order.chunk, order.rows)?;
     if order.whose.is_abandoned() {
         return Err(Halt::Stopped(None));

@@ -5,7 +5,7 @@
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tgs_protocol::limits::LOOK_PERIOD_MS;
+use tgs_protocol::limits::{LOOK_LEAST_MS, LOOK_PERIOD_MS};
 use tokio::time::sleep;
 
 use crate::mesh::Links;
@@ -62,6 +62,10 @@ impl<L: Looks> Actor for Looker<L> {
             return Ok(());
         };
         tokio::spawn(async move {
+            // However often it is told.
+            let least = rest.min(Duration::from_millis(LOOK_LEAST_MS));
+            sleep(least).await;
+            let rest = rest - least;
             tokio::select! {
                 () = sleep(rest) => {}
                 () = links.told_to_look() => {}

@@ -7,7 +7,7 @@ mod door;
 mod gateway;
 mod links;
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
 
 use ractor::{
     Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent, pg,
@@ -38,14 +38,13 @@ use crate::node_supervisor::message::NodeSupervisorMessage;
 /// The group that each node's gateway joins; other nodes find it there.
 const SCOPE: &str = "tgs";
 const GROUP: &str = "gateways";
-/// Follows the name of each node, as ractor wants it.
-const HOST: &str = "tgs";
 
 /// Where and how a node has links to others.
 #[derive(Debug, Clone)]
 pub struct LinkConfig {
-    /// Where it listens.
-    pub listen: SocketAddr,
+    /// Where it listens: as long as its process lives, whatever becomes of its actors. That nobody
+    /// listens there is what tells others that it is gone.
+    pub listener: Arc<TcpListener>,
     /// What shows that it belongs to the cluster.
     pub keys: LinkKeys,
 }
@@ -146,19 +145,21 @@ impl Actor for Mesh {
 impl Drop for Ties {
     fn drop(&mut self) {
         self.doorkeeper.abort();
-        self.site.links.are(BTreeMap::new());
+        self.site.links.are_no_more(&self.myself);
     }
 }
 
 impl Ties {
     async fn new(site: Site, myself: ActorRef<MeshMessage>) -> Result<Self, ActorProcessingErr> {
-        let listener = door::listen(site.config.listen).await?;
+        let listener = door::listen(&site.config.listener)?;
         // It wants a listener of its own, which nobody is to use.
         let server = NodeServer::new(
             0,
             site.config.keys.secret.clone(),
             site.own.as_str().to_owned(),
-            HOST.to_owned(),
+            // Part of what tells nodes apart: with one for all, two could take each other for
+            // themselves.
+            site.own.as_str().to_owned(),
             None,
             Some(NodeConnectionMode::Isolated),
         );
@@ -243,7 +244,14 @@ impl Ties {
                     session.actor.stop(Some(why.to_owned()));
                 }
             }
-            PeerAction::Bury(peer) => self.site.links.has_ended(&peer),
+            PeerAction::Try(peer, address) => self.errand(async move {
+                let is_reached = door::is_somebody_there(&address).await;
+                PeerEvent::Tried(peer, is_reached)
+            }),
+            PeerAction::Bury(peer) => {
+                self.site.links.has_ended(&peer, self.site.clock.monotonic());
+            }
+            PeerAction::Unbury(peer) => self.site.links.lives(&peer),
         }
     }
 
@@ -315,8 +323,8 @@ impl NodeEventSubscription for Ears {
     fn node_session_authenticated(&self, _session: Session) {}
 
     fn node_session_ready(&self, session: Session) {
-        let name = session.peer_name.as_ref().and_then(|it| it.name.strip_suffix(HOST));
-        if let Some(name) = name.and_then(|name| name.strip_suffix('@')) {
+        let name = session.peer_name.as_ref().and_then(|it| it.name.split_once('@'));
+        if let Some((name, _)) = name {
             let event = PeerEvent::Ready(number(&session), Incarnation::new(name));
             let _ = self.0.cast(MeshMessage::Happened(event));
         }

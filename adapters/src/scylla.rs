@@ -200,6 +200,9 @@ async fn look_again(store: Weak<Inner>) {
         }
         if swept_all.elapsed() > SWEEP_ALL_PERIOD {
             swept_all = Instant::now();
+            if let Err(error) = store.mend_line().await {
+                warn!(%error, "who is not in line is not found for now");
+            }
             if let Err(error) = store.sweep_after_others(&mut done).await {
                 warn!(%error, "what jobs of other nodes left stays for now");
             }

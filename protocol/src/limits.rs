@@ -64,6 +64,8 @@ pub const PRESENCE_PERIOD_MS: u64 = 2_000;
 /// How long what it said stands: it bears four lost words.
 pub const PRESENCE_TTL_MS: u64 = 10_000;
 const _: () = assert!(PRESENCE_PERIOD_MS * 5 <= PRESENCE_TTL_MS);
+/// The least between two looks for work, however often a node is told that there is some.
+pub const LOOK_LEAST_MS: u64 = 100;
 /// How often a node looks after its links to others.
 pub const LINK_TICK_MS: u64 = 1_000;
 /// How long another node may take to answer over a link.
@@ -214,9 +216,9 @@ const _: () = assert!(CHECKPOINT_PERIOD_MIN_MS < CHECKPOINT_PERIOD_MAX_MS);
 pub const CHUNKS_OFFERED_PER_SAMPLER: usize = 2;
 
 /// Chunks of one job that another node samples at one time.
-pub const CHUNKS_OFFERED_PER_PEER: usize = 4;
+pub const CHUNKS_OFFERED_PER_PEER: usize = 2;
 /// How long another node may take for a chunk before somebody else is asked for it.
-pub const CHUNK_ELSEWHERE_MS: u64 = 120_000;
+pub const CHUNK_ELSEWHERE_MS: u64 = 60_000;
 /// How long a node that did not sample a chunk is not asked for another one.
 pub const PEER_REST_MS: u64 = 5_000;
 

@@ -17,6 +17,7 @@ use crate::{
     engine::NumericsClass,
     id::Incarnation,
     lease::Lease,
+    limits::LEASE_TTL_MS,
     unit::{Millis, Rows},
 };
 
@@ -53,6 +54,8 @@ pub struct ChunkTask {
     pub chunk: ChunkNo,
     /// Its rows.
     pub rows: Rows,
+    /// Version of the holder's program: another one may sample other bytes.
+    pub version: String,
 }
 
 /// What it hears.
@@ -113,34 +116,34 @@ pub fn decode<'said, T: Deserialize<'said>>(said: &'said [u8]) -> Option<T> {
     serde_json::from_slice(said).ok()
 }
 
-/// What is known of the end of other nodes' runs: their processes are gone, and hold nothing.
+/// What is known of the end of other nodes' runs: their processes are gone, and hold nothing. It is
+/// known for as long as a lease lasts: then the lease says so as well, and should it have been an
+/// error after all, nobody is robbed for ever.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Obituaries {
-    gone: BTreeMap<Incarnation, u64>,
-    count: u64,
+    gone: BTreeMap<Incarnation, Millis>,
 }
 
 impl Obituaries {
-    /// Takes one in; says whether it is news. The oldest of very many is forgotten: by then its
-    /// leases ran out long ago.
-    pub fn add(&mut self, gone: &Incarnation) -> bool {
-        const KEPT: usize = 1_000;
-        if self.gone.contains_key(gone) {
-            return false;
-        }
-        self.count += 1;
-        self.gone.insert(gone.clone(), self.count);
-        if self.gone.len() > KEPT {
-            let oldest = self.count - KEPT as u64;
-            self.gone.retain(|_, no| *no > oldest);
-        }
-        true
+    /// Takes one in.
+    pub fn add(&mut self, gone: &Incarnation, now: Millis) {
+        self.gone.retain(|_, since| is_fresh(*since, now));
+        self.gone.insert(gone.clone(), now);
+    }
+
+    /// It was an error: that node lives.
+    pub fn take_back(&mut self, lives: &Incarnation) {
+        self.gone.remove(lives);
     }
 
     /// Whether a run is known to have ended.
-    pub fn has(&self, incarnation: &Incarnation) -> bool {
-        self.gone.contains_key(incarnation)
+    pub fn has(&self, incarnation: &Incarnation, now: Millis) -> bool {
+        self.gone.get(incarnation).is_some_and(|since| is_fresh(*since, now))
     }
+}
+
+fn is_fresh(since: Millis, now: Millis) -> bool {
+    now.get().saturating_sub(since.get()) < LEASE_TTL_MS
 }
 
 #[cfg(test)]
@@ -160,6 +163,7 @@ mod tests {
             seed: u64::MAX,
             chunk: ChunkNo(7),
             rows: Rows(10_000),
+            version: "1.0.0".to_owned(),
         };
         for said in [PeerRequest::Ping, PeerRequest::Look, PeerRequest::Sample(task)] {
             assert_eq!(decode(&encode(&said)), Some(said));
@@ -176,14 +180,15 @@ mod tests {
     }
 
     #[test]
-    fn who_is_gone_is_known_for_long_but_not_for_ever() {
-        let (mut gone, name) =
-            (Obituaries::default(), |no: u32| Incarnation::new(format!("{no:04}")));
-        for no in (0..=1_000).rev() {
-            assert!(gone.add(&name(no)));
-            assert!(!gone.add(&name(no)));
-        }
-        assert!(!gone.has(&name(1_000)), "the first one was forgotten");
-        assert!((0..1_000).all(|no| gone.has(&name(no))));
+    fn who_is_gone_is_known_as_long_as_a_lease_lasts_and_errors_are_taken_back() {
+        let (mut gone, a, b) =
+            (Obituaries::default(), Incarnation::new("a"), Incarnation::new("b"));
+        gone.add(&a, Millis(1_000));
+        assert!(gone.has(&a, Millis(LEASE_TTL_MS)) && !gone.has(&b, Millis(1_000)));
+        assert!(!gone.has(&a, Millis(1_000 + LEASE_TTL_MS)));
+        gone.add(&b, Millis(1_000 + LEASE_TTL_MS));
+        assert_eq!(gone.gone.len(), 1, "what is old is forgotten");
+        gone.take_back(&b);
+        assert!(!gone.has(&b, Millis(1_000 + LEASE_TTL_MS)));
     }
 }

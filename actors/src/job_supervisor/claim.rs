@@ -101,14 +101,14 @@ impl Shell {
         let earlier = self.sighting.take();
         let earlier = earlier.unwrap_or_else(|| Sighting::first(cell.clone(), now));
         let is_ours = cell.owner.as_ref() == Some(me);
-        let is_gone = self.config.holder_is_gone;
+        let is_orphan = self.ports.links.is_orphan(&cell, now);
+        let is_gone = self.config.holder_is_gone || is_orphan;
         if earlier.cell != cell && cell.owner.is_some() && !is_ours && !is_gone {
             return Ok(Claim::Lost); // It was renewed or claimed while we looked: its holder lives.
         }
         let sighting = earlier.look(cell, now);
         // The node starts one supervisor per job: an earlier one of this very boot is dead.
-        let is_orphan = self.ports.links.is_orphan(&sighting.cell);
-        let may_claim = sighting.may_claim(now, is_gone || is_ours || is_orphan);
+        let may_claim = sighting.may_claim(now, is_gone || is_ours);
         let cell = sighting.cell.clone();
         self.sighting = Some(sighting);
         if !may_claim {
@@ -149,11 +149,12 @@ impl Shell {
     /// How the lease that was claimed came to be free.
     fn free_by(&self, epoch: Epoch) -> FreeBy {
         let cell = self.sighting.as_ref().map(|sighting| &sighting.cell);
+        let now = self.ports.clock.monotonic();
         match cell.and_then(|cell| cell.owner.clone()) {
             _ if epoch.0 <= 1 => FreeBy::Birth,
             None => FreeBy::Gift,
             Some(holder) if holder == self.config.incarnation => FreeBy::Own,
-            Some(holder) if cell.is_some_and(|cell| self.ports.links.is_orphan(cell)) => {
+            Some(holder) if cell.is_some_and(|cell| self.ports.links.is_orphan(cell, now)) => {
                 FreeBy::End(holder)
             }
             Some(holder) => FreeBy::Silence(holder),

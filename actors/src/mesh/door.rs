@@ -1,14 +1,14 @@
 //! Connections between nodes: mutual TLS, so that both ends are of this cluster, over sockets that
 //! say within seconds that nobody is there any more.
 
-use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, io, sync::Arc, time::Duration};
 
 use ractor::ActorRef;
 use ractor_cluster::{NetworkStream, NodeServerMessage};
 use rustix::net::sockopt;
 use tgs_protocol::limits::{LINK_OPEN_MS, LINK_PROBE_MS, LINK_SILENT_MS};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, lookup_host},
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -161,19 +161,39 @@ fn hand_in(stream: NetworkStream, is_server: bool, server: &ActorRef<NodeServerM
     let _ = server.cast(NodeServerMessage::ConnectionOpened { stream, is_server });
 }
 
-/// Whether the machine there says that nobody listens at this address. Where nothing is heard
-/// nobody knows.
+/// Whether the machine there says that nobody listens, at any address of this name. Where nothing
+/// is heard nobody knows.
 pub(super) async fn is_nobody_there(address: &str) -> bool {
     // A process that is killed gives its sockets up one after the other.
     let looks = async {
         loop {
-            match TcpStream::connect(address).await {
-                Err(error) => return error.kind() == io::ErrorKind::ConnectionRefused,
-                Ok(_) => sleep(PROBE_AGAIN).await,
+            match is_refused(address).await {
+                None => sleep(PROBE_AGAIN).await,
+                Some(is_refused) => return is_refused,
             }
         }
     };
     timeout(Duration::from_millis(LINK_PROBE_MS), looks).await.unwrap_or(false)
+}
+
+/// None if somebody listens.
+async fn is_refused(address: &str) -> Option<bool> {
+    let Ok(all) = lookup_host(address).await else { return Some(false) };
+    let mut is_refused = false;
+    for one in all {
+        match TcpStream::connect(one).await {
+            Ok(_) => return None,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => is_refused = true,
+            Err(_) => return Some(false),
+        }
+    }
+    Some(is_refused)
+}
+
+/// Whether somebody listens there.
+pub(super) async fn is_somebody_there(address: &str) -> bool {
+    let reach = TcpStream::connect(address);
+    timeout(Duration::from_millis(LINK_PROBE_MS), reach).await.is_ok_and(|it| it.is_ok())
 }
 
 /// Without these a socket believes for a quarter of an hour in a machine that is gone.
@@ -187,7 +207,9 @@ fn harden(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Where links are accepted.
-pub(super) async fn listen(at: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(at).await
+/// The port of the node, for another actor that accepts there.
+pub(super) fn listen(listener: &std::net::TcpListener) -> io::Result<TcpListener> {
+    let again = listener.try_clone()?;
+    again.set_nonblocking(true)?;
+    TcpListener::from_std(again)
 }

@@ -47,12 +47,25 @@ impl Links {
         self.now().linked = linked;
     }
 
-    /// A run of another node has ended: nobody need wait until its leases have run out.
-    pub(super) fn has_ended(&self, incarnation: &Incarnation) {
-        if self.now().obituaries.add(incarnation) {
-            tracing::warn!(node = %incarnation, "another node is gone; its jobs are looked for");
-            self.look_now();
+    /// This actor is no more.
+    pub(super) fn are_no_more(&self, mesh: &ActorRef<MeshMessage>) {
+        let mut now = self.now();
+        if now.mesh.as_ref().is_some_and(|it| it.get_id() == mesh.get_id()) {
+            now.linked.clear();
         }
+    }
+
+    /// A run of another node has ended: nobody need wait until its leases have run out.
+    pub(super) fn has_ended(&self, incarnation: &Incarnation, at: Millis) {
+        self.now().obituaries.add(incarnation, at);
+        tracing::warn!(node = %incarnation, "another node is gone; its jobs are looked for");
+        self.look_now();
+    }
+
+    /// It has not.
+    pub(super) fn lives(&self, incarnation: &Incarnation) {
+        tracing::warn!(node = %incarnation, "another node that was taken to be gone is there");
+        self.now().obituaries.take_back(incarnation);
     }
 
     /// There may be work: whoever looks for it does so now.
@@ -66,8 +79,8 @@ impl Links {
     }
 
     /// Whether whoever holds this is known to be gone.
-    pub(crate) fn is_orphan(&self, cell: &LeaseCell) -> bool {
-        cell.owner.as_ref().is_some_and(|owner| self.now().obituaries.has(owner))
+    pub(crate) fn is_orphan(&self, cell: &LeaseCell, at: Millis) -> bool {
+        cell.owner.as_ref().is_some_and(|owner| self.now().obituaries.has(owner, at))
     }
 
     /// These nodes are there, and listen at these addresses.

@@ -116,18 +116,19 @@ struct ChunkPlan {
     seed: u64,
     chunk: ChunkNo,
     rows: Rows,
+    version: String,
 }
 
 /// Asks another node for a chunk. Whatever goes wrong there, the chunk comes back: this node does
 /// it, and what it then says of it is said of the job.
 async fn elsewhere(ports: &Ports, peer: &Incarnation, plan: ChunkPlan) -> ChunkEnd {
-    let ChunkPlan { lease, model, threads, seed, chunk, rows } = plan;
+    let ChunkPlan { lease, model, threads, seed, chunk, rows, version } = plan;
     let (engine, back) = (ports.engine.clone(), ChunkEnd::Returned(chunk, rows));
     // Of this very node, whatever the job was in before: help is not to change any bit.
     let class = move || engine.numerics_class(Device::Cpu, threads);
     let Ok(Ok(class)) = spawn_blocking(class).await else { return back };
     let job = lease.job.clone();
-    let task = ChunkTask { lease, model, threads, class, seed, chunk, rows };
+    let task = ChunkTask { lease, model, threads, class, seed, chunk, rows, version };
     let within = Millis(CHUNK_ELSEWHERE_MS);
     match ports.links.ask(peer, PeerRequest::Sample(task), within).await {
         Ok(PeerAnswer::Sealed(sealed)) if sealed.chunk == chunk && sealed.rows == rows => {
@@ -174,7 +175,8 @@ impl Shell {
             let (work_no, report_to) = (work.no, self.myself.clone());
             let Some(at_hand) = self.crew.samplers.get(sampler) else {
                 let (peer, _) = &sampling.helpers[sampler - self.crew.samplers.len()];
-                let plan = ChunkPlan { lease, model, threads, seed, chunk, rows };
+                let version = self.config.about.version.clone();
+                let plan = ChunkPlan { lease, model, threads, seed, chunk, rows, version };
                 let (ports, peer) = (self.ports.clone(), peer.clone());
                 tokio::spawn(async move {
                     let end = elsewhere(&ports, &peer, plan).await;

@@ -34,7 +34,11 @@ use crate::fence::{self, Fenced};
 #[derive(Debug, Clone, Copy)]
 enum Saved {
     Kept(News),
-    Refused { by: Epoch },
+    /// `was_unknown`: it may have been made before it was found to be overtaken.
+    Refused {
+        by: Epoch,
+        was_unknown: bool,
+    },
 }
 
 /// What others do not know yet of a row that was written.
@@ -146,7 +150,10 @@ impl JobStore for Scylla {
         let saved = self.save_row(&mut patience, lease, (row, &body)).await;
         let told = match &saved {
             Ok(Saved::Kept(news)) => self.tell_of(&mut patience, (row, *news), &mark).await,
-            Ok(Saved::Refused { .. }) => self.unmark(&mut patience, &row.id, &mark).await,
+            Ok(Saved::Refused { was_unknown: false, .. }) => {
+                self.unmark(&mut patience, &row.id, &mark).await
+            }
+            Ok(Saved::Refused { .. }) => self.tell(&mut patience, &row.id, Some(&mark)).await,
             // The mark of a write of unknown outcome stays: it may still take place.
             Err(_) => self.tell(&mut patience, &row.id, None).await,
         };
@@ -155,7 +162,7 @@ impl JobStore for Scylla {
         }
         saved.map(|saved| match saved {
             Saved::Kept(_) => Written::Done,
-            Saved::Refused { by } => Written::Overtaken { by },
+            Saved::Refused { by, .. } => Written::Overtaken { by },
         })
     }
 
@@ -296,15 +303,16 @@ impl Scylla {
         lease: &Lease,
         (row, body): (&JobRow, &[u8]),
     ) -> Result<Saved, StoreError> {
+        let mut was_unknown = false;
         loop {
             let seen = self.see(patience, &row.id).await?;
             if let Fenced::Overtaken(by) = fence::admit(&seen.cell, lease) {
-                return Ok(Saved::Refused { by });
+                return Ok(Saved::Refused { by, was_unknown });
             }
             let stands = seen.row.filter(|_| !seen.is_gone);
             let (before, version) = stands.ok_or_else(|| fence::no_such_job(&row.id))?;
             if !row.may_replace(&before) {
-                return Ok(Saved::Refused { by: lease.epoch });
+                return Ok(Saved::Refused { by: lease.epoch, was_unknown });
             }
             // Also what a write of unknown outcome left when it did take place.
             if before == *row {
@@ -317,7 +325,9 @@ impl Scylla {
             let job = row.id.as_str();
             let values = (body, version + 1, newest, &told, job, owner, epoch, version);
             let say = &self.database().say.save_job;
-            if self.database().decide(patience, say, values).await? == Decided::Applied {
+            let decided = self.database().decide(patience, say, values).await?;
+            was_unknown |= decided == Decided::Unknown;
+            if decided == Decided::Applied {
                 let stood = (Place::of(&before), rank_of(&before));
                 let is_elsewhere = stood != (Place::of(row), rank_of(row));
                 if is_elsewhere {

@@ -96,9 +96,13 @@ impl Scylla {
             let jobs: Vec<_> = jobs.filter(|job| !but.contains(job)).collect();
             for some in jobs.chunks(limit.clamp(1, AT_ONCE)) {
                 let rows = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
-                // It may have changed since it was entered.
-                let is_of = |row: &JobRow| StateClass::of(&row.state) == class;
-                first.extend(rows.into_iter().flatten().filter(is_of));
+                for row in rows.into_iter().flatten() {
+                    match StateClass::of(&row.state) == class {
+                        true => first.push(row),
+                        // It has changed since it was entered, or nobody told of its change.
+                        false => self.tell(&mut patience, &row.id, None).await?,
+                    }
+                }
                 if first.len() >= limit {
                     first.truncate(limit);
                     return Ok(first);
@@ -139,6 +143,34 @@ impl Scylla {
             }
         }
         Ok(Page { rows, next: None })
+    }
+
+    /// Enters in the line what stands in the list alone: nodes of an earlier version know no line.
+    pub(super) async fn mend_line(&self) -> Result<(), StoreError> {
+        let mut patience = Patience::of("look who is not in line");
+        let mut in_line = BTreeSet::new();
+        for class in [StateClass::Waiting, StateClass::Running] {
+            let mut begins = Some(PagingState::start());
+            while let Some(state) = begins {
+                let jobs: Vec<(String,)>;
+                let (database, say) = (self.database(), &self.database().say);
+                let values = (class.as_str(),);
+                (jobs, begins) = database.page(&mut patience, &say.line, values, state).await?;
+                in_line.extend(jobs.into_iter().map(|(job,)| job));
+            }
+        }
+        let mut begins = Some(PagingState::start());
+        while let Some(state) = begins {
+            let places;
+            (places, begins) = self.places(&mut patience, None, state).await?;
+            for place in places {
+                let (place, class) = place_of(place)?;
+                if !class.is_final() && !in_line.contains(place.job.as_str()) {
+                    self.tell(&mut patience, &place.job, None).await?;
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(super) async fn count_places(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {

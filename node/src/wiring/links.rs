@@ -4,6 +4,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpListener},
     path::Path,
+    sync::Arc,
 };
 
 use tgs_actors::mesh::{CERTIFIED_NAME, LinkConfig, LinkKeys};
@@ -33,14 +34,15 @@ pub fn of(settings: &Settings, is_alone: bool) -> Result<Option<(LinkConfig, Str
         .links
         .parse()
         .map_err(|_| wrong("write an address of this machine and a port, such as 0.0.0.0:7401"))?;
-    // Said now rather than by an actor that begins again and again.
-    TcpListener::bind(listen).map_err(|error| wrong(&format!("{error}; name a free port")))?;
+    let listener = TcpListener::bind(listen);
+    let listener = listener.map_err(|error| wrong(&format!("{error}; name a free port")))?;
     let at = match settings.links_address.as_str() {
         "" if listen.ip().is_unspecified() => format!("{}:{}", host_name(), listen.port()),
         "" => listen.to_string(),
         named => named.to_owned(),
     };
-    Ok(Some((LinkConfig { listen, keys: keys(&settings.links_folder)? }, at)))
+    let (listener, keys) = (Arc::new(listener), keys(&settings.links_folder)?);
+    Ok(Some((LinkConfig { listener, keys }, at)))
 }
 
 fn keys(folder: &str) -> Result<LinkKeys, Failure> {

@@ -8,11 +8,11 @@
 //! Sessions have no detector of failures of their own, so every link is asked again and again
 //! whether anybody is there. Of two nodes the one with the smaller name dials.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
     id::Incarnation,
-    limits::{LINK_MISSES_MAX, LINK_OPEN_MS, LINK_REST_MAX_MS, LINK_REST_MS},
+    limits::{LINK_MISSES_MAX, LINK_OPEN_MS, LINK_REST_MAX_MS, LINK_REST_MS, PRESENCE_TTL_MS},
     unit::Millis,
 };
 
@@ -39,6 +39,8 @@ pub enum PeerEvent {
     Asked(LinkNo, bool),
     /// Whether it is certain that nobody listens where this node did.
     Probed(Incarnation, bool),
+    /// Whether somebody listens where this node says that it does.
+    Tried(Incarnation, bool),
 }
 
 /// What is to be done.
@@ -48,12 +50,17 @@ pub enum PeerAction {
     Dial(Incarnation, String),
     /// Look whether anybody listens there, where this node did.
     Probe(Incarnation, String),
+    /// Look whether this node can be reached there at all: what never worked proves nothing when it
+    /// fails.
+    Try(Incarnation, String),
     /// Ask whether anybody is there.
     Ask(LinkNo),
     /// End this connection, and why.
     End(LinkNo, &'static str),
     /// The process of this node is gone.
     Bury(Incarnation),
+    /// It was an error: the node lives.
+    Unbury(Incarnation),
 }
 
 /// One node's links.
@@ -62,13 +69,16 @@ pub struct PeerTable {
     own: Incarnation,
     peers: BTreeMap<Incarnation, Peer>,
     links: BTreeMap<LinkNo, Link>,
-    /// Gone, but still among those who are said to be there.
-    buried: BTreeSet<Incarnation>,
+    /// Gone since then, but still among those who are said to be there.
+    buried: BTreeMap<Incarnation, Millis>,
 }
 
 #[derive(Debug, Clone)]
 struct Peer {
     address: String,
+    is_tried: bool,
+    /// Somebody was seen to listen at the address.
+    is_reached: bool,
     is_dialled: bool,
     failures: u32,
     dial_at: Millis,
@@ -86,7 +96,7 @@ struct Link {
 impl PeerTable {
     /// Of this node, without any link.
     pub fn new(own: Incarnation) -> Self {
-        Self { own, peers: BTreeMap::new(), links: BTreeMap::new(), buried: BTreeSet::new() }
+        Self { own, peers: BTreeMap::new(), links: BTreeMap::new(), buried: BTreeMap::new() }
     }
 
     /// The nodes to which a link stands, each with its newest one.
@@ -108,9 +118,11 @@ impl PeerTable {
                 if let Some(known) = self.peers.get_mut(&peer) {
                     known.failures = 0;
                 }
+                let was_buried = self.buried.remove(&peer).is_some();
                 if let Some(link) = self.links.get_mut(&no) {
-                    link.peer = Some(peer);
+                    link.peer = Some(peer.clone());
                 }
+                return was_buried.then_some(PeerAction::Unbury(peer)).into_iter().collect();
             }
             PeerEvent::Closed(no) => return self.closed(no, now).into_iter().collect(),
             PeerEvent::Dialled(peer, is_open) => self.dialled(&peer, is_open, now),
@@ -121,8 +133,13 @@ impl PeerTable {
                 // One that is linked again was not gone.
                 if is_gone && !self.is_linked(&peer) {
                     self.peers.remove(&peer);
-                    self.buried.insert(peer.clone());
+                    self.buried.insert(peer.clone(), now);
                     return vec![PeerAction::Bury(peer)];
+                }
+            }
+            PeerEvent::Tried(peer, is_reached) => {
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.is_reached |= is_reached;
                 }
             }
         }
@@ -136,15 +153,19 @@ impl PeerTable {
     /// Who is not said to be there any more is known as long as a link stands.
     fn take_in(&mut self, mut all: BTreeMap<Incarnation, String>, now: Millis) {
         all.remove(&self.own);
-        self.buried.retain(|peer| all.contains_key(peer));
-        all.retain(|peer, _| !self.buried.contains(peer));
+        // Who still says that it is there, long after its last word would have run out, lives.
+        let is_late = |since: &Millis| now.get().saturating_sub(since.get()) >= 2 * PRESENCE_TTL_MS;
+        self.buried.retain(|peer, since| all.contains_key(peer) && !is_late(since));
+        all.retain(|peer, _| !self.buried.contains_key(peer));
         let links = &self.links;
         let is_linked =
             |peer: &Incarnation| links.values().any(|link| link.peer.as_ref() == Some(peer));
         self.peers.retain(|peer, _| all.contains_key(peer) || is_linked(peer));
         for (peer, address) in all {
-            let new = Peer { address: String::new(), is_dialled: false, failures: 0, dial_at: now };
-            self.peers.entry(peer).or_insert(new).address = address;
+            let known = self.peers.entry(peer).or_insert_with(|| Peer::at(now));
+            if known.address != address {
+                *known = Peer { address, is_tried: false, is_reached: false, ..known.clone() };
+            }
         }
     }
 
@@ -161,7 +182,11 @@ impl PeerTable {
         }
         let linked = self.linked();
         for (name, peer) in &mut self.peers {
-            let is_ours = self.own < *name && !linked.contains_key(name);
+            let is_linked = linked.contains_key(name);
+            if is_linked && !std::mem::replace(&mut peer.is_tried, is_linked) {
+                due.push(PeerAction::Try(name.clone(), peer.address.clone()));
+            }
+            let is_ours = self.own < *name && !is_linked;
             if is_ours && !peer.is_dialled && now >= peer.dial_at {
                 peer.is_dialled = true;
                 due.push(PeerAction::Dial(name.clone(), peer.address.clone()));
@@ -177,12 +202,13 @@ impl PeerTable {
         }
         let peer = self.peers.get_mut(&name)?;
         peer.dial_at = now;
-        Some(PeerAction::Probe(name, peer.address.clone()))
+        peer.is_reached.then(|| PeerAction::Probe(name, peer.address.clone()))
     }
 
     fn dialled(&mut self, peer: &Incarnation, is_open: bool, now: Millis) {
         let Some(peer) = self.peers.get_mut(peer) else { return };
         peer.is_dialled = false;
+        peer.is_reached |= is_open;
         // A connection has its time to become a link.
         let rest = match is_open {
             true => LINK_OPEN_MS,
@@ -197,6 +223,14 @@ impl PeerTable {
         link.is_asked = false;
         link.misses = if is_heard { 0 } else { link.misses + 1 };
         (link.misses >= LINK_MISSES_MAX).then_some(PeerAction::End(no, "nobody answers"))
+    }
+}
+
+impl Peer {
+    fn at(now: Millis) -> Self {
+        let address = String::new();
+        let (is_tried, is_reached, is_dialled) = (false, false, false);
+        Self { address, is_tried, is_reached, is_dialled, failures: 0, dial_at: now }
     }
 }
 
@@ -230,6 +264,10 @@ mod tests {
             assert_eq!(node.at(0, PeerEvent::Opened(no)), []);
             assert_eq!(node.at(0, PeerEvent::Ready(no, name(peer))), []);
             assert_eq!(node.0.linked(), BTreeMap::from([(name(peer), no)]));
+            let at = PeerAction::Try(name(peer), format!("{peer}:7401"));
+            assert_eq!(node.at(0, PeerEvent::Tick), [PeerAction::Ask(no), at]);
+            assert_eq!(node.at(0, PeerEvent::Asked(no, true)), []);
+            assert_eq!(node.at(0, PeerEvent::Tried(name(peer), true)), []);
             node
         }
     }
@@ -284,6 +322,44 @@ mod tests {
             assert_eq!(node.at(2, PeerEvent::Tick), []);
             node.at(3, peers(&["b"]));
             assert!(node.0.buried.is_empty(), "nor is it remembered for ever");
+        }
+    }
+
+    /// As behind a gateway that translates addresses: a link may stand all the same.
+    #[test]
+    fn what_was_never_reached_proves_nothing_when_it_refuses() {
+        let mut node = Node::new();
+        node.at(0, peers(&["a"]));
+        node.at(0, PeerEvent::Opened(LinkNo(1)));
+        node.at(0, PeerEvent::Ready(LinkNo(1), name("a")));
+        assert_eq!(node.at(0, PeerEvent::Tick).len(), 2);
+        node.at(0, PeerEvent::Tried(name("a"), false));
+        assert_eq!(node.at(1, PeerEvent::Closed(LinkNo(1))), []);
+        // At another address it is tried anew.
+        node.at(2, PeerEvent::Opened(LinkNo(2)));
+        node.at(2, PeerEvent::Ready(LinkNo(2), name("a")));
+        node.at(2, PeerEvent::Peers([(name("a"), "gate:7401".to_owned())].into()));
+        let at_gate = PeerAction::Try(name("a"), "gate:7401".to_owned());
+        assert!(node.at(2, PeerEvent::Tick).contains(&at_gate));
+    }
+
+    #[test]
+    fn who_was_buried_in_error_is_taken_back_when_it_is_linked_or_speaks_for_long() {
+        let buried = || {
+            let mut node = Node::linked_to("a", LinkNo(1));
+            node.at(1, PeerEvent::Closed(LinkNo(1)));
+            node.at(1, PeerEvent::Probed(name("a"), true));
+            node
+        };
+        let mut node = buried();
+        node.at(2, PeerEvent::Opened(LinkNo(2)));
+        let unbury = [PeerAction::Unbury(name("a"))];
+        assert_eq!(node.at(2, PeerEvent::Ready(LinkNo(2), name("a"))), unbury);
+        let mut node = buried();
+        for second in 2..40 {
+            node.at(second, peers(&["a"]));
+            let is_late = second >= 1 + 2 * PRESENCE_TTL_MS / 1_000;
+            assert_eq!(node.0.peers.contains_key(&name("a")), is_late, "{second}");
         }
     }
 
