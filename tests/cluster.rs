@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tgs_protocol::limits::LEASE_TTL_MS;
 use tgs_simulations::dice::Dice;
 use tgs_tests::{
-    cluster::{Cluster, files},
+    cluster::{Cluster, files, is_training},
     network::{Loss, Network},
     program::{in_repository, refusal},
     server::Server,
@@ -167,7 +167,7 @@ impl Task {
         let server = Server::start(home.path());
         server.upload("trial", "trial.csv", &table, 1 << 20);
         let began = Instant::now();
-        let job = submit(&server, &order);
+        let job = server.submit(&order);
         assert!(server.ended(&job)["state"].is_string());
         Self { table, order, files: files(&server, &job), took: began.elapsed() }
     }
@@ -176,7 +176,7 @@ impl Task {
     fn disturbed(&self, house: &House, fault: Fault, share: f64) {
         let cluster = &house.cluster;
         let nodes = cluster.nodes();
-        let job = submit(&nodes[0], &self.order);
+        let job = nodes[0].submit(&self.order);
         let _ = cluster.at_work(&cluster.all(), &job, |_| true);
         thread::sleep(self.took.mul_f64(share));
         if let Some(worker) = cluster.at_work(&cluster.all(), &job, |_| true) {
@@ -193,16 +193,6 @@ impl Task {
 
 fn example() -> PathBuf {
     in_repository("examples/actg175.csv")
-}
-
-fn submit(server: &Server, order: &Value) -> String {
-    let taken = server.post("/v1/jobs", order);
-    assert_eq!(taken.status, 201, "{}", taken.body);
-    taken.body["id"].as_str().expect("a name").to_owned()
-}
-
-fn is_training(view: &Value) -> bool {
-    view["progress"]["stage"] == "train"
 }
 
 #[test]
@@ -222,7 +212,7 @@ fn a_job_survives_a_database_that_loses_one_node_of_three() {
     let cluster = Cluster::start(2, &ring.database(), "ring");
     let nodes = cluster.nodes();
     nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
-    let job = submit(&nodes[0], &task.order);
+    let job = nodes[0].submit(&task.order);
     let worker = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
     ring.nodes()[0].kill();
     // And the one that works, so that another must read what is there.
@@ -246,7 +236,7 @@ fn a_job_survives_networks_that_lose_what_is_sent() {
     let nodes = cluster.nodes();
     nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
     for loss in [Loss::Sent, Loss::Received, Loss::Both] {
-        let job = submit(&nodes[0], &task.order);
+        let job = nodes[0].submit(&task.order);
         let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
         network.hosts()[first].lose(loss);
         let lost = Instant::now();
@@ -276,7 +266,7 @@ fn a_job_survives_one_node_after_another() {
     let cluster = Cluster::start(3, &Database::shared(), "takeover");
     let nodes = cluster.nodes();
     nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
-    let job = submit(&nodes[0], &task.order);
+    let job = nodes[0].submit(&task.order);
     let mut left = cluster.all();
     let killed = cluster.at_work(&left, &job, is_training).expect("it has not ended");
     nodes[killed].kill();
@@ -300,7 +290,7 @@ fn a_node_that_is_asked_to_stop_hands_over_and_any_node_cancels() {
     nodes[0].upload("trial", "trial.csv", &fs::read(example()).expect("a table"), 1 << 20);
     let endless = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1, "seed": 3});
     let order = json!({"kind": "train", "dataset": "trial", "learn": endless});
-    let job = submit(&nodes[0], &order);
+    let job = nodes[0].submit(&order);
     let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it does not end");
     let other = 1 - first;
     assert_eq!(nodes[first].stop(), Some(0));
@@ -324,7 +314,7 @@ fn jobs_that_wait_are_begun_by_whoever_has_a_device_free() {
     nodes[0].upload("trial", "trial.csv", &fs::read(example()).expect("a table"), 1 << 20);
     let learn = |seed| json!({"model": "tabgraph", "steps": 150, "threads": 1, "seed": seed});
     let order = |seed| json!({"kind": "train", "dataset": "trial", "learn": learn(seed)});
-    let jobs: Vec<_> = (0..9).map(|seed| submit(&nodes[0], &order(seed))).collect();
+    let jobs: Vec<_> = (0..9).map(|seed| nodes[0].submit(&order(seed))).collect();
     let works = |node: &Server| {
         let busy = |job: &String| node.get(&format!("/v1/jobs/{job}")).body["progress"].is_object();
         jobs.iter().any(busy)
@@ -352,7 +342,7 @@ fn a_front_that_never_computes_leaves_its_jobs_to_workers() {
     let front = &cluster.nodes()[0];
     front.upload("trial", "trial.csv", &fs::read(example()).expect("a table"), 1 << 20);
     let learn = json!({"model": "seqtree", "threads": 1});
-    let job = submit(front, &json!({"kind": "train", "dataset": "trial", "learn": learn}));
+    let job = front.submit(&json!({"kind": "train", "dataset": "trial", "learn": learn}));
     let view = front.ended(&job);
     assert_eq!(view["state"], "published", "{view}");
     assert_eq!(files(front, &job).len(), 1);
@@ -398,7 +388,7 @@ fn operators_see_nodes_and_empty_them() {
     wait_for_list(&nodes[0], "both are there", |all| all.len() == 2);
     let endless = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1, "seed": 3});
     let order = json!({"kind": "train", "dataset": "trial", "learn": endless});
-    let job = submit(&nodes[0], &order);
+    let job = nodes[0].submit(&order);
     let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it does not end");
     let other = 1 - first;
     let drained = nodes[other].post(&format!("/v1/nodes/node-{first}:drain"), &json!({}));
@@ -417,7 +407,7 @@ fn operators_see_nodes_and_empty_them() {
     // Another job waits rather than go to a node that was emptied, also when that starts anew.
     nodes[first].kill();
     nodes[first].go_up();
-    let next = submit(&nodes[first], &order);
+    let next = nodes[first].submit(&order);
     wait_for_list(&nodes[other], "it is back", is_empty);
     thread::sleep(Duration::from_secs(5));
     assert_eq!(nodes[first].get(&format!("/v1/jobs/{next}")).body["state"], "waiting");

@@ -8,7 +8,6 @@
 
 use std::{
     fs,
-    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
@@ -17,6 +16,7 @@ use std::{
 use tempfile::TempDir;
 use tgs_tests::{
     program::{binary, in_repository},
+    server::free_address,
     services::{Database, Nats},
 };
 
@@ -132,9 +132,7 @@ fn run_over(places: &[(&str, &str)], page: &str, before: &str) -> usize {
     prepare(folder.path());
     let text = fs::read_to_string(in_repository(page)).expect(page);
     let script = script(&format!("```sh\n{before}\n```\n{text}"));
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = free.local_addr().expect("it has one").port().to_string();
-    drop(free);
+    let port = free_address().port().to_string();
     let tools = folder.path().join("bin");
     let real_path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{real_path}", tools.display());

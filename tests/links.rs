@@ -15,9 +15,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgs_protocol::limits::{LEASE_STAND_DOWN_MS, LINK_OPEN_MS};
 use tgs_tests::{
-    cluster::{Cluster, certify, files, free_address, keys_of, store},
+    cluster::{Cluster, certify, files, is_training, keys_of, store},
     program::{in_repository, refusal},
-    server::Server,
+    server::{Server, free_address},
     services::Database,
     waiting,
 };
@@ -37,21 +37,11 @@ fn until_linked(cluster: &Cluster, each: &[u64]) {
     waiting::until("all are linked", LONG, || links(&nodes[0]) == each);
 }
 
-fn submit(server: &Server, order: &Value) -> String {
-    let taken = server.post("/v1/jobs", order);
-    assert_eq!(taken.status, 201, "{}", taken.body);
-    taken.body["id"].as_str().expect("a name").to_owned()
-}
-
 fn endless(server: &Server) -> String {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
     server.upload("trial", "trial.csv", &table, 1 << 20);
     let learn = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1, "seed": 3});
-    submit(server, &json!({"kind": "train", "dataset": "trial", "learn": learn}))
-}
-
-fn is_training(view: &Value) -> bool {
-    view["progress"]["stage"] == "train"
+    server.submit(&json!({"kind": "train", "dataset": "trial", "learn": learn}))
 }
 
 /// Long before its lease has run out; and one that stands still has not ended, so its lease
@@ -106,7 +96,7 @@ fn what_is_handed_over_is_taken_up_at_once() {
     let nodes = cluster.nodes();
     until_linked(&cluster, &[1, 1]);
     nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
-    let job = submit(&nodes[0], &order);
+    let job = nodes[0].submit(&order);
     let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
     assert_eq!(nodes[first].stop(), Some(0));
     let stopped = Instant::now();
@@ -129,7 +119,7 @@ fn idle_nodes_sample_chunks_of_anothers_job() {
     let nodes = cluster.nodes();
     until_linked(&cluster, &[2, 2, 2]);
     nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
-    let job = submit(&nodes[0], &order);
+    let job = nodes[0].submit(&order);
     let samples = |view: &Value| view["progress"]["stage"] == "sample";
     let holder = cluster.at_work(&cluster.all(), &job, samples).expect("it has not ended");
     let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
@@ -147,7 +137,7 @@ fn alone(table: &[u8], order: &Value) -> Vec<(String, Vec<u8>)> {
     let home = TempDir::new().expect("a temporary folder");
     let server = Server::start(home.path());
     server.upload("trial", "trial.csv", table, 1 << 20);
-    let job = submit(&server, order);
+    let job = server.submit(order);
     server.ended(&job);
     files(&server, &job)
 }

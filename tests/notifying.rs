@@ -30,9 +30,7 @@ fn order(no: usize) -> Value {
 }
 
 fn submit(server: &Server, no: usize) -> String {
-    let answer = server.post("/v1/jobs", &order(no));
-    assert_eq!(answer.status, 201, "{answer:?}");
-    answer.body["id"].as_str().expect("a name").to_owned()
+    server.submit(&order(no))
 }
 
 fn subscribe(server: &Server, order: &Value) -> Value {

@@ -81,7 +81,6 @@ impl JobFinder {
         }
         let candidates = self.candidates(&hands).await?;
         let (mut found, mut turns) = (Vec::new(), BTreeMap::new());
-        let links = self.ports.links.clone();
         for Candidate { row, has_room } in candidates {
             let looked = answer("look at lease", self.ports.leases.look(&row.id)).await;
             let cell = match looked {
@@ -94,7 +93,7 @@ impl JobFinder {
             self.leave_to_others(&hands, &row, &cell);
             let is_here = hands.holds(&row.id);
             turns.insert(row.id.clone(), (Turn::of(&row), row.suspended));
-            let is_orphan = links.is_orphan(&cell, self.ports.clock.monotonic());
+            let is_orphan = self.ports.links.is_orphan(&cell, self.ports.clock.monotonic());
             let is_suspended = row.suspended;
             found.push(Found { job: row.id, is_suspended, is_here, has_room, is_orphan, cell });
         }

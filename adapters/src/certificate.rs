@@ -40,7 +40,7 @@ const EARLIER: Duration = Duration::from_hours(24);
 pub fn make_authority(folder: &Path) -> Result<(), StoreError> {
     let act = "make an authority";
     let key = KeyPair::generate().map_err(|error| fault(act, &error))?;
-    let certificate = authority(AUTHORITY_DAYS)?.self_signed(&key);
+    let certificate = authority()?.self_signed(&key);
     let certificate = certificate.map_err(|error| fault(act, &error))?;
     let mut secret = [0; 32];
     SystemRandom::new().fill(&mut secret).map_err(|error| fault(act, &error))?;
@@ -79,7 +79,7 @@ pub fn issue(
         })
     });
     let root_key = KeyPair::from_pem(&root_key?).map_err(|error| fault(act, &error))?;
-    let issuer = Issuer::new(authority(AUTHORITY_DAYS)?, root_key);
+    let issuer = Issuer::new(authority()?, root_key);
     let key = KeyPair::generate().map_err(|error| fault(act, &error))?;
     let mut params =
         CertificateParams::new([dns_name.to_owned()]).map_err(|error| fault(act, &error))?;
@@ -102,13 +102,13 @@ pub fn issue(
 }
 
 /// The same each time but for its dates: who issues is known by its name and its key.
-fn authority(days: u64) -> Result<CertificateParams, StoreError> {
+fn authority() -> Result<CertificateParams, StoreError> {
     let params = CertificateParams::new([]).map_err(|error| fault("make an authority", &error));
     let mut params = params?;
     params.distinguished_name.push(DnType::CommonName, "TabGraphSyn cluster");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    valid_for(&mut params, days);
+    valid_for(&mut params, AUTHORITY_DAYS);
     Ok(params)
 }
 

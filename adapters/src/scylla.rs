@@ -107,6 +107,7 @@ impl Scylla {
         let (unnumbered, marks) = Default::default();
         let inner = Inner { database, cache, told, turn, unnumbered, marks, _lock: lock };
         let opened = Self { inner: Arc::new(inner) };
+        opened.mend_line().await?;
         tokio::spawn(look_again(Arc::downgrade(&opened.inner)));
         Ok(opened)
     }

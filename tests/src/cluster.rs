@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::{
     network::Network,
     program::run,
-    server::Server,
+    server::{Server, free_address},
     services::{Database, identity::Identity},
 };
 
@@ -227,15 +227,6 @@ pub fn keys_of(folder: &Path, no: usize) -> PathBuf {
     folder.join(format!("keys-{no}"))
 }
 
-/// An address of this machine that nobody has just now.
-///
-/// # Panics
-/// When there is none.
-pub fn free_address() -> SocketAddr {
-    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    free.local_addr().expect("it has one")
-}
-
 /// What a node's setting `store` says: a keyspace that no other process has.
 pub fn store(database: &Database, keyspace: &str) -> String {
     format!("cql://{}/{}", database.contact_points.join(","), unique(keyspace))
@@ -249,6 +240,11 @@ fn unique(keyspace: &str) -> String {
 /// The file whose being there says that a machine goes.
 fn notice(folder: &TempDir, no: usize) -> PathBuf {
     folder.path().join(format!("notice-{no}"))
+}
+
+/// Whether a job is being trained.
+pub fn is_training(view: &Value) -> bool {
+    view["progress"]["stage"] == "train"
 }
 
 /// The files that a job delivered, by name, with their bytes.

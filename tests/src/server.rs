@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    net::{Ipv4Addr, SocketAddrV4, TcpListener},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Stdio},
     sync::{Mutex, PoisonError},
@@ -33,6 +33,15 @@ pub struct Server {
     child: Mutex<Option<Child>>,
     /// Settings, as variables of its environment.
     settings: Vec<(String, String)>,
+}
+
+/// An address of this machine that nobody has just now.
+///
+/// # Panics
+/// When there is none.
+pub fn free_address() -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    free.local_addr().expect("it has one")
 }
 
 /// What a server answered.
@@ -153,9 +162,7 @@ impl Server {
     }
 
     fn prepared(command: &'static str, home: &Path, settings: &[(&str, &str)]) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("it has one").port();
-        drop(free);
+        let port = free_address().port();
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(LONG))
@@ -319,6 +326,16 @@ impl Server {
     /// When the server is not there.
     pub fn post(&self, path: &str, body: &Value) -> Answer {
         self.try_post(path, body, None).expect("the server runs")
+    }
+
+    /// Orders a job; gives its name.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn submit(&self, order: &Value) -> String {
+        let taken = self.post("/v1/jobs", order);
+        assert_eq!(taken.status, 201, "{taken:?}");
+        taken.body["id"].as_str().expect("a name").to_owned()
     }
 
     /// Asks for something that must be answered, in detail.

@@ -8,10 +8,8 @@ use std::collections::{BTreeSet, VecDeque};
 use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk},
     code::Code,
-    digest::Digest,
-    engine::Device,
+    engine::{Device, NumericsClass},
     id::Incarnation,
-    lease::Lease,
     limits::{
         CHUNK_ELSEWHERE_MS, CHUNKS_OFFERED_PER_PEER, CHUNKS_OFFERED_PER_SAMPLER, PEER_REST_MS,
     },
@@ -72,13 +70,17 @@ impl Sampling {
     /// Nodes that help are not waited for: what they seal under a lease that is given back is
     /// refused.
     fn stands_still(&self) -> bool {
-        let samplers = self.out.len() - self.helpers.len();
-        self.is_stopping && self.out[..samplers].iter().all(|out| *out == 0)
+        self.is_stopping && self.out[..self.samplers()].iter().all(|out| *out == 0)
+    }
+
+    /// How many samplers there are; behind them are the nodes that help.
+    fn samplers(&self) -> usize {
+        self.out.len() - self.helpers.len()
     }
 
     /// The next chunk and the sampler with the most room.
     fn next_offer(&mut self, now: Millis) -> Option<(usize, ChunkNo, Rows)> {
-        let samplers = self.out.len() - self.helpers.len();
+        let samplers = self.samplers();
         let all_are_silent = self.silent.len() >= samplers;
         let helpers = &self.helpers;
         let has_room = |(at, out): &(usize, usize)| match at.checked_sub(samplers) {
@@ -108,37 +110,28 @@ impl Sampling {
     }
 }
 
-/// A chunk that another node is asked for.
-struct ChunkPlan {
-    lease: Lease,
-    model: Digest,
+/// Asks another node for a chunk; none if it does not do it, whatever went wrong there.
+async fn elsewhere(
+    ports: &Ports,
+    peer: &Incarnation,
     threads: u32,
-    seed: u64,
-    chunk: ChunkNo,
-    rows: Rows,
-    version: String,
-}
-
-/// Asks another node for a chunk. Whatever goes wrong there, the chunk comes back: this node does
-/// it, and what it then says of it is said of the job.
-async fn elsewhere(ports: &Ports, peer: &Incarnation, plan: ChunkPlan) -> ChunkEnd {
-    let ChunkPlan { lease, model, threads, seed, chunk, rows, version } = plan;
-    let (engine, back) = (ports.engine.clone(), ChunkEnd::Returned(chunk, rows));
+    task: impl FnOnce(NumericsClass) -> ChunkTask,
+) -> Option<SealedChunk> {
+    let engine = ports.engine.clone();
     // Of this very node, whatever the job was in before: help is not to change any bit.
     let class = move || engine.numerics_class(Device::Cpu, threads);
-    let Ok(Ok(class)) = spawn_blocking(class).await else { return back };
-    let job = lease.job.clone();
-    let task = ChunkTask { lease, model, threads, class, seed, chunk, rows, version };
+    let task = task(spawn_blocking(class).await.ok()?.ok()?);
+    let (job, chunk, rows) = (task.lease.job.clone(), task.chunk, task.rows);
     let within = Millis(CHUNK_ELSEWHERE_MS);
     match ports.links.ask(peer, PeerRequest::Sample(task), within).await {
         Ok(PeerAnswer::Sealed(sealed)) if sealed.chunk == chunk && sealed.rows == rows => {
-            ChunkEnd::Sealed(sealed)
+            Some(sealed)
         }
         Ok(PeerAnswer::NotDone { why }) => {
             tracing::info!(%job, %chunk, %peer, why, "another node did not sample a chunk");
-            back
+            None
         }
-        Ok(PeerAnswer::Sealed(_) | PeerAnswer::Heard | PeerAnswer::Unknown) | Err(_) => back,
+        Ok(PeerAnswer::Sealed(_) | PeerAnswer::Heard | PeerAnswer::Unknown) | Err(_) => None,
     }
 }
 
@@ -174,12 +167,23 @@ impl Shell {
             let lease = lease.clone();
             let (work_no, report_to) = (work.no, self.myself.clone());
             let Some(at_hand) = self.crew.samplers.get(sampler) else {
-                let (peer, _) = &sampling.helpers[sampler - self.crew.samplers.len()];
+                let (peer, _) = &sampling.helpers[sampler - sampling.samplers()];
                 let version = self.config.about.version.clone();
-                let plan = ChunkPlan { lease, model, threads, seed, chunk, rows, version };
+                let task = move |class| ChunkTask {
+                    lease,
+                    model,
+                    threads,
+                    class,
+                    seed,
+                    chunk,
+                    rows,
+                    version,
+                };
                 let (ports, peer) = (self.ports.clone(), peer.clone());
                 tokio::spawn(async move {
-                    let end = elsewhere(&ports, &peer, plan).await;
+                    let sealed = elsewhere(&ports, &peer, threads, task).await;
+                    // What comes back is done here, and what is then said of it is said of the job.
+                    let end = sealed.map_or(ChunkEnd::Returned(chunk, rows), ChunkEnd::Sealed);
                     let ended = JobSupervisorMessage::ChunkEnded { work_no, sampler, end };
                     let _ = report_to.cast(ended);
                 });
@@ -223,7 +227,7 @@ impl Shell {
                 if !sampling.is_stopping {
                     sampling.waiting.push_front((*chunk, *rows));
                 }
-                let helper = sampler.checked_sub(sampling.out.len() - sampling.helpers.len());
+                let helper = sampler.checked_sub(sampling.samplers());
                 if let Some((_, rests)) = helper.and_then(|at| sampling.helpers.get_mut(at)) {
                     *rests = Some(now);
                 }

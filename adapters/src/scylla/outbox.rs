@@ -106,12 +106,17 @@ impl Scylla {
                 continue;
             }
             let over = (since.elapsed() > WRITE_MAX).then_some(mark.as_str());
-            let (mut patience, id) = (Patience::of("tell of a job"), JobId::new(&job));
-            if let Err(error) = self.tell(&mut patience, &id, over).await {
-                warn!(%job, %error, "what was written of a job is not told yet");
-            }
+            self.tell_or_leave(&JobId::new(&job), over).await;
         }
         Ok(())
+    }
+
+    /// Tells of a job that this task did not write, or leaves it for the next time.
+    pub(super) async fn tell_or_leave(&self, job: &JobId, mark: Option<&str>) {
+        let mut patience = Patience::of("tell of a job");
+        if let Err(error) = self.tell(&mut patience, job, mark).await {
+            warn!(%job, %error, "what was written of a job is not told yet");
+        }
     }
 
     fn marks(&self) -> MutexGuard<'_, HashMap<(String, String), Instant>> {

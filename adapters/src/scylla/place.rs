@@ -88,19 +88,16 @@ impl Scylla {
         let mut patience = Patience::of("look who is first in line");
         let (mut first, mut begins) = (Vec::new(), Some(PagingState::start()));
         while let Some(state) = begins {
-            let jobs: Vec<(String,)>;
-            let (database, say) = (self.database(), &self.database().say);
-            (jobs, begins) =
-                database.page(&mut patience, &say.line, (class.as_str(),), state).await?;
-            let jobs = jobs.into_iter().map(|(job,)| JobId::new(job));
-            let jobs: Vec<_> = jobs.filter(|job| !but.contains(job)).collect();
+            let mut jobs;
+            (jobs, begins) = self.line(&mut patience, class, state).await?;
+            jobs.retain(|job| !but.contains(job));
             for some in jobs.chunks(limit.clamp(1, AT_ONCE)) {
                 let rows = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
                 for row in rows.into_iter().flatten() {
                     match StateClass::of(&row.state) == class {
                         true => first.push(row),
                         // It has changed since it was entered, or nobody told of its change.
-                        false => self.tell(&mut patience, &row.id, None).await?,
+                        false => self.tell_or_leave(&row.id, None).await,
                     }
                 }
                 if first.len() >= limit {
@@ -145,18 +142,30 @@ impl Scylla {
         Ok(Page { rows, next: None })
     }
 
-    /// Enters in the line what stands in the list alone: nodes of an earlier version know no line.
+    /// A page of the part of the line that is of a class.
+    async fn line(
+        &self,
+        patience: &mut Patience,
+        class: StateClass,
+        state: PagingState,
+    ) -> Result<(Vec<JobId>, Option<PagingState>), StoreError> {
+        let (database, say) = (self.database(), &self.database().say);
+        let (jobs, next): (Vec<(String,)>, _) =
+            database.page(patience, &say.line, (class.as_str(),), state).await?;
+        Ok((jobs.into_iter().map(|(job,)| JobId::new(job)).collect(), next))
+    }
+
+    /// Enters in the line what stands in the list alone: keyspaces and nodes of an earlier version
+    /// know no line.
     pub(super) async fn mend_line(&self) -> Result<(), StoreError> {
         let mut patience = Patience::of("look who is not in line");
         let mut in_line = BTreeSet::new();
         for class in [StateClass::Waiting, StateClass::Running] {
             let mut begins = Some(PagingState::start());
             while let Some(state) = begins {
-                let jobs: Vec<(String,)>;
-                let (database, say) = (self.database(), &self.database().say);
-                let values = (class.as_str(),);
-                (jobs, begins) = database.page(&mut patience, &say.line, values, state).await?;
-                in_line.extend(jobs.into_iter().map(|(job,)| job));
+                let jobs;
+                (jobs, begins) = self.line(&mut patience, class, state).await?;
+                in_line.extend(jobs);
             }
         }
         let mut begins = Some(PagingState::start());
@@ -165,8 +174,8 @@ impl Scylla {
             (places, begins) = self.places(&mut patience, None, state).await?;
             for place in places {
                 let (place, class) = place_of(place)?;
-                if !class.is_final() && !in_line.contains(place.job.as_str()) {
-                    self.tell(&mut patience, &place.job, None).await?;
+                if !class.is_final() && !in_line.contains(&place.job) {
+                    self.tell_or_leave(&place.job, None).await;
                 }
             }
         }

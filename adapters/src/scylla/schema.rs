@@ -8,14 +8,12 @@ use scylla::{
     errors::{DbError, ExecutionError, RequestAttemptError},
     statement::{Consistency, SerialConsistency, unprepared::Statement},
 };
-use tgs_protocol::{code::Code, id::JobId, job::listing::StateClass, store::StoreError};
+use tgs_protocol::{code::Code, store::StoreError};
 use tokio::time::{Instant, sleep};
 
 use super::{
     contact::{self, Contact},
     database::{self, Decided, read},
-    job::decode_row,
-    place::rank_of,
 };
 
 /// The files, oldest first. One that was released is never changed.
@@ -27,8 +25,6 @@ const FILES: &[&str] = &[
     include_str!("0005-nodes.cql"),
     include_str!("0006-line.cql"),
 ];
-/// The file that makes the line.
-const LINE: i32 = 6;
 /// A node that died while it made tables holds the lock for so long.
 const LOCK_SECONDS: u64 = 60;
 const WAIT_MAX: Duration = Duration::from_secs(2 * LOCK_SECONDS);
@@ -155,9 +151,6 @@ async fn apply(session: &Session, no: i32, file: &str) -> Result<(), StoreError>
     for statement in statements(file) {
         say(session, &statement).await?;
     }
-    if no == LINE {
-        fill_line(session).await?;
-    }
     let done = format!(
         "UPDATE schema_step SET done = true, holder = '{holder}' WHERE list = 'all' AND no = {no} \
          IF holder = '{holder}'"
@@ -168,28 +161,6 @@ async fn apply(session: &Session, no: i32, file: &str) -> Result<(), StoreError>
         // ends with the same tables.
         false => Box::pin(apply(session, no, file)).await,
     }
-}
-
-/// Jobs that have not ended stand in line, also those that were there before it.
-async fn fill_line(session: &Session) -> Result<(), StoreError> {
-    let text = "SELECT job, state_class FROM place WHERE list = 'all'";
-    let places: Vec<(String, String)> = seen(session, text).await?;
-    let is_final = |class: &str| class.parse().is_ok_and(StateClass::is_final);
-    for (job, _) in places.into_iter().filter(|(_, class)| !is_final(class)) {
-        let text = format!("SELECT DISTINCT job, body, version FROM job WHERE job = '{job}'");
-        let rows: Vec<(String, Option<Vec<u8>>, Option<i64>)> = seen(session, &text).await?;
-        let Some((_, Some(body), Some(version))) = rows.into_iter().next() else { continue };
-        let row = decode_row(&body, &JobId::new(&job))?;
-        if !row.state.is_final() {
-            let (class, rank) = (StateClass::of(&row.state), rank_of(&row));
-            let text = format!(
-                "INSERT INTO line (state_class, rank, job) VALUES ('{class}', {rank}, '{job}') \
-                 USING TIMESTAMP {version}"
-            );
-            say(session, &text).await?;
-        }
-    }
-    Ok(())
 }
 
 /// The statements of a file, without their comments.

@@ -10,10 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tgs_benches::median;
 use tgs_tests::{
-    cluster::{Cluster, store},
+    cluster::{Cluster, is_training, store},
     program::in_repository,
     services::Database,
 };
@@ -68,16 +68,14 @@ fn measure(cluster: &Cluster, rounds: usize) {
 fn stands_still(cluster: &Cluster, happen: fn(&Cluster, usize), mend: fn(&Cluster, usize)) -> f64 {
     let learn = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1});
     let order = json!({"kind": "train", "dataset": "trial", "learn": learn});
-    let taken = cluster.nodes()[0].post("/v1/jobs", &order).body;
-    let job = taken["id"].as_str().expect("it is taken").to_owned();
-    let trains = |view: &Value| view["progress"]["stage"] == "train";
-    let node = cluster.at_work(&cluster.all(), &job, trains).expect("it does not end");
+    let job = cluster.nodes()[0].submit(&order);
+    let node = cluster.at_work(&cluster.all(), &job, is_training).expect("it does not end");
     thread::sleep(AT_WORK);
     let began = Instant::now();
     happen(cluster, node);
     let mut others = cluster.all();
     others.remove(&node);
-    let other = cluster.at_work(&others, &job, trains).expect("it does not end");
+    let other = cluster.at_work(&others, &job, is_training).expect("it does not end");
     let seconds = began.elapsed().as_secs_f64();
     mend(cluster, node);
     let cancelled = cluster.nodes()[other].post(&format!("/v1/jobs/{job}:cancel"), &json!({}));
