@@ -92,6 +92,8 @@ fn script(page: &str) -> String {
         .replace("127.0.0.1:7400", "127.0.0.1:$PORT")
         .replace("nats://127.0.0.1:4222", "$BUS")
         .replace(r#""budget": "2m""#, r#""steps": 20"#)
+        .replace(r#"region = "eu""#, r#"region = "dc1""#)
+        .replace("--regions eu", "--regions dc1")
 }
 
 /// A table with two hundred rows of the example, from a row on; so small that all is quick.

@@ -20,6 +20,7 @@ use tgs_protocol::{
         listing::{Listing, Page, StateClass},
     },
     limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
+    peer::{PeerLink, PeerRequest},
     progress::Progress,
     queue::{Turn, Waiting},
     request::{Goal, JobRequest, validate},
@@ -36,7 +37,7 @@ use crate::{
     input,
     node::NodeConfig,
     node_supervisor::{care::NodeHealth, message::NodeSupervisorMessage},
-    order,
+    order::{self, Ordered},
     ports::Ports,
     store_call::{answer, transfer},
 };
@@ -52,6 +53,8 @@ pub(crate) struct Desk {
     learned: Learned,
     health: NodeHealth,
     own: Incarnation,
+    /// Where this node stands.
+    region: String,
     /// Compute threads of a job that does not say.
     pub(crate) threads: u32,
 }
@@ -66,7 +69,8 @@ impl Desk {
         config: &NodeConfig,
     ) -> Self {
         let (runtime, own) = (Handle::current(), config.incarnation.clone());
-        Self { ports, supervisor, runtime, learned, health, own, threads: config.threads }
+        let region = config.about.region.clone();
+        Self { ports, supervisor, runtime, learned, health, own, region, threads: config.threads }
     }
 
     /// Carries an order out to its end, also if nobody waits for it any more: a job must not stand
@@ -98,6 +102,10 @@ impl Desk {
     }
 
     async fn start(&self, row: &JobRow) -> Result<(), DeskError> {
+        if !row.regions.allows(&self.region) {
+            self.ports.links.tell_all(PeerRequest::Look);
+            return Ok(()); // It waits in the store for a node that stands there.
+        }
         let (job, turn) = (row.id.clone(), Turn::of(row));
         let order = |reply| NodeSupervisorMessage::StartJob { job, turn, reply };
         self.ask(ORDER_TAKEN_MS, order)
@@ -160,8 +168,8 @@ impl JobDesk for Desk {
                     return desk.inserted(again, row).await;
                 }
             }
-            let (request, origin) = order::request(&desk, order).await?;
-            desk.take_in(request, Terms { priority, submission, origin }).await
+            let Ordered { request, origin, regions } = order::request(&desk, order).await?;
+            desk.take_in(request, Terms { priority, regions, submission, origin }).await
         };
         self.to_its_end(taken).await
     }
@@ -252,10 +260,11 @@ impl Desk {
         validate(&request)?;
         self.health.now().has_room("take the job")?;
         let request = self.looked_at(request).await?;
-        let Terms { priority, submission, origin } = terms;
+        let Terms { priority, regions, submission, origin } = terms;
+        regions.check_known(self.ports.datasets.regions(), &self.region)?;
         let estimate = Some(self.learned.estimate(&request));
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
-        let row = JobRow { priority, submission, origin, estimate, ..accepted };
+        let row = JobRow { priority, regions, submission, origin, estimate, ..accepted };
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await?;
         self.inserted(inserted, row).await
     }

@@ -15,7 +15,12 @@ use tgs_protocol::{
     unit::ByteCount,
 };
 
-use crate::{failure::Fault, gpu_worker::bench::MODEL_FILE, ports::Ports, store_call::transfer};
+use crate::{
+    failure::Fault,
+    gpu_worker::bench::MODEL_FILE,
+    ports::Ports,
+    store_call::{answer, transfer},
+};
 
 /// The file as it is now.
 ///
@@ -44,11 +49,13 @@ pub(crate) async fn look_at(
         Some(kept @ Kept::Dataset { .. }) => {
             kept_version(ports, &kept).await?.ok_or_else(|| gone(path))?.size
         }
-        Some(Kept::Model(_) | Kept::Result(_)) => {
-            let file = local(ports, path).await?;
-            let facts = fs::metadata(&file).map_err(|error| unread(path, error))?;
-            ByteCount(facts.len())
+        Some(Kept::Model(job)) => {
+            let sizes = ports.artifacts.sizes(&job, ArtifactName::Model);
+            let sizes = answer("look at a model", sizes).await?;
+            let size = sizes.and_then(|sizes| sizes.get(MODEL_FILE).copied());
+            size.ok_or_else(|| gone(path))?
         }
+        Some(Kept::Result(_)) => return Err(gone(path)),
     };
     Ok(InputFile { path: path.to_owned(), size, written_ns: 0 })
 }

@@ -19,7 +19,7 @@ use tgs_protocol::{
         finder::{Finder, Found},
     },
     limits::FIND_PERIOD_MS,
-    presence::Standing,
+    presence::{Presence, Standing},
     queue::{Demand, DeviceClass, Turn},
     store::StoreError,
 };
@@ -39,6 +39,8 @@ const CANDIDATES: usize = 4;
 pub(crate) struct JobFinder {
     ports: Ports,
     own: Incarnation,
+    /// Where this node stands.
+    region: String,
     node: ActorRef<NodeSupervisorMessage>,
     finder: Finder,
     /// Leases of jobs that wait here, as they were when the jobs were taken up.
@@ -63,12 +65,13 @@ impl Looks for JobFinder {
 impl JobFinder {
     pub(crate) fn new(
         ports: Ports,
-        own: Incarnation,
+        about: &Presence,
         node: ActorRef<NodeSupervisorMessage>,
     ) -> Self {
         let trouble = Trouble::of("jobs that nobody works at are not looked for");
         let (finder, taken) = Default::default();
-        Self { ports, own, node, finder, taken, trouble }
+        let (own, region) = (about.incarnation.clone(), about.region.clone());
+        Self { ports, own, region, node, finder, taken, trouble }
     }
 
     async fn find(&mut self) -> Result<(), StoreError> {
@@ -92,14 +95,15 @@ impl JobFinder {
             };
             self.leave_to_others(&hands, &row, &cell);
             let is_here = hands.holds(&row.id);
-            turns.insert(row.id.clone(), (Turn::of(&row), row.suspended));
+            let is_outside = !row.regions.allows(&self.region);
+            turns.insert(row.id.clone(), (Turn::of(&row), row.suspended, is_outside));
             let is_orphan = self.ports.links.is_orphan(&cell, self.ports.clock.monotonic());
             let is_suspended = row.suspended;
             found.push(Found { job: row.id, is_suspended, is_here, has_room, is_orphan, cell });
         }
         let now = self.ports.clock.monotonic();
         for (job, sighting) in self.finder.look(now, found) {
-            let Some((turn, was_suspended)) = turns.remove(&job) else { continue };
+            let Some((turn, was_suspended, is_outside)) = turns.remove(&job) else { continue };
             // Rows are read before leases: who has just ended or was suspended has none either.
             let read = answer("read job", self.ports.jobs.read(&job)).await?;
             let is_as_it_was =
@@ -107,26 +111,30 @@ impl JobFinder {
             if !read.is_some_and(is_as_it_was) {
                 continue;
             }
+            let is_to_end = self.ports.is_end_ordered(&job).await?;
+            if is_outside && !is_to_end {
+                continue; // To end it nothing of it is read.
+            }
             tracing::info!(%job, "a job that nobody works at is taken up");
             self.taken.insert(job.clone(), sighting.cell.clone());
-            let is_to_end = self.ports.is_end_ordered(&job).await?;
             let order = NodeSupervisorMessage::TakeUp { job, turn, sighting, is_to_end };
             let _ = self.node.cast(order);
         }
         Ok(())
     }
 
-    /// All that run, and those that wait, in order of their turns; of the latter no more have room
-    /// than could begin here.
+    /// All that run, and those that wait and may be here, in order of their turns; of the latter no
+    /// more have room than could begin here.
     async fn candidates(&self, hands: &Hands) -> Result<Vec<Candidate>, StoreError> {
-        let running = self.in_line(StateClass::Running, &BTreeSet::new(), usize::MAX).await?;
+        let running = self.in_line(StateClass::Running, None, &BTreeSet::new(), usize::MAX).await?;
         let running = running.into_iter().map(|row| Candidate { row, has_room: true });
         let mut candidates: Vec<_> = running.collect();
         let mut room = hands.free.clone();
         let seats: usize = room.values().sum();
         let here: BTreeSet<JobId> = hands.waiting.iter().chain(&hands.running).cloned().collect();
         let most = CANDIDATES.max(seats.saturating_mul(CANDIDATES));
-        for row in self.in_line(StateClass::Waiting, &here, most).await? {
+        let waiting = self.in_line(StateClass::Waiting, Some(&self.region), &here, most);
+        for row in waiting.await? {
             let has_room = take_seat(&mut room, Demand::of(&row).class, &hands.classes);
             candidates.push(Candidate { row, has_room });
         }
@@ -161,10 +169,11 @@ impl JobFinder {
     async fn in_line(
         &self,
         class: StateClass,
+        region: Option<&str>,
         but: &BTreeSet<JobId>,
         most: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
-        let looking = self.ports.jobs.first_in_line(class, but, most);
+        let looking = self.ports.jobs.first_in_line(class, region, but, most);
         answer("look who is first in line", looking).await
     }
 }

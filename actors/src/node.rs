@@ -6,7 +6,7 @@ use ractor::{Actor, ActorRef};
 use tgs_protocol::{
     desk::JobDesk,
     id::Incarnation,
-    limits::{STANDSTILL_MS, WATCHDOG_PERIOD_MS},
+    limits::{LOSS_EXPECTED_MS, STANDSTILL_MS, WATCHDOG_PERIOD_MS},
     model::desk::ModelDesk,
     notification::NoticeDesk,
     presence::{NodeDesk, Presence},
@@ -57,6 +57,8 @@ pub struct NodeConfig {
     pub disk_floor: ByteCount,
     /// Silence of work that is always allowed before it is taken to hang.
     pub silence: Silence,
+    /// How often this process is thought to be lost, before anything is known.
+    pub loss_expected: Millis,
     /// Factor on every back-off; 1 but in tests.
     pub back_off_factor: f64,
 }
@@ -80,6 +82,7 @@ impl NodeConfig {
             notice_pause_factor: 1.0,
             disk_floor: ByteCount(0),
             silence: Silence::default(),
+            loss_expected: Millis(LOSS_EXPECTED_MS),
             back_off_factor: 1.0,
         }
     }

@@ -187,6 +187,7 @@ impl Shell {
         let by = match work {
             Work::Sample { chunks } => WorkBy::Samplers(self.sampling_of(chunks)),
             work => {
+                let loss_every = row.losses.mean_time_between(row.ran, self.config.loss_expected);
                 let order = WorkOrder {
                     work_no: no,
                     lease,
@@ -195,6 +196,7 @@ impl Shell {
                     work,
                     watch: watch.clone(),
                     saving: self.saving.clone(),
+                    loss_every,
                     report_to: self.myself.clone(),
                 };
                 let _ = self.device().cast(GpuWorkerMessage::Run(Box::new(order)));

@@ -45,6 +45,7 @@ checks! {
         pages_go_through_the_whole_list,
         lists_and_counts_follow_the_states,
         who_is_first_in_line_is_read_in_turn,
+        who_may_not_be_there_is_passed_over,
         an_order_is_taken_once,
         one_of_concurrent_orders_is_taken,
         a_job_that_ended_can_be_forgotten,

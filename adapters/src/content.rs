@@ -1,6 +1,7 @@
 //! What files hold, by digest: of one file, and of a folder of files.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
     path::Path,
@@ -53,9 +54,18 @@ pub fn stream(
 
 /// Every file of a folder, in order of name. Anything but files and folders is an error.
 pub fn of_folder(folder: &Path) -> io::Result<Vec<FileFacts>> {
-    let mut files = Vec::new();
+    let sizes = sizes_of_folder(folder)?.into_keys();
+    let facts = sizes.map(|name| {
+        let (digest, size) = of_file(&folder.join(&name))?;
+        Ok(FileFacts { name, size, digest })
+    });
+    facts.collect()
+}
+
+/// Names and sizes alone.
+pub fn sizes_of_folder(folder: &Path) -> io::Result<BTreeMap<String, ByteCount>> {
+    let mut files = BTreeMap::new();
     walk(folder, "", &mut files)?;
-    files.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(files)
 }
 
@@ -71,7 +81,7 @@ pub fn digest(files: &[FileFacts]) -> Digest {
     Digest::from_bytes(hash.finalize().into())
 }
 
-fn walk(folder: &Path, prefix: &str, files: &mut Vec<FileFacts>) -> io::Result<()> {
+fn walk(folder: &Path, prefix: &str, files: &mut BTreeMap<String, ByteCount>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let kind = entry.file_type()?;
@@ -83,8 +93,7 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<FileFacts>) -> io::Result<(
         if kind.is_dir() {
             walk(&entry.path(), &format!("{name}/"), files)?;
         } else if kind.is_file() {
-            let (digest, size) = of_file(&entry.path())?;
-            files.push(FileFacts { name, size, digest });
+            files.insert(name, ByteCount(entry.metadata()?.len()));
         } else {
             let message = format!("{name} is neither a file nor a folder");
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));

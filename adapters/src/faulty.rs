@@ -152,10 +152,11 @@ impl<S: JobStore> JobStore for Faulty<S> {
     async fn first_in_line(
         &self,
         class: StateClass,
+        region: Option<&str>,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
-        let looking = self.inner.first_in_line(class, but, limit);
+        let looking = self.inner.first_in_line(class, region, but, limit);
         self.run("look who is first in line", looking).await
     }
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {
@@ -319,6 +320,13 @@ impl<S: ArtifactStore> ArtifactStore for Faulty<S> {
     }
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         self.run("open artifact", self.inner.open(job, name)).await
+    }
+    async fn sizes(
+        &self,
+        job: &JobId,
+        name: ArtifactName,
+    ) -> Result<Option<BTreeMap<String, ByteCount>>, StoreError> {
+        self.run("look at artifact", self.inner.sizes(job, name)).await
     }
     async fn deliver(
         &self,

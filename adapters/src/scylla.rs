@@ -25,6 +25,7 @@ mod place;
 mod presence;
 mod result;
 mod schema;
+mod shelf;
 mod statements;
 mod trouble;
 
@@ -55,7 +56,7 @@ use crate::{
     ports::Ports,
 };
 
-use self::{bytes::Named, database::Database, trouble::Patience};
+use self::{bytes::Named, database::Database, shelf::Shelves, trouble::Patience};
 
 /// How often it is looked for events of other nodes while somebody waits for one.
 const LOOK_PERIOD: Duration = Duration::from_millis(250);
@@ -77,6 +78,7 @@ pub struct Scylla {
 #[derive(Debug)]
 struct Inner {
     database: Database,
+    shelves: Shelves,
     cache: PathBuf,
     /// The newest event that waiters of this process were told of.
     told: watch::Sender<EventNo>,
@@ -102,10 +104,11 @@ impl Scylla {
     pub async fn open(contact: &Contact, cache: &Path) -> Result<Self, StoreError> {
         let (cache, lock) = blocking(|| take_in_hand(cache))?;
         let database = Database::open(contact).await?;
+        let shelves = Shelves::open(contact, &database.session).await?;
         blocking(|| empty(&Layout::of(&cache)))?;
         let (told, turn) = (watch::Sender::default(), Mutex::new(None));
         let (unnumbered, marks) = Default::default();
-        let inner = Inner { database, cache, told, turn, unnumbered, marks, _lock: lock };
+        let inner = Inner { database, shelves, cache, told, turn, unnumbered, marks, _lock: lock };
         let opened = Self { inner: Arc::new(inner) };
         opened.mend_line().await?;
         tokio::spawn(look_again(Arc::downgrade(&opened.inner)));
@@ -135,6 +138,10 @@ impl Scylla {
 
     fn database(&self) -> &Database {
         &self.inner.database
+    }
+
+    fn shelves(&self) -> &Shelves {
+        &self.inner.shelves
     }
 }
 

@@ -95,7 +95,8 @@ async fn jobs_of_an_earlier_version_stand_in_line() {
     }
     let folder = tempfile::tempdir().expect("folder");
     let store = Scylla::open(&contact, folder.path()).await.expect("opens again").ports();
-    let first = store.jobs.first_in_line(StateClass::Waiting, &[].into(), 9).await.expect("looks");
+    let first =
+        store.jobs.first_in_line(StateClass::Waiting, None, &[].into(), 9).await.expect("looks");
     assert_eq!(first, [row("early", 3), row("late", 9)]);
 }
 

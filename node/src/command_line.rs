@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
-use tgs_protocol::{code::Code, model::ModelName};
+use tgs_protocol::{code::Code, model::ModelName, residency::Residency};
 
 pub use self::{
     job::{JobAct, JobArguments},
@@ -111,6 +111,9 @@ pub struct SynthArguments {
     /// back. The same command once more goes on with the same job.
     #[arg(long, value_name = "URL", conflicts_with_all = ["dry_run", "samplers"])]
     pub server: Option<String>,
+    /// Regions of the cluster that the table, and all that is made of it there, may not leave.
+    #[arg(long, value_name = "REGION,…", requires = "server")]
+    pub regions: Option<Residency>,
 }
 
 #[derive(Debug, Args)]

@@ -47,6 +47,8 @@ pub struct Settings {
     pub zone: String,
     /// Who says that the machine will be taken away; empty: nobody.
     pub spot: String,
+    /// When this machine is usually lost; 0: as machines of its kind are.
+    pub lost_after_minutes: f64,
     /// Where it listens for links of other nodes; empty: it has none.
     pub links: String,
     /// Where other nodes reach it; empty: as it listens.

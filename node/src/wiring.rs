@@ -27,10 +27,12 @@ use tgs_protocol::{
     engine::Engine,
     id::{Incarnation, JobId},
     interruption::InterruptionSource,
-    limits::ORDER_BYTES_MAX,
+    limits::{LOSS_EXPECTED_MS, LOSS_EXPECTED_SPOT_MS, ORDER_BYTES_MAX},
     presence::{self, Presence},
     queue::DeviceClass,
-    unit::ByteCount,
+    refusal::Refusal,
+    residency,
+    unit::{ByteCount, Millis},
 };
 use tgs_web::{House, TokenHash};
 
@@ -90,8 +92,12 @@ pub fn premises(home: &Path) -> Result<Premises, Failure> {
 /// Opens the stores of a cluster; the data folder is for copies of what lies there.
 pub async fn premises_of_cluster(home: &Path, settings: &Settings) -> Result<Premises, Failure> {
     let password = secret::of("the store", STORE_PASSWORD, &settings.store_password_file)?;
-    let contact = Contact::at(&settings.store, password)
-        .map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    let refused = |refusal: Refusal| Failure::new(refusal.code, refusal.message);
+    let mut contact = Contact::at(&settings.store, password).map_err(refused)?;
+    residency::check_region(&settings.region).map_err(refused)?;
+    contact.region.clone_from(&settings.region);
+    // A node is best served by the data centre that has its region's name, if there is one.
+    contact.near.get_or_insert_with(|| settings.region.clone());
     let store = Scylla::open(&contact, home).await?;
     Ok(Premises::new(store.ports(), home.to_owned(), false))
 }
@@ -247,6 +253,7 @@ pub fn house(
         events: premises.stores.events.clone(),
         datasets: premises.stores.datasets.clone(),
         notices,
+        region: settings.region.clone(),
         clock: premises.clock.clone(),
         ids: premises.ids.clone(),
         folder: premises.home.clone(),
@@ -308,6 +315,11 @@ fn config(own: Incarnation, settings: &Settings, samplers: Option<usize>) -> Nod
     config.samplers = match samplers.unwrap_or(settings.samplers) {
         0 => thread::available_parallelism().map_or(1, usize::from),
         named => named.min(SAMPLERS_MAX),
+    };
+    config.loss_expected = match settings.lost_after_minutes {
+        named if named > 0.0 => Millis((named * 60_000.0) as u64),
+        _ if settings.spot.is_empty() => Millis(LOSS_EXPECTED_MS),
+        _ => Millis(LOSS_EXPECTED_SPOT_MS),
     };
     config
 }

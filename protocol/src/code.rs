@@ -80,6 +80,8 @@ codes! {
     "USE-0011" => ServerLost, 2, Later, "The server does not answer.";
     "USE-0012" => Busy, 2, Later, "The server has too much to do at this moment.";
     "USE-0013" => ProgramNotAllowed, 2, Never, "This server may not run that program.";
+    "USE-0014" => OutsideRegion, 2, Mended,
+        "The data may not leave its regions, and this node stands in none of them.";
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";
@@ -126,7 +128,7 @@ impl Code {
             Self::JobNotFound | Self::NoSuchThing => 404,
             Self::KeyTaken => 422,
             Self::Unauthorised => 401,
-            Self::ProgramNotAllowed => 403,
+            Self::ProgramNotAllowed | Self::OutsideRegion => 403,
             Self::TooLarge => 413,
             Self::NothingToResume | Self::JobCancelled | Self::Overtaken | Self::Withheld => 409,
             Self::DiskFull => 507,

@@ -1,7 +1,7 @@
 //! Tables that were handed in: uploaded piece by piece, then kept under a name in versions that
 //! never change. The same bytes handed in again under the same name are the same version.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeSet, fmt, path::PathBuf, str::FromStr};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use crate::{
     id::UploadId,
     limits::DATASET_NAME_BYTES_MAX,
     refusal::Refusal,
+    residency::Residency,
     store::StoreError,
     unit::{ByteCount, Timestamp},
 };
@@ -30,6 +31,9 @@ pub struct Upload {
     pub size: ByteCount,
     /// When it was begun.
     pub began_at: Timestamp,
+    /// Regions that it may not leave.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
 }
 
 /// One version of a dataset.
@@ -48,6 +52,9 @@ pub struct DatasetVersion {
     pub ending: TableEnding,
     /// When it was handed in.
     pub added_at: Timestamp,
+    /// Regions that it may not leave, with all that is made of it.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
 }
 
 /// What a dataset is called: letters, digits, `.`, `-` and `_`, beginning with a letter or digit.
@@ -183,6 +190,10 @@ pub enum Finished {
 /// Durable uploads and datasets.
 #[async_trait]
 pub trait DatasetStore: Send + Sync {
+    /// Regions in which data can be kept, as known now; none if they are not told apart.
+    fn regions(&self) -> Option<BTreeSet<String>> {
+        None
+    }
     /// Begins an upload; false if one of this name is there (then nothing is changed).
     async fn begin(&self, upload: &Upload) -> Result<bool, StoreError>;
     /// An upload that was begun, and how many bytes of it are durable.

@@ -22,6 +22,7 @@ use crate::{
     progress::Progress,
     queue::{DeviceClass, Priority, Use, Waiting},
     request::JobRequest,
+    residency::Residency,
     space::Room,
     store::StoreError,
     submission::Submission,
@@ -134,6 +135,8 @@ impl Health {
 pub struct Terms {
     /// How urgent it is.
     pub priority: Priority,
+    /// Regions that it may not leave.
+    pub regions: Residency,
     /// The order that it comes with, if it may be sent again.
     pub submission: Option<Submission>,
     /// What it was made from.

@@ -19,5 +19,5 @@ pub use self::{
     outcome::Outcome,
     row::{JobRow, TimelineEntry},
     state::JobState,
-    step::Job,
+    step::{Claimant, Job},
 };

@@ -25,6 +25,7 @@
 //! | which waiting job begins next, and when | [`queue`] |
 //! | when work is taken to hang, a disk to be full | [`watchdog`], [`space`] |
 //! | which node takes which waiting job | [`placement`] |
+//! | regions that data may not leave | [`residency`] |
 //! | where a job runs on a spot market | [`spot`] |
 //! | thresholds on the report | [`gate`], [`report`] |
 //! | how numbers are written for people | [`figure`] |
@@ -76,6 +77,7 @@ pub mod queue;
 pub mod refusal;
 pub mod report;
 pub mod request;
+pub mod residency;
 pub mod space;
 pub mod spot;
 pub mod stage;

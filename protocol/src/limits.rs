@@ -96,6 +96,10 @@ const _: () = assert!(ASSIGNMENT_STANDS_MS >= 5 * FIND_PERIOD_MS);
 pub const CLASS_WAIT_MAX_MS: u64 = 300_000;
 /// Letters of a node's name: what a host's name may have.
 pub const NODE_NAME_BYTES_MAX: usize = 253;
+/// Letters of a region's name: what a database's data centre may be called, with room.
+pub const REGION_BYTES_MAX: usize = 48;
+/// Regions that one job or dataset can name.
+pub const REGIONS_MAX: usize = 8;
 /// How often whoever asked to cancel a job of another node looks whether it has ended.
 pub const END_LOOK_MS: u64 = 200;
 /// How often devices and disk are looked at.
@@ -204,8 +208,15 @@ pub const RETRY_BACK_OFF_MS: [u64; 3] = [5_000, 10_000, 20_000];
 pub const TIMELINE_ENTRIES_MAX: usize = 500;
 const _: () = assert!(TIMELINE_ENTRIES_MAX >= 2);
 
-/// Training time per unit of time spent on saving: saving costs at most one part in a hundred.
-pub const CHECKPOINT_COST_SHARE_INVERSE: u64 = 100;
+/// Training time per unit of time spent on saving: saving costs at most one part in fifty.
+pub const CHECKPOINT_COST_SHARE_INVERSE: u64 = 50;
+/// How often a machine that the provider may take back is thought to be lost, before anything is
+/// known: a bad hour of a market. Saving more often than need be costs a percent at most.
+pub const LOSS_EXPECTED_SPOT_MS: u64 = 3_600_000;
+/// The same of any other machine or process: people stop them, and power goes.
+pub const LOSS_EXPECTED_MS: u64 = 4 * 3_600_000;
+/// What is thought counts as so much of a loss that happened.
+pub const LOSS_PRIOR_WEIGHT: f64 = 0.1;
 /// Never save more often than this.
 pub const CHECKPOINT_PERIOD_MIN_MS: u64 = 2_000;
 /// Never lose more than this to a killed process.

@@ -18,6 +18,7 @@ use crate::{
     id::Incarnation,
     lease::Lease,
     limits::LEASE_TTL_MS,
+    residency::Residency,
     unit::{Millis, Rows},
 };
 
@@ -56,6 +57,9 @@ pub struct ChunkTask {
     pub rows: Rows,
     /// Version of the holder's program: another one may sample other bytes.
     pub version: String,
+    /// Regions that the job may not leave: who stands elsewhere must not help.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
 }
 
 /// What it hears.
@@ -164,6 +168,7 @@ mod tests {
             chunk: ChunkNo(7),
             rows: Rows(10_000),
             version: "1.0.0".to_owned(),
+            regions: "eu".parse().expect("a region"),
         };
         for said in [PeerRequest::Ping, PeerRequest::Look, PeerRequest::Sample(task)] {
             assert_eq!(decode(&encode(&said)), Some(said));

@@ -28,7 +28,7 @@ mod placer;
 mod room;
 mod view;
 
-pub use self::view::{ClusterNode, ClusterView, Devices, Last, Residency, Share, Site, WaitingJob};
+pub use self::view::{ClusterNode, ClusterView, Devices, Last, Share, Site, WaitingJob};
 use crate::id::{Incarnation, JobId};
 
 /// Says where waiting jobs are to run, and why the others wait.

@@ -53,15 +53,18 @@ pub trait JobStore: Send + Sync {
     /// A part of the list of all rows.
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError>;
     /// The first rows of a class that is not final in the order of their turns, without those that
-    /// are named; at most `limit`. As new as lists are.
+    /// are named, and only those that may be in a region, if one is named; at most `limit`. As new
+    /// as lists are.
     async fn first_in_line(
         &self,
         class: StateClass,
+        region: Option<&str>,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
         let mut rows = self.list(&Listing::all(Some(class))).await?.rows;
-        rows.retain(|row| !but.contains(&row.id));
+        let may_be_there = |row: &JobRow| region.is_none_or(|it| row.regions.allows(it));
+        rows.retain(|row| !but.contains(&row.id) && may_be_there(row));
         rows.sort_by_key(|row| (Turn::of(row).rank_ms(), row.id.clone()));
         rows.truncate(limit);
         Ok(rows)
@@ -170,6 +173,13 @@ pub trait ArtifactStore: Send + Sync {
     /// A local folder with the sealed files, each checked against the digest that was sealed; none
     /// if it was never sealed.
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError>;
+    /// The sealed files with their sizes, by their paths from the folder; none if it was never
+    /// sealed. Nothing of them is read.
+    async fn sizes(
+        &self,
+        job: &JobId,
+        name: ArtifactName,
+    ) -> Result<Option<BTreeMap<String, ByteCount>>, StoreError>;
     /// Copies a sealed file to where a user asked for it: written beside it, synced, and renamed if
     /// the lease still is the newest. A [`Kept::Result`](crate::kept::Kept::Result) is kept in the
     /// store, for every node.

@@ -68,6 +68,18 @@ impl Cluster {
         })
     }
 
+    /// The same, with a node in each of these regions.
+    ///
+    /// # Panics
+    /// When one does not come up.
+    pub fn in_regions(regions: &[&str], database: &Database, keyspace: &str) -> Self {
+        let store = store(database, keyspace);
+        Self::of(regions.len(), |no, folder, own| {
+            let own = [own, &[("TGS_STORE", &store), ("TGS_REGION", regions[no])]].concat();
+            Server::node(folder, &own, TOKEN)
+        })
+    }
+
     /// A node on each host of a network, which reaches the database over its own cable alone.
     ///
     /// # Panics
@@ -138,6 +150,11 @@ impl Cluster {
     /// Its nodes.
     pub fn nodes(&self) -> &[Server] {
         &self.nodes
+    }
+
+    /// The folder of a node.
+    pub fn folder_of(&self, no: usize) -> PathBuf {
+        self.folder.path().join(format!("node-{no}"))
     }
 
     /// The numbers of all nodes.

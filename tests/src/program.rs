@@ -39,6 +39,8 @@ pub fn tgs<S: AsRef<OsStr>>(home: &Path, words: &[S]) -> Command {
             command.env_remove(name);
         }
     }
+    // Jobs of tests are short, and whoever goes on after a loss is to find checkpoints.
+    command.env("TGS_LOST_AFTER_MINUTES", "0.5");
     // A folder that holds no configuration.
     command.env("XDG_CONFIG_HOME", home.join("no-configuration"));
     command.args(words).arg("--home").arg(home);

@@ -29,6 +29,8 @@ pub struct House {
     pub nodes: Arc<dyn NodeDesk>,
     /// Who is told of what happens.
     pub notices: Arc<dyn NoticeDesk>,
+    /// Where it stands.
+    pub region: String,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Fresh names.

@@ -81,7 +81,11 @@ impl Bench {
             }
             let now = clock.monotonic();
             steps = next_segment(steps, millis_between(begun, now));
-            let is_due = cadence::is_due(millis_between(saved_when, now), order.saving.cost());
+            let is_due = cadence::is_due(
+                millis_between(saved_when, now),
+                order.saving.cost(),
+                order.loss_every,
+            );
             if is_due && !trainer.is_done() {
                 saved_when = now;
                 self.hand_out(order, self.snapshot(trainer)?);

@@ -7,7 +7,7 @@ use tgs_protocol::{
     code::Code,
     figure::span,
     id::Incarnation,
-    job::{Job, JobAction, JobEvent, JobRow, action::Tidings, outcome::Failure},
+    job::{Claimant, Job, JobAction, JobEvent, JobRow, action::Tidings, outcome::Failure},
     lease::{Lease, rule::Sighting},
     limits::{LEASE_TICK_MS, RETRY_BACK_OFF_MS},
     metric_definitions::LEASES_CLAIMED,
@@ -130,6 +130,11 @@ impl Shell {
         }
         let read = answer("read job", self.ports.jobs.read(&self.id)).await?;
         let row = read.ok_or_else(|| Fault::new(Code::JobNotFound, "no such job"))?;
+        if self.intent == Intent::Run {
+            // Others look before they claim; whoever comes here nevertheless reads nothing of it.
+            let checked = row.regions.check(&self.config.about.region, "go on with the job");
+            checked.map_err(|it| Fault::new(it.code, it.message))?;
+        }
         let sealed = answer("read manifest", self.ports.chunks.sealed(&self.id)).await?;
         row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));
         self.saved = Some(row.clone().into());
@@ -161,12 +166,17 @@ impl Shell {
         }
     }
 
-    /// Who claims it, from whom, and how long nothing was heard of it; on a node of a cluster.
-    fn claimant(&self, row: &JobRow, from: &FreeBy) -> String {
+    /// Who claims it, from whom, and how long nothing was heard of it.
+    fn claimant(&self, row: &JobRow, from: &FreeBy) -> Claimant {
+        let silence = self.ports.clock.now().get().saturating_sub(row.changed_at.get());
+        let is_loss = matches!(from, FreeBy::End(_) | FreeBy::Silence(_));
+        if self.ports.board.is_none() {
+            // A process that was killed; whoever goes on with it may do so days later.
+            return Claimant { words: String::new(), after: is_loss.then_some(Millis(0)) };
+        }
         let node = &self.config.about.node;
         let why = match from {
-            _ if self.ports.board.is_none() => return String::new(),
-            FreeBy::Birth => return format!(" by node {node}"),
+            FreeBy::Birth => return Claimant { words: format!(" by node {node}"), after: None },
             FreeBy::Gift => "it was given back".to_owned(),
             FreeBy::Own => "begun with again".to_owned(),
             FreeBy::End(holder) => format!("{holder} was killed"),
@@ -174,9 +184,12 @@ impl Shell {
                 format!("{holder} was killed, stood still or was cut off")
             }
         };
-        let silence = self.ports.clock.now().get().saturating_sub(row.changed_at.get());
+        let after = is_loss.then_some(Millis(silence));
         let silence = span(Duration::from_millis(silence));
-        format!(" by node {node}, {silence} after its last change: {why}")
+        Claimant {
+            words: format!(" by node {node}, {silence} after its last change: {why}"),
+            after,
+        }
     }
 
     /// Claims, and fails what the claim would begin without beginning it.

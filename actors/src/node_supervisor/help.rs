@@ -14,6 +14,10 @@ impl Floor {
             let _ = answer.send(PeerAnswer::NotDone { why });
             return;
         }
+        if let Err(outside) = task.regions.check(&self.config.about.region, "sample a chunk") {
+            let _ = answer.send(PeerAnswer::NotDone { why: outside.message });
+            return;
+        }
         let is_busy = self.is_closed() || !self.progress.is_empty() || self.room.is_low;
         let place = self.places.clone().try_acquire_owned().ok().filter(|_| !is_busy);
         let Some(place) = place else {

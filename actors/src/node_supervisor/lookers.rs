@@ -57,8 +57,8 @@ impl Lookers {
         let (own, node) = (config.incarnation.clone(), card.node.clone());
         let mut begins = Vec::new();
         if config.finds_jobs {
-            let (ports, own, node) = (ports.clone(), own.clone(), node.clone());
-            let make = move || JobFinder::new(ports.clone(), own.clone(), node.clone());
+            let (ports, about, node) = (ports.clone(), config.about.clone(), node.clone());
+            let make = move || JobFinder::new(ports.clone(), &about, node.clone());
             begins.push(begin(make, cell));
         }
         if let Some(source) = ports.interruptions.clone() {

@@ -168,7 +168,7 @@ impl Shell {
             let (work_no, report_to) = (work.no, self.myself.clone());
             let Some(at_hand) = self.crew.samplers.get(sampler) else {
                 let (peer, _) = &sampling.helpers[sampler - sampling.samplers()];
-                let version = self.config.about.version.clone();
+                let (version, regions) = (self.config.about.version.clone(), row.regions.clone());
                 let task = move |class| ChunkTask {
                     lease,
                     model,
@@ -178,6 +178,7 @@ impl Shell {
                     chunk,
                     rows,
                     version,
+                    regions,
                 };
                 let (ports, peer) = (self.ports.clone(), peer.clone());
                 tokio::spawn(async move {

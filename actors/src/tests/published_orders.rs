@@ -13,6 +13,7 @@ use tgs_protocol::{
     dataset::{Appended, Finished, TableEnding, Upload},
     event::Event,
     id::UploadId,
+    residency::Residency,
     unit::{ByteCount, EventNo, Millis, Timestamp},
     wire::{JobView, Problem},
 };
@@ -126,6 +127,7 @@ async fn node(world: &World, bus: &Arc<Bus>, name: &str) -> crate::Node {
         ending: TableEnding::of_name("small.csv").expect("an ending"),
         size: ByteCount(6),
         began_at: Timestamp(0),
+        regions: Residency::default(),
     };
     let datasets = ports.datasets.clone();
     assert!(datasets.begin(&upload).await.expect("a store"));

@@ -296,6 +296,19 @@ impl ArtifactStore for Stores {
         let _ = fs::remove_dir_all(self.home(&lease.job).join(staged));
         Ok(())
     }
+    async fn sizes(
+        &self,
+        job: &JobId,
+        name: ArtifactName,
+    ) -> Answer<Option<BTreeMap<String, ByteCount>>> {
+        let opened = ArtifactStore::open(self, job, name).await?;
+        let Some(folder) = opened else { return Ok(None) };
+        let size = |file: fs::DirEntry| {
+            let name = file.file_name().to_string_lossy().into_owned();
+            Some((name, ByteCount(file.metadata().ok()?.len())))
+        };
+        Ok(Some(fs::read_dir(folder).map_err(file)?.flatten().filter_map(size).collect()))
+    }
     async fn open(&self, job: &JobId, name: ArtifactName) -> Answer<Option<PathBuf>> {
         self.pass("open")?;
         let path = self.home(job).join(name.as_str());

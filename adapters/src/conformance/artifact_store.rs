@@ -36,6 +36,10 @@ pub async fn what_is_sealed_is_open(ports: &Ports) {
     assert_eq!(fs::read(folder.join("rows")).expect("read"), b"1");
     assert_eq!(fs::read(folder.join("below/more")).expect("read"), b"22");
     assert_eq!(open(ports, ArtifactName::Model).await, None);
+    let sizes = |name| async move { ports.artifacts.sizes(&job("a"), name).await.expect("sizes") };
+    let sealed = [("below/more", 2), ("rows", 1)].map(|(it, size)| (it.into(), ByteCount(size)));
+    assert_eq!(sizes(ArtifactName::Dataset).await, Some(sealed.into()));
+    assert_eq!(sizes(ArtifactName::Model).await, None);
 }
 
 /// Nothing of the earlier version is left.

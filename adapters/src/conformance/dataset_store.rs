@@ -7,6 +7,7 @@ use tgs_protocol::{
     dataset::{Appended, DatasetName, DatasetVersion, Finished, TableEnding, Upload},
     digest::Digest,
     id::UploadId,
+    residency::Residency,
     unit::{ByteCount, Timestamp},
 };
 
@@ -47,8 +48,14 @@ pub async fn the_same_bytes_are_the_same_version(ports: &Ports) {
     assert_eq!(other.version, 2);
     let read = handed_in(ports, "u4", "trial", "tsv", b"a\n1\n").await;
     assert_eq!(read.version, 3, "other readers, other rows");
+    let regions: Residency = "eu".parse().expect("a region");
+    let upload = Upload { regions: regions.clone(), ..upload("u5", "trial", "csv", 4) };
+    assert!(ports.datasets.begin(&upload).await.expect("begin"));
+    assert_eq!(ports.datasets.look(&upload.id).await.expect("look").map(|it| it.0), Some(upload));
+    let pinned = append_all(ports, &UploadId::new("u5"), b"a\n1\n").await;
+    assert_eq!((pinned.version, &pinned.regions), (4, &regions), "they may be elsewhere");
     let versions = ports.datasets.versions(&name("trial")).await.expect("versions");
-    assert_eq!(versions, [read, other.clone(), first.clone()]);
+    assert_eq!(versions, [pinned, read, other.clone(), first.clone()]);
     for (version, bytes) in [(&first, b"a\n1\n"), (&other, b"a\n2\n")] {
         let file = ports.datasets.file(version).await.expect("file");
         assert_eq!(fs::read(file).expect("it can be read"), bytes);
@@ -151,6 +158,7 @@ fn upload(id: &str, dataset: &str, ending: &str, size: u64) -> Upload {
         ending: TableEnding::of_name(&format!("x.{ending}")).expect("a known ending"),
         size: ByteCount(size),
         began_at: Timestamp(1),
+        regions: Residency::default(),
     }
 }
 
@@ -168,9 +176,13 @@ async fn handed_in(
     bytes: &[u8],
 ) -> DatasetVersion {
     let id = begun(ports, id, dataset, ending, bytes.len() as u64).await;
-    let appended = ports.datasets.append(&id, ByteCount(0), bytes).await.expect("append");
+    append_all(ports, &id, bytes).await
+}
+
+async fn append_all(ports: &Ports, id: &UploadId, bytes: &[u8]) -> DatasetVersion {
+    let appended = ports.datasets.append(id, ByteCount(0), bytes).await.expect("append");
     assert_eq!(appended, Appended::To(ByteCount(bytes.len() as u64)));
-    match ports.datasets.finish(&id, Timestamp(5)).await.expect("finish") {
+    match ports.datasets.finish(id, Timestamp(5)).await.expect("finish") {
         Finished::As(version) => version,
         other => panic!("{other:?}"),
     }

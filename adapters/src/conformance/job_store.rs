@@ -125,7 +125,7 @@ pub async fn who_is_first_in_line_is_read_in_turn(ports: &Ports) {
     use StateClass::{Running, Waiting};
     let first = async |class, but: &[&str], limit| {
         let but = but.iter().map(|name| job(name)).collect();
-        let rows = ports.jobs.first_in_line(class, &but, limit).await.expect("look");
+        let rows = ports.jobs.first_in_line(class, None, &but, limit).await.expect("look");
         rows.into_iter().map(|row| row.id.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(first(Waiting, &[], 9).await, [""; 0]);
@@ -151,6 +151,31 @@ pub async fn who_is_first_in_line_is_read_in_turn(ports: &Ports) {
     assert_eq!(ports.jobs.save(&lease, &ended).await.expect("save"), Written::Done);
     assert_eq!(first(Running, &[], 9).await, [""; 0]);
     assert_eq!(first(Waiting, &[], 9).await, ["old", "a", "b"]);
+}
+
+/// Whoever looks for work in a region passes over what may not be there.
+pub async fn who_may_not_be_there_is_passed_over(ports: &Ports) {
+    let pinned = |id, at, regions: &str| {
+        let regions = regions.parse().expect("regions");
+        JobRow { regions, ..row(id, at) }
+    };
+    let rows = [pinned("eu", 1, "eu"), pinned("both", 2, "eu,us"), row("any", 3)];
+    for row in &rows {
+        insert(ports, row).await;
+        assert_eq!(ports.jobs.read(&row.id).await.expect("read").as_ref(), Some(row));
+    }
+    for (region, limit, first) in [
+        (None, 9, &["eu", "both", "any"][..]),
+        (Some("eu"), 2, &["eu", "both"]),
+        (Some("us"), 1, &["both"]),
+        (Some("us"), 9, &["both", "any"]),
+        (Some("asia"), 1, &["any"]),
+    ] {
+        let waiting = StateClass::Waiting;
+        let found = ports.jobs.first_in_line(waiting, region, &[].into(), limit).await;
+        let found: Vec<_> = found.expect("look").iter().map(|row| row.id.to_string()).collect();
+        assert_eq!(found, first, "{region:?} {limit}");
+    }
 }
 
 /// An order is taken once, however often it is sent; its key serves no other order.

@@ -5,6 +5,7 @@
 //! last; if the process dies between, opening the data folder puts it back (`recover.rs`).
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -70,6 +71,21 @@ impl ArtifactStore for Embedded {
                 None => Ok(Some(path)),
                 Some(what) => Err(fault::damaged(Code::StoreCorrupt, &what, &path)),
             }
+        })
+    }
+
+    async fn sizes(
+        &self,
+        job: &JobId,
+        name: ArtifactName,
+    ) -> Result<Option<BTreeMap<String, ByteCount>>, StoreError> {
+        blocking(|| {
+            let path = self.layout().job(job)?.artifact(name);
+            let cannot = |error| fault::on_file("read", &path, error);
+            if !path.try_exists().map_err(cannot)? {
+                return Ok(None);
+            }
+            content::sizes_of_folder(&path).map(Some).map_err(cannot)
         })
     }
 

@@ -269,14 +269,14 @@ impl Embedded {
         size: ByteCount,
         now: Timestamp,
     ) -> Result<DatasetVersion, StoreError> {
-        let Upload { id, dataset, ending, .. } = row.upload.clone();
+        let Upload { id, dataset, ending, regions, .. } = row.upload.clone();
         self.ledger().write(|transaction| {
             let mut table = transaction.open_table(DATASETS)?;
             let known = version_rows(&table, &dataset)?;
             let same = known
                 .iter()
                 .map(|row| &row.version)
-                .find(|known| known.digest == digest && known.ending == ending);
+                .find(|it| it.digest == digest && it.ending == ending && it.regions == regions);
             let version = same.cloned().unwrap_or_else(|| DatasetVersion {
                 dataset: dataset.clone(),
                 version: known.last().map_or(1, |last| last.version.version + 1),
@@ -284,6 +284,7 @@ impl Embedded {
                 size,
                 ending: ending.clone(),
                 added_at: now,
+                regions: regions.clone(),
             });
             if same.is_none() {
                 let row = VersionRow { version: version.clone(), upload: id.clone() };

@@ -1,6 +1,6 @@
 //! Datasets behind a plan of faults.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use async_trait::async_trait;
 use tgs_protocol::{
@@ -14,6 +14,9 @@ use super::Faulty;
 
 #[async_trait]
 impl<S: DatasetStore> DatasetStore for Faulty<S> {
+    fn regions(&self) -> Option<BTreeSet<String>> {
+        self.inner.regions()
+    }
     async fn begin(&self, upload: &Upload) -> Result<bool, StoreError> {
         self.run("begin upload", self.inner.begin(upload)).await
     }

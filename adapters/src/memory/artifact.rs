@@ -2,6 +2,7 @@
 //! them is the sealed one is known in memory.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -74,6 +75,16 @@ impl ArtifactStore for Memory {
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         fence::check_name(job)?;
         Ok(self.state().sealed.get(&(job.clone(), name)).cloned())
+    }
+
+    async fn sizes(
+        &self,
+        job: &JobId,
+        name: ArtifactName,
+    ) -> Result<Option<BTreeMap<String, ByteCount>>, StoreError> {
+        let Some(path) = self.open(job, name).await? else { return Ok(None) };
+        let sizes = content::sizes_of_folder(&path).map(Some);
+        sizes.map_err(|error| fault::on_file("read", &path, error))
     }
 
     async fn deliver(

@@ -160,14 +160,15 @@ fn next_version(
     incoming: &Incoming,
     now: Timestamp,
 ) -> DatasetVersion {
-    let Upload { dataset, ending, size, .. } = incoming.upload.clone();
+    let Upload { dataset, ending, size, regions, .. } = incoming.upload.clone();
     let digest = Digest::of(&incoming.bytes);
-    let is_same = |it: &&DatasetVersion| it.digest == digest && it.ending == ending;
+    let is_same =
+        |it: &&DatasetVersion| it.digest == digest && it.ending == ending && it.regions == regions;
     if let Some(same) = of_dataset(versions, &dataset).find(is_same) {
         return same.clone();
     }
     let version = of_dataset(versions, &dataset).last().map_or(1, |last| last.version + 1);
-    DatasetVersion { dataset, version, digest, size, ending, added_at: now }
+    DatasetVersion { dataset, version, digest, size, ending, added_at: now, regions }
 }
 
 /// Oldest first.

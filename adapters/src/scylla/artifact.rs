@@ -2,7 +2,7 @@
 //! in the job's partition. Whoever opens one has a folder of its own with the same files.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -16,6 +16,7 @@ use tgs_protocol::{
     job::listing::{Listing, StateClass},
     kept::Kept,
     lease::Lease,
+    residency::Residency,
     store::{ArtifactName, ArtifactStore, Delivered, JobStore, Sealed, StoreError, Written},
     unit::ByteCount,
 };
@@ -81,7 +82,8 @@ impl ArtifactStore for Scylla {
         }
         let files = blocking(|| content::of_folder(&staged));
         let files = files.map_err(|error| fault::on_file("seal", &staged, error))?;
-        let record = SealedRecord::new(name, &files);
+        let home = self.home_of(&lease.job).await?;
+        let record = SealedRecord::new(name, &home, &files);
         for file in &record.files {
             self.put_file(&lease.job, &file.bytes, &staged.join(&file.path)).await?;
         }
@@ -125,6 +127,17 @@ impl ArtifactStore for Scylla {
             self.file(job, bytes, &folder.join(path), what).await?;
         }
         Ok(Some(folder))
+    }
+
+    async fn sizes(
+        &self,
+        job: &JobId,
+        name: ArtifactName,
+    ) -> Result<Option<BTreeMap<String, ByteCount>>, StoreError> {
+        let mut patience = Patience::of("look at an artifact");
+        let record: Option<SealedRecord> = self.item(&mut patience, job, &item(name)).await?;
+        let size = |file: SealedFile| (file.path, file.bytes.size);
+        Ok(record.map(|record| record.files.into_iter().map(size).collect()))
     }
 
     async fn deliver(
@@ -217,10 +230,10 @@ impl ArtifactStore for Scylla {
 
 impl SealedRecord {
     /// Of files that are to be written, under names of their own.
-    fn new(name: ArtifactName, files: &[FileFacts]) -> Self {
+    fn new(name: ArtifactName, home: &Residency, files: &[FileFacts]) -> Self {
         let kind = format!("{KIND}-{}", name.as_str());
         let sealed = |file: &FileFacts| {
-            let bytes = Named::new(&kind, file.digest, file.size);
+            let bytes = Named::new(&kind, home, (file.digest, file.size));
             SealedFile { path: file.name.clone(), bytes }
         };
         Self { digest: content::digest(files), files: files.iter().map(sealed).collect() }

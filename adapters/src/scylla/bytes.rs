@@ -16,7 +16,9 @@ use futures_util::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use tgs_protocol::{code::Code, digest::Digest, id::JobId, store::StoreError, unit::ByteCount};
+use tgs_protocol::{
+    code::Code, digest::Digest, id::JobId, residency::Residency, store::StoreError, unit::ByteCount,
+};
 use ulid::Ulid;
 
 use super::{
@@ -37,8 +39,13 @@ const PIECE: usize = 512 << 10;
 /// Pieces on their way at the same time.
 const AT_ONCE: usize = 8;
 
+/// Stands in a name before the regions that it may not leave, if it may not.
+const HOME: char = '@';
+/// Stands between regions.
+const AND: char = '+';
+
 /// Which bytes of a job. A name is given once: what was removed under it never comes back, and
-/// whoever was overtaken removes its own and no other's.
+/// whoever was overtaken removes its own and no other's. It says in which regions they lie.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Named {
     /// Within the job.
@@ -49,14 +56,25 @@ pub(super) struct Named {
 
 impl Named {
     /// A new name for these bytes.
-    pub(super) fn of(kind: &str, bytes: &[u8]) -> Self {
-        Self::new(kind, Digest::of(bytes), ByteCount(bytes.len() as u64))
+    pub(super) fn of(kind: &str, home: &Residency, bytes: &[u8]) -> Self {
+        Self::new(kind, home, (Digest::of(bytes), ByteCount(bytes.len() as u64)))
     }
 
     /// A new name for bytes of this digest and size.
-    pub(super) fn new(kind: &str, digest: Digest, size: ByteCount) -> Self {
-        Self { name: format!("{kind}-{}", Ulid::new()), digest, size }
+    pub(super) fn new(kind: &str, home: &Residency, (digest, size): (Digest, ByteCount)) -> Self {
+        let mut name = format!("{kind}-{}", Ulid::new());
+        for (at, region) in home.0.iter().enumerate() {
+            name.push(if at == 0 { HOME } else { AND });
+            name.push_str(region);
+        }
+        Self { name, digest, size }
     }
+}
+
+/// The regions that bytes of this name may not leave.
+fn home_in(name: &str) -> Residency {
+    let regions = name.split_once(HOME).map(|(_, regions)| regions.split(AND));
+    Residency(regions.into_iter().flatten().map(str::to_owned).collect())
 }
 
 /// Names are unique within a job.
@@ -127,22 +145,18 @@ impl Scylla {
         from: i32,
         bytes: &[u8],
     ) -> Result<i32, StoreError> {
+        let shelf = self.shelf_here(&home_in(&named.name)).await?;
         let name = whole_name(job, &named.name);
         let mut next = from;
         for some in bytes.chunks(PIECE * AT_ONCE) {
             let mut writes = Vec::with_capacity(AT_ONCE);
             for piece in some.chunks(PIECE) {
-                writes.push(self.put_piece(&name, next, piece));
+                writes.push(shelf.put(&name, next, piece));
                 next += 1;
             }
             try_join_all(writes).await?;
         }
         Ok(next)
-    }
-
-    async fn put_piece(&self, name: &str, no: i32, piece: &[u8]) -> Result<(), StoreError> {
-        let say = &self.database().say.put_piece;
-        self.database().write(&mut Patience::of("write bytes"), say, (name, no, piece)).await
     }
 
     /// Every piece in order; one that is gone is empty.
@@ -151,15 +165,10 @@ impl Scylla {
         job: &JobId,
         named: &Named,
     ) -> impl Stream<Item = Result<Vec<u8>, StoreError>> + '_ {
-        let (database, say) = (self.database(), &self.database().say.piece);
-        let name = whole_name(job, &named.name);
+        let (name, home) = (whole_name(job, &named.name), Arc::new(home_in(&named.name)));
         let reads = numbers(named.size).map(move |no| {
-            let name = Arc::clone(&name);
-            async move {
-                let mut patience = Patience::of("read bytes");
-                let rows: Vec<(Vec<u8>,)> = database.rows(&mut patience, say, (&*name, no)).await?;
-                Ok(rows.into_iter().next().map(|row| row.0).unwrap_or_default())
-            }
+            let (name, home) = (Arc::clone(&name), Arc::clone(&home));
+            async move { self.shelf_here(&home).await?.get(&name, no).await }
         });
         stream::iter(reads).buffered(AT_ONCE)
     }
@@ -252,14 +261,10 @@ impl Scylla {
         size: ByteCount,
     ) -> Result<(), StoreError> {
         let (database, say) = (self.database(), &self.database().say);
+        // Also from outside: to remove them they need not be seen.
+        let shelf = self.shelf(&home_in(name)).await?;
         let whole_name = whole_name(job, name);
-        let drops = numbers(size).map(|no| {
-            let name: &str = &whole_name;
-            async move {
-                let mut patience = Patience::of("remove bytes");
-                database.write(&mut patience, &say.drop_piece, (name, no)).await
-            }
-        });
+        let drops = numbers(size).map(|no| shelf.remove(&whole_name, no));
         stream::iter(drops).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         let mut patience = Patience::of("remove bytes");
         database.write(&mut patience, &say.drop_bytes_of, (job.as_str(), name)).await
@@ -285,4 +290,19 @@ pub(super) fn lost(what: &str, job: &JobId) -> StoreError {
          keyspace from a backup, or cancel the job and submit it again"
     );
     StoreError::new(Code::StoreCorrupt, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_where_its_bytes_lie() {
+        for regions in ["", "eu", "eu-west.1,us_2"] {
+            let home: Residency = regions.parse().expect(regions);
+            let named = Named::of("artifact-model", &home, b"bytes");
+            assert_eq!(home_in(&named.name), home, "{}", named.name);
+        }
+        assert_eq!(home_in("checkpoint-3-100-01J9ZKT3"), Residency::default());
+    }
 }

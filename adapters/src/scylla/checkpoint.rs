@@ -34,7 +34,8 @@ impl CheckpointStore for Scylla {
         let mut patience = Patience::of("write a checkpoint");
         self.admitted(&mut patience, lease).await?.or_refused(&lease.job)?;
         let job = &lease.job;
-        let named = Named::of(&format!("{KIND}-{}-{step}", lease.epoch), bytes);
+        let home = self.home_of(job).await?;
+        let named = Named::of(&format!("{KIND}-{}-{step}", lease.epoch), &home, bytes);
         let (digest, size) = (named.digest, named.size);
         let facts = CheckpointFacts { epoch: lease.epoch, step, digest, size };
         let known: Option<Entry> = self.item(&mut patience, job, &item(&facts)).await?;

@@ -48,7 +48,8 @@ impl ChunkStore for Scylla {
         if known.is_some() {
             return Ok(Written::Done);
         }
-        let named = Named::new(&format!("{KIND}-{}", chunk.chunk), chunk.digest, size_of(bytes));
+        let (home, holds) = (self.home_of(job).await?, (chunk.digest, size_of(bytes)));
+        let named = Named::new(&format!("{KIND}-{}", chunk.chunk), &home, holds);
         let entry = Entry { sealed: *chunk, bytes: named };
         self.put_bytes(job, &entry.bytes, bytes).await?;
         match self.put_item_once(lease, &item, &entry).await? {

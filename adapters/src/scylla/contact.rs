@@ -20,6 +20,8 @@ pub struct Contact {
     pub copies: Vec<(String, u8)>,
     /// The data centre whose nodes are preferred.
     pub near: Option<String>,
+    /// Where whoever opens it stands; empty if that is not said.
+    pub region: String,
     /// User and password.
     pub user: Option<(String, String)>,
 }
@@ -28,7 +30,8 @@ impl Contact {
     /// A database whose data centres have so many nodes each: a copy on every node, three at most
     /// in one data centre.
     pub fn of(nodes: Vec<String>, centres: Vec<(String, usize)>, keyspace: String) -> Self {
-        Self { nodes, keyspace, copies: copies(centres), near: None, user: None }
+        let (copies, region) = (copies(centres), String::new());
+        Self { nodes, keyspace, copies, near: None, region, user: None }
     }
 
     /// From an address, with the password of its user, which no address holds.
@@ -73,8 +76,7 @@ impl Contact {
         if keyspace.is_empty() {
             return Err(refused("it names no keyspace"));
         }
-        let mut contact =
-            Self { nodes, keyspace: keyspace.to_owned(), copies: Vec::new(), near: None, user };
+        let mut contact = Self { user, ..Self::of(nodes, Vec::new(), keyspace.to_owned()) };
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             match pair.split_once('=') {
                 Some(("near", centre)) => contact.near = Some(centre.to_owned()),
@@ -117,7 +119,8 @@ mod tests {
         let copies = vec![("eu".to_owned(), 3), ("us-east".to_owned(), 1)];
         let nodes = ["db-1:9042", "db-2:9043", "[::1]:9044"].map(str::to_owned).into();
         let (keyspace, near) = ("tabgraphsyn".to_owned(), Some("eu".to_owned()));
-        assert_eq!(contact, Ok(Contact { nodes, keyspace, copies, near, user }));
+        let region = String::new();
+        assert_eq!(contact, Ok(Contact { nodes, keyspace, copies, near, region, user }));
     }
 
     #[test]

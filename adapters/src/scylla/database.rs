@@ -7,7 +7,10 @@ use scylla::{
         execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder,
     },
     deserialize::row::DeserializeRow,
-    policies::retry::FallthroughRetryPolicy,
+    errors::PrepareError,
+    policies::{
+        host_filter::HostFilter, load_balancing::DefaultPolicy, retry::FallthroughRetryPolicy,
+    },
     response::{PagingState, PagingStateResponse, query_result::QueryResult},
     serialize::row::SerializeRow,
     statement::prepared::PreparedStatement,
@@ -19,7 +22,7 @@ use super::{
     contact::Contact,
     schema,
     statements::Statements,
-    trouble::{Patience, Trouble, damaged},
+    trouble::{self, Patience, Trouble, damaged},
 };
 
 /// A statement that takes longer has failed, or its outcome is unknown.
@@ -39,23 +42,26 @@ pub(super) enum Decided {
 
 /// A session on a keyspace.
 #[derive(Debug)]
-pub(super) struct Database {
-    session: Session,
+pub(super) struct Database<S = Statements> {
+    pub(super) session: Arc<Session>,
     /// What can be said.
-    pub(super) say: Statements,
+    pub(super) say: S,
 }
 
 impl Database {
     pub(super) async fn open(contact: &Contact) -> Result<Self, StoreError> {
         schema::check_keyspace(&contact.keyspace)?;
-        let session = connected(contact).await?;
+        let session = connected(contact, None).await?;
         schema::bring_up(&session, contact).await?;
-        let say = Statements::prepare(&session).await.map_err(|error| {
-            let message = "prepare statements: the tables are not those of this version; look \
-                           whether another program uses the keyspace";
-            StoreError::because(Code::StoreCorrupt, message, error)
-        })?;
-        Ok(Self { session, say })
+        let say = Statements::prepare(&session).await.map_err(unprepared)?;
+        Ok(Self::with(Arc::new(session), say))
+    }
+}
+
+impl<S> Database<S> {
+    /// On a session that is open.
+    pub(super) const fn with(session: Arc<Session>, say: S) -> Self {
+        Self { session, say }
     }
 
     /// A lightweight transaction. Trouble after which nothing was written is waited out.
@@ -102,11 +108,21 @@ impl Database {
         values: impl SerializeRow,
     ) -> Result<(), StoreError> {
         loop {
-            match self.session.execute_unpaged(statement, &values).await {
-                Ok(_) => return Ok(()),
-                Err(error) => patience.after(error.into()).await?,
+            match self.write_once(statement, &values).await {
+                Ok(()) => return Ok(()),
+                Err(trouble) => patience.after(trouble).await?,
             }
         }
+    }
+
+    /// The same, without patience.
+    pub(super) async fn write_once(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<(), Trouble> {
+        let written = self.session.execute_unpaged(statement, values).await;
+        written.map(|_| ()).map_err(Trouble::from)
     }
 
     /// The rows that a statement gives. For answers of few rows.
@@ -125,6 +141,19 @@ impl Database {
                 Err(error) => patience.after(error.into()).await?,
             }
         }
+    }
+
+    /// The same, without patience.
+    pub(super) async fn rows_once<R>(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'frame, 'spec> DeserializeRow<'frame, 'spec>,
+    {
+        let answer = self.session.execute_unpaged(statement, values).await;
+        read(answer.map_err(|error| trouble::silent("read bytes", error))?)
     }
 
     /// A page of a long answer, and where the next one begins.
@@ -174,9 +203,28 @@ pub(super) fn decided(answer: QueryResult) -> Result<Decided, StoreError> {
     }
 }
 
-async fn connected(contact: &Contact) -> Result<Session, StoreError> {
+/// Statements cannot be prepared.
+pub(super) fn unprepared(error: PrepareError) -> StoreError {
+    let message = "prepare statements: the tables are not those of this version; look whether \
+                   another program uses the keyspace";
+    StoreError::because(Code::StoreCorrupt, message, error)
+}
+
+/// A session with the nodes of a database, or with those alone that a filter lets through.
+pub(super) async fn connected(
+    contact: &Contact,
+    within: Option<Arc<dyn HostFilter>>,
+) -> Result<Session, StoreError> {
     // What is to be tried again depends on what it was: we decide, not the driver.
+    let policy = DefaultPolicy::builder();
+    let policy = match &contact.near {
+        Some(near) => policy.prefer_datacenter(near.clone()),
+        None => policy,
+    };
+    // Rather a far node than none.
+    let policy = policy.permit_dc_failover(true).build();
     let profile = ExecutionProfile::builder()
+        .load_balancing_policy(policy)
         .request_timeout(Some(STATEMENT_LIMIT))
         .retry_policy(Arc::new(FallthroughRetryPolicy::new()))
         .build();
@@ -184,8 +232,8 @@ async fn connected(contact: &Contact) -> Result<Session, StoreError> {
         .known_nodes(&contact.nodes)
         .connection_timeout(CONNECTION_LIMIT)
         .default_execution_profile_handle(profile.into_handle());
-    if let Some(near) = &contact.near {
-        builder = builder.prefer_datacenter(near.clone());
+    if let Some(within) = within {
+        builder = builder.host_filter(within);
     }
     if let Some((user, password)) = &contact.user {
         builder = builder.user(user, password);

@@ -1,7 +1,10 @@
 //! Uploads and datasets: parts as bytes, a row per upload that says which are there, a row per
 //! version that says which parts it is made of.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,7 @@ use super::{
     database::Decided,
     json::{decode, encode},
     lease::{natural, whole},
+    schema,
     trouble::{Patience, damaged},
 };
 use crate::{
@@ -54,6 +58,11 @@ struct Incoming {
 
 #[async_trait]
 impl DatasetStore for Scylla {
+    fn regions(&self) -> Option<BTreeSet<String>> {
+        let centres = schema::centres(&self.database().session);
+        Some(centres.into_iter().map(|(name, _)| name).collect())
+    }
+
     async fn begin(&self, upload: &Upload) -> Result<bool, StoreError> {
         fence::check_name(&JobId::new(upload.id.as_str()))?;
         let mut patience = Patience::of("begin an upload");
@@ -104,7 +113,7 @@ impl DatasetStore for Scylla {
                 break Appended::To(end);
             }
             if written.is_none() {
-                let part = Named::of("part", bytes);
+                let part = Named::of("part", &incoming.upload.regions, bytes);
                 self.put_bytes(&job, &part, bytes).await?;
                 written = Some(part);
             }
@@ -294,18 +303,23 @@ impl Scylla {
         (incoming, digest): (&Incoming, Digest),
         now: Timestamp,
     ) -> Result<Entry, StoreError> {
-        let Upload { id, dataset, ending, size, .. } = incoming.upload.clone();
+        let Upload { id, dataset, ending, size, regions, .. } = incoming.upload.clone();
         let (database, say) = (self.database(), &self.database().say);
         database.write(patience, &say.put_dataset_name, (dataset.as_str(),)).await?;
         loop {
             let all = self.entries(patience, &dataset).await?;
-            let is_same = |it: &&Entry| it.version.digest == digest && it.version.ending == ending;
+            let is_same = |entry: &&Entry| {
+                let it = &entry.version;
+                it.digest == digest && it.ending == ending && it.regions == regions
+            };
             if let Some(same) = all.iter().find(is_same) {
                 return Ok(same.clone());
             }
             let version = all.first().map_or(1, |newest| newest.version.version + 1);
             let (dataset, ending) = (dataset.clone(), ending.clone());
-            let version = DatasetVersion { dataset, version, digest, size, ending, added_at: now };
+            let (regions, added_at) = (regions.clone(), now);
+            let version =
+                DatasetVersion { dataset, version, digest, size, ending, added_at, regions };
             let (upload, parts) = (id.clone(), incoming.parts.clone());
             let entry = Entry { version, upload, parts, body: Vec::new() };
             let no = version_no(entry.version.version);

@@ -132,10 +132,12 @@ impl JobStore for Scylla {
     async fn first_in_line(
         &self,
         class: StateClass,
+        region: Option<&str>,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
-        self.in_line(class, but, limit).await
+        let is_wanted = |row: &JobRow| region.is_none_or(|region| row.regions.allows(region));
+        self.in_line(class, is_wanted, but, limit).await
     }
 
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {

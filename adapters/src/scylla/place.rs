@@ -82,6 +82,7 @@ impl Scylla {
     pub(super) async fn in_line(
         &self,
         class: StateClass,
+        is_wanted: impl Fn(&JobRow) -> bool,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
@@ -95,7 +96,8 @@ impl Scylla {
                 let rows = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
                 for row in rows.into_iter().flatten() {
                     match StateClass::of(&row.state) == class {
-                        true => first.push(row),
+                        true if is_wanted(&row) => first.push(row),
+                        true => {}
                         // It has changed since it was entered, or nobody told of its change.
                         false => self.tell_or_leave(&row.id, None).await,
                     }
@@ -212,7 +214,7 @@ impl Scylla {
     }
 
     /// The row as it is copied: what was decided last may be a moment away.
-    async fn body_of(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
+    pub(super) async fn body_of(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
         let say = &self.database().say.read_body;
         let mut patience = Patience::of("read a job");
         let rows: Vec<(String, Option<Vec<u8>>, Option<bool>)> =

@@ -1,6 +1,9 @@
 //! Tables as numbered files, applied once and in order, by one node at a time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use scylla::{
     client::session::Session,
@@ -8,7 +11,7 @@ use scylla::{
     errors::{DbError, ExecutionError, RequestAttemptError},
     statement::{Consistency, SerialConsistency, unprepared::Statement},
 };
-use tgs_protocol::{code::Code, store::StoreError};
+use tgs_protocol::{code::Code, digest::Digest, residency::Residency, store::StoreError};
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -25,6 +28,10 @@ const FILES: &[&str] = &[
     include_str!("0005-nodes.cql"),
     include_str!("0006-line.cql"),
 ];
+/// The list of the steps above.
+const ALL: &str = "all";
+/// Of the name of a keyspace.
+const KEYSPACE_BYTES_MAX: usize = 48;
 /// A node that died while it made tables holds the lock for so long.
 const LOCK_SECONDS: u64 = 60;
 const WAIT_MAX: Duration = Duration::from_secs(2 * LOCK_SECONDS);
@@ -34,7 +41,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub(super) fn check_keyspace(name: &str) -> Result<(), StoreError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     let begins = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
-    if begins && name.len() <= 48 && name.bytes().all(is_plain) {
+    if begins && name.len() <= KEYSPACE_BYTES_MAX && name.bytes().all(is_plain) {
         return Ok(());
     }
     let message = format!(
@@ -59,7 +66,7 @@ pub(super) async fn bring_up(session: &Session, contact: &Contact) -> Result<(),
     .await?;
     for (at, file) in FILES.iter().enumerate() {
         let no = i32::try_from(at + 1).unwrap_or(i32::MAX);
-        apply(session, no, file).await?;
+        apply(session, (ALL, no), &statements(file)).await?;
     }
     let newest = newest(session).await?;
     let known = i32::try_from(FILES.len()).unwrap_or(i32::MAX);
@@ -85,14 +92,27 @@ async fn make_keyspace(session: &Session, contact: &Contact) -> Result<(), Store
     if known.into_rows_result().is_ok_and(|rows| rows.rows_num() > 0) {
         return Ok(());
     }
-    let copies = match contact.copies.is_empty() {
-        false => contact.copies.clone(),
-        true => contact::copies(centres(session)),
-    };
+    let copies = copies_in(contact, centres(session));
     if copies.iter().all(|(_, copies)| *copies == 0) {
         let message = format!("make keyspace {name}: no data centre has a copy; name one");
         return Err(StoreError::new(Code::BadRequest, message));
     }
+    create_keyspace(session, name, &copies).await
+}
+
+/// How many copies there shall be in each data centre.
+fn copies_in(contact: &Contact, centres: Vec<(String, usize)>) -> Vec<(String, u8)> {
+    match contact.copies.is_empty() {
+        false => contact.copies.clone(),
+        true => contact::copies(centres),
+    }
+}
+
+async fn create_keyspace(
+    session: &Session,
+    name: &str,
+    copies: &[(String, u8)],
+) -> Result<(), StoreError> {
     let copies: String = copies
         .iter()
         .map(|(centre, copies)| format!(", '{}': {copies}", centre.replace('\'', "''")))
@@ -113,8 +133,78 @@ async fn make_keyspace(session: &Session, contact: &Contact) -> Result<(), Store
     }
 }
 
+/// Makes the keyspace of what may be in these regions alone, unless it is there; gives its name.
+///
+/// # Errors
+/// `CannotWrite` where a keyspace of this name has copies elsewhere.
+pub(super) async fn bring_up_pinned(
+    session: &Session,
+    contact: &Contact,
+    home: &Residency,
+) -> Result<String, StoreError> {
+    let name = pinned_keyspace(&contact.keyspace, home);
+    let centres = centres(session);
+    if centres.iter().filter(|(centre, _)| home.allows(centre)).count() < home.0.len() {
+        let there = Residency(centres.into_iter().map(|(centre, _)| centre).collect());
+        let message = format!(
+            "keep bytes in {home} alone: the database knows the data centres {there}; look whether \
+             all are there"
+        );
+        return Err(StoreError::new(Code::OutsideRegion, message));
+    }
+    // What was named may leave out a centre that has bytes pinned to it.
+    let there: Vec<_> = centres.into_iter().filter(|(centre, _)| home.allows(centre)).collect();
+    let named = |centre: &str| contact.copies.iter().find(|(it, _)| it == centre).cloned();
+    let copies = contact::copies(there).into_iter().map(|it| named(&it.0).unwrap_or(it));
+    let copies: Vec<_> = copies.collect();
+    if replicated_in(session, &name).await?.is_empty() {
+        create_keyspace(session, &name, &copies).await?;
+    }
+    let found = Residency(replicated_in(session, &name).await?);
+    if found != *home {
+        let message = format!(
+            "keep bytes in {home} alone: keyspace {name} has copies in {found}; give it copies in \
+             {home} and nowhere else, with {name}.piece as it is in {}",
+            contact.keyspace
+        );
+        return Err(StoreError::new(Code::CannotWrite, message));
+    }
+    let table = format!(
+        "CREATE TABLE IF NOT EXISTS {name}.piece (name text, no int, bytes blob, \
+         PRIMARY KEY ((name, no)))"
+    );
+    apply(session, (&name, 1), &[table]).await?;
+    Ok(name)
+}
+
+/// The data centres that have copies of a keyspace; none if it is not there.
+async fn replicated_in(session: &Session, name: &str) -> Result<BTreeSet<String>, StoreError> {
+    let text =
+        format!("SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = '{name}'");
+    let answer = session.query_unpaged(text, ()).await;
+    let answer = answer.map_err(|error| failed("look for a keyspace".to_owned(), error))?;
+    let rows: Vec<(BTreeMap<String, String>,)> = read(answer)?;
+    let all = rows.into_iter().flat_map(|(replication,)| replication.into_keys());
+    Ok(all.filter(|key| key != "class").collect())
+}
+
+/// The name of the keyspace of what may be in these regions alone.
+fn pinned_keyspace(main: &str, home: &Residency) -> String {
+    let regions: Vec<&str> = home.0.iter().map(String::as_str).collect();
+    let is_plain = |it: char| it.is_ascii_lowercase() || it.is_ascii_digit();
+    let name = format!("{}_in_{}", main.to_ascii_lowercase(), regions.join("_"));
+    if name.len() <= KEYSPACE_BYTES_MAX && regions.iter().all(|it| it.chars().all(is_plain)) {
+        return name;
+    }
+    // Letters that a name cannot have must not make two of them one.
+    let told = Digest::of(regions.join(",").as_bytes()).short();
+    let plain = name.chars().map(|it| if is_plain(it) { it } else { '_' });
+    let room = KEYSPACE_BYTES_MAX - told.len() - 1;
+    format!("{}_{told}", plain.take(room).collect::<String>())
+}
+
 /// The data centres that the database has now, with their nodes.
-fn centres(session: &Session) -> Vec<(String, usize)> {
+pub(super) fn centres(session: &Session) -> Vec<(String, usize)> {
     let mut centres = BTreeMap::new();
     for node in session.get_cluster_state().get_nodes_info() {
         if let Some(centre) = &node.datacenter {
@@ -124,16 +214,20 @@ fn centres(session: &Session) -> Vec<(String, usize)> {
     centres.into_iter().collect()
 }
 
-/// Applies one file unless it is; waits for another node that does.
-async fn apply(session: &Session, no: i32, file: &str) -> Result<(), StoreError> {
+/// Applies one step of a list unless it is; waits for another node that does.
+async fn apply(
+    session: &Session,
+    (list, no): (&str, i32),
+    statements: &[String],
+) -> Result<(), StoreError> {
     let ends = Instant::now() + WAIT_MAX;
     let holder = ulid::Ulid::new().to_string();
     loop {
-        if is_done(session, no).await? {
+        if is_done(session, (list, no)).await? {
             return Ok(());
         }
         let lock = format!(
-            "INSERT INTO schema_step (list, no, holder) VALUES ('all', {no}, '{holder}') \
+            "INSERT INTO schema_step (list, no, holder) VALUES ('{list}', {no}, '{holder}') \
              IF NOT EXISTS USING TTL {LOCK_SECONDS}"
         );
         if decided(session, &lock).await? {
@@ -148,18 +242,18 @@ async fn apply(session: &Session, no: i32, file: &str) -> Result<(), StoreError>
         }
         sleep(LOOK).await;
     }
-    for statement in statements(file) {
-        say(session, &statement).await?;
+    for statement in statements {
+        say(session, statement).await?;
     }
     let done = format!(
-        "UPDATE schema_step SET done = true, holder = '{holder}' WHERE list = 'all' AND no = {no} \
+        "UPDATE schema_step SET done = true, holder = '{holder}' WHERE list = '{list}' AND no = {no} \
          IF holder = '{holder}'"
     );
-    match decided(session, &done).await? || is_done(session, no).await? {
+    match decided(session, &done).await? || is_done(session, (list, no)).await? {
         true => Ok(()),
         // The lock was lost on the way: every statement says IF NOT EXISTS, so whoever has it now
         // ends with the same tables.
-        false => Box::pin(apply(session, no, file)).await,
+        false => Box::pin(apply(session, (list, no), statements)).await,
     }
 }
 
@@ -171,8 +265,8 @@ fn statements(file: &str) -> Vec<String> {
     all.split(';').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
-async fn is_done(session: &Session, no: i32) -> Result<bool, StoreError> {
-    let text = format!("SELECT done FROM schema_step WHERE list = 'all' AND no = {no}");
+async fn is_done(session: &Session, (list, no): (&str, i32)) -> Result<bool, StoreError> {
+    let text = format!("SELECT done FROM schema_step WHERE list = '{list}' AND no = {no}");
     let rows: Vec<(Option<bool>,)> = seen(session, &text).await?;
     Ok(rows.contains(&(Some(true),)))
 }
@@ -231,6 +325,19 @@ mod tests {
                 assert!(!statement.contains("--"), "{statement}");
             }
         }
+    }
+
+    #[test]
+    fn every_home_has_a_keyspace_of_its_own() {
+        let name = |home: &str| pinned_keyspace("TGS_1", &home.parse().expect(home));
+        assert_eq!(name("eu"), "tgs_1_in_eu");
+        assert_eq!(name("us,eu"), "tgs_1_in_eu_us");
+        let homes = ["eu-west", "eu_west", "eu.west", "eu,west", "EU,west"];
+        let long = ["a", "b"].map(|it| it.repeat(40));
+        let all = homes.iter().map(|it| name(it)).chain(long.iter().map(|it| name(it)));
+        let all: BTreeSet<_> = all.collect();
+        assert_eq!(all.len(), 7, "{all:?}");
+        all.iter().for_each(|name| check_keyspace(name).expect(name));
     }
 
     #[test]

@@ -32,6 +32,49 @@ async fn prepared(
     Ok(statement)
 }
 
+/// What is said of pieces of bytes: written once under a name of their own, so that nothing is
+/// decided on them.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    /// With a quorum in each region.
+    pub(super) put: PreparedStatement,
+    /// With a quorum in this region; none where there is but one.
+    pub(super) put_nearby: Option<PreparedStatement>,
+    /// From this region, where there are several.
+    pub(super) get: PreparedStatement,
+    /// From all of them; none where there is but one.
+    pub(super) get_anywhere: Option<PreparedStatement>,
+    pub(super) drop: PreparedStatement,
+}
+
+impl Pieces {
+    /// Prepares all of them; `is_spread`: over several regions that are to bear the loss of others.
+    pub(super) async fn prepare(session: &Session, is_spread: bool) -> Result<Self, PrepareError> {
+        use Consistency::{All, EachQuorum, LocalQuorum, Quorum};
+        let say = async |text: &str, consistency| {
+            let mut statement = session.prepare(text).await?;
+            statement.set_consistency(consistency);
+            statement.set_is_idempotent(true);
+            Ok::<_, PrepareError>(statement)
+        };
+        let put = "INSERT INTO piece (name, no, bytes) VALUES (?, ?, ?)";
+        let get = "SELECT bytes FROM piece WHERE name = ? AND no = ?";
+        let drop = "DELETE FROM piece WHERE name = ? AND no = ?";
+        if !is_spread {
+            let (put, get) = (say(put, Quorum).await?, say(get, Quorum).await?);
+            let drop = say(drop, Quorum).await?;
+            return Ok(Self { put, put_nearby: None, get, get_anywhere: None, drop });
+        }
+        Ok(Self {
+            put: say(put, EachQuorum).await?,
+            put_nearby: Some(say(put, LocalQuorum).await?),
+            get: say(get, LocalQuorum).await?,
+            get_anywhere: Some(say(get, All).await?),
+            drop: say(drop, LocalQuorum).await?,
+        })
+    }
+}
+
 macro_rules! statements {
     ($($name:ident: $care:ident $text:literal;)*) => {
         /// Prepared statements, named by what they do.
@@ -129,9 +172,6 @@ statements! {
     put_bytes_of: Copies "INSERT INTO bytes_of (job, name, size) VALUES (?, ?, ?)";
     bytes_of: Copies "SELECT name, size FROM bytes_of WHERE job = ?";
     drop_bytes_of: Copies "DELETE FROM bytes_of WHERE job = ? AND name = ?";
-    put_piece: Copies "INSERT INTO piece (name, no, bytes) VALUES (?, ?, ?)";
-    piece: Copies "SELECT bytes FROM piece WHERE name = ? AND no = ?";
-    drop_piece: Copies "DELETE FROM piece WHERE name = ? AND no = ?";
 
     begin_upload: Decides "INSERT INTO upload (id, body, received) VALUES (?, ?, 0) IF NOT EXISTS";
     see_upload: Sees "SELECT body, received, parts, closing, made FROM upload WHERE id = ?";

@@ -100,7 +100,7 @@ impl Patience {
     }
 }
 
-fn silent(act: &str, error: ExecutionError) -> StoreError {
+pub(super) fn silent(act: &str, error: ExecutionError) -> StoreError {
     let message = format!(
         "{act}: the database did not do it in {} s; look whether its nodes run and reach each \
          other, then try again",

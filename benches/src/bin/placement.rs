@@ -11,11 +11,11 @@ use tgs_protocol::{
     engine::NumericsClass,
     id::{Incarnation, JobId, TenantId},
     placement::{
-        ClusterNode, ClusterView, Devices, Last, Residency, Share, Site, Unplaced, WaitingJob,
-        place,
+        ClusterNode, ClusterView, Devices, Last, Share, Site, Unplaced, WaitingJob, place,
     },
     presence::Standing,
     queue::{Demand, DeviceClass, Priority, Turn},
+    residency::Residency,
     unit::{ByteCount, Millis, Timestamp},
 };
 use tgs_simulations::dice::Dice;

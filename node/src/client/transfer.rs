@@ -11,6 +11,7 @@ use tgs_protocol::{
     code::Code,
     dataset::{DatasetName, DatasetVersion, TableEnding},
     digest::Digest,
+    residency::Residency,
     wire::{DatasetRef, PageView},
 };
 use ureq::{
@@ -25,12 +26,13 @@ use crate::{failure::Failure, wiring::content};
 const PIECE_BYTES: u64 = 8 << 20;
 
 impl Client {
-    /// Hands a table in under this name, unless the server has these bytes there already; `tell`
-    /// hears how many bytes it has. A lost connection is opened again where it broke.
+    /// Hands a table in under this name, not to leave these regions, unless the server has these
+    /// bytes there already; `tell` hears how many bytes it has. A lost connection is opened again where it broke.
     pub fn hand_in(
         &self,
         file: &Path,
         dataset: &DatasetName,
+        regions: &Residency,
         tell: impl Fn(u64, u64),
     ) -> Result<DatasetRef, Failure> {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -40,11 +42,15 @@ impl Client {
             Failure::new(Code::SourceUnreadable, message)
         };
         let (digest, size) = content::of_file(file).map_err(unread)?;
-        if let Some(known) = self.known(dataset, digest, &ending)? {
+        if let Some(known) = self.known(dataset, (digest, &ending, regions))? {
             return Ok(known);
         }
         let file_name = format!("table.{}", ending.as_str());
-        let begin = format!("/v1/uploads?dataset={dataset}&file={file_name}");
+        let mut begin = format!("/v1/uploads?dataset={dataset}&file={file_name}");
+        if !regions.is_anywhere() {
+            let named: Vec<&str> = regions.0.iter().map(String::as_str).collect();
+            begin = format!("{begin}&regions={}", named.join(","));
+        }
         let begun = self.request("POST", &begin, &[("Upload-Length", size.get())], &[])?;
         let place = begun.headers().get("Location").and_then(|it| it.to_str().ok());
         let place =
@@ -81,15 +87,16 @@ impl Client {
     fn known(
         &self,
         dataset: &DatasetName,
-        digest: Digest,
-        ending: &TableEnding,
+        (digest, ending, regions): (Digest, &TableEnding, &Residency),
     ) -> Result<Option<DatasetRef>, Failure> {
         let asked = self.ask(&format!("/v1/datasets/{dataset}"), Ask::Get);
         let versions: PageView<DatasetVersion> = match asked {
             Err(failure) if failure.code == Code::NoSuchThing => return Ok(None),
             asked => asked?,
         };
-        let is_same = |it: &DatasetVersion| it.digest == digest && it.ending == *ending;
+        let is_same = |it: &DatasetVersion| {
+            it.digest == digest && it.ending == *ending && it.regions == *regions
+        };
         let same = versions.items.into_iter().find(is_same);
         Ok(same.map(|it| DatasetRef { dataset: it.dataset, version: Some(it.version) }))
     }

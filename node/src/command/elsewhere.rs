@@ -14,6 +14,7 @@ use tgs_protocol::{
     model::TrainingLength,
     progress::{Progress, ProgressUnit},
     request::{Goal, JobRequest, Output, Source},
+    residency::Residency,
     stage::Stage,
     wire::{DatasetRef, JobOrder, JobView, LearnOrder, SynthesizeOrder, TableFormat},
 };
@@ -33,14 +34,19 @@ use crate::{
 const ATTEMPTS_MAX: u32 = 1_000;
 
 /// Hands the table in, orders the job, shows it until it ends, and fetches what it made.
-pub async fn run(server: &str, request: JobRequest, voice: Voice) -> Result<ExitCode, Failure> {
+pub async fn run(
+    server: &str,
+    request: JobRequest,
+    regions: Residency,
+    voice: Voice,
+) -> Result<ExitCode, Failure> {
     let mut stop = signals::listen()?;
     let client = Client::new(server)?;
     let screen = Screen::open(terminal::display(voice))?;
     let (tell, told) = oneshot::channel();
     // A thread of its own: whoever asks to stop does not wait for an answer of the server.
     std::thread::spawn(move || {
-        let ended = to_its_end(&client, &request, &screen);
+        let ended = to_its_end(&client, (&request, &regions), &screen);
         let _ = tell.send((ended, request, screen));
     });
     tokio::select! {
@@ -61,13 +67,14 @@ pub async fn run(server: &str, request: JobRequest, voice: Voice) -> Result<Exit
 
 fn to_its_end(
     client: &Client,
-    request: &JobRequest,
+    (request, regions): (&JobRequest, &Residency),
     screen: &Screen,
 ) -> Result<(JobView, Outcome), Failure> {
     let (source, output) = parts(request)?;
-    let dataset = hand_in(client, &source.table, screen)?;
-    let holdout =
-        source.holdout.as_deref().map(|file| hand_in(client, file, screen)).transpose()?;
+    let hand_in = |file: &Path| hand_in(client, file, regions, screen);
+    let dataset = hand_in(&source.table)?;
+    let holdout = source.holdout.as_deref().map(hand_in).transpose()?;
+    // The job stays where what it reads may be.
     let view = order(client, &order_of(request, source, output, dataset, holdout))?;
     screen.began(&view.id);
     if view.state == StateClass::Waiting {
@@ -87,8 +94,13 @@ fn parts(request: &JobRequest) -> Result<(&Source, &Output), Failure> {
     }
 }
 
-fn hand_in(client: &Client, file: &Path, screen: &Screen) -> Result<DatasetRef, Failure> {
-    client.hand_in(file, &dataset_name(file)?, |done, total| {
+fn hand_in(
+    client: &Client,
+    file: &Path,
+    regions: &Residency,
+    screen: &Screen,
+) -> Result<DatasetRef, Failure> {
+    client.hand_in(file, &dataset_name(file)?, regions, |done, total| {
         let told = Progress::of(Stage::Ingest, done, Some(total), ProgressUnit::Bytes);
         screen.progress(Progress { note: Some("handing the table in".to_owned()), ..told });
     })
@@ -127,6 +139,7 @@ fn order_of(
         gates: request.gates,
         learn,
         priority: Default::default(),
+        regions: Residency::default(),
     })
 }
 

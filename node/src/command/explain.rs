@@ -59,6 +59,7 @@ fn page(code: Code) -> &'static str {
         ServerLost => "use-0011",
         Busy => "use-0012",
         ProgramNotAllowed => "use-0013",
+        OutsideRegion => "use-0014",
         JobNotFound => "job-0001",
         NothingToResume => "job-0002",
         JobCancelled => "job-0003",

@@ -116,6 +116,15 @@ fn show(view: &JobView, voice: Voice) {
     if let Some(because) = &view.estimate_because {
         say!("  {}", times_in_words(view, because));
     }
+    if !view.regions.is_anywhere() {
+        say!("  stays in {}", view.regions);
+    }
+    if view.losses > 0 {
+        let took = span(seconds(view.lost_s));
+        let times =
+            if view.losses == 1 { "once".to_owned() } else { format!("{} times", view.losses) };
+        say!("  a node that held it was lost {times}, which took {took}");
+    }
     for entry in &view.timeline {
         say!("  {}  {}", entry.at.rfc3339(), entry.what);
     }

@@ -29,7 +29,8 @@ pub async fn run(
     let output = learning::output(&asked.release, asked.report.as_deref())?;
     let request = learning::request(&asked.learn, Goal::Synthesize { source, output }, gates)?;
     if let Some(server) = &asked.server {
-        return elsewhere::run(server, request, voice).await;
+        let regions = asked.regions.unwrap_or_default();
+        return elsewhere::run(server, request, regions, voice).await;
     }
     if asked.dry_run {
         let shown = match voice {

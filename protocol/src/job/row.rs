@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    checkpoint::CheckpointFacts,
+    checkpoint::{CheckpointFacts, cadence::Losses},
     digest::Digest,
     engine::{DatasetFacts, NumericsClass, ReportFacts},
     id::JobId,
@@ -13,6 +13,7 @@ use crate::{
     program::RunFacts,
     queue::{Priority, estimate::Estimate},
     request::{Goal, JobRequest},
+    residency::Residency,
     stage::Stage,
     submission::Submission,
     unit::{Millis, Rows, Steps, Timestamp},
@@ -35,6 +36,9 @@ pub struct JobRow {
     /// How urgent it is; decides when it begins, never what comes out.
     #[serde(default)]
     pub priority: Priority,
+    /// Regions that it may not leave, with all that it makes.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
     /// The order that it came with, if it may be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<Submission>,
@@ -48,6 +52,9 @@ pub struct JobRow {
     /// last write is not counted.
     #[serde(default)]
     pub ran: Millis,
+    /// What it lost with those who held it.
+    #[serde(default, skip_serializing_if = "Losses::is_none")]
+    pub losses: Losses,
     /// How often it was written. An earlier write of the same holder that comes late has fewer.
     #[serde(default)]
     pub writes: u64,
@@ -150,10 +157,12 @@ impl JobRow {
             accepted_at: now,
             changed_at: now,
             priority: Priority::default(),
+            regions: Residency::default(),
             submission: None,
             origin: Origin::default(),
             estimate: None,
             ran: Millis(0),
+            losses: Losses::default(),
             writes: 0,
             failed_tries: 0,
             narrowed: 0,

@@ -42,10 +42,18 @@ pub struct Job {
     leaving: Option<Leaving>,
     /// When it was claimed, and how long it had been in the hands of nodes before.
     claimed: Option<(Timestamp, Millis)>,
-    /// By whom and from whom it is claimed, in words; empty where there is one node only.
-    claimant: String,
+    claimant: Claimant,
     /// Back-offs that were begun and are not over.
     back_offs: u32,
+}
+
+/// By whom and from whom a job is claimed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claimant {
+    /// For the timeline; empty where there is one node only.
+    pub words: String,
+    /// How long nothing was written before, where whoever held it was lost.
+    pub after: Option<Millis>,
 }
 
 /// How the supervisor holds the job.
@@ -73,14 +81,14 @@ impl Job {
             hold: Hold::New,
             leaving: None,
             claimed: None,
-            claimant: String::new(),
+            claimant: Claimant::default(),
             back_offs: 0,
         }
     }
 
-    /// The same, with words for the timeline: by whom it is claimed, and from whom.
+    /// The same, with by whom it is claimed, and from whom.
     #[must_use]
-    pub fn claimed_by(self, claimant: String) -> Self {
+    pub fn claimed_by(self, claimant: Claimant) -> Self {
         Self { claimant, ..self }
     }
 
@@ -112,7 +120,9 @@ impl Job {
             (_, JobEvent::Overtaken) => self.overtaken(),
             (Hold::Left, _) => Vec::new(),
             (Hold::New, JobEvent::Claimed { epoch, sealed }) => {
-                self.row.log(now, format!("claimed in epoch {epoch}{}", self.claimant));
+                let Claimant { words, after } = std::mem::take(&mut self.claimant);
+                self.row.log(now, format!("claimed in epoch {epoch}{words}"));
+                after.into_iter().for_each(|silence| self.row.losses.add(silence));
                 self.claimed = Some((now, self.row.ran));
                 self.claimed(now, sealed)
             }

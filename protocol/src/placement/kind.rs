@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use super::{
     Unplaced,
     room::{Need, Room, Traits},
-    view::{Residency, Site, WaitingJob},
+    view::{Site, WaitingJob},
 };
-use crate::{limits::CLASS_WAIT_MAX_MS, queue::DeviceClass};
+use crate::{limits::CLASS_WAIT_MAX_MS, queue::DeviceClass, residency::Residency};
 
 /// All kinds that wait.
 #[derive(Debug, Default)]

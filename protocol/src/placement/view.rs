@@ -3,10 +3,7 @@
 //! A view tells lengths of time and no moments: whoever makes it holds them against one clock, its
 //! own.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
-};
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use crate::{
     engine::NumericsClass,
@@ -14,6 +11,7 @@ use crate::{
     limits::ASSIGNMENT_STANDS_MS,
     presence::Standing,
     queue::{DeviceClass, Turn},
+    residency::Residency,
     unit::{ByteCount, Millis},
 };
 
@@ -92,7 +90,7 @@ pub struct WaitingJob {
     pub turn: Turn,
     /// Devices that it needs at once, on one node.
     pub gang: NonZeroU32,
-    /// Where its data may be.
+    /// Where its data may be. Whoever claims it asks once more.
     pub residency: Residency,
     /// It may run on a machine that may be taken away.
     pub may_use_spot: bool,
@@ -142,19 +140,6 @@ impl WaitingJob {
 
 const fn is_late(ago: Millis) -> bool {
     ago.get() >= ASSIGNMENT_STANDS_MS
-}
-
-/// Regions that the data of a job may be in; all of them if none is named. Whoever claims a job
-/// asks once more.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Residency(pub BTreeSet<String>);
-
-impl Residency {
-    /// Whether the data may be in this region. A node that does not say where it stands is in none
-    /// that can be named.
-    pub fn allows(&self, region: &str) -> bool {
-        self.0.is_empty() || self.0.contains(region)
-    }
 }
 
 /// A place where data lies.

@@ -17,6 +17,7 @@ use crate::{
     queue::Priority,
     refusal::Refusal,
     request::parse_budget,
+    residency::Residency,
     wire::TableFormat,
 };
 
@@ -63,6 +64,9 @@ pub struct SynthesizeOrder {
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
+    /// Regions that it may not leave; never more than those of what it reads.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
 }
 
 /// A dataset in, a model out.
@@ -81,6 +85,9 @@ pub struct TrainOrder {
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
+    /// Regions that it may not leave; never more than those of what it reads.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
 }
 
 /// A model in, a table out.
@@ -102,6 +109,9 @@ pub struct GenerateOrder {
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
+    /// Regions that it may not leave; never more than those of what it reads.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
 }
 
 /// Two datasets in, a report out: what `tgs report` does.
@@ -135,6 +145,9 @@ pub struct EvaluateOrder {
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
+    /// Regions that it may not leave; never more than those of what it reads.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
 }
 
 /// A program of the user's: what it leaves in the folder `TGS_OUT` is delivered, with its log.
@@ -162,6 +175,9 @@ pub struct ExternalOrder {
     /// How urgent it is.
     #[serde(default)]
     pub priority: Priority,
+    /// Regions that it may not leave; never more than those of what it reads.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
 }
 
 /// How to learn.
@@ -237,6 +253,17 @@ impl JobOrder {
             Self::Generate(order) => order.priority,
             Self::Evaluate(order) => order.priority,
             Self::External(order) => order.priority,
+        }
+    }
+
+    /// Regions that it is not to leave.
+    pub const fn regions(&self) -> &Residency {
+        match self {
+            Self::Synthesize(order) => &order.regions,
+            Self::Train(order) => &order.regions,
+            Self::Generate(order) => &order.regions,
+            Self::Evaluate(order) => &order.regions,
+            Self::External(order) => &order.regions,
         }
     }
 }

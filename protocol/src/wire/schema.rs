@@ -9,9 +9,13 @@ use super::DatasetRef;
 use crate::{
     dataset::{DatasetName, ENDINGS, PACKINGS, TableEnding, is_packed_text},
     digest::Digest,
-    limits::{DATASET_NAME_BYTES_MAX, MAIL_ADDRESS_BYTES_MAX, NOTICE_URL_BYTES_MAX, PRIORITY_MAX},
+    limits::{
+        DATASET_NAME_BYTES_MAX, MAIL_ADDRESS_BYTES_MAX, NOTICE_URL_BYTES_MAX, PRIORITY_MAX,
+        REGION_BYTES_MAX, REGIONS_MAX,
+    },
     notification::{MailAddress, SigningSecret, WebhookUrl},
     queue::Priority,
+    residency::Residency,
 };
 
 /// A budget as people write it: parts from hours to seconds, or bare seconds.
@@ -81,6 +85,13 @@ schemas! {
         "type": "string",
         "pattern": "^whsec_[0-9A-Za-z+/]{32,86}={0,2}$",
     });
+    Residency => json_schema!({
+        "description": "Regions that data may be in; all of them if none is named.",
+        "type": "array",
+        "items": { "type": "string", "pattern": region_pattern() },
+        "maxItems": REGIONS_MAX,
+        "uniqueItems": true,
+    });
     Priority => json_schema!({
         "description": "How urgent a job is; more is sooner.",
         "type": "integer",
@@ -91,6 +102,16 @@ schemas! {
 
 fn name_pattern(then: &str) -> String {
     format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}{then}$", DATASET_NAME_BYTES_MAX - 1)
+}
+
+fn region_pattern() -> String {
+    format!("^[A-Za-z0-9._-]{{1,{REGION_BYTES_MAX}}}$")
+}
+
+/// Regions with commas between.
+pub fn regions_pattern() -> String {
+    let region = format!("[A-Za-z0-9._-]{{1,{REGION_BYTES_MAX}}}");
+    format!("^({region}(,{region}){{0,{}}})?$", REGIONS_MAX - 1)
 }
 
 fn endings() -> Vec<String> {

@@ -13,6 +13,7 @@ use crate::{
     progress::Progress,
     queue::{Priority, Waiting},
     report::Verdict,
+    residency::Residency,
     stage::Stage,
     unit::{ByteCount, Millis, Rows, Steps, Timestamp},
 };
@@ -32,6 +33,9 @@ pub struct JobView {
     pub stage: Option<Stage>,
     /// How urgent it is.
     pub priority: Priority,
+    /// Regions that it may not leave; none if it may run anywhere.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub regions: Residency,
     /// Generator, where one is trained or drawn from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
@@ -80,6 +84,12 @@ pub struct JobView {
     /// Seconds that it was in the hands of a node, as of its last change.
     #[serde(default)]
     pub ran_s: f64,
+    /// How often a node that held it was lost.
+    #[serde(default, skip_serializing_if = "is_none_yet")]
+    pub losses: u32,
+    /// Seconds that these took: from its last change to when another node went on, summed up.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub lost_s: f64,
     /// How far its stage is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -133,6 +143,7 @@ impl JobView {
             state: StateClass::of(&row.state),
             stage,
             priority: row.priority,
+            regions: row.regions.clone(),
             model: row.request.has_model().then_some(row.request.model),
             seed: row.request.seed,
             origin: row.origin.clone(),
@@ -150,11 +161,23 @@ impl JobView {
             estimate_s: row.estimate.as_ref().map(|estimate| seconds(estimate.takes)),
             estimate_because: None,
             ran_s: seconds(row.ran),
+            losses: row.losses.times,
+            lost_s: seconds(row.losses.time),
             progress: None,
             timeline: Vec::new(),
             files: Vec::new(),
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_none_yet(number: &u32) -> bool {
+    *number == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_no_time(seconds: &f64) -> bool {
+    *seconds == 0.0
 }
 
 fn seconds(time: Millis) -> f64 {

@@ -10,11 +10,11 @@ use tgs_protocol::{
     engine::NumericsClass,
     id::{JobId, TenantId},
     placement::{
-        ClusterNode, ClusterView, Devices, Last, Placement, Residency, Share, Unplaced, WaitingJob,
-        place,
+        ClusterNode, ClusterView, Devices, Last, Placement, Share, Unplaced, WaitingJob, place,
     },
     presence::Standing,
     queue::{DeviceClass, Turn, Use},
+    residency::Residency,
     unit::Millis,
 };
 

@@ -221,7 +221,7 @@ async fn retry(
     let submission = key_of(&request)?.map(|key| Submission { key, body });
     let again = again::retried(&house, &row).await?;
     let origin = Origin { retry_of: Some(row.id), ..row.origin };
-    let terms = Terms { priority: row.priority, submission, origin };
+    let terms = Terms { priority: row.priority, regions: row.regions, submission, origin };
     taken(house.desk.submit(again, terms).await?)
 }
 

@@ -16,8 +16,9 @@ use tgs_protocol::{
     code::Code,
     dataset::{Appended, DatasetName, DatasetVersion, Finished, TableEnding, Upload},
     id::UploadId,
+    residency::Residency,
     unit::ByteCount,
-    wire::schema::table_file_pattern,
+    wire::schema::{regions_pattern, table_file_pattern},
 };
 
 use super::InHouse;
@@ -63,7 +64,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .reads(&[UPLOAD_LENGTH])
             .gives::<Upload>(201, "It may be sent.")
             .with(&[tus, header::LOCATION, UPLOAD_OFFSET])
-            .refuses(&[Code::TooLarge, Code::EmptySource, Code::DiskFull]),
+            .refuses(&[Code::TooLarge, Code::EmptySource, Code::DiskFull, Code::OutsideRegion]),
         Endpoint::new(Method::HEAD, one, looked, offset)
             .gives_nothing(200, "In the headers.")
             .with(&[tus, UPLOAD_OFFSET, UPLOAD_LENGTH])
@@ -77,7 +78,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .takes_bytes(PIECE_TYPE)
             .gives_nothing(204, "They are durable.")
             .with(&[tus, UPLOAD_OFFSET, DATASET_VERSION])
-            .refuses(&[Code::NoSuchThing, Code::TooLarge, Code::DiskFull])
+            .refuses(&[Code::NoSuchThing, Code::TooLarge, Code::DiskFull, Code::OutsideRegion])
             .refuses_with(StatusCode::CONFLICT, Code::BadRequest)
             .refuses_with(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::BadRequest),
         Endpoint::new(Method::DELETE, one, abandoned, abandon)
@@ -97,6 +98,10 @@ struct Named {
     /// The file's name; only its ending counts.
     #[schemars(regex(pattern = table_file_pattern()))]
     file: String,
+    /// Regions that it may not leave, with all that is made of it; commas between. None if it may
+    /// be anywhere.
+    #[schemars(regex(pattern = regions_pattern()))]
+    regions: Option<String>,
 }
 
 /// `OPTIONS /v1/uploads`
@@ -116,8 +121,11 @@ async fn begin(
     named: Query<Named>,
 ) -> Result<HttpResponse, Problem> {
     let (dataset, ending) = (named.dataset.parse()?, TableEnding::of_name(&named.file)?);
+    let regions: Residency = named.regions.as_deref().unwrap_or_default().parse()?;
     let size = number_in(request.headers(), "Upload-Length")?;
     check_size(&house, size)?;
+    regions.check(&house.region, &format!("hand in {dataset}"))?;
+    regions.check_known(house.datasets.regions(), &house.region)?;
     house.desk.health().has_room("begin an upload")?;
     let upload = Upload {
         id: UploadId::new(house.ids.name()),
@@ -125,6 +133,7 @@ async fn begin(
         ending,
         size: ByteCount(size),
         began_at: house.clock.now(),
+        regions,
     };
     if !house.datasets.begin(&upload).await? {
         return Err(Problem::new(Code::Internal, "begin an upload: its name is taken; try again"));

@@ -17,6 +17,7 @@ use crate::{
     id::TenantId,
     presence::Standing,
     queue::{Demand, DeviceClass, Priority, Turn},
+    residency::Residency,
     unit::{ByteCount, Millis, Timestamp},
 };
 
