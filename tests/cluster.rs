@@ -21,7 +21,7 @@ use tgs_tests::{
     network::{Loss, Network},
     program::{in_repository, refusal},
     server::Server,
-    services::{Cassandra, CassandraRing, Database, Nats},
+    services::{Cassandra, CassandraRing, Database, Nats, objects::Objects},
     waiting,
 };
 
@@ -348,6 +348,35 @@ fn a_front_that_never_computes_leaves_its_jobs_to_workers() {
     assert_eq!(files(front, &job).len(), 1);
     assert!(cluster.nodes()[1].try_get("/v1/jobs").is_none(), "it does not listen");
     assert_eq!(cluster.nodes()[1].stop(), Some(0));
+}
+
+/// Whichever node is asked hands large files out, and they go with their job and dataset.
+#[test]
+fn large_files_lie_in_object_storage() {
+    let storage = Objects::start();
+    let variables = storage.variables();
+    let mut further = vec![("TGS_OBJECTS", "s3://tgs/cluster")];
+    further.extend(variables.iter().map(|(name, value)| (*name, value.as_str())));
+    let cluster = Cluster::with_settings(&["all"; 2], &Database::shared(), "objects", &further);
+    let [one, other] = cluster.nodes() else { panic!("two nodes") };
+    let example = fs::read_to_string(example()).expect("a table");
+    let (head, rows) = example.split_once('\n').expect("a header");
+    let table = format!("{head}\n{}", rows.repeat(30));
+    assert!(table.len() > 4 << 20, "{}", table.len());
+    one.upload("trial", "trial.csv", table.as_bytes(), 8 << 20);
+    let learn = json!({"model": "seqtree", "threads": 1, "seed": 7});
+    let order = json!({"kind": "synthesize", "dataset": "trial", "learn": learn});
+    let job = one.submit(&order);
+    let view = one.ended(&job);
+    assert_eq!(files(one, &job), files(other, &job), "{view}");
+    let sizes = view["files"].as_array().expect("files").iter().map(|file| &file["size"]);
+    assert!(sizes.filter_map(Value::as_u64).any(|size| size > 4 << 20), "{view}");
+    assert!(storage.count("cluster/") >= 2, "the dataset and the result");
+    for place in [format!("/v1/jobs/{job}"), "/v1/datasets/trial/versions/1".to_owned()] {
+        let gone = other.delete(&place);
+        assert_eq!(gone.status, 204, "{}", gone.body);
+    }
+    assert_eq!(storage.count("cluster/"), 0);
 }
 
 /// The nodes as one of them lists them: names, standings, and how many jobs each works at.

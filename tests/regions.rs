@@ -117,7 +117,10 @@ fn what_is_pinned_never_leaves() {
     let view = other.ended(&job);
     assert!(!view["timeline"].to_string().contains("node-2"), "{view}");
     assert_eq!(files(other, &job), same, "{view}");
+    let view = us.get(&format!("/v1/jobs/{job}"));
+    assert!(view.status == 200 && view.body["files"][0]["size"].is_u64(), "{}", view.body);
     refused(asked(us, &format!("/v1/jobs/{job}/files/table.csv")));
+    refused(asked(us, &format!("/v1/jobs/{job}/report")));
     let sampled = us.post(&format!("/v1/models/{job}:sample"), &json!({"rows": 10}));
     refused((sampled.status, sampled.body));
     let generate = json!({"kind": "generate", "model": job, "rows": 20_000});

@@ -20,6 +20,7 @@ mod json;
 mod lease;
 mod notification;
 mod numbering;
+mod objects;
 mod outbox;
 mod place;
 mod presence;
@@ -56,7 +57,7 @@ use crate::{
     ports::Ports,
 };
 
-use self::{bytes::Named, database::Database, shelf::Shelves, trouble::Patience};
+use self::{bytes::Named, database::Database, objects::Objects, shelf::Shelves, trouble::Patience};
 
 /// How often it is looked for events of other nodes while somebody waits for one.
 const LOOK_PERIOD: Duration = Duration::from_millis(250);
@@ -79,6 +80,8 @@ pub struct Scylla {
 struct Inner {
     database: Database,
     shelves: Shelves,
+    /// Where large bytes lie, if not in the database.
+    objects: Option<Objects>,
     cache: PathBuf,
     /// The newest event that waiters of this process were told of.
     told: watch::Sender<EventNo>,
@@ -103,12 +106,18 @@ impl Scylla {
     /// when this user may not, or the database has no lightweight transactions.
     pub async fn open(contact: &Contact, cache: &Path) -> Result<Self, StoreError> {
         let (cache, lock) = blocking(|| take_in_hand(cache))?;
+        let objects = contact.objects.as_ref().map(|at| Objects::at(at, contact.objects_from));
+        let objects = objects.transpose().map_err(|it| StoreError::new(it.code, it.message))?;
+        if let Some(objects) = &objects {
+            objects.check().await?;
+        }
         let database = Database::open(contact).await?;
         let shelves = Shelves::open(contact, &database.session).await?;
         blocking(|| empty(&Layout::of(&cache)))?;
         let (told, turn) = (watch::Sender::default(), Mutex::new(None));
         let (unnumbered, marks) = Default::default();
-        let inner = Inner { database, shelves, cache, told, turn, unnumbered, marks, _lock: lock };
+        let inner =
+            Inner { database, shelves, objects, cache, told, turn, unnumbered, marks, _lock: lock };
         let opened = Self { inner: Arc::new(inner) };
         opened.mend_line().await?;
         tokio::spawn(look_again(Arc::downgrade(&opened.inner)));
@@ -138,6 +147,15 @@ impl Scylla {
 
     fn database(&self) -> &Database {
         &self.inner.database
+    }
+
+    /// Where large bytes lie.
+    fn objects(&self) -> Result<&Objects, StoreError> {
+        self.inner.objects.as_ref().ok_or_else(|| {
+            let message = "reach bytes: they lie in object storage, and this node knows none; give \
+                           all nodes the same setting `objects`";
+            StoreError::new(Code::BadRequest, message)
+        })
     }
 
     fn shelves(&self) -> &Shelves {

@@ -23,7 +23,9 @@ use tgs_tests::services::Database;
 
 fn contact(keyspace: &str, database: Database) -> Contact {
     let keyspace = format!("{keyspace}_{}", std::process::id());
-    Contact::of(database.contact_points, database.data_centres, keyspace)
+    let region = database.data_centres[0].0.clone();
+    let contact = Contact::of(database.contact_points, database.data_centres, keyspace);
+    Contact { region, ..contact }
 }
 
 /// One keyspace for all checks, since tables are slow to make: emptied before each.

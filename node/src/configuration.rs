@@ -31,6 +31,8 @@ pub struct Settings {
     pub store: String,
     /// Where the password of its user stands; empty: in no file.
     pub store_password_file: String,
+    /// Where large bytes lie; empty: in the stores.
+    pub objects: String,
     /// Address of the message bus; empty: none.
     pub nats: String,
     /// Where the password of its user stands; empty: in no file.

@@ -96,6 +96,7 @@ pub async fn premises_of_cluster(home: &Path, settings: &Settings) -> Result<Pre
     let mut contact = Contact::at(&settings.store, password).map_err(refused)?;
     residency::check_region(&settings.region).map_err(refused)?;
     contact.region.clone_from(&settings.region);
+    contact.objects = Some(settings.objects.clone()).filter(|named| !named.is_empty());
     // A node is best served by the data centre that has its region's name, if there is one.
     contact.near.get_or_insert_with(|| settings.region.clone());
     let store = Scylla::open(&contact, home).await?;

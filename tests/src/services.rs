@@ -12,6 +12,7 @@ pub mod cql;
 pub mod folder;
 pub mod identity;
 pub mod nats;
+pub mod objects;
 pub mod process;
 mod site;
 pub mod standing;

@@ -16,7 +16,6 @@ use tgs_protocol::{
     job::listing::{Listing, StateClass},
     kept::Kept,
     lease::Lease,
-    residency::Residency,
     store::{ArtifactName, ArtifactStore, Delivered, JobStore, Sealed, StoreError, Written},
     unit::ByteCount,
 };
@@ -83,7 +82,9 @@ impl ArtifactStore for Scylla {
         let files = blocking(|| content::of_folder(&staged));
         let files = files.map_err(|error| fault::on_file("seal", &staged, error))?;
         let home = self.home_of(&lease.job).await?;
-        let record = SealedRecord::new(name, &home, &files);
+        let kind = format!("{KIND}-{}", name.as_str());
+        let named = |it: &FileFacts| self.name(&kind, &home, (it.digest, it.size));
+        let record = SealedRecord::of(&files, named);
         for file in &record.files {
             self.put_file(&lease.job, &file.bytes, &staged.join(&file.path)).await?;
         }
@@ -229,13 +230,9 @@ impl ArtifactStore for Scylla {
 }
 
 impl SealedRecord {
-    /// Of files that are to be written, under names of their own.
-    fn new(name: ArtifactName, home: &Residency, files: &[FileFacts]) -> Self {
-        let kind = format!("{KIND}-{}", name.as_str());
-        let sealed = |file: &FileFacts| {
-            let bytes = Named::new(&kind, home, (file.digest, file.size));
-            SealedFile { path: file.name.clone(), bytes }
-        };
+    /// Of files that are to be written, each under a name of its own.
+    fn of(files: &[FileFacts], named: impl Fn(&FileFacts) -> Named) -> Self {
+        let sealed = |it: &FileFacts| SealedFile { path: it.name.clone(), bytes: named(it) };
         Self { digest: content::digest(files), files: files.iter().map(sealed).collect() }
     }
 }

@@ -43,6 +43,8 @@ const AT_ONCE: usize = 8;
 const HOME: char = '@';
 /// Stands between regions.
 const AND: char = '+';
+/// The end of the name of what lies in object storage.
+const OBJECT: char = '!';
 
 /// Which bytes of a job. A name is given once: what was removed under it never comes back, and
 /// whoever was overtaken removes its own and no other's. It says in which regions they lie.
@@ -55,20 +57,27 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// A new name for these bytes.
-    pub(super) fn of(kind: &str, home: &Residency, bytes: &[u8]) -> Self {
-        Self::new(kind, home, (Digest::of(bytes), ByteCount(bytes.len() as u64)))
+    /// Whether it lies in object storage.
+    fn is_object(&self) -> bool {
+        is_object(&self.name)
     }
+}
 
-    /// A new name for bytes of this digest and size.
-    pub(super) fn new(kind: &str, home: &Residency, (digest, size): (Digest, ByteCount)) -> Self {
-        let mut name = format!("{kind}-{}", Ulid::new());
-        for (at, region) in home.0.iter().enumerate() {
-            name.push(if at == 0 { HOME } else { AND });
-            name.push_str(region);
-        }
-        Self { name, digest, size }
+fn is_object(name: &str) -> bool {
+    name.ends_with(OBJECT)
+}
+
+/// A new name; what is pinned lies in the database alone, which knows regions.
+fn new_name(kind: &str, home: &Residency, is_object: bool) -> String {
+    let mut name = format!("{kind}-{}", Ulid::new());
+    for (at, region) in home.0.iter().enumerate() {
+        name.push(if at == 0 { HOME } else { AND });
+        name.push_str(region);
     }
+    if is_object && home.is_anywhere() {
+        name.push(OBJECT);
+    }
+    name
 }
 
 /// The regions that bytes of this name may not leave.
@@ -88,6 +97,22 @@ fn numbers(size: ByteCount) -> Range<i32> {
 }
 
 impl Scylla {
+    /// A new name for these bytes.
+    pub(super) fn name_of(&self, kind: &str, home: &Residency, bytes: &[u8]) -> Named {
+        self.name(kind, home, (Digest::of(bytes), ByteCount(bytes.len() as u64)))
+    }
+
+    /// A new name for bytes of this digest and size.
+    pub(super) fn name(
+        &self,
+        kind: &str,
+        home: &Residency,
+        (digest, size): (Digest, ByteCount),
+    ) -> Named {
+        let is_object = self.inner.objects.as_ref().is_some_and(|it| it.takes(size));
+        Named { name: new_name(kind, home, is_object), digest, size }
+    }
+
     /// Makes bytes durable under their name.
     pub(super) async fn put_bytes(
         &self,
@@ -96,6 +121,10 @@ impl Scylla {
         bytes: &[u8],
     ) -> Result<(), StoreError> {
         self.begin_bytes(job, named).await?;
+        if named.is_object() {
+            let whole = stream::iter([Ok(bytes.to_vec())]);
+            return self.objects()?.put(&whole_name(job, &named.name), whole).await;
+        }
         self.put_pieces(job, named, 0, bytes).await.map(|_| ())
     }
 
@@ -165,12 +194,20 @@ impl Scylla {
         job: &JobId,
         named: &Named,
     ) -> impl Stream<Item = Result<Vec<u8>, StoreError>> + '_ {
+        if named.is_object() {
+            let parts =
+                self.objects().map(|it| it.parts(&whole_name(job, &named.name), named.size));
+            return match parts {
+                Ok(parts) => parts.left_stream().left_stream(),
+                Err(error) => stream::iter([Err(error)]).right_stream().left_stream(),
+            };
+        }
         let (name, home) = (whole_name(job, &named.name), Arc::new(home_in(&named.name)));
         let reads = numbers(named.size).map(move |no| {
             let (name, home) = (Arc::clone(&name), Arc::clone(&home));
             async move { self.shelf_here(&home).await?.get(&name, no).await }
         });
-        stream::iter(reads).buffered(AT_ONCE)
+        stream::iter(reads).buffered(AT_ONCE).right_stream()
     }
 
     /// Makes the bytes of a file durable under its name, piece by piece.
@@ -180,18 +217,17 @@ impl Scylla {
         named: &Named,
         path: &Path,
     ) -> Result<(), StoreError> {
-        let cannot = |error| fault::on_file("read", path, error);
         self.begin_bytes(job, named).await?;
-        let (mut file, mut no) = (File::open(path).map_err(cannot)?, 0);
-        loop {
-            let mut bytes = Vec::with_capacity(PIECE * AT_ONCE);
-            let window = (PIECE * AT_ONCE) as u64;
-            let read = Read::by_ref(&mut file).take(window).read_to_end(&mut bytes);
-            if read.map_err(cannot)? == 0 {
-                return Ok(());
-            }
-            no = self.put_pieces(job, named, no, &bytes).await?;
+        let windows = windows(path)?;
+        if named.is_object() {
+            let name = whole_name(job, &named.name);
+            return self.objects()?.put(&name, stream::iter(windows)).await;
         }
+        let mut no = 0;
+        for bytes in windows {
+            no = self.put_pieces(job, named, no, &bytes?).await?;
+        }
+        Ok(())
     }
 
     /// A file with the bytes of a name, made anew unless it is there and whole.
@@ -261,6 +297,11 @@ impl Scylla {
         size: ByteCount,
     ) -> Result<(), StoreError> {
         let (database, say) = (self.database(), &self.database().say);
+        if is_object(name) {
+            self.objects()?.remove(&whole_name(job, name)).await?;
+            let mut patience = Patience::of("remove bytes");
+            return database.write(&mut patience, &say.drop_bytes_of, (job.as_str(), name)).await;
+        }
         // Also from outside: to remove them they need not be seen.
         let shelf = self.shelf(&home_in(name)).await?;
         let whole_name = whole_name(job, name);
@@ -283,6 +324,25 @@ impl Scylla {
     }
 }
 
+/// The bytes of a file, a few pieces at a time.
+fn windows(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<Vec<u8>, StoreError>> + Send + use<>, StoreError> {
+    let path = path.to_owned();
+    let opened = File::open(&path).map_err(|error| fault::on_file("read", &path, error));
+    let mut file = opened?;
+    let next = move || {
+        let mut bytes = Vec::with_capacity(PIECE * AT_ONCE);
+        let window = (PIECE * AT_ONCE) as u64;
+        match Read::by_ref(&mut file).take(window).read_to_end(&mut bytes) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(bytes)),
+            Err(error) => Some(Err(fault::on_file("read", &path, error))),
+        }
+    };
+    Ok(std::iter::from_fn(next))
+}
+
 /// The bytes are gone or altered.
 pub(super) fn lost(what: &str, job: &JobId) -> StoreError {
     let message = format!(
@@ -300,8 +360,10 @@ mod tests {
     fn a_name_says_where_its_bytes_lie() {
         for regions in ["", "eu", "eu-west.1,us_2"] {
             let home: Residency = regions.parse().expect(regions);
-            let named = Named::of("artifact-model", &home, b"bytes");
-            assert_eq!(home_in(&named.name), home, "{}", named.name);
+            let name = new_name("artifact-model", &home, false);
+            assert_eq!((home_in(&name), is_object(&name)), (home.clone(), false), "{name}");
+            let name = new_name("artifact-model", &home, true);
+            assert_eq!(is_object(&name), home.is_anywhere(), "what is pinned is no object: {name}");
         }
         assert_eq!(home_in("checkpoint-3-100-01J9ZKT3"), Residency::default());
     }

@@ -35,7 +35,7 @@ impl CheckpointStore for Scylla {
         self.admitted(&mut patience, lease).await?.or_refused(&lease.job)?;
         let job = &lease.job;
         let home = self.home_of(job).await?;
-        let named = Named::of(&format!("{KIND}-{}-{step}", lease.epoch), &home, bytes);
+        let named = self.name_of(&format!("{KIND}-{}-{step}", lease.epoch), &home, bytes);
         let (digest, size) = (named.digest, named.size);
         let facts = CheckpointFacts { epoch: lease.epoch, step, digest, size };
         let known: Option<Entry> = self.item(&mut patience, job, &item(&facts)).await?;

@@ -49,7 +49,7 @@ impl ChunkStore for Scylla {
             return Ok(Written::Done);
         }
         let (home, holds) = (self.home_of(job).await?, (chunk.digest, size_of(bytes)));
-        let named = Named::new(&format!("{KIND}-{}", chunk.chunk), &home, holds);
+        let named = self.name(&format!("{KIND}-{}", chunk.chunk), &home, holds);
         let entry = Entry { sealed: *chunk, bytes: named };
         self.put_bytes(job, &entry.bytes, bytes).await?;
         match self.put_item_once(lease, &item, &entry).await? {

@@ -1,13 +1,15 @@
 //! Which database, and what is made there; read from an address such as
 //! `cql://tgs@db-1:9042,db-2:9042/tabgraphsyn?near=eu`.
 
-use tgs_protocol::{code::Code, refusal::Refusal};
+use tgs_protocol::{code::Code, refusal::Refusal, unit::ByteCount};
 
 use crate::host::with_port;
 
 /// A quorum of three bears the loss of one; more only cost.
 const COPIES_MAX: u8 = 3;
 const PORT: &str = "9042";
+/// A request to object storage costs more than so few bytes in the database.
+const OBJECT_BYTES_MIN: u64 = 4 << 20;
 
 /// Which database, and what is made there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +22,10 @@ pub struct Contact {
     pub copies: Vec<(String, u8)>,
     /// The data centre whose nodes are preferred.
     pub near: Option<String>,
+    /// Where large bytes lie, such as `s3://bucket/folder`; none: in the database.
+    pub objects: Option<String>,
+    /// What is smaller lies in the database.
+    pub objects_from: ByteCount,
     /// Where whoever opens it stands; empty if that is not said.
     pub region: String,
     /// User and password.
@@ -31,7 +37,8 @@ impl Contact {
     /// in one data centre.
     pub fn of(nodes: Vec<String>, centres: Vec<(String, usize)>, keyspace: String) -> Self {
         let (copies, region) = (copies(centres), String::new());
-        Self { nodes, keyspace, copies, near: None, region, user: None }
+        let (objects, objects_from) = (None, ByteCount(OBJECT_BYTES_MIN));
+        Self { nodes, keyspace, copies, near: None, objects, objects_from, region, user: None }
     }
 
     /// From an address, with the password of its user, which no address holds.
@@ -119,8 +126,8 @@ mod tests {
         let copies = vec![("eu".to_owned(), 3), ("us-east".to_owned(), 1)];
         let nodes = ["db-1:9042", "db-2:9043", "[::1]:9044"].map(str::to_owned).into();
         let (keyspace, near) = ("tabgraphsyn".to_owned(), Some("eu".to_owned()));
-        let region = String::new();
-        assert_eq!(contact, Ok(Contact { nodes, keyspace, copies, near, region, user }));
+        let wanted = Contact { copies, near, user, ..Contact::of(nodes, Vec::new(), keyspace) };
+        assert_eq!(contact, Ok(wanted));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Uploads and datasets: parts as bytes, a row per upload that says which are there, a row per
 //! version that says which parts it is made of.
 
+mod sweep;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -19,7 +21,6 @@ use tgs_protocol::{
 
 use super::{
     Scylla,
-    artifact::entries,
     bytes::{Named, lost},
     database::Decided,
     json::{decode, encode},
@@ -113,7 +114,7 @@ impl DatasetStore for Scylla {
                 break Appended::To(end);
             }
             if written.is_none() {
-                let part = Named::of("part", &incoming.upload.regions, bytes);
+                let part = self.name_of("part", &incoming.upload.regions, bytes);
                 self.put_bytes(&job, &part, bytes).await?;
                 written = Some(part);
             }
@@ -360,25 +361,6 @@ impl Scylla {
             true => self.drop_parts(upload).await,
             false => Ok(()),
         }
-    }
-
-    /// Removes this node's copies of versions that are gone.
-    pub(super) async fn sweep_datasets(&self) -> Result<(), StoreError> {
-        let folder = Layout::of(&self.inner.cache).datasets();
-        let all = blocking(|| entries(&folder));
-        for file in all.map_err(|error| fault::on_file("list", &folder, error))? {
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            // Beside its place first, under a name that begins with a dot: somebody fetches it.
-            let Some(upload) = name.split('.').next().filter(|upload| !upload.is_empty()) else {
-                continue;
-            };
-            let mut patience = Patience::of("look for datasets that are gone");
-            if self.incoming(&mut patience, &UploadId::new(upload)).await?.is_none() {
-                blocking(|| remove_tree(&RealDisk, &file))
-                    .map_err(|error| fault::on_file("remove", &file, error))?;
-            }
-        }
-        Ok(())
     }
 
     async fn drop_parts(&self, upload: &UploadId) -> Result<(), StoreError> {

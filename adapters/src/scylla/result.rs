@@ -43,7 +43,7 @@ impl Scylla {
     ) -> Result<Delivered, StoreError> {
         let unreadable = |error| fault::unread(Code::StoreCorrupt, from, error);
         let (digest, size) = blocking(|| content::of_file(from)).map_err(unreadable)?;
-        let named = Named::new(KIND, &self.home_of(&lease.job).await?, (digest, size));
+        let named = self.name(KIND, &self.home_of(&lease.job).await?, (digest, size));
         self.put_file(&lease.job, &named, from).await?;
         let before = match self.put_item(lease, &item(kept), &named).await? {
             Fenced::Held(before) => before,

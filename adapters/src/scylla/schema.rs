@@ -246,7 +246,8 @@ async fn apply(
         say(session, statement).await?;
     }
     let done = format!(
-        "UPDATE schema_step SET done = true, holder = '{holder}' WHERE list = '{list}' AND no = {no} \
+        "UPDATE schema_step SET done = true, holder = '{holder}' \
+         WHERE list = '{list}' AND no = {no} \
          IF holder = '{holder}'"
     );
     match decided(session, &done).await? || is_done(session, (list, no)).await? {

@@ -25,7 +25,7 @@ use tgs_protocol::{
     chunk::ChunkNo,
     digest::Digest,
     engine::Trainer,
-    limits::CHUNK_ROWS,
+    limits::{CHUNK_ROWS, LOSS_EXPECTED_MS},
     model::TrainingLength,
     progress::Unwatched,
     unit::{Millis, Steps},
@@ -73,7 +73,7 @@ fn checkpoints(run: &dyn Trainer) -> Result<Duration, Box<dyn Error>> {
     let waiting = median(&seconds_of(RUNS, || drop(run.snapshot())));
     let beside = median(&seconds_of(RUNS, || write(&bytes)));
     let cost = Duration::from_secs_f64(waiting + beside).as_millis() as u64;
-    let every = cadence::period(Millis(cost)).get();
+    let every = cadence::period(Millis(cost), Millis(LOSS_EXPECTED_MS)).get();
     println!(
         "checkpoint of {:.1} MB: training waits {:.1} ms, {:.1} ms beside it, every {:.1} s: \
          {:.2} % of training",

@@ -27,7 +27,8 @@ const PIECE_BYTES: u64 = 8 << 20;
 
 impl Client {
     /// Hands a table in under this name, not to leave these regions, unless the server has these
-    /// bytes there already; `tell` hears how many bytes it has. A lost connection is opened again where it broke.
+    /// bytes there already; `tell` hears how many bytes it has. A lost connection is opened again
+    /// where it broke.
     pub fn hand_in(
         &self,
         file: &Path,

@@ -42,8 +42,9 @@ const PAGE_ROWS: usize = 50;
 const KEY_HEADER: &str = "Idempotency-Key";
 const BEFORE: &str = "It was taken before, by the same order with the same key.";
 /// What an order may be refused for, beside its form.
-const ORDER_REFUSED: [Code; 14] = [
+const ORDER_REFUSED: [Code; 15] = [
     Code::ProgramNotAllowed,
+    Code::OutsideRegion,
     Code::RowsOutOfRange,
     Code::BadMetadata,
     Code::UnknownConstant,

@@ -53,7 +53,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .with(&told)
             .gives_nothing(304, "It is what is known already.")
             .with(&[header::ETAG])
-            .refuses(&[Code::JobNotFound, Code::NoSuchThing])
+            .refuses(&[Code::JobNotFound, Code::NoSuchThing, Code::OutsideRegion])
             .refuses_with(StatusCode::RANGE_NOT_SATISFIABLE, Code::BadRequest)
     };
     let part = "A part of it.";
@@ -147,7 +147,10 @@ async fn sealed(house: &House, row: &JobRow) -> Result<Vec<Sealed>, Problem> {
     }
     let paths: Vec<_> = places.iter().map(|place| place.path.clone()).collect();
     let sizes = house.desk.delivered(&row.id, &paths).await?;
-    let manifest = match places.iter().find(|place| place.role == MANIFEST) {
+    // Of what may not be here sizes are told, and no digests.
+    let may_be_here = |_: &&Place| row.regions.allows(&house.region);
+    let named = places.iter().find(|place| place.role == MANIFEST);
+    let manifest = match named.filter(may_be_here) {
         Some(place) => read(house, &row.id, &place.path).await?,
         None => None,
     };

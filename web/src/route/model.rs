@@ -41,6 +41,7 @@ pub fn endpoints() -> Vec<Endpoint> {
             .gives_bytes(200, "The rows.", &texts)
             .or::<Vec<serde_json::Map<String, serde_json::Value>>>()
             .refuses(&[Code::NoSuchThing, Code::Withheld, Code::RowsOutOfRange, Code::TooLarge])
+            .refuses(&[Code::OutsideRegion])
             .refuses(&[Code::Busy, Code::ModelUnreadable, Code::DeviceFailed, Code::OutOfMemory]),
     ]
 }

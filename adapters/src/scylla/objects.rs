@@ -1,0 +1,217 @@
+//! Large bytes in object storage: S3 and what speaks like it, Google Cloud Storage, Azure.
+//!
+//! A database carries a checkpoint of some megabytes, and is slow and costly with one of gigabytes.
+//! What lies here is named in the database as everything else is, before it is written and under a
+//! name that is given once; an object is there whole or not at all.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::stream::{self, Stream, StreamExt};
+use object_store::{
+    ClientOptions, Error, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart,
+    aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, path::Path,
+};
+use tgs_protocol::{code::Code, refusal::Refusal, store::StoreError, unit::ByteCount};
+use url::Url;
+
+/// Bytes of one request. S3 wants five mebibytes at least of each but the last.
+const PART: usize = 8 << 20;
+/// Parts on their way at the same time.
+const AT_ONCE: usize = 4;
+/// A request is tried for so long; with the last one it takes as long again.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// A part takes no longer than this, also over a slow line.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
+
+/// A bucket, and where in it.
+#[derive(Debug, Clone)]
+pub(super) struct Objects {
+    store: Arc<dyn ObjectStore>,
+    folder: Path,
+    /// What is smaller lies in the database.
+    from: ByteCount,
+    /// For messages.
+    address: String,
+}
+
+impl Objects {
+    /// At an address such as `s3://bucket/folder`; who may go in stands in the variables that the
+    /// tools of each provider use.
+    ///
+    /// # Errors
+    /// `BadRequest` with what is wrong and what would be right.
+    pub(super) fn at(address: &str, from: ByteCount) -> Result<Self, Refusal> {
+        let refused = |why: String| {
+            let message = format!(
+                "read the setting objects: {why}; write s3://bucket/folder, gs://bucket/folder or \
+                 az://container/folder, and say who may go in by the provider's variables \
+                 (AWS_ACCESS_KEY_ID, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME, …)"
+            );
+            Refusal::new(Code::BadRequest, message)
+        };
+        let url = Url::parse(address).map_err(|error| refused(error.to_string()))?;
+        if url.password().is_some() || !url.username().is_empty() {
+            return Err(refused("it holds a name or a password".to_owned()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(refused("it names no bucket".to_owned()));
+        }
+        let folder = Path::from_url_path(url.path()).map_err(|error| refused(error.to_string()))?;
+        let retry = RetryConfig { retry_timeout: PATIENCE, ..RetryConfig::default() };
+        let options = ClientOptions::new()
+            .with_timeout(REQUEST_LIMIT)
+            .with_connect_timeout(CONNECTION_LIMIT)
+            .with_allow_http(std::env::var_os("AWS_ALLOW_HTTP").is_some());
+        let unbuilt = |error: Error| refused(error.to_string());
+        let bucket = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
+        // The cryptography of everything else here: two in one process would end it.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let store: Arc<dyn ObjectStore> = match url.scheme() {
+            "s3" => {
+                let builder = AmazonS3Builder::from_env().with_url(bucket);
+                let builder = builder.with_retry(retry).with_client_options(options);
+                Arc::new(builder.build().map_err(unbuilt)?)
+            }
+            "gs" => {
+                let builder = GoogleCloudStorageBuilder::from_env().with_url(bucket);
+                let builder = builder.with_retry(retry).with_client_options(options);
+                Arc::new(builder.build().map_err(unbuilt)?)
+            }
+            "az" => {
+                let builder = MicrosoftAzureBuilder::from_env().with_url(bucket);
+                let builder = builder.with_retry(retry).with_client_options(options);
+                Arc::new(builder.build().map_err(unbuilt)?)
+            }
+            other => return Err(refused(format!("`{other}` is no such storage"))),
+        };
+        Ok(Self { store, folder, from, address: address.to_owned() })
+    }
+
+    /// Whether so many bytes belong here.
+    pub(super) fn takes(&self, size: ByteCount) -> bool {
+        size >= self.from
+    }
+
+    /// Whether it answers and lets us in.
+    ///
+    /// # Errors
+    /// `CannotWrite` with what it says.
+    pub(super) async fn check(&self) -> Result<(), StoreError> {
+        let probe = self.folder.clone().join("probe");
+        let put = self.store.put(&probe, PutPayload::from_static(b"tgs")).await;
+        let gone = match put {
+            Ok(_) => self.store.delete(&probe).await,
+            Err(error) => Err(error),
+        };
+        gone.map_err(|error| {
+            let message = format!(
+                "open object storage at {}: it does not let this node write and remove there; \
+                 look whether the bucket is there and whether the provider's variables are right",
+                self.address
+            );
+            StoreError::because(Code::CannotWrite, message, error)
+        })
+    }
+
+    /// Makes bytes durable under a name.
+    pub(super) async fn put(
+        &self,
+        name: &str,
+        parts: impl Stream<Item = Result<Vec<u8>, StoreError>>,
+    ) -> Result<(), StoreError> {
+        let failed = |error| self.failed("write bytes", error);
+        let upload = self.store.put_multipart(&self.path(name)).await.map_err(failed)?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
+        let mut parts = std::pin::pin!(parts);
+        let written: Result<(), StoreError> = async {
+            while let Some(part) = parts.next().await {
+                upload.wait_for_capacity(AT_ONCE).await.map_err(failed)?;
+                upload.put(part?.into());
+            }
+            Ok(())
+        }
+        .await;
+        match written {
+            Ok(()) => upload.finish().await.map(|_| ()).map_err(failed),
+            Err(error) => {
+                let _ = upload.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The bytes of a name in order, part by part; a part that is gone is empty.
+    pub(super) fn parts(
+        &self,
+        name: &str,
+        size: ByteCount,
+    ) -> impl Stream<Item = Result<Vec<u8>, StoreError>> + use<> {
+        let (objects, path) = (self.clone(), self.path(name));
+        let reads = (0..size.get()).step_by(PART).map(move |from| {
+            let (objects, path) = (objects.clone(), path.clone());
+            async move {
+                let to = size.get().min(from + PART as u64);
+                match objects.store.get_range(&path, from..to).await {
+                    Ok(bytes) => Ok(bytes.to_vec()),
+                    Err(Error::NotFound { .. }) => Ok(Vec::new()),
+                    Err(error) => Err(objects.failed("read bytes", error)),
+                }
+            }
+        });
+        stream::iter(reads).buffered(AT_ONCE)
+    }
+
+    /// Removes the bytes of a name; idempotent.
+    pub(super) async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        match self.store.delete(&self.path(name)).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(self.failed("remove bytes", error)),
+        }
+    }
+
+    fn path(&self, name: &str) -> Path {
+        name.split('/').fold(self.folder.clone(), |path, part| path.join(part))
+    }
+
+    fn failed(&self, act: &str, error: Error) -> StoreError {
+        match error {
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+                let message = format!(
+                    "{act}: object storage at {} refuses this node; give it the right to read, \
+                     write and remove there",
+                    self.address
+                );
+                StoreError::because(Code::CannotWrite, message, error)
+            }
+            error => {
+                let message = format!(
+                    "{act}: object storage at {} does not answer as it should; look whether it can \
+                     be reached, then try again",
+                    self.address
+                );
+                StoreError::because(Code::StoreSilent, message, error)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_cannot_be_meant_are_refused() {
+        for (address, why) in [
+            ("", "relative URL"),
+            ("bucket/folder", "relative URL"),
+            ("ftp://bucket/folder", "`ftp` is no such storage"),
+            ("s3://", "no bucket"),
+            ("s3://key:secret@bucket/folder", "holds a name or a password"),
+        ] {
+            let refused = Objects::at(address, ByteCount(0)).expect_err(address);
+            assert!(refused.message.contains(why), "{address}: {}", refused.message);
+            assert!(!refused.message.contains("secret@"), "{}", refused.message);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Large bytes in object storage: every promise of a store, with all bytes there; and storage that
+//! stands still, loses what it was given, or is not there.
+
+use std::{process::Command, time::Instant};
+
+use scylla::client::{session::Session, session_builder::SessionBuilder};
+use tgs_adapters::{
+    Ports, Scylla,
+    conformance::{
+        CHECKS,
+        sample::{claim, code, insert, job, row},
+    },
+    scylla::Contact,
+};
+use tgs_protocol::{
+    code::Code,
+    unit::{ByteCount, Steps},
+};
+use tgs_tests::services::{
+    Database,
+    objects::{BUCKET, Objects},
+};
+
+/// What this process says to the one that it starts.
+const ADDRESS: &str = "TGS_TEST_OBJECTS";
+
+fn contact(keyspace: &str, from: u64) -> Contact {
+    let database = Database::shared();
+    let keyspace = format!("{keyspace}_{}", std::process::id());
+    let region = database.data_centres[0].0.clone();
+    let contact = Contact::of(database.contact_points, database.data_centres, keyspace);
+    let objects = Some(std::env::var(ADDRESS).expect("whoever starts this says where"));
+    Contact { objects, objects_from: ByteCount(from), region, ..contact }
+}
+
+async fn open(contact: &Contact) -> (Ports, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("folder");
+    (Scylla::open(contact, folder.path()).await.expect("opens").ports(), folder)
+}
+
+/// Runs one of the tests below with the variables of a provider, which are a process's own.
+fn run_with(storage: &Objects, test: &str) {
+    let ended = Command::new(std::env::current_exe().expect("a running program has a file"))
+        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
+        .envs(storage.variables())
+        .env(ADDRESS, format!("s3://{BUCKET}/{test}"))
+        .output()
+        .expect("it can be started");
+    let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
+    assert!(ended.status.success() && said[0].contains("1 passed"), "{}", said.join("\n"));
+}
+
+#[test]
+fn every_promise_is_kept() {
+    let storage = Objects::start();
+    run_with(&storage, "promises");
+    assert_eq!(storage.count("promises/probe"), 0, "what was tried is removed");
+}
+
+async fn empty(session: &Session, keyspace: &str) {
+    let tables = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
+    let found = session.query_unpaged(tables, (keyspace,)).await.expect("tables");
+    for table in found.into_rows_result().expect("rows").rows::<(String,)>().expect("names") {
+        let (table,) = table.expect("a name");
+        if table != "schema_step" {
+            let emptied = session.query_unpaged(format!("TRUNCATE {keyspace}.{table}"), ()).await;
+            emptied.expect("it is emptied");
+        }
+    }
+}
+
+/// Of the ports that keep bytes.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "every_promise_is_kept runs it, with the variables of a provider"]
+async fn promises() {
+    let contact = contact("objects", 1);
+    let session = SessionBuilder::new().known_nodes(&contact.nodes).build().await;
+    let session = session.expect("connects");
+    let (mut broken, mut checked) = (Vec::new(), 0);
+    let keeps_bytes = ["chunk_store", "checkpoint_store", "artifact_store", "dataset_store"];
+    for check in CHECKS.iter().filter(|it| keeps_bytes.iter().any(|port| it.name.starts_with(port)))
+    {
+        let (ports, _folder) = open(&contact).await;
+        let ran = tokio::spawn(async move { (check.run)(&ports).await }).await;
+        broken.extend(ran.err().map(|error| format!("{}: {error}", check.name)));
+        checked += 1;
+        let pieces = format!("SELECT name FROM {}.piece LIMIT 1", contact.keyspace);
+        let pieces = session.query_unpaged(pieces, ()).await.expect("a look");
+        let pieces = pieces.into_rows_result().expect("rows").rows_num();
+        assert_eq!(pieces, 0, "{}: all bytes lie in object storage", check.name);
+        empty(&session, &contact.keyspace).await;
+    }
+    assert!(checked > 20, "{checked}");
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn storage_that_fails_is_told() {
+    let storage = Objects::start();
+    std::thread::scope(|scope| {
+        let ended = scope.spawn(|| run_with(&storage, "troubles"));
+        // It stands still as soon as the first checkpoint is there.
+        let is_there = || storage.count("troubles/") > 0;
+        while !is_there() && !ended.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        storage.pause();
+        std::thread::sleep(std::time::Duration::from_secs(45));
+        storage.go_on();
+    });
+}
+
+/// A write into storage that stands still fails in bounded time and succeeds later; small bytes lie
+/// in the database and do not mind; what was lost is told, not taken for empty.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "storage_that_fails_is_told runs it"]
+async fn troubles() {
+    let contact = contact("troubles", 1 << 20);
+    let (ports, _folder) = open(&contact).await;
+    insert(&ports, &row("a", 1)).await;
+    let lease = claim(&ports, &job("a"), "me").await;
+    let (large, small) = (vec![7; 20 << 20], vec![1; 1000]);
+    let first = ports.checkpoints.put(&lease, Steps(1), &large).await.expect("put");
+    let began = Instant::now();
+    let (mut step, mut failed) = (2, None);
+    // Until it stands still, which it does soon.
+    while failed.is_none() {
+        assert!(began.elapsed().as_secs() < 60, "it never stood still");
+        failed = ports.checkpoints.put(&lease, Steps(step), &large).await.err();
+        step += 1;
+    }
+    assert_eq!(failed.map(|error| error.code), Some(Code::StoreSilent));
+    println!("a put fails after {:?}", began.elapsed());
+    let kept = ports.checkpoints.put(&lease, Steps(step), &small).await.expect("a small one");
+    assert_eq!(ports.checkpoints.get(&lease.job, &kept).await.expect("get"), small);
+    let last = loop {
+        assert!(began.elapsed().as_secs() < 240, "it never went on");
+        if let Ok(put) = ports.checkpoints.put(&lease, Steps(99), &large).await {
+            break put;
+        }
+    };
+    assert_eq!(ports.checkpoints.get(&lease.job, &last).await.expect("get"), large);
+    assert_eq!(ports.checkpoints.get(&lease.job, &first).await.expect("get"), large);
+    ports.checkpoints.prune(&lease, &[kept]).await.expect("prune");
+    assert_eq!(code(ports.checkpoints.get(&lease.job, &first).await), Code::CheckpointCorrupt);
+    // A node that was not told of the storage says what is missing.
+    let late = ports.checkpoints.put(&lease, Steps(100), &large).await.expect("put");
+    let (untold, _folder) = open(&Contact { objects: None, ..contact }).await;
+    let refused = untold.checkpoints.get(&lease.job, &late).await.expect_err("it knows no storage");
+    assert!(refused.message.contains("the same setting `objects`"), "{refused}");
+    ports.artifacts.sweep(&lease.job, &[]).await.expect("sweep");
+}
