@@ -8,7 +8,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use scylla::{
     client::session::Session, cluster::metadata::Peer, policies::host_filter::HostFilter,
 };
 use tgs_protocol::{code::Code, id::JobId, residency::Residency, store::StoreError};
-use tokio::sync::Mutex;
+use tokio::sync::OnceCell;
 use tracing::warn;
 
 use super::{
@@ -40,8 +40,9 @@ const HOMES_MAX: usize = 10_000;
 pub(super) struct Shelves {
     contact: Contact,
     main: Arc<Shelf>,
-    pinned: Mutex<HashMap<Residency, Arc<Shelf>>>,
-    homes: std::sync::Mutex<HashMap<JobId, Residency>>,
+    /// Each is opened when it is first needed; one whose regions do not answer holds up no other.
+    pinned: Mutex<HashMap<Residency, Arc<OnceCell<Arc<Shelf>>>>>,
+    homes: Mutex<HashMap<JobId, Residency>>,
 }
 
 /// A keyspace with pieces.
@@ -124,7 +125,7 @@ impl Shelf {
 impl Scylla {
     /// Regions that what a job makes may not leave; a name that is no job's has none.
     pub(super) async fn home_of(&self, job: &JobId) -> Result<Residency, StoreError> {
-        let homes = || self.shelves().homes.lock().unwrap_or_else(|broken| broken.into_inner());
+        let homes = || held(&self.shelves().homes);
         if let Some(known) = homes().get(job) {
             return Ok(known.clone());
         }
@@ -143,13 +144,9 @@ impl Scylla {
         if home.is_anywhere() {
             return Ok(shelves.main.clone());
         }
-        let mut pinned = shelves.pinned.lock().await;
-        if let Some(known) = pinned.get(home) {
-            return Ok(known.clone());
-        }
-        let shelf = Arc::new(self.open_shelf(home).await?);
-        pinned.insert(home.clone(), shelf.clone());
-        Ok(shelf)
+        let place = held(&shelves.pinned).entry(home.clone()).or_default().clone();
+        let open = async || self.open_shelf(home).await.map(Arc::new);
+        place.get_or_try_init(open).await.cloned()
     }
 
     /// The same for whoever reads or writes them, which only nodes that stand there do.
@@ -177,6 +174,11 @@ impl Scylla {
         })?;
         Shelf::of(Arc::new(session), home.0.len() > 1).await
     }
+}
+
+/// What stands in it is right also after a panic.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Nodes of these regions alone.
