@@ -192,7 +192,7 @@ fn what_is_not_listed_or_makes_no_sense_is_refused() {
 fn a_time_limit_and_a_cancel_end_the_whole_family() {
     let desk = Desk::new();
     let (script, told) = family(&desk, "late");
-    let job = desk.submit(&script, &json!({"time_limit": "1s"}));
+    let job = desk.submit(&script, &json!({"time_limit": "5s"}));
     let processes = told.map(|path| number_in(&path));
     let view = desk.ended(&job);
     let message = view["failure"]["message"].as_str().expect("a message");

@@ -85,7 +85,9 @@ impl ArtifactStore for Embedded {
             if !path.try_exists().map_err(cannot)? {
                 return Ok(None);
             }
-            content::sizes_of_folder(&path).map(Some).map_err(cannot)
+            let mut sizes = content::sizes_of_folder(&path).map_err(cannot)?;
+            sizes.remove(SEALED_FILE);
+            Ok(Some(sizes))
         })
     }
 
