@@ -52,6 +52,25 @@ fn undisturbed(table: &[u8]) -> Vec<(String, Vec<u8>)> {
     files(&server, &job)
 }
 
+/// A cluster over three data centres, a table, and what comes of it undisturbed.
+struct Sites {
+    // The nodes end before their database.
+    cluster: Cluster,
+    ring: CassandraRing,
+    table: Vec<u8>,
+    same: Vec<(String, Vec<u8>)>,
+}
+
+impl Sites {
+    fn of(keyspace: &str) -> Self {
+        let table = table();
+        let same = undisturbed(&table);
+        let ring = CassandraRing::start(&[("eu", 1), ("us", 1), ("ap", 1)]);
+        let cluster = Cluster::in_regions(&REGIONS, &ring.database(), keyspace);
+        Self { cluster, ring, table, same }
+    }
+}
+
 /// The files below a folder that hold the secret.
 fn found_in(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
@@ -89,10 +108,7 @@ fn asked(server: &Server, path: &str) -> (u16, Value) {
 /// killed on the way.
 #[test]
 fn what_is_pinned_never_leaves() {
-    let table = table();
-    let same = undisturbed(&table);
-    let ring = CassandraRing::start(&[("eu", 1), ("us", 1), ("ap", 1)]);
-    let cluster = Cluster::in_regions(&REGIONS, &ring.database(), "pinned");
+    let Sites { table, same, ring, cluster } = Sites::of("pinned");
     let (eu, us) = (&cluster.nodes()[0], &cluster.nodes()[2]);
     let pinned = "trial.csv&regions=eu";
     let begun = us.begin_upload("trial", pinned, table.len());
@@ -147,10 +163,7 @@ fn what_is_pinned_never_leaves() {
 /// there to the same bytes, what may not waits for it.
 #[test]
 fn work_goes_on_without_a_region_where_it_may() {
-    let table = table();
-    let same = undisturbed(&table);
-    let ring = CassandraRing::start(&[("eu", 1), ("us", 1), ("ap", 1)]);
-    let cluster = Cluster::in_regions(&REGIONS, &ring.database(), "lost");
+    let Sites { table, same, ring, cluster } = Sites::of("lost");
     let nodes = cluster.nodes();
     let us = &nodes[2];
     nodes[0].upload("trial", "trial.csv&regions=eu,us", &table, 1 << 20);

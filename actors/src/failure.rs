@@ -4,7 +4,7 @@ use std::any::Any;
 
 use tgs_protocol::{
     cause::with_causes, code::Code, desk::DeskError, engine::EngineError, job::outcome::Failure,
-    panic, stage::Stage, store::StoreError,
+    panic, refusal::Refusal, stage::Stage, store::StoreError,
 };
 
 use crate::gpu_worker::message::Snapshot;
@@ -55,6 +55,12 @@ impl Fault {
 
     pub(crate) fn at(self, stage: Stage) -> Failure {
         Failure { stage, code: self.code, message: self.message, cell: self.cell }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code, refusal.message)
     }
 }
 

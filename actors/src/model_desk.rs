@@ -66,7 +66,7 @@ impl Models {
             return Err(Fault::new(Code::RowsOutOfRange, said));
         }
         let row = self.row(job).await?;
-        let model = may_be_sampled(&row).map_err(|it| Fault::new(it.code, it.message))?;
+        let model = may_be_sampled(&row)?;
         let (reply, drawn) = oneshot::channel();
         self.samplers()?.draw(Draw { job: job.clone(), model, order, reply })?;
         match timeout(Duration::from_millis(SAMPLE_ANSWER_MS), drawn).await {

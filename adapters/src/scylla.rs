@@ -107,7 +107,7 @@ impl Scylla {
     pub async fn open(contact: &Contact, cache: &Path) -> Result<Self, StoreError> {
         let (cache, lock) = blocking(|| take_in_hand(cache))?;
         let objects = contact.objects.as_ref().map(|at| Objects::at(at, contact.objects_from));
-        let objects = objects.transpose().map_err(|it| StoreError::new(it.code, it.message))?;
+        let objects = objects.transpose()?;
         if let Some(objects) = &objects {
             objects.check().await?;
         }

@@ -1,5 +1,8 @@
 //! Every promise of a store, against a real CQL database.
 
+#[path = "scylla/objects.rs"]
+mod objects;
+
 use std::time::{Duration, Instant};
 
 use scylla::client::{session::Session, session_builder::SessionBuilder};
@@ -54,23 +57,31 @@ async fn kept(check: &'static Check, contact: &Contact) -> Result<(), tokio::tas
     tokio::spawn(async move { (check.run)(&ports).await }).await
 }
 
+/// Which of these promises are broken, and by what; `after` each of them the database is looked at.
+async fn broken(
+    contact: &Contact,
+    checks: impl Iterator<Item = &'static Check>,
+    after: impl AsyncFn(&Session, &Check),
+) -> Vec<String> {
+    let session = SessionBuilder::new().known_nodes(&contact.nodes).build().await;
+    let session = session.expect("connects");
+    let mut broken = Vec::new();
+    for check in checks {
+        empty(&session, &contact.keyspace).await;
+        if let Err(error) = kept(check, contact).await {
+            broken.push(format!("{}: {error}", check.name));
+        }
+        after(&session, check).await;
+    }
+    broken
+}
+
 #[test]
 fn every_promise_is_kept() {
     let runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = { runtime }.worker_threads(4).enable_all().build().expect("runtime");
     let contact = contact("conformance", Database::shared());
-    let broken: Vec<String> = runtime.block_on(async {
-        let session = SessionBuilder::new().known_nodes(&contact.nodes).build().await;
-        let session = session.expect("connects");
-        let mut broken = Vec::new();
-        for check in CHECKS {
-            empty(&session, &contact.keyspace).await;
-            if let Err(error) = kept(check, &contact).await {
-                broken.push(format!("{}: {error}", check.name));
-            }
-        }
-        broken
-    });
+    let broken = runtime.block_on(broken(&contact, CHECKS.iter(), async |_, _| {}));
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 

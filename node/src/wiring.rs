@@ -30,7 +30,6 @@ use tgs_protocol::{
     limits::{LOSS_EXPECTED_MS, LOSS_EXPECTED_SPOT_MS, ORDER_BYTES_MAX},
     presence::{self, Presence},
     queue::DeviceClass,
-    refusal::Refusal,
     residency,
     unit::{ByteCount, Millis},
 };
@@ -92,9 +91,8 @@ pub fn premises(home: &Path) -> Result<Premises, Failure> {
 /// Opens the stores of a cluster; the data folder is for copies of what lies there.
 pub async fn premises_of_cluster(home: &Path, settings: &Settings) -> Result<Premises, Failure> {
     let password = secret::of("the store", STORE_PASSWORD, &settings.store_password_file)?;
-    let refused = |refusal: Refusal| Failure::new(refusal.code, refusal.message);
-    let mut contact = Contact::at(&settings.store, password).map_err(refused)?;
-    residency::check_region(&settings.region).map_err(refused)?;
+    let mut contact = Contact::at(&settings.store, password)?;
+    residency::check_region(&settings.region)?;
     contact.region.clone_from(&settings.region);
     contact.objects = Some(settings.objects.clone()).filter(|named| !named.is_empty());
     // A node is best served by the data centre that has its region's name, if there is one.
@@ -168,10 +166,7 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
                            is alone; leave it empty, or start nodes of a cluster (`tgs node`)";
             return Err(Failure::new(Code::BadRequest, message));
         }
-        named => Some(
-            interruption::source(named)
-                .map_err(|refusal| Failure::new(refusal.code, refusal.message))?,
-        ),
+        named => Some(interruption::source(named)?),
     };
     let outward = Outward { notices: Some(notices), bus, interruptions };
     start(premises, settings, config, outward).await
@@ -211,8 +206,7 @@ async fn bus(premises: &Premises, settings: &Settings) -> Result<Option<BusPorts
     if settings.nats.is_empty() {
         return Ok(None);
     }
-    let contact = nats::contact::Contact::at(&settings.nats)
-        .map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    let contact = nats::contact::Contact::at(&settings.nats)?;
     let file = |name: &str| Some(name).filter(|name| !name.is_empty()).map(PathBuf::from);
     let pass = Pass {
         password: secret::of("NATS", NATS_PASSWORD, &settings.nats_password_file)?,

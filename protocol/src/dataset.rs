@@ -57,6 +57,14 @@ pub struct DatasetVersion {
     pub regions: Residency,
 }
 
+impl DatasetVersion {
+    /// Whether it is what these bytes would be, handed in under its name: the same, read alike, and
+    /// where it may be.
+    pub fn is_of(&self, digest: Digest, ending: &TableEnding, regions: &Residency) -> bool {
+        (self.digest, &self.ending, &self.regions) == (digest, ending, regions)
+    }
+}
+
 /// What a dataset is called: letters, digits, `.`, `-` and `_`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

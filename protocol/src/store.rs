@@ -24,6 +24,7 @@ use crate::{
     },
     lease::{Lease, LeaseCell},
     queue::Turn,
+    refusal::Refusal,
     submission::{IdempotencyKey, Inserted},
     unit::{ByteCount, Epoch, EventNo, Steps},
 };
@@ -63,8 +64,7 @@ pub trait JobStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
         let mut rows = self.list(&Listing::all(Some(class))).await?.rows;
-        let may_be_there = |row: &JobRow| region.is_none_or(|it| row.regions.allows(it));
-        rows.retain(|row| !but.contains(&row.id) && may_be_there(row));
+        rows.retain(|row| !but.contains(&row.id) && row.may_be_in(region));
         rows.sort_by_key(|row| (Turn::of(row).rank_ms(), row.id.clone()));
         rows.truncate(limit);
         Ok(rows)
@@ -290,6 +290,12 @@ pub struct StoreError {
     /// What the operating system or a library said.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code, refusal.message)
+    }
 }
 
 impl StoreError {

@@ -132,8 +132,7 @@ impl Shell {
         let row = read.ok_or_else(|| Fault::new(Code::JobNotFound, "no such job"))?;
         if self.intent == Intent::Run {
             // Others look before they claim; whoever comes here nevertheless reads nothing of it.
-            let checked = row.regions.check(&self.config.about.region, "go on with the job");
-            checked.map_err(|it| Fault::new(it.code, it.message))?;
+            row.regions.check(&self.config.about.region, "go on with the job")?;
         }
         let sealed = answer("read manifest", self.ports.chunks.sealed(&self.id)).await?;
         row.done.checkpoint.iter().for_each(|facts| self.saving.committed(facts.step));

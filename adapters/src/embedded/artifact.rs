@@ -62,12 +62,10 @@ impl ArtifactStore for Embedded {
 
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
         blocking(|| {
-            let path = self.layout().job(job)?.artifact(name);
-            let cannot = |error| fault::on_file("read", &path, error);
-            if !path.try_exists().map_err(cannot)? {
-                return Ok(None);
-            }
-            match damage(&path, Depth::Bytes).map_err(cannot)? {
+            let Some(path) = self.sealed(job, name)? else { return Ok(None) };
+            match damage(&path, Depth::Bytes)
+                .map_err(|error| fault::on_file("read", &path, error))?
+            {
                 None => Ok(Some(path)),
                 Some(what) => Err(fault::damaged(Code::StoreCorrupt, &what, &path)),
             }
@@ -80,12 +78,9 @@ impl ArtifactStore for Embedded {
         name: ArtifactName,
     ) -> Result<Option<BTreeMap<String, ByteCount>>, StoreError> {
         blocking(|| {
-            let path = self.layout().job(job)?.artifact(name);
-            let cannot = |error| fault::on_file("read", &path, error);
-            if !path.try_exists().map_err(cannot)? {
-                return Ok(None);
-            }
-            let mut sizes = content::sizes_of_folder(&path).map_err(cannot)?;
+            let Some(path) = self.sealed(job, name)? else { return Ok(None) };
+            let sizes = content::sizes_of_folder(&path);
+            let mut sizes = sizes.map_err(|error| fault::on_file("read", &path, error))?;
             sizes.remove(SEALED_FILE);
             Ok(Some(sizes))
         })
@@ -177,6 +172,13 @@ impl Notes for NoteFile<'_> {
 }
 
 impl Embedded {
+    /// The folder of a sealed artifact; none if it is not there.
+    fn sealed(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
+        let path = self.layout().job(job)?.artifact(name);
+        let is_there = path.try_exists().map_err(|error| fault::on_file("read", &path, error))?;
+        Ok(is_there.then_some(path))
+    }
+
     fn notes(&self, job: &JobId, to: &Path) -> Result<NoteFile<'_>, StoreError> {
         let folder = self.layout().job(job)?;
         let name = Digest::of(to.as_os_str().as_encoded_bytes()).short();

@@ -273,10 +273,8 @@ impl Embedded {
         self.ledger().write(|transaction| {
             let mut table = transaction.open_table(DATASETS)?;
             let known = version_rows(&table, &dataset)?;
-            let same = known
-                .iter()
-                .map(|row| &row.version)
-                .find(|it| it.digest == digest && it.ending == ending && it.regions == regions);
+            let same =
+                known.iter().map(|row| &row.version).find(|it| it.is_of(digest, &ending, &regions));
             let version = same.cloned().unwrap_or_else(|| DatasetVersion {
                 dataset: dataset.clone(),
                 version: known.last().map_or(1, |last| last.version.version + 1),

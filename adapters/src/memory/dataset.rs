@@ -162,8 +162,7 @@ fn next_version(
 ) -> DatasetVersion {
     let Upload { dataset, ending, size, regions, .. } = incoming.upload.clone();
     let digest = Digest::of(&incoming.bytes);
-    let is_same =
-        |it: &&DatasetVersion| it.digest == digest && it.ending == ending && it.regions == regions;
+    let is_same = |it: &&DatasetVersion| it.is_of(digest, &ending, &regions);
     if let Some(same) = of_dataset(versions, &dataset).find(is_same) {
         return same.clone();
     }

@@ -38,6 +38,8 @@ use crate::{
 const PIECE: usize = 512 << 10;
 /// Pieces on their way at the same time.
 const AT_ONCE: usize = 8;
+/// Their bytes.
+const WINDOW: usize = PIECE * AT_ONCE;
 
 /// Stands in a name before the regions that it may not leave, if it may not.
 const HOME: char = '@';
@@ -56,13 +58,7 @@ pub(super) struct Named {
     pub(super) size: ByteCount,
 }
 
-impl Named {
-    /// Whether it lies in object storage.
-    fn is_object(&self) -> bool {
-        is_object(&self.name)
-    }
-}
-
+/// Whether what has this name lies in object storage.
 fn is_object(name: &str) -> bool {
     name.ends_with(OBJECT)
 }
@@ -120,12 +116,25 @@ impl Scylla {
         named: &Named,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
+        self.put_windows(job, named, bytes.chunks(WINDOW).map(Ok)).await
+    }
+
+    /// Makes bytes durable under their name, some pieces after the other.
+    async fn put_windows<B: AsRef<[u8]> + Send>(
+        &self,
+        job: &JobId,
+        named: &Named,
+        windows: impl Iterator<Item = Result<B, StoreError>> + Send,
+    ) -> Result<(), StoreError> {
         self.begin_bytes(job, named).await?;
-        if named.is_object() {
-            let whole = stream::iter([Ok(bytes.to_vec())]);
-            return self.objects()?.put(&whole_name(job, &named.name), whole).await;
+        if is_object(&named.name) {
+            return self.objects()?.put(&whole_name(job, &named.name), windows).await;
         }
-        self.put_pieces(job, named, 0, bytes).await.map(|_| ())
+        let mut no = 0;
+        for bytes in windows {
+            no = self.put_pieces(job, named, no, bytes?.as_ref()).await?;
+        }
+        Ok(())
     }
 
     /// The bytes of a name; none unless they are what its digest says.
@@ -177,7 +186,7 @@ impl Scylla {
         let shelf = self.shelf_here(&home_in(&named.name)).await?;
         let name = whole_name(job, &named.name);
         let mut next = from;
-        for some in bytes.chunks(PIECE * AT_ONCE) {
+        for some in bytes.chunks(WINDOW) {
             let mut writes = Vec::with_capacity(AT_ONCE);
             for piece in some.chunks(PIECE) {
                 writes.push(shelf.put(&name, next, piece));
@@ -194,13 +203,10 @@ impl Scylla {
         job: &JobId,
         named: &Named,
     ) -> impl Stream<Item = Result<Vec<u8>, StoreError>> + '_ {
-        if named.is_object() {
-            let parts =
-                self.objects().map(|it| it.parts(&whole_name(job, &named.name), named.size));
-            return match parts {
-                Ok(parts) => parts.left_stream().left_stream(),
-                Err(error) => stream::iter([Err(error)]).right_stream().left_stream(),
-            };
+        if is_object(&named.name) {
+            let name = whole_name(job, &named.name);
+            let parts = self.objects().map(|it| it.parts(&name, named.size));
+            return stream::iter([parts]).try_flatten().left_stream();
         }
         let (name, home) = (whole_name(job, &named.name), Arc::new(home_in(&named.name)));
         let reads = numbers(named.size).map(move |no| {
@@ -217,17 +223,7 @@ impl Scylla {
         named: &Named,
         path: &Path,
     ) -> Result<(), StoreError> {
-        self.begin_bytes(job, named).await?;
-        let windows = windows(path)?;
-        if named.is_object() {
-            let name = whole_name(job, &named.name);
-            return self.objects()?.put(&name, stream::iter(windows)).await;
-        }
-        let mut no = 0;
-        for bytes in windows {
-            no = self.put_pieces(job, named, no, &bytes?).await?;
-        }
-        Ok(())
+        self.put_windows(job, named, windows(path)?).await
     }
 
     /// A file with the bytes of a name, made anew unless it is there and whole.
@@ -297,16 +293,15 @@ impl Scylla {
         size: ByteCount,
     ) -> Result<(), StoreError> {
         let (database, say) = (self.database(), &self.database().say);
-        if is_object(name) {
-            self.objects()?.remove(&whole_name(job, name)).await?;
-            let mut patience = Patience::of("remove bytes");
-            return database.write(&mut patience, &say.drop_bytes_of, (job.as_str(), name)).await;
-        }
-        // Also from outside: to remove them they need not be seen.
-        let shelf = self.shelf(&home_in(name)).await?;
         let whole_name = whole_name(job, name);
-        let drops = numbers(size).map(|no| shelf.remove(&whole_name, no));
-        stream::iter(drops).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        if is_object(name) {
+            self.objects()?.remove(&whole_name).await?;
+        } else {
+            // Also from outside: to remove them they need not be seen.
+            let shelf = self.shelf(&home_in(name)).await?;
+            let drops = numbers(size).map(|no| shelf.remove(&whole_name, no));
+            stream::iter(drops).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        }
         let mut patience = Patience::of("remove bytes");
         database.write(&mut patience, &say.drop_bytes_of, (job.as_str(), name)).await
     }
@@ -332,9 +327,8 @@ fn windows(
     let opened = File::open(&path).map_err(|error| fault::on_file("read", &path, error));
     let mut file = opened?;
     let next = move || {
-        let mut bytes = Vec::with_capacity(PIECE * AT_ONCE);
-        let window = (PIECE * AT_ONCE) as u64;
-        match Read::by_ref(&mut file).take(window).read_to_end(&mut bytes) {
+        let mut bytes = Vec::with_capacity(WINDOW);
+        match Read::by_ref(&mut file).take(WINDOW as u64).read_to_end(&mut bytes) {
             Ok(0) => None,
             Ok(_) => Some(Ok(bytes)),
             Err(error) => Some(Err(fault::on_file("read", &path, error))),

@@ -22,7 +22,7 @@ use super::{
     contact::Contact,
     schema,
     statements::Statements,
-    trouble::{self, Patience, Trouble, damaged},
+    trouble::{Patience, Trouble, damaged},
 };
 
 /// A statement that takes longer has failed, or its outcome is unknown.
@@ -143,17 +143,17 @@ impl<S> Database<S> {
         }
     }
 
-    /// The same, without patience.
+    /// The same, without patience; none where the database does not give any.
     pub(super) async fn rows_once<R>(
         &self,
         statement: &PreparedStatement,
         values: impl SerializeRow,
-    ) -> Result<Vec<R>, StoreError>
+    ) -> Result<Option<Vec<R>>, StoreError>
     where
         R: for<'frame, 'spec> DeserializeRow<'frame, 'spec>,
     {
         let answer = self.session.execute_unpaged(statement, values).await;
-        read(answer.map_err(|error| trouble::silent("read bytes", error))?)
+        answer.ok().map(read).transpose()
     }
 
     /// A page of a long answer, and where the next one begins.

@@ -309,10 +309,7 @@ impl Scylla {
         database.write(patience, &say.put_dataset_name, (dataset.as_str(),)).await?;
         loop {
             let all = self.entries(patience, &dataset).await?;
-            let is_same = |entry: &&Entry| {
-                let it = &entry.version;
-                it.digest == digest && it.ending == ending && it.regions == regions
-            };
+            let is_same = |it: &&Entry| it.version.is_of(digest, &ending, &regions);
             if let Some(same) = all.iter().find(is_same) {
                 return Ok(same.clone());
             }

@@ -136,8 +136,7 @@ impl JobStore for Scylla {
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
-        let is_wanted = |row: &JobRow| region.is_none_or(|region| row.regions.allows(region));
-        self.in_line(class, is_wanted, but, limit).await
+        self.in_line(class, region, but, limit).await
     }
 
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {
@@ -360,7 +359,7 @@ impl Seen {
 
     fn of(columns: Columns, job: &JobId) -> Result<Self, StoreError> {
         let body = columns.body.zip(columns.version);
-        let row = body.map(|(body, version)| Ok((decode_row(&body, job)?, version)));
+        let row = body.map(|(body, version)| decode_row(&body, job).map(|row| (row, version)));
         Ok(Self {
             cell: cell_of(columns.owner, columns.epoch, columns.renewals),
             row: row.transpose()?,

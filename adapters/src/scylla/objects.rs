@@ -118,16 +118,15 @@ impl Objects {
     pub(super) async fn put(
         &self,
         name: &str,
-        parts: impl Stream<Item = Result<Vec<u8>, StoreError>>,
+        parts: impl Iterator<Item = Result<impl AsRef<[u8]>, StoreError>>,
     ) -> Result<(), StoreError> {
         let failed = |error| self.failed("write bytes", error);
         let upload = self.store.put_multipart(&self.path(name)).await.map_err(failed)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, PART);
-        let mut parts = std::pin::pin!(parts);
         let written: Result<(), StoreError> = async {
-            while let Some(part) = parts.next().await {
+            for part in parts {
                 upload.wait_for_capacity(AT_ONCE).await.map_err(failed)?;
-                upload.put(part?.into());
+                upload.write(part?.as_ref());
             }
             Ok(())
         }

@@ -82,7 +82,7 @@ impl Scylla {
     pub(super) async fn in_line(
         &self,
         class: StateClass,
-        is_wanted: impl Fn(&JobRow) -> bool,
+        region: Option<&str>,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
@@ -96,7 +96,7 @@ impl Scylla {
                 let rows = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
                 for row in rows.into_iter().flatten() {
                     match StateClass::of(&row.state) == class {
-                        true if is_wanted(&row) => first.push(row),
+                        true if row.may_be_in(region) => first.push(row),
                         true => {}
                         // It has changed since it was entered, or nobody told of its change.
                         false => self.tell_or_leave(&row.id, None).await,

@@ -83,29 +83,18 @@ pub(super) async fn bring_up(session: &Session, contact: &Contact) -> Result<(),
 async fn make_keyspace(session: &Session, contact: &Contact) -> Result<(), StoreError> {
     let name = &contact.keyspace;
     // A user without the right to make one may use one that is there.
-    let known = format!(
-        "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = '{}'",
-        name.to_ascii_lowercase()
-    );
-    let known = session.query_unpaged(known, ()).await;
-    let known = known.map_err(|error| failed("look for the keyspace".to_owned(), error))?;
-    if known.into_rows_result().is_ok_and(|rows| rows.rows_num() > 0) {
+    if !replicated_in(session, &name.to_ascii_lowercase()).await?.is_empty() {
         return Ok(());
     }
-    let copies = copies_in(contact, centres(session));
+    let copies = match contact.copies.is_empty() {
+        false => contact.copies.clone(),
+        true => contact::copies(centres(session)),
+    };
     if copies.iter().all(|(_, copies)| *copies == 0) {
         let message = format!("make keyspace {name}: no data centre has a copy; name one");
         return Err(StoreError::new(Code::BadRequest, message));
     }
     create_keyspace(session, name, &copies).await
-}
-
-/// How many copies there shall be in each data centre.
-fn copies_in(contact: &Contact, centres: Vec<(String, usize)>) -> Vec<(String, u8)> {
-    match contact.copies.is_empty() {
-        false => contact.copies.clone(),
-        true => contact::copies(centres),
-    }
 }
 
 async fn create_keyspace(

@@ -98,22 +98,19 @@ impl Shelf {
     /// A piece; nothing if it is gone, or lies in a region that cannot be reached.
     pub(super) async fn get(&self, name: &str, no: i32) -> Result<Vec<u8>, StoreError> {
         let (database, mut patience) = (&self.database, Patience::of("read bytes"));
-        let rows: Vec<(Vec<u8>,)> =
-            database.rows(&mut patience, &database.say.get, (name, no)).await?;
-        if let Some((piece,)) = rows.into_iter().next() {
-            return Ok(piece);
-        }
-        let Some(get_anywhere) = &database.say.get_anywhere else { return Ok(Vec::new()) };
+        let found = database.rows(&mut patience, &database.say.get, (name, no)).await?;
         // Whoever wrote it could not reach this region then.
-        match database.rows_once(get_anywhere, (name, no)).await {
-            Ok(rows) => {
-                Ok(rows.into_iter().next().map(|row: (Vec<u8>,)| row.0).unwrap_or_default())
+        let found = match &database.say.get_anywhere {
+            Some(get_anywhere) if found.is_empty() => {
+                let found = database.rows_once(get_anywhere, (name, no)).await?;
+                found.unwrap_or_else(|| {
+                    warn!(name, "it is not in this region, and the others do not answer");
+                    Vec::new()
+                })
             }
-            Err(_) => {
-                warn!(name, "it is not in this region, and the others do not answer");
-                Ok(Vec::new())
-            }
-        }
+            _ => found,
+        };
+        Ok(found.into_iter().next().map(|(piece,): (Vec<u8>,)| piece).unwrap_or_default())
     }
 
     pub(super) async fn remove(&self, name: &str, no: i32) -> Result<(), StoreError> {
@@ -151,8 +148,7 @@ impl Scylla {
 
     /// The same for whoever reads or writes them, which only nodes that stand there do.
     pub(super) async fn shelf_here(&self, home: &Residency) -> Result<Arc<Shelf>, StoreError> {
-        let checked = home.check(&self.shelves().contact.region, "read or write bytes");
-        checked.map_err(|it| StoreError::new(it.code, it.message))?;
+        home.check(&self.shelves().contact.region, "read or write bytes")?;
         self.shelf(home).await
     }
 

@@ -60,18 +60,18 @@ impl Pieces {
         let put = "INSERT INTO piece (name, no, bytes) VALUES (?, ?, ?)";
         let get = "SELECT bytes FROM piece WHERE name = ? AND no = ?";
         let drop = "DELETE FROM piece WHERE name = ? AND no = ?";
-        if !is_spread {
-            let (put, get) = (say(put, Quorum).await?, say(get, Quorum).await?);
-            let drop = say(drop, Quorum).await?;
-            return Ok(Self { put, put_nearby: None, get, get_anywhere: None, drop });
+        let (in_each, here) = match is_spread {
+            true => (EachQuorum, LocalQuorum),
+            false => (Quorum, Quorum),
+        };
+        let (mut put_nearby, mut get_anywhere) = (None, None);
+        if is_spread {
+            put_nearby = Some(say(put, LocalQuorum).await?);
+            get_anywhere = Some(say(get, All).await?);
         }
-        Ok(Self {
-            put: say(put, EachQuorum).await?,
-            put_nearby: Some(say(put, LocalQuorum).await?),
-            get: say(get, LocalQuorum).await?,
-            get_anywhere: Some(say(get, All).await?),
-            drop: say(drop, LocalQuorum).await?,
-        })
+        let (put, get, drop) =
+            (say(put, in_each).await?, say(get, here).await?, say(drop, here).await?);
+        Ok(Self { put, put_nearby, get, get_anywhere, drop })
     }
 }
 

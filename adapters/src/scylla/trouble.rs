@@ -100,7 +100,7 @@ impl Patience {
     }
 }
 
-pub(super) fn silent(act: &str, error: ExecutionError) -> StoreError {
+fn silent(act: &str, error: ExecutionError) -> StoreError {
     let message = format!(
         "{act}: the database did not do it in {} s; look whether its nodes run and reach each \
          other, then try again",

@@ -95,9 +95,7 @@ impl Client {
             Err(failure) if failure.code == Code::NoSuchThing => return Ok(None),
             asked => asked?,
         };
-        let is_same = |it: &DatasetVersion| {
-            it.digest == digest && it.ending == *ending && it.regions == *regions
-        };
+        let is_same = |it: &DatasetVersion| it.is_of(digest, ending, regions);
         let same = versions.items.into_iter().find(is_same);
         Ok(same.map(|it| DatasetRef { dataset: it.dataset, version: Some(it.version) }))
     }

@@ -36,7 +36,7 @@ pub fn run(act: &NodeAct, voice: Voice) -> Result<ExitCode, Failure> {
 
 fn ask(named: &NamedNode, act: Option<&str>) -> Result<NodeView, Failure> {
     let NamedNode { node, server } = named;
-    check_name(node).map_err(|refusal| Failure::new(refusal.code, refusal.message))?;
+    check_name(node)?;
     let client = Client::new(&server.server)?;
     match act {
         None => client.ask(&format!("/v1/nodes/{node}"), Ask::Get),

@@ -88,7 +88,7 @@ fn is_zero(number: &u64) -> bool {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_none_yet(number: &u32) -> bool {
+pub(crate) fn is_none_yet(number: &u32) -> bool {
     *number == 0
 }
 
@@ -180,6 +180,11 @@ impl JobRow {
     /// write once more may.
     pub fn may_replace(&self, stored: &Self) -> bool {
         self.writes >= stored.writes
+    }
+
+    /// Whether it may be in this region; everywhere is one, if none is named.
+    pub fn may_be_in(&self, region: Option<&str>) -> bool {
+        region.is_none_or(|region| self.regions.allows(region))
     }
 
     /// The stages this goal needs, in order.

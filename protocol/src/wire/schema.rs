@@ -88,7 +88,7 @@ schemas! {
     Residency => json_schema!({
         "description": "Regions that data may be in; all of them if none is named.",
         "type": "array",
-        "items": { "type": "string", "pattern": region_pattern() },
+        "items": { "type": "string", "pattern": format!("^{}$", region_pattern()) },
         "maxItems": REGIONS_MAX,
         "uniqueItems": true,
     });
@@ -104,14 +104,14 @@ fn name_pattern(then: &str) -> String {
     format!("^[A-Za-z0-9][A-Za-z0-9._-]{{0,{}}}{then}$", DATASET_NAME_BYTES_MAX - 1)
 }
 
-fn region_pattern() -> String {
-    format!("^[A-Za-z0-9._-]{{1,{REGION_BYTES_MAX}}}$")
-}
-
 /// Regions with commas between.
 pub fn regions_pattern() -> String {
-    let region = format!("[A-Za-z0-9._-]{{1,{REGION_BYTES_MAX}}}");
+    let region = region_pattern();
     format!("^({region}(,{region}){{0,{}}})?$", REGIONS_MAX - 1)
+}
+
+fn region_pattern() -> String {
+    format!("[A-Za-z0-9._-]{{1,{REGION_BYTES_MAX}}}")
 }
 
 fn endings() -> Vec<String> {

@@ -7,7 +7,7 @@ use crate::{
     id::JobId,
     job::{
         JobRow, JobState, Outcome, TimelineEntry, listing::StateClass, origin::Origin,
-        outcome::Failure,
+        outcome::Failure, row,
     },
     model::ModelName,
     progress::Progress,
@@ -85,7 +85,7 @@ pub struct JobView {
     #[serde(default)]
     pub ran_s: f64,
     /// How often a node that held it was lost.
-    #[serde(default, skip_serializing_if = "is_none_yet")]
+    #[serde(default, skip_serializing_if = "row::is_none_yet")]
     pub losses: u32,
     /// Seconds that these took: from its last change to when another node went on, summed up.
     #[serde(default, skip_serializing_if = "is_no_time")]
@@ -168,11 +168,6 @@ impl JobView {
             files: Vec::new(),
         }
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
-fn is_none_yet(number: &u32) -> bool {
-    *number == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]

@@ -3,11 +3,11 @@
 
 use std::{process::Command, time::Instant};
 
-use scylla::client::{session::Session, session_builder::SessionBuilder};
+use scylla::client::session::Session;
 use tgs_adapters::{
     Ports, Scylla,
     conformance::{
-        CHECKS,
+        CHECKS, Check,
         sample::{claim, code, insert, job, row},
     },
     scylla::Contact,
@@ -25,12 +25,9 @@ use tgs_tests::services::{
 const ADDRESS: &str = "TGS_TEST_OBJECTS";
 
 fn contact(keyspace: &str, from: u64) -> Contact {
-    let database = Database::shared();
-    let keyspace = format!("{keyspace}_{}", std::process::id());
-    let region = database.data_centres[0].0.clone();
-    let contact = Contact::of(database.contact_points, database.data_centres, keyspace);
     let objects = Some(std::env::var(ADDRESS).expect("whoever starts this says where"));
-    Contact { objects, objects_from: ByteCount(from), region, ..contact }
+    let contact = super::contact(keyspace, Database::shared());
+    Contact { objects, objects_from: ByteCount(from), ..contact }
 }
 
 async fn open(contact: &Contact) -> (Ports, tempfile::TempDir) {
@@ -41,7 +38,14 @@ async fn open(contact: &Contact) -> (Ports, tempfile::TempDir) {
 /// Runs one of the tests below with the variables of a provider, which are a process's own.
 fn run_with(storage: &Objects, test: &str) {
     let ended = Command::new(std::env::current_exe().expect("a running program has a file"))
-        .args(["--exact", test, "--ignored", "--nocapture", "--test-threads", "1"])
+        .args([
+            "--exact",
+            &format!("objects::{test}"),
+            "--ignored",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ])
         .envs(storage.variables())
         .env(ADDRESS, format!("s3://{BUCKET}/{test}"))
         .output()
@@ -57,40 +61,22 @@ fn every_promise_is_kept() {
     assert_eq!(storage.count("promises/probe"), 0, "what was tried is removed");
 }
 
-async fn empty(session: &Session, keyspace: &str) {
-    let tables = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
-    let found = session.query_unpaged(tables, (keyspace,)).await.expect("tables");
-    for table in found.into_rows_result().expect("rows").rows::<(String,)>().expect("names") {
-        let (table,) = table.expect("a name");
-        if table != "schema_step" {
-            let emptied = session.query_unpaged(format!("TRUNCATE {keyspace}.{table}"), ()).await;
-            emptied.expect("it is emptied");
-        }
-    }
-}
-
 /// Of the ports that keep bytes.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "every_promise_is_kept runs it, with the variables of a provider"]
 async fn promises() {
     let contact = contact("objects", 1);
-    let session = SessionBuilder::new().known_nodes(&contact.nodes).build().await;
-    let session = session.expect("connects");
-    let (mut broken, mut checked) = (Vec::new(), 0);
     let keeps_bytes = ["chunk_store", "checkpoint_store", "artifact_store", "dataset_store"];
-    for check in CHECKS.iter().filter(|it| keeps_bytes.iter().any(|port| it.name.starts_with(port)))
-    {
-        let (ports, _folder) = open(&contact).await;
-        let ran = tokio::spawn(async move { (check.run)(&ports).await }).await;
-        broken.extend(ran.err().map(|error| format!("{}: {error}", check.name)));
-        checked += 1;
+    let keeps_bytes = |it: &&Check| keeps_bytes.iter().any(|port: &&str| it.name.starts_with(port));
+    let checks: Vec<_> = CHECKS.iter().filter(keeps_bytes).collect();
+    assert!(checks.len() > 20, "{}", checks.len());
+    let are_elsewhere = async |session: &Session, check: &Check| {
         let pieces = format!("SELECT name FROM {}.piece LIMIT 1", contact.keyspace);
         let pieces = session.query_unpaged(pieces, ()).await.expect("a look");
         let pieces = pieces.into_rows_result().expect("rows").rows_num();
         assert_eq!(pieces, 0, "{}: all bytes lie in object storage", check.name);
-        empty(&session, &contact.keyspace).await;
-    }
-    assert!(checked > 20, "{checked}");
+    };
+    let broken = super::broken(&contact, checks.into_iter(), are_elsewhere).await;
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
