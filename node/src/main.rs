@@ -25,7 +25,6 @@ fn main() {
     if words.next().is_some_and(|word| word == wiring::KEEPER) {
         leaving::leave(wiring::keep_program(words));
     }
-    memory::give_back_at_once();
     leaving::leave(run().unwrap_or_else(|status| status))
 }
 
