@@ -18,7 +18,7 @@ use tgs_tests::{
     cluster::{Cluster, certify, files, is_training, keys_of, store},
     program::{in_repository, refusal},
     server::{Server, free_address},
-    services::Database,
+    services::{Database, Nats},
     waiting,
 };
 
@@ -130,6 +130,41 @@ fn idle_nodes_sample_chunks_of_anothers_job() {
     println!("{} of 31 chunks by the other helper", helped(helpers[1]));
     assert_eq!(files(&nodes[holder], &job), undisturbed);
     assert_eq!(files(&nodes[helpers[1]], &job), undisturbed);
+}
+
+/// The same where no node reaches another one but over the bus.
+#[test]
+fn nodes_without_links_help_each_other_over_the_bus() {
+    let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
+    let learn = json!({"model": "tabgraph", "steps": 60, "threads": 1, "seed": 7});
+    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 305_000, "learn": learn});
+    let undisturbed = alone(&table, &order);
+    let (bus, keys) = (Nats::shared().url(), TempDir::new().expect("a temporary folder"));
+    let bus = format!("{bus}/help_over_bus");
+    certify(keys.path(), 1);
+    let folder = keys_of(keys.path(), 0);
+    let secret = folder.to_str().expect("a name");
+    let settings = [("TGS_NATS", bus.as_str()), ("TGS_LINKS_FOLDER", secret)];
+    let cluster =
+        Cluster::with_settings(&["all"; 3], &Database::shared(), "help_over_bus", &settings);
+    let nodes = cluster.nodes();
+    let page = |of: &Server| of.get("/v1/nodes").body["items"].clone();
+    let are_all_on_it = |nodes: &Value| {
+        let on_bus = |node: &Value| node["on_bus"] == true && node["links"] == 0;
+        nodes.as_array().is_some_and(|all| all.len() == 3 && all.iter().all(on_bus))
+    };
+    waiting::until("all are on the bus", LONG, || are_all_on_it(&page(&nodes[0])));
+    nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
+    let job = nodes[0].submit(&order);
+    let samples = |view: &Value| view["progress"]["stage"] == "sample";
+    let holder = cluster.at_work(&cluster.all(), &job, samples).expect("it has not ended");
+    let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
+    let helped = |no: usize| metric(&nodes[no], "tgs_chunks_sampled{whose=\"anothers\"}");
+    waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > 0.0));
+    nodes[helpers[0]].kill();
+    nodes[holder].ended(&job);
+    println!("{} of 31 chunks by the other helper", helped(helpers[1]));
+    assert_eq!(files(&nodes[holder], &job), undisturbed);
 }
 
 /// What one server delivers that nobody disturbs.

@@ -17,7 +17,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgs_protocol::limits::AGEING_MS;
-use tgs_tests::{server::Server, tables::numbers};
+use tgs_tests::{cluster::files, server::Server, tables::numbers};
 use tungstenite::WebSocket;
 
 /// Longer than all jobs of a test take on a slow machine.
@@ -245,6 +245,36 @@ fn check_list(server: &Server, jobs: usize) {
     assert_eq!(count(server, &["published"]), jobs as u64);
     let others = ["waiting", "running", "withheld", "failed", "cancelled"];
     assert_eq!(count(server, &others), 0);
+}
+
+/// The model and what it draws, whether one device trained it or two, one of which was asked for and
+/// the other lent.
+#[test]
+fn devices_that_share_a_training_change_no_byte() {
+    let home = TempDir::new().expect("a temporary folder");
+    let server = Server::start_with(home.path(), &[("TGS_DEVICES", "2")]);
+    server.upload("small", "small.csv", &numbers(400), 1 << 20);
+    let ordered = |devices: u32| {
+        let learn = json!({"model": "tabgraph", "steps": 60, "threads": 1, "devices": devices});
+        let order = json!({"kind": "synthesize", "dataset": "small", "rows": 200, "learn": learn});
+        server.submit(&order)
+    };
+    let alone = ordered(1);
+    server.ended(&alone);
+    let shared = ordered(2);
+    let trains = |view: &Value| view["progress"]["stage"] == "train";
+    server.wait_for(&shared, trains);
+    assert_eq!(metric(&server, "tgs_devices{use=\"busy\"}"), Some(2));
+    server.ended(&shared);
+    let table = |job: &str| {
+        let all = files(&server, job);
+        all.into_iter().find(|(name, _)| name.ends_with(".csv")).expect("a table")
+    };
+    assert_eq!(table(&shared), table(&alone));
+    let refused = json!({"kind": "train", "dataset": "small", "learn": {"devices": 17}});
+    let refused = server.post("/v1/jobs", &refused);
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    assert!(refused.body["detail"].to_string().contains("1 to 16"), "{}", refused.body);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //!             ├─ JobFinder          looks for jobs that nobody works at, in a cluster
 //!             ├─ OrderTaker         takes orders that programs publish
 //!             ├─ EventPublisher     tells programs outside what happens to jobs
+//!             ├─ PeerListener       hears what other nodes say over the bus
 //!             ├─ PeerKeeper         says that this node is there, heeds its operators
 //!             ├─ Mesh               links to other nodes: shell of protocol/src/peer/table.rs
 //!             ├─ SpotWatch          hears that the machine will be taken away
@@ -28,6 +29,7 @@
 //! | what one node of a cluster does for all | `duty` |
 //! | what finders, takers, publishers, keepers and watches have in common | `looker` |
 //! | how long jobs take | `experience` |
+//! | what operators see of the log | [`warnings`] |
 //! | who restarts whom, and when that ends | `node_supervisor`, `restart_window` |
 //!
 //! **Absent on purpose:** decisions about jobs. A message only makes something happen sooner; what
@@ -37,6 +39,7 @@ pub mod input;
 pub mod mesh;
 pub mod node;
 pub mod ports;
+pub mod warnings;
 
 mod checkpoint_writer;
 mod chunk_sampler;
@@ -60,6 +63,7 @@ mod numerics;
 mod order;
 mod order_taker;
 mod peer_keeper;
+mod peer_listener;
 mod perform;
 mod restart_window;
 mod row_rate;

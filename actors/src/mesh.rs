@@ -7,7 +7,7 @@ mod door;
 mod gateway;
 mod links;
 
-use std::{collections::BTreeMap, net::TcpListener, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::ErrorKind, net::TcpListener, sync::Arc, time::Duration};
 
 use ractor::{
     Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent, pg,
@@ -28,6 +28,7 @@ use tgs_protocol::{
 };
 use tokio::task::{AbortHandle, JoinSet};
 
+pub(crate) use self::gateway::Ears;
 use self::gateway::{Gateway, GatewayMessage};
 pub use self::{
     door::{CERTIFIED_NAME, LinkKeys, LinkKeysError},
@@ -167,11 +168,11 @@ impl Ties {
             .with_listen_addr(std::net::Ipv4Addr::LOCALHOST.into())
             .with_max_inbound_frame_size(LINK_FRAME_BYTES_MAX);
         let (server, _) = Actor::spawn_linked(None, server, (), myself.get_cell()).await?;
-        let subscription = Box::new(Ears(myself.clone()));
+        let subscription = Box::new(Sessions(myself.clone()));
         let id = "mesh".to_owned();
         server.cast(NodeServerMessage::SubscribeToEvents { id, subscription })?;
         // Unnamed: a name is taken away by the death of another node's actor of that name.
-        let ears = gateway::Ears { links: site.links.clone(), node: site.node.clone() };
+        let ears = Ears { links: site.links.clone(), node: site.node.clone() };
         let (gateway, _) = Actor::spawn_linked(None, Gateway, ears, myself.get_cell()).await?;
         pg::join_scoped(SCOPE.to_owned(), GROUP.to_owned(), vec![gateway.get_cell()]);
         let accepting = door::accept(listener, site.config.keys.clone(), server.clone());
@@ -194,8 +195,14 @@ impl Ties {
                 self.happened(PeerEvent::Opened(no));
             }
             MeshMessage::Happened(event) => {
-                if let PeerEvent::Closed(no) = &event {
-                    self.sessions.remove(no);
+                if let PeerEvent::Closed(no) = &event
+                    && let Some(session) = self.sessions.remove(no)
+                    && !self.table.linked().values().any(|linked| linked == no)
+                {
+                    let peer = session.peer_addr;
+                    let why = "a connection ended before it was a link; has the node there the \
+                               secret of this cluster?";
+                    tracing::warn!(peer, "{why}");
                 }
                 self.happened(event);
             }
@@ -220,8 +227,16 @@ impl Ties {
                 let (keys, server) = (self.site.config.keys.clone(), self.server.clone());
                 self.errand(async move {
                     let dialled = door::dial(&address, &keys, &server).await;
-                    if let Err(error) = &dialled {
-                        tracing::info!(%peer, address, %error, "another node is not reached");
+                    match &dialled {
+                        // It is there, and one of the two shows what the other does not know.
+                        Err(error) if error.kind() == ErrorKind::InvalidData => {
+                            let why = "another node shows another authority";
+                            tracing::warn!(%peer, address, %error, "{why}");
+                        }
+                        Err(error) => {
+                            tracing::info!(%peer, address, %error, "another node is not reached");
+                        }
+                        Ok(()) => {}
                     }
                     PeerEvent::Dialled(peer, dialled.is_ok())
                 });
@@ -308,9 +323,9 @@ fn number(session: &Session) -> LinkNo {
 }
 
 /// Hears what becomes of sessions.
-struct Ears(ActorRef<MeshMessage>);
+struct Sessions(ActorRef<MeshMessage>);
 
-impl NodeEventSubscription for Ears {
+impl NodeEventSubscription for Sessions {
     fn node_session_opened(&self, session: Session) {
         let _ = self.0.cast(MeshMessage::Opened(session));
     }

@@ -25,6 +25,7 @@ use crate::{
     notice_desk::NoticeCounter,
     peer_keeper::Card,
     ports::{NoticePorts, Ports},
+    warnings::Warnings,
 };
 
 /// How a node works.
@@ -45,6 +46,8 @@ pub struct NodeConfig {
     pub holder_is_gone: bool,
     /// What it says of itself, as far as that does not change.
     pub about: Presence,
+    /// What its process warned of lately.
+    pub warnings: Arc<Warnings>,
     /// How it has links to other nodes; none where it has none.
     pub links: Option<LinkConfig>,
     /// Other nodes share the stores: jobs that nobody works at are looked for, and taken up.
@@ -70,6 +73,7 @@ impl NodeConfig {
         let samplers = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Self {
             about: Presence::of(incarnation.clone()),
+            warnings: Arc::default(),
             incarnation,
             devices: vec![DeviceClass::Cpu],
             memory: ByteCount(u64::MAX),
@@ -130,8 +134,14 @@ pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError>
     };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
     let (about, board) = (config.about.clone(), ports.board.clone());
-    let card =
-        Card { ports: ports.clone(), about, health: health.clone(), node: supervisor.clone() };
+    let warnings = config.warnings.clone();
+    let card = Card {
+        ports: ports.clone(),
+        about,
+        health: health.clone(),
+        node: supervisor.clone(),
+        warnings,
+    };
     let nodes = Arc::new(NodeCounter { card, board });
     let desk = Desk::new(ports.clone(), supervisor.clone(), experience, health, &config);
     let models = Arc::new(Models::new(ports));

@@ -72,6 +72,7 @@ fn learned(
         length: learn.length()?,
         seed: learn.seed,
         threads: learn.threads.unwrap_or(desk.threads),
+        devices: learn.devices.unwrap_or(1),
         overrides: learn.constants,
         gates,
         inputs: Vec::new(),

@@ -1,14 +1,14 @@
 //! Says that this node is there, and heeds what its operators order of it: shell of
 //! `protocol/src/presence.rs`.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ractor::ActorRef;
 use tgs_protocol::{
     id::Incarnation,
     limits::PRESENCE_PERIOD_MS,
-    peer::PeerLink,
-    presence::{DeviceAt, Presence, PresenceBoard},
+    metric_definitions::NODES_IN_TROUBLE,
+    presence::{self, DeviceAt, NodeView, Presence, PresenceBoard},
     store::StoreError,
 };
 
@@ -20,6 +20,7 @@ use crate::{
     },
     ports::Ports,
     store_call::answer,
+    warnings::Warnings,
 };
 
 /// What a node says of itself, and where it finds it.
@@ -30,6 +31,7 @@ pub(crate) struct Card {
     pub(crate) about: Presence,
     pub(crate) health: NodeHealth,
     pub(crate) node: ActorRef<NodeSupervisorMessage>,
+    pub(crate) warnings: Arc<Warnings>,
 }
 
 impl Card {
@@ -45,7 +47,8 @@ impl Card {
             running: hands.running.into_iter().collect(),
             waiting: hands.waiting.len() as u64,
             disk_free: health.room.free,
-            links: self.ports.links.linked().len() as u64,
+            links: self.ports.links.count(),
+            warnings: self.warnings.lately(),
             ..self.about.clone()
         })
     }
@@ -60,6 +63,7 @@ pub(crate) struct PeerKeeper {
     card: Card,
     board: Arc<dyn PresenceBoard>,
     trouble: Trouble,
+    in_trouble: BTreeSet<Incarnation>,
 }
 
 impl Looks for PeerKeeper {
@@ -75,20 +79,42 @@ impl Looks for PeerKeeper {
 impl PeerKeeper {
     pub(crate) fn new(card: Card, board: Arc<dyn PresenceBoard>) -> Self {
         let trouble = Trouble::of("this node is not shown to others");
-        Self { card, board, trouble }
+        Self { card, board, trouble, in_trouble: BTreeSet::new() }
     }
 
-    async fn speak_and_hear(&self) -> Result<(), StoreError> {
+    /// What is wrong between nodes stands in the log of none of them otherwise; said once of each.
+    fn tell_troubles(&mut self, all: &[Presence]) {
+        let Card { ports, about, .. } = &self.card;
+        let mut views = presence::views(all.to_vec(), &about.incarnation, ports.clock.now());
+        views.retain(|view| !view.troubles.is_empty());
+        for NodeView { presence: Presence { node, incarnation, .. }, troubles, .. } in &views {
+            if !self.in_trouble.contains(incarnation) {
+                let troubles = troubles.join("; ");
+                tracing::warn!(node, %incarnation, troubles, "something is wrong with a node");
+            }
+        }
+        metrics::gauge!(NODES_IN_TROUBLE).set(views.len() as f64);
+        self.in_trouble = views.into_iter().map(|view| view.presence.incarnation).collect();
+    }
+
+    async fn speak_and_hear(&mut self) -> Result<(), StoreError> {
         let Self { card, board, .. } = self;
         let ordered = board.order_of(&card.about.node);
         let order = answer("read what is ordered of this node", ordered).await?;
         let _ = card.node.cast(NodeSupervisorMessage::Ordered { order });
         let Some(presence) = card.presence().await else { return Ok(()) };
         answer("say that this node is there", board.say(&presence)).await?;
+        let all = answer("look who else is there", board.all()).await?;
+        self.tell_troubles(&all);
+        let links = &self.card.ports.links;
+        let others = || all.iter().filter(|it| it.incarnation != presence.incarnation);
+        if presence.on_bus {
+            let on_bus = others().filter(|it| it.on_bus).map(|it| it.incarnation.clone());
+            links.are_on_bus(on_bus.collect());
+        }
         if presence.links_at.is_some() {
-            let all = answer("look who else is there", board.all()).await?.into_iter();
-            let listens = |it: Presence| Some((it.incarnation, it.links_at?));
-            card.ports.links.should_reach(all.filter_map(listens).collect());
+            let listens = |it: &Presence| Some((it.incarnation.clone(), it.links_at.clone()?));
+            links.should_reach(others().filter_map(listens).collect());
         }
         Ok(())
     }

@@ -196,6 +196,7 @@ impl Shell {
                     work,
                     watch: watch.clone(),
                     saving: self.saving.clone(),
+                    devices: self.devices,
                     loss_every,
                     report_to: self.myself.clone(),
                 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tgs_protocol::{
-    bus::{EventOutlet, OrderQueue},
+    bus::{EventOutlet, OrderQueue, peers::PeerBus},
     clock::{Clock, IdSource},
     dataset::DatasetStore,
     engine::Engine,
@@ -46,7 +46,7 @@ pub struct Ports {
     pub engine: Arc<dyn Engine>,
     /// What it takes to send notices; left out by a node that sends none.
     pub notices: Option<NoticePorts>,
-    /// A message bus to programs outside; left out by a node that has none.
+    /// A message bus to programs outside and to other nodes; left out by a node that has none.
     pub bus: Option<BusPorts>,
     /// Who says that the machine will be taken away; none where nobody does.
     pub interruptions: Option<Arc<dyn InterruptionSource>>,
@@ -86,6 +86,8 @@ pub struct BusPorts {
     pub orders: Option<Arc<dyn OrderQueue>>,
     /// Where events are told.
     pub outlet: Arc<dyn EventOutlet>,
+    /// Where other nodes are reached; left out by a node that shares no secret with them.
+    pub peers: Option<Arc<dyn PeerBus>>,
     /// What happened to jobs.
     pub events: Arc<dyn EventLog>,
 }

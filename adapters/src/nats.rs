@@ -5,6 +5,7 @@
 //! | which servers, and names of subjects and streams | [`contact`] |
 //! | orders that are published | `orders.rs` |
 //! | events as they are told | `events.rs` |
+//! | what nodes say to each other | `peers.rs` |
 //!
 //! A node starts and works without it: the connection is made and made again in the background, and
 //! streams are made when they are first needed. The bus decides nothing.
@@ -13,6 +14,7 @@ pub mod contact;
 
 mod events;
 mod orders;
+mod peers;
 
 use std::{
     path::PathBuf,
@@ -28,9 +30,12 @@ use async_nats::{
         stream::{Config, DiscardPolicy, RetentionPolicy, Stream},
     },
 };
-use tgs_protocol::bus::{BusError, EventOutlet, OrderQueue};
+use tgs_protocol::{
+    bus::{BusError, EventOutlet, OrderQueue, peers::PeerBus},
+    id::Incarnation,
+};
 
-use self::{contact::Contact, events::Outlet, orders::Queue};
+use self::{contact::Contact, events::Outlet, orders::Queue, peers::Peers};
 
 /// An answer of the bus that takes longer has failed, or its outcome is unknown.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -92,6 +97,11 @@ impl Nats {
     /// Where events are told.
     pub fn events(&self) -> Arc<dyn EventOutlet> {
         Arc::new(Outlet::new(self.clone()))
+    }
+
+    /// Where this node is reached by others that know the secret of the cluster, and reaches them.
+    pub fn peers(&self, own: &Incarnation, secret: &str) -> Arc<dyn PeerBus> {
+        Arc::new(Peers::new(self.clone(), own.clone(), secret))
     }
 
     fn context(&self) -> Context {

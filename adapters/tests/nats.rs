@@ -14,10 +14,11 @@ use futures_util::StreamExt;
 use serde_json::Value;
 use tgs_adapters::nats::{Nats, Pass, contact::Contact};
 use tgs_protocol::{
-    bus::{EventOutlet, InHand, OrderQueue},
+    bus::{EventOutlet, InHand, OrderQueue, peers::PeerBus},
     code::Code,
     event::{Event, Happening},
-    id::JobId,
+    id::{Incarnation, JobId},
+    peer::{PeerAnswer, PeerError, PeerRequest},
     unit::{EventNo, Millis, Timestamp},
     wire::Problem,
 };
@@ -308,4 +309,64 @@ async fn what_is_wrong_with_the_bus_is_said_with_the_remedy() {
     let nats = Nats::connect(contact, Pass::default()).await.expect("a connection in the making");
     let Err(error) = nats.orders().next(1).await else { panic!("nobody is there") };
     assert!(error.to_string().contains("was not reached yet; start it"), "{error}");
+}
+
+/// Answers what it is asked, so many times.
+fn answering(peer: std::sync::Arc<dyn PeerBus>, times: usize) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        for _ in 0..times {
+            let said = peer.next().await.expect("something is said");
+            assert_eq!(said.request(), Some(&PeerRequest::Ping));
+            said.answer(&PeerAnswer::NotDone { why: "so".to_owned() }).await;
+        }
+    })
+}
+
+#[tokio::test]
+async fn nodes_of_one_cluster_hear_each_other_and_no_stranger() {
+    let [a, b, gone] = ["a", "b", "gone"].map(Incarnation::new);
+    let here = bus("peers").await.peers(&a, "the secret of this cluster");
+    let there = bus("peers").await.peers(&b, "the secret of this cluster");
+    let stranger = bus("peers").await.peers(&a, "another secret");
+    let short = Millis(500);
+
+    // Nobody listens yet, and nobody ever does there.
+    let asked = here.ask(&gone, &PeerRequest::Ping, Millis(5_000)).await;
+    assert_eq!(asked, Err(PeerError::NoLink));
+    let answers = answering(there.clone(), 2);
+    let answer = PeerAnswer::NotDone { why: "so".to_owned() };
+    let mut asked = Err(PeerError::NoLink);
+    for _ in 0..100 {
+        asked = here.ask(&b, &PeerRequest::Ping, Millis(5_000)).await;
+        if asked != Err(PeerError::NoLink) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(asked, Ok(answer.clone()));
+
+    // A stranger is not heard, and holds up nobody.
+    assert_eq!(stranger.ask(&b, &PeerRequest::Ping, short).await, Err(PeerError::Silent));
+    stranger.tell_all(&PeerRequest::Look).await.expect("sent");
+    assert_eq!(here.ask(&b, &PeerRequest::Ping, Millis(5_000)).await, Ok(answer));
+    answers.await.expect("answered");
+
+    // What is said to all is heard by all, and has no answer.
+    let hears = tokio::spawn(async move { there.next().await.map(|it| it.request().cloned()) });
+    here.tell_all(&PeerRequest::Look).await.expect("sent");
+    assert_eq!(hears.await.expect("heard"), Ok(Some(PeerRequest::Look)));
+
+    // Who answers for another node is not believed.
+    let (client, _) = publisher().await;
+    let mut asked = client.subscribe("peers.v1.peers.one.gone").await.expect("a subscription");
+    client.flush().await.expect("an answer");
+    let forging = tokio::spawn(async move {
+        let question = asked.next().await.expect("a question");
+        let reply = question.reply.expect("an inbox");
+        client.publish(reply, r#"{"answer":"heard","v":1}"#.into()).await.expect("sent");
+        client.flush().await.expect("an answer");
+    });
+    let asked = here.ask(&gone, &PeerRequest::Ping, Millis(5_000)).await;
+    assert_eq!(asked, Err(PeerError::Silent));
+    forging.await.expect("it answered");
 }

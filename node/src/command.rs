@@ -21,25 +21,23 @@ mod train;
 mod up;
 mod verdict;
 
-use std::{future::Future, io::IsTerminal, str::FromStr};
+use std::future::Future;
 
 use tgs_protocol::code::Code;
-use tracing_subscriber::EnvFilter;
 
 use crate::{
     command_line::{Arguments, Command, NodeArguments},
-    configuration::{self, Settings},
+    configuration,
     failure::Failure,
     leaving::ExitCode,
-    numerics,
-    terminal::AboveBar,
+    log, numerics,
 };
 
 /// Runs what was typed; the exit status of a withheld table is not zero though nothing failed.
 pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let settings = configuration::read(arguments.config())?;
     numerics::choose(settings.numerics);
-    begin_log(&settings)?;
+    log::begin(&settings)?;
     let voice = arguments.voice();
     let home = arguments.home.as_deref();
     match arguments.command {
@@ -70,19 +68,4 @@ fn wait_for(work: impl Future<Output = Result<ExitCode, Failure>>) -> Result<Exi
     // A thread that computes must not keep the process once the answer is known.
     runtime.shutdown_background();
     outcome
-}
-
-fn begin_log(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::from_str(&settings.log).map_err(|error| {
-        let remedy = "set `log` to error, warn, info, debug or trace";
-        Failure::new(Code::BadRequest, format!("read the setting `log`: {error}; {remedy}"))
-    })?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| AboveBar);
-    let log = log.with_ansi(std::io::stderr().is_terminal());
-    if settings.log_json {
-        log.json().init()
-    } else {
-        log.init()
-    }
-    Ok(())
 }

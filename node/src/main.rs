@@ -10,6 +10,7 @@ mod following;
 mod history;
 mod home;
 mod leaving;
+mod log;
 mod memory;
 mod numerics;
 mod screen;

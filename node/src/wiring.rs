@@ -38,7 +38,7 @@ use tgs_web::{House, TokenHash};
 mod channel;
 pub mod links;
 
-use crate::{configuration::Settings, failure::Failure, leaving::ExitCode, memory, secret};
+use crate::{configuration::Settings, failure::Failure, leaving::ExitCode, log, memory, secret};
 
 /// More threads than any machine has cores; a larger number is a slip.
 const SAMPLERS_MAX: usize = 1_024;
@@ -146,6 +146,7 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
         named => named,
     };
     config.about = about(premises, settings, &config.incarnation)?;
+    config.warnings = log::warnings();
     if let Some((links, at)) = links::of(settings, premises.is_alone)? {
         (config.links, config.about.links_at) = (Some(links), Some(at));
     }
@@ -158,7 +159,8 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
     config.notice_pause_factor = settings.notify_pause_factor;
     let Stores { events, notifications, .. } = premises.stores.clone();
     let notices = NoticePorts { events, notifications, channels: channel::all(settings)? };
-    let bus = bus(premises, settings).await?;
+    let bus = bus(premises, settings, &config.incarnation).await?;
+    config.about.on_bus = bus.as_ref().is_some_and(|bus| bus.peers.is_some());
     let interruptions = match settings.spot.as_str() {
         "" => None,
         _ if premises.is_alone => {
@@ -201,8 +203,13 @@ fn about(premises: &Premises, settings: &Settings, own: &Incarnation) -> Result<
     })
 }
 
-/// The message bus, where one is named. Orders are taken by whoever answers over HTTP as well.
-async fn bus(premises: &Premises, settings: &Settings) -> Result<Option<BusPorts>, Failure> {
+/// The message bus, where one is named. Orders are taken by whoever answers over HTTP as well; other
+/// nodes are reached by whoever has the secret of their links.
+async fn bus(
+    premises: &Premises,
+    settings: &Settings,
+    own: &Incarnation,
+) -> Result<Option<BusPorts>, Failure> {
     if settings.nats.is_empty() {
         return Ok(None);
     }
@@ -217,7 +224,10 @@ async fn bus(premises: &Premises, settings: &Settings) -> Result<Option<BusPorts
     let nats = nats.map_err(|error| Failure::new(Code::BadRequest, error.to_string()))?;
     let takes_orders = premises.is_alone || settings.answers();
     let orders = takes_orders.then(|| nats.orders());
-    Ok(Some(BusPorts { orders, outlet: nats.events(), events: premises.stores.events.clone() }))
+    let peers = links::secret(settings, premises.is_alone)?;
+    let peers = peers.map(|secret| nats.peers(own, &secret));
+    let (outlet, events) = (nats.events(), premises.stores.events.clone());
+    Ok(Some(BusPorts { orders, outlet, events, peers }))
 }
 
 /// What leads out of a node that serves others.

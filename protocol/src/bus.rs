@@ -5,6 +5,7 @@
 //! the bus only then; an event stands in the log of the store before it is told.
 
 pub mod order;
+pub mod peers;
 
 use async_trait::async_trait;
 

@@ -13,6 +13,8 @@ pub const TRAIN_ROWS_MIN: u64 = 8;
 pub const SHARED_ROWS_MIN: u64 = 5;
 /// Compute threads of one job.
 pub const THREADS_MAX: u32 = 64;
+/// Devices of one node that one job may share.
+pub const DEVICES_PER_JOB_MAX: u32 = 16;
 
 /// A lease outlives two missed renewals, never three.
 pub const LEASE_TTL_MS: u64 = 15_000;
@@ -262,6 +264,14 @@ pub const RESTARTS_MAX: usize = 3;
 pub const RESTART_WINDOW_MS: u64 = 60_000;
 /// Bytes of one order: a metadata file of thousands of columns fits.
 pub const ORDER_BYTES_MAX: usize = 4 << 20;
+/// Warnings of a node that are shown to operators, ...
+pub const WARNINGS_SHOWN_MAX: usize = 8;
+/// ... for so long after the last of their kind, ...
+pub const WARNING_SHOWN_MS: u64 = 600_000;
+/// ... and as many bytes of each.
+pub const WARNING_BYTES_MAX: usize = 400;
+/// Questions of other nodes that a node has in hand over the bus at one time.
+pub const PEER_QUESTIONS_IN_HAND: usize = 64;
 /// Published orders that a node has in hand at one time.
 pub const ORDERS_IN_HAND: usize = 64;
 /// How long an order stays in a node's hands without a word from it, before another one gets it.

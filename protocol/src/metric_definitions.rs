@@ -10,6 +10,11 @@ pub const ORDERS_PUBLISHED: &str = "tgs_orders_published";
 /// Counter: leases of jobs that were claimed, by how they came to be free (`why`: new, given_back,
 /// own, gone, silent): the last two are takeovers.
 pub const LEASES_CLAIMED: &str = "tgs_leases_claimed";
+/// Gauge: nodes with which something is wrong that they cannot know alone (names, clocks, versions).
+pub const NODES_IN_TROUBLE: &str = "tgs_nodes_in_trouble";
+/// Counter: warnings and errors in the log of this process, by the part of the program that they come
+/// `from`.
+pub const LOG_WARNINGS: &str = "tgs_log_warnings";
 /// Counter: leases that were lost while they were held.
 pub const LEASES_LOST: &str = "tgs_leases_lost";
 /// Counter: chunks that this node sampled and sealed, by `whose` job it was (ours, anothers).

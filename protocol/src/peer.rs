@@ -82,15 +82,15 @@ pub enum PeerAnswer {
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PeerError {
-    /// No link to that node stands now.
-    #[error("there is no link to it")]
+    /// There is no way to that node just now.
+    #[error("there is no way to it")]
     NoLink,
     /// It did not answer in time, or its answer was lost.
     #[error("it does not answer")]
     Silent,
 }
 
-/// Links to other nodes.
+/// Ways to other nodes.
 #[async_trait]
 pub trait PeerLink: Send + Sync {
     /// Asks one node, and waits at most so long.
@@ -100,10 +100,10 @@ pub trait PeerLink: Send + Sync {
         request: PeerRequest,
         within: Millis,
     ) -> Result<PeerAnswer, PeerError>;
-    /// Says something to every node that there is a link to, and waits for nobody.
+    /// Says something to every node that is reached, and waits for nobody.
     fn tell_all(&self, request: PeerRequest);
-    /// The nodes to which a link stands.
-    fn linked(&self) -> Vec<Incarnation>;
+    /// The nodes that can be asked.
+    fn reached(&self) -> Vec<Incarnation>;
 }
 
 /// As it goes over the wire: JSON with the version beside what is said.

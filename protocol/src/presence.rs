@@ -59,6 +59,12 @@ pub struct Presence {
     /// To how many other nodes it has a link.
     #[serde(default)]
     pub links: u64,
+    /// Other nodes reach it over the message bus.
+    #[serde(default)]
+    pub on_bus: bool,
+    /// What it warned of in the last minutes, the newest first; its log has the whole of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl Presence {
@@ -81,6 +87,8 @@ impl Presence {
             disk_free: ByteCount(0),
             links_at: None,
             links: 0,
+            on_bus: false,
+            warnings: Vec::new(),
         }
     }
 }

@@ -6,8 +6,9 @@
 //! first. Nothing needs to be ranked anew as time goes by, and nobody starves: whoever came
 //! [`PRIORITY_MAX`] × [`AGEING_MS`] earlier goes first, whatever the priorities.
 //!
-//! Jobs begin strictly in that order, with two exceptions. A job that waits for a device of its
-//! class lets others pass that need another class. A job that needs more memory than the whole
+//! Jobs begin strictly in that order, with two exceptions. A job that waits for devices of its class
+//! lets others pass that need another class; those that are free already are kept for it, if it needs
+//! several at once. One that needs more than the node has begins with all that there are. A job that needs more memory than the whole
 //! node has begins when nothing else runs: an estimate may be wrong, and waiting would not help.
 //! One that waits for memory lets nobody pass, or small jobs would keep it waiting for ever.
 //!
@@ -101,6 +102,8 @@ impl DeviceClass {
 pub struct Demand {
     /// Which device. On a node that has none of this class, any device serves.
     pub class: DeviceClass,
+    /// How many at once.
+    pub devices: u32,
     /// How much memory, as estimated.
     pub memory: ByteCount,
 }
@@ -114,7 +117,8 @@ impl Demand {
             true => DeviceClass::Gpu,
             false => DeviceClass::Cpu,
         };
-        Self { class, memory: memory_of(request) }
+        let devices = if request.trains() && request.model.is_net() { request.devices } else { 1 };
+        Self { class, devices, memory: memory_of(request) }
     }
 }
 
@@ -163,12 +167,15 @@ impl Turn {
 }
 
 /// A job that waits or runs here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
     place: Place,
     demand: Demand,
     left: Option<Millis>,
+    /// Where it computes; none while it waits.
     seat: Option<Seat>,
+    /// Devices that share the work.
+    others: Vec<Seat>,
 }
 
 /// Where a job stands in line: smaller is earlier.
@@ -187,6 +194,8 @@ pub struct Start {
     pub job: JobId,
     /// The device it computes on.
     pub seat: Seat,
+    /// Devices that share the work.
+    pub others: Vec<Seat>,
 }
 
 /// Why a job waits.
@@ -236,7 +245,8 @@ impl Queue {
         }
         self.joined += 1;
         let place = Place { turn_ms: turn.rank_ms(), joined: self.joined };
-        let entry = Entry { place, demand: turn.demand, left: turn.left, seat: None };
+        let (demand, left) = (turn.demand, turn.left);
+        let entry = Entry { place, demand, left, seat: None, others: Vec::new() };
         self.entries.insert(job.clone(), entry);
         self.line.insert(place, job);
         self.begin()
@@ -247,7 +257,7 @@ impl Queue {
         let Some(entry) = self.entries.remove(job) else { return Vec::new() };
         self.line.remove(&entry.place);
         if let Some(seat) = entry.seat {
-            self.seats.free(seat, entry.demand.memory);
+            self.seats.free_all(seat, &entry.others, entry.demand.memory);
         }
         self.begin()
     }
@@ -263,7 +273,8 @@ impl Queue {
         let Some(entry) = self.entries.get_mut(job) else { return Vec::new() };
         let Some(seat) = entry.seat.take() else { return Vec::new() };
         self.line.insert(entry.place, job.clone());
-        self.seats.free(seat, entry.demand.memory);
+        let others = std::mem::take(&mut entry.others);
+        self.seats.free_all(seat, &others, entry.demand.memory);
         entry.demand = demand;
         self.begin()
     }
@@ -294,9 +305,10 @@ impl Queue {
         self.begin()
     }
 
-    /// Who computes on this device.
+    /// Who computes on this device, or has it share the work.
     pub fn who_is_on(&self, seat: Seat) -> Option<&JobId> {
-        self.entries.iter().find(|(_, entry)| entry.seat == Some(seat)).map(|(job, _)| job)
+        let has = |entry: &Entry| entry.seat == Some(seat) || entry.others.contains(&seat);
+        self.entries.iter().find(|(_, entry)| has(entry)).map(|(job, _)| job)
     }
 
     /// What the node has, and what of it is used.
@@ -309,6 +321,12 @@ impl Queue {
         self.entries.get(job)?.seat
     }
 
+    /// How many devices are a job's now; none while it waits.
+    pub fn devices(&self, job: &JobId) -> u32 {
+        let entry = self.entries.get(job).filter(|entry| entry.seat.is_some());
+        entry.map_or(0, |entry| u32::try_from(entry.others.len() + 1).unwrap_or(u32::MAX))
+    }
+
     /// Why a job waits; none if it runs or is not here.
     pub fn why(&self, job: &JobId) -> Option<Waiting> {
         let entry = self.entries.get(job).filter(|entry| entry.seat.is_none())?;
@@ -319,7 +337,7 @@ impl Queue {
         if ahead > 0 {
             return Some(Waiting::Turn { ahead });
         }
-        Some(match self.seats.find(entry.demand) {
+        Some(match self.seats.find(entry.demand, &[]) {
             Err(waiting) => waiting,
             Ok(_) => Waiting::Turn { ahead },
         })
@@ -336,18 +354,21 @@ impl Queue {
             return Vec::new();
         }
         let mut begun = Vec::new();
-        let mut passed = Passed::default();
+        let (mut passed, mut kept) = (Passed::default(), Vec::new());
         for (place, job) in &self.line {
             let Some(entry) = self.entries.get_mut(job) else { continue };
-            match self.seats.take(entry.demand) {
-                Ok(seat) => {
+            match self.seats.take(entry.demand, &kept) {
+                Ok((seat, others)) => {
                     holds!(Invariant::Queue2, !passed.has_equal(entry.demand), "job {job}");
-                    entry.seat = Some(seat);
-                    begun.push((*place, Start { job: job.clone(), seat }));
+                    (entry.seat, entry.others) = (Some(seat), others.clone());
+                    begun.push((*place, Start { job: job.clone(), seat, others }));
                 }
                 Err(Waiting::Memory { .. }) => break,
                 Err(_) if self.seats.are_all_taken() => break,
-                Err(_) => passed.add(entry.demand),
+                Err(_) => {
+                    kept.extend(self.seats.free_for(entry.demand));
+                    passed.add(entry.demand);
+                }
             }
         }
         let started = begun.into_iter().map(|(place, start)| {

@@ -38,12 +38,25 @@ pub struct JobRequest {
     pub seed: u64,
     /// Compute threads of training; part of the job, because bits depend on it.
     pub threads: u32,
+    /// Devices of one node that share a training, each with so many threads; fewer where a node has
+    /// no more. No bit depends on it.
+    #[serde(default = "one_device", skip_serializing_if = "is_one_device")]
+    pub devices: u32,
     /// Thresholds of the report.
     #[serde(default)]
     pub gates: Gates,
     /// The files that are read, as they were when the job was asked for.
     #[serde(default)]
     pub inputs: Vec<InputFile>,
+}
+
+const fn one_device() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn is_one_device(devices: &u32) -> bool {
+    *devices == 1
 }
 
 /// A file as it was at one time. What differs in size or time is taken for another file.

@@ -44,6 +44,8 @@ pub(crate) struct WorkOrder {
     pub(crate) watch: Arc<WorkWatch>,
     /// What became of the last checkpoint.
     pub(crate) saving: Arc<Saving>,
+    /// How many devices are the job's now: this one, and others that wait for it.
+    pub(crate) devices: u32,
     /// Mean time from one loss of whoever holds the job to the next, as far as is known.
     pub(crate) loss_every: Millis,
     pub(crate) report_to: ActorRef<JobSupervisorMessage>,

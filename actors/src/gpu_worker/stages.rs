@@ -40,7 +40,7 @@ impl Bench {
         let run = RunOrder {
             command,
             job: order.lease.job.clone(),
-            threads: order.row.train_threads(),
+            threads: order.row.train_threads(order.devices),
             attempt: order.row.runs,
             into: self.stage(order, ArtifactName::Files)?,
         };
@@ -79,7 +79,7 @@ impl Bench {
 
     pub(super) fn plan(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
         let request = &order.row.request;
-        let threads = order.row.train_threads();
+        let threads = order.row.train_threads(order.devices);
         let class = self.ports.engine.numerics_class(self.device, threads)?;
         let plan = PlanOrder {
             dataset: self.folder(order, ArtifactName::Dataset)?,

@@ -34,7 +34,7 @@ impl Bench {
         from: Option<CheckpointFacts>,
     ) -> Result<JobEvent, Halt> {
         let request = &order.row.request;
-        let (last, threads) = (order.row.done.class(), order.row.train_threads());
+        let (last, threads) = (order.row.done.class(), order.row.train_threads(order.devices));
         note_class(&*self.ports.engine, (self.device, threads), last, &order.report_to)?;
         let train = TrainOrder {
             dataset: self.folder(order, ArtifactName::Dataset)?,

@@ -39,6 +39,8 @@ pub(crate) struct Post {
     pub(crate) intent: Intent,
     /// The device that the job computes on; none where it is only to be ended.
     pub(crate) seat: Option<Seat>,
+    /// How many devices share its training: that one, and others that nobody else computes on.
+    pub(crate) devices: u32,
     pub(crate) progress: ProgressSender,
     /// What this node saw of its lease before.
     pub(crate) sighting: Option<Sighting>,
@@ -54,6 +56,7 @@ pub(crate) struct Shell {
     pub(crate) myself: ActorRef<JobSupervisorMessage>,
     pub(crate) intent: Intent,
     seat: Option<Seat>,
+    pub(crate) devices: u32,
     pub(crate) sighting: Option<Sighting>,
     pub(crate) claim_tries: usize,
     /// Why it is to leave as soon as it is claimed or cannot be.
@@ -96,7 +99,8 @@ pub(crate) enum WorkBy {
 
 impl Shell {
     pub(crate) fn new(post: Post, myself: ActorRef<JobSupervisorMessage>) -> Self {
-        let Post { job: id, ports, config, crew, learned, intent, seat, progress, sighting } = post;
+        let Post { job: id, ports, config, crew, learned, intent, .. } = post;
+        let Post { seat, devices, progress, sighting, .. } = post;
         Self {
             id,
             ports,
@@ -106,6 +110,7 @@ impl Shell {
             myself,
             intent,
             seat,
+            devices,
             sighting,
             claim_tries: 0,
             moves: None,

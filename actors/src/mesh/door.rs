@@ -123,7 +123,7 @@ pub(super) async fn accept(
             drop(place);
             match greeted {
                 Ok(Ok(stream)) => hand_in(stream, true, &server),
-                Ok(Err(error)) => tracing::info!(%peer, %error, "a stranger was turned away"),
+                Ok(Err(error)) => tracing::warn!(%peer, %error, "a stranger was turned away"),
                 Err(_) => tracing::info!(%peer, "somebody connected and said nothing"),
             }
         });

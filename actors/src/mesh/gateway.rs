@@ -25,11 +25,37 @@ pub(super) enum GatewayMessage {
     Ask(Vec<u8>, RpcReplyPort<Vec<u8>>),
 }
 
-/// Whom it tells what it hears.
+/// Hears what other nodes say, over whichever way it came.
 #[derive(Clone)]
-pub(super) struct Ears {
-    pub(super) links: Arc<Links>,
-    pub(super) node: ActorRef<NodeSupervisorMessage>,
+pub(crate) struct Ears {
+    pub(crate) links: Arc<Links>,
+    pub(crate) node: ActorRef<NodeSupervisorMessage>,
+}
+
+impl Ears {
+    /// Does what another node asks, if this version knows it and there is time.
+    pub(crate) async fn hear(&self, said: Option<&PeerRequest>, within: Duration) -> PeerAnswer {
+        match said {
+            None => PeerAnswer::Unknown,
+            Some(PeerRequest::Ping) => PeerAnswer::Heard,
+            Some(PeerRequest::Look) => {
+                self.links.look_now();
+                PeerAnswer::Heard
+            }
+            Some(PeerRequest::Sample(task)) => self.sample(task.clone(), within).await,
+        }
+    }
+
+    /// Has a chunk sampled, if the node has the time for it; whoever asked hears when it is done.
+    async fn sample(&self, task: ChunkTask, within: Duration) -> PeerAnswer {
+        let help = |answer| NodeSupervisorMessage::Help { task, answer };
+        match self.node.call(help, Some(within)).await {
+            Ok(CallResult::Success(answer)) => answer,
+            Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => {
+                PeerAnswer::NotDone { why: "it was not done in time".to_owned() }
+            }
+        }
+    }
 }
 
 impl Actor for Gateway {
@@ -51,19 +77,12 @@ impl Actor for Gateway {
         GatewayMessage::Ask(said, reply): Self::Msg,
         ears: &mut Ears,
     ) -> Result<(), ActorProcessingErr> {
-        let answer = match decode(&said) {
-            None => PeerAnswer::Unknown,
-            Some(PeerRequest::Ping) => PeerAnswer::Heard,
-            Some(PeerRequest::Look) => {
-                ears.links.look_now();
-                PeerAnswer::Heard
-            }
-            Some(PeerRequest::Sample(task)) => {
-                tokio::spawn(sample(ears.node.clone(), task, reply));
-                return Ok(());
-            }
-        };
-        let _ = reply.send(encode(&answer));
+        let ears = ears.clone();
+        // What takes its time holds up nobody who only asks whether somebody is there.
+        tokio::spawn(async move {
+            let within = reply.get_timeout().unwrap_or(Duration::from_millis(CHUNK_ELSEWHERE_MS));
+            let _ = reply.send(encode(&ears.hear(decode(&said).as_ref(), within).await));
+        });
         Ok(())
     }
 
@@ -75,21 +94,4 @@ impl Actor for Gateway {
     ) -> Result<(), ActorProcessingErr> {
         Ok(()) // It has no children.
     }
-}
-
-/// Has a chunk sampled, if the node has the time for it; whoever asked hears when it is done.
-async fn sample(
-    node: ActorRef<NodeSupervisorMessage>,
-    task: ChunkTask,
-    reply: RpcReplyPort<Vec<u8>>,
-) {
-    let limit = reply.get_timeout().unwrap_or(Duration::from_millis(CHUNK_ELSEWHERE_MS));
-    let help = |answer| NodeSupervisorMessage::Help { task, answer };
-    let answer = match node.call(help, Some(limit)).await {
-        Ok(CallResult::Success(answer)) => answer,
-        Ok(CallResult::Timeout | CallResult::SenderError) | Err(_) => {
-            PeerAnswer::NotDone { why: "it was not done in time".to_owned() }
-        }
-    };
-    let _ = reply.send(encode(&answer));
 }

@@ -1,15 +1,16 @@
-//! How the rest of a node reaches the mesh, whichever actor makes it just now, and what the mesh
-//! has told it.
+//! How the rest of a node reaches others: over the mesh, whichever actor makes it just now, or over
+//! the bus, where no link stands; and what the mesh has told it.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use ractor::{ActorRef, rpc::CallResult};
 use tgs_protocol::{
+    bus::peers::PeerBus,
     id::Incarnation,
     lease::LeaseCell,
     peer::{
@@ -22,7 +23,7 @@ use tokio::sync::Notify;
 
 use super::MeshMessage;
 
-/// One node's links; none on a node without a mesh.
+/// One node's ways to others; none on a node without a mesh and without a bus.
 #[derive(Default)]
 pub struct Links {
     now: Mutex<Now>,
@@ -33,6 +34,9 @@ pub struct Links {
 struct Now {
     mesh: Option<ActorRef<MeshMessage>>,
     linked: BTreeMap<Incarnation, LinkNo>,
+    bus: Option<Arc<dyn PeerBus>>,
+    /// Other nodes that are on the bus.
+    on_bus: BTreeSet<Incarnation>,
     obituaries: Obituaries,
 }
 
@@ -90,6 +94,21 @@ impl Links {
         }
     }
 
+    /// Whoever has no link is reached over this.
+    pub(crate) fn are_also_over(&self, bus: &Arc<dyn PeerBus>) {
+        self.now().bus = Some(bus.clone());
+    }
+
+    /// These other nodes are on the bus.
+    pub(crate) fn are_on_bus(&self, peers: BTreeSet<Incarnation>) {
+        self.now().on_bus = peers;
+    }
+
+    /// To how many other nodes there is a link.
+    pub(crate) fn count(&self) -> u64 {
+        self.now().linked.len() as u64
+    }
+
     fn mesh(&self) -> Option<ActorRef<MeshMessage>> {
         self.now().mesh.clone()
     }
@@ -107,7 +126,14 @@ impl PeerLink for Links {
         said: PeerRequest,
         within: Millis,
     ) -> Result<PeerAnswer, PeerError> {
-        let mesh = self.mesh().ok_or(PeerError::NoLink)?;
+        let (mesh, bus) = {
+            let now = self.now();
+            let mesh = now.mesh.clone().filter(|_| now.linked.contains_key(peer));
+            (mesh, now.bus.clone().filter(|_| now.on_bus.contains(peer)))
+        };
+        let Some(mesh) = mesh else {
+            return bus.ok_or(PeerError::NoLink)?.ask(peer, &said, within).await;
+        };
         let (peer, limit) = (peer.clone(), Duration::from_millis(within.get()));
         let asked = mesh.call(|reply| MeshMessage::Ask { peer, said, reply }, Some(limit)).await;
         match asked {
@@ -116,13 +142,28 @@ impl PeerLink for Links {
         }
     }
 
+    /// Over both, since who has a link is not always on the bus, and the other way about.
     fn tell_all(&self, said: PeerRequest) {
-        if let Some(mesh) = self.mesh() {
+        let (mesh, bus) = {
+            let now = self.now();
+            (now.mesh.clone(), now.bus.clone())
+        };
+        if let Some(bus) = bus {
+            let said = said.clone();
+            tokio::spawn(async move {
+                if let Err(error) = bus.tell_all(&said).await {
+                    tracing::debug!(%error, "other nodes are not told over the bus");
+                }
+            });
+        }
+        if let Some(mesh) = mesh {
             let _ = mesh.cast(MeshMessage::TellAll(said));
         }
     }
 
-    fn linked(&self) -> Vec<Incarnation> {
-        self.now().linked.keys().cloned().collect()
+    fn reached(&self) -> Vec<Incarnation> {
+        let now = self.now();
+        let linked = now.linked.keys().chain(&now.on_bus);
+        linked.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 }

@@ -126,7 +126,7 @@ impl Floor {
             return failed;
         }
         let mut starts = VecDeque::from(starts);
-        while let Some(Start { job, seat }) = starts.pop_front() {
+        while let Some(Start { job, seat, .. }) = starts.pop_front() {
             if let Err(error) = self.take_in(job.clone(), Intent::Run, Some(seat)).await {
                 tracing::error!(%job, %error, "no supervisor for a job whose turn has come");
                 starts.extend(self.out_of_hand(&job));
@@ -297,7 +297,9 @@ impl Floor {
         let (crew, progress) = (self.crew().clone(), self.progress_of(&job));
         let learned = self.learned.clone();
         let sighting = self.sightings.remove(&job);
-        let post = Post { job, ports, config, crew, learned, intent, seat, progress, sighting };
+        let devices = self.queue.devices(&job).max(1);
+        let post =
+            Post { job, ports, config, crew, learned, intent, seat, devices, progress, sighting };
         let (actor, _) =
             Actor::spawn_linked(None, JobSupervisor, post, self.myself.get_cell()).await?;
         Ok(actor)

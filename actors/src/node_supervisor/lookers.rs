@@ -16,9 +16,11 @@ use crate::{
     event_publisher::EventPublisher,
     job_finder::JobFinder,
     looker::{Looker, Looks},
+    mesh::Ears,
     node::NodeConfig,
     order_taker::OrderTaker,
     peer_keeper::{Card, PeerKeeper},
+    peer_listener::PeerListener,
     ports::Ports,
     spot_watch::SpotWatch,
 };
@@ -59,6 +61,12 @@ impl Lookers {
         if config.finds_jobs {
             let (ports, about, node) = (ports.clone(), config.about.clone(), node.clone());
             let make = move || JobFinder::new(ports.clone(), &about, node.clone());
+            begins.push(begin(make, cell));
+        }
+        if let Some(peers) = ports.bus.as_ref().and_then(|bus| bus.peers.clone()) {
+            ports.links.are_also_over(&peers);
+            let ears = Ears { links: ports.links.clone(), node: node.clone() };
+            let make = move || PeerListener::new(peers.clone(), ears.clone());
             begins.push(begin(make, cell));
         }
         if let Some(source) = ports.interruptions.clone() {

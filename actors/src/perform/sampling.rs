@@ -139,11 +139,11 @@ impl Shell {
     pub(crate) fn sampling_of(&self, chunks: Vec<(ChunkNo, Rows)>) -> Sampling {
         let rows_total = self.row().and_then(|row| row.rows()).unwrap_or_default();
         let missing: u64 = chunks.iter().map(|(_, rows)| rows.get()).sum();
-        let (now, linked) = (self.ports.clock.monotonic(), self.ports.links.linked());
+        let (now, reached) = (self.ports.clock.monotonic(), self.ports.links.reached());
         Sampling {
             waiting: chunks.into(),
-            out: vec![0; self.crew.samplers.len() + linked.len()],
-            helpers: linked.into_iter().map(|peer| (peer, None)).collect(),
+            out: vec![0; self.crew.samplers.len() + reached.len()],
+            helpers: reached.into_iter().map(|peer| (peer, None)).collect(),
             is_stopping: false,
             rows_before: Rows(rows_total.get().saturating_sub(missing)),
             rows_sealed: Rows(0),

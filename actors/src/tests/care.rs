@@ -285,12 +285,37 @@ async fn training_that_a_graphics_processor_has_no_room_for_goes_on_on_cores() {
     assert!(is_published(&row), "{row:?}");
     assert_eq!(world.script.passes("train on Gpu(0)"), 3, "with two threads and with one");
     assert_eq!(world.script.passes("train on Cpu"), 1);
-    assert_eq!((row.off_gpu, row.train_threads()), (true, 2));
+    assert_eq!((row.off_gpu, row.train_threads(1)), (true, 2));
     assert!(told(&row, "training goes on with 1 of 2 threads"), "{row:?}");
     assert!(told(&row, "training goes on on the processor"), "{row:?}");
     assert!(told(&row, "instead of gpu-"), "the class of bits is another one: {row:?}");
     assert_eq!(world.delivered()["table.csv"], undisturbed["table.csv"], "here they are equal");
     until("both are free", async || uses(&node.desk()) == [Use::Free, Use::Free]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_that_share_a_training_bring_their_threads_and_change_no_byte() {
+    let world = World::new();
+    let node =
+        world.node_as("a", "class", |config| config.devices = vec![DeviceClass::Cpu; 3]).await;
+    let net = |devices| {
+        let model = ModelName::Tabgraph;
+        JobRequest { devices, model, ..world.synthesize() }
+    };
+    let job = submit(&node, net(1)).await;
+    assert!(is_published(&ended(&node.desk(), &job).await));
+    assert_eq!(world.script.passes("train with 2 threads"), 1);
+    let undisturbed = world.delivered();
+    world.script.at("step 15", 1, Deed::Fail(Code::OutOfMemory));
+    let job = submit(&node, net(3)).await;
+    until("all three are taken", async || uses(&node.desk()) == [Use::Busy; 3]).await;
+    let row = ended(&node.desk(), &job).await;
+    assert!(is_published(&row), "{row:?}");
+    let trained = |threads| world.script.passes(&format!("train with {threads} threads"));
+    assert_eq!((trained(6), trained(3), trained(2)), (1, 1, 1));
+    assert!(told(&row, "out of memory: training goes on with 3 of 6 threads"), "{row:?}");
+    assert_eq!(world.delivered()["table.csv"], undisturbed["table.csv"], "the same bytes");
+    until("all are free", async || uses(&node.desk()) == [Use::Free; 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -301,7 +326,7 @@ async fn training_that_runs_out_of_memory_goes_on_with_fewer_threads() {
     let job = submit(&node, world.synthesize()).await;
     let (_, row) = follow(&node.desk(), &job).await;
     assert!(is_published(&row), "{row:?}");
-    assert_eq!((row.narrowed, row.train_threads(), row.request.threads), (1, 1, 2));
+    assert_eq!((row.narrowed, row.train_threads(1), row.request.threads), (1, 1, 2));
     assert!(told(&row, "out of memory: training goes on with 1 of 2 threads"), "{row:?}");
     assert!(world.delivered()["table.csv"] == undisturbed().await["table.csv"], "the same bytes");
 }

@@ -85,6 +85,7 @@ impl Engine for FakeEngine {
         };
         pass(&self.script, &format!("train from {at}"))?;
         pass(&self.script, &format!("train on {:?}", order.device))?;
+        pass(&self.script, &format!("train with {} threads", order.threads))?;
         let (script, clock) = (self.script.clone(), self.clock.clone());
         Ok(Box::new(FakeTrainer { script, clock, at, state, steps: order.plan.steps.get() }))
     }

@@ -137,6 +137,7 @@ async fn node(world: &World, bus: &Arc<Bus>, name: &str) -> crate::Node {
     assert!(matches!(finished, Ok(Finished::As(_))));
     let queue = Arc::new(Queue(bus.clone()));
     ports.bus = Some(BusPorts {
+        peers: None,
         orders: Some(queue.clone()),
         outlet: queue,
         events: Arc::new(tgs_adapters::Memory::at(world.stores.folder.path())),

@@ -134,6 +134,7 @@ impl World {
             overrides: serde_json::Map::new(),
             seed: 7,
             threads: 2,
+            devices: 1,
             gates: Gates::default(),
             inputs: Vec::new(),
         }

@@ -38,6 +38,7 @@ pub fn row(name: &str, accepted_at: u64) -> JobRow {
         overrides: Map::from_iter([("share".to_owned(), 0.1.into())]),
         seed: u64::MAX,
         threads: 2,
+        devices: 1,
         gates: Gates::default(),
         inputs: Vec::new(),
     };

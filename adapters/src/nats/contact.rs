@@ -1,7 +1,7 @@
 //! Which servers of NATS, and the names that are used there; read from an address such as
 //! `nats://tgs@bus-1:4222,bus-2:4222,bus-3:4222/tgs?copies=3`.
 
-use tgs_protocol::{code::Code, refusal::Refusal};
+use tgs_protocol::{code::Code, id::Incarnation, refusal::Refusal};
 
 use crate::host::with_port;
 
@@ -102,6 +102,14 @@ impl Contact {
     pub fn event_subject(&self, job: &str, happening: &str) -> String {
         format!("{}.{VERSION}.events.{job}.{happening}", self.prefix)
     }
+
+    /// Where other nodes speak to this one, or to all.
+    pub fn peer_subject(&self, peer: Option<&Incarnation>) -> String {
+        match peer {
+            Some(peer) => format!("{}.{VERSION}.peers.one.{peer}", self.prefix),
+            None => format!("{}.{VERSION}.peers.all", self.prefix),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +127,9 @@ mod tests {
         assert_eq!((contact.copies, contact.prefix.as_str()), (3, "tgs"));
         assert_eq!(contact.order_subject(), "tgs.v1.orders");
         assert_eq!(contact.event_subject("j", "ended"), "tgs.v1.events.j.ended");
+        assert_eq!(contact.peer_subject(None), "tgs.v1.peers.all");
+        let peer = Incarnation::new("p");
+        assert_eq!(contact.peer_subject(Some(&peer)), "tgs.v1.peers.one.p");
         assert_eq!(Contact::at("nats://a").expect("an address").copies, 1);
     }
 

@@ -161,7 +161,12 @@ fn job(dice: &mut Dice, no: u64) -> WaitingJob {
     WaitingJob {
         job: JobId::new(format!("job-01J{no:023}")),
         tenant: tenant(dice.below(TENANTS)),
-        turn: Turn { priority, accepted_at, demand: Demand { class, memory }, left: None },
+        turn: Turn {
+            priority,
+            accepted_at,
+            demand: Demand { class, devices: 1, memory },
+            left: None,
+        },
         gang: NonZeroU32::new(gang).expect("a power of two"),
         residency,
         may_use_spot: dice.below(5) > 0,

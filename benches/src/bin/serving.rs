@@ -193,6 +193,7 @@ fn ended(no: usize) -> JobRow {
         overrides: serde_json::Map::new(),
         seed: 1,
         threads: 1,
+        devices: 1,
         gates: Gates::default(),
         inputs: Vec::new(),
     };

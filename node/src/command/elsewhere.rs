@@ -126,6 +126,7 @@ fn order_of(
         epochs,
         steps,
         threads: Some(request.threads),
+        devices: Some(request.devices).filter(|devices| *devices > 1),
         constants: request.overrides.clone(),
         metadata: source.metadata.clone(),
         target: source.target.clone(),

@@ -36,6 +36,7 @@ fn request(asked: &GenerateArguments) -> Result<JobRequest, Failure> {
         overrides: serde_json::Map::new(),
         seed: asked.seed,
         threads: 1,
+        devices: 1,
         gates: Gates::default(),
         inputs: Vec::new(),
     })

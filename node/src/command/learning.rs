@@ -36,6 +36,7 @@ pub fn request(asked: &LearnArguments, goal: Goal, gates: Gates) -> Result<JobRe
         overrides: constants(&asked.constants)?,
         seed: asked.seed,
         threads: asked.threads,
+        devices: asked.devices,
         gates,
         inputs: Vec::new(),
     };

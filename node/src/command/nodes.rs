@@ -75,7 +75,11 @@ fn show(view: &NodeView, voice: Voice) {
         say!("  linked to {} other nodes, which reach it at {at}", node.links);
     }
     node.running.iter().for_each(|job| say!("  works at {job}"));
+    if node.on_bus {
+        say!("  reached by other nodes over the message bus as well");
+    }
     view.troubles.iter().for_each(|trouble| say!("  trouble: {trouble}"));
+    node.warnings.iter().for_each(|warning| say!("  warned lately: {warning}"));
 }
 
 /// `2 of 3 cpu busy, 1 gpu aside`

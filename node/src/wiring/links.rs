@@ -16,6 +16,9 @@ use tgs_protocol::{code::Code, presence::check_name};
 
 use crate::{configuration::Settings, failure::Failure, secret};
 
+/// What `tgs cert` makes is longer.
+const SECRET_BYTES_MIN: usize = 32;
+
 /// How a node has links, and where others reach it; none where the settings name no place.
 pub fn of(settings: &Settings, is_alone: bool) -> Result<Option<(LinkConfig, String)>, Failure> {
     if settings.links.is_empty() {
@@ -43,6 +46,24 @@ pub fn of(settings: &Settings, is_alone: bool) -> Result<Option<(LinkConfig, Str
     };
     let (listener, keys) = (Arc::new(listener), keys(&settings.links_folder)?);
     Ok(Some((LinkConfig { listener, keys }, at)))
+}
+
+/// What shows over the bus that this node belongs to its cluster; none where no keys are named.
+pub fn secret(settings: &Settings, is_alone: bool) -> Result<Option<String>, Failure> {
+    if is_alone || settings.links_folder.is_empty() {
+        return Ok(None);
+    }
+    let file = Path::new(&settings.links_folder).join(SECRET);
+    let secret = secret::in_file("the links", &file)?;
+    if secret.len() < SECRET_BYTES_MIN {
+        let message = format!(
+            "read the secret of the links from {}: it is too short to keep strangers out; take the \
+             one that `tgs cert authority` made",
+            file.display()
+        );
+        return Err(Failure::new(Code::BadRequest, message));
+    }
+    Ok(Some(secret))
 }
 
 fn keys(folder: &str) -> Result<LinkKeys, Failure> {

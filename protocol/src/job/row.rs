@@ -8,7 +8,7 @@ use crate::{
     engine::{DatasetFacts, NumericsClass, ReportFacts},
     id::JobId,
     job::{origin::Origin, state::JobState},
-    limits::TIMELINE_ENTRIES_MAX,
+    limits::{THREADS_MAX, TIMELINE_ENTRIES_MAX},
     model::TrainPlan,
     program::RunFacts,
     queue::{Priority, estimate::Estimate},
@@ -199,9 +199,11 @@ impl JobRow {
         }
     }
 
-    /// Threads that train it: as asked, or fewer where memory was too small for so many.
-    pub fn train_threads(&self) -> u32 {
-        self.request.threads.checked_shr(self.narrowed).unwrap_or(0).max(1)
+    /// Threads that train it on so many devices: as asked, or fewer where memory was too small for
+    /// so many.
+    pub fn train_threads(&self, devices: u32) -> u32 {
+        let all = self.request.threads.saturating_mul(devices).min(THREADS_MAX);
+        all.checked_shr(self.narrowed).unwrap_or(0).max(1)
     }
 
     /// Whether this stage's result is in the row.

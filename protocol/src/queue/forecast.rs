@@ -56,7 +56,7 @@ mod tests {
     };
 
     fn turn(accepted_at: u64, memory: u64, left_s: Option<u64>) -> Turn {
-        let demand = Demand { class: DeviceClass::Cpu, memory: ByteCount(memory) };
+        let demand = Demand { class: DeviceClass::Cpu, devices: 1, memory: ByteCount(memory) };
         let left = left_s.map(|seconds| Millis(seconds * 1_000));
         let accepted_at = Timestamp(accepted_at);
         Turn { priority: Priority::default(), accepted_at, demand, left }

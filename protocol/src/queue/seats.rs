@@ -83,28 +83,60 @@ impl Seats {
         ByteCount(self.memory.get().saturating_sub(self.taken.get()))
     }
 
-    /// The device that would serve, or what is missing.
-    pub(super) fn find(&self, demand: Demand) -> Result<Seat, Waiting> {
-        let usable = |device: &Device| device.aside.is_none();
-        let has_class = self.devices.iter().any(|it| usable(it) && it.class == demand.class);
-        let serves =
-            |it: &Device| usable(it) && !it.is_taken && (it.class == demand.class || !has_class);
-        let seat = self.devices.iter().position(serves).ok_or(Waiting::Device)?;
+    /// The devices that would serve, without those that are kept for others; or what is missing.
+    pub(super) fn find(&self, demand: Demand, kept: &[Seat]) -> Result<(Seat, Vec<Seat>), Waiting> {
+        let serving = self.serving(demand.class).count();
+        let wanted = usize::try_from(demand.devices).unwrap_or(usize::MAX).min(serving).max(1);
+        let free = self.free_for(demand).filter(|seat| !kept.contains(seat));
+        let mut found: Vec<_> = free.take(wanted).collect();
+        if found.len() < wanted {
+            return Err(Waiting::Device);
+        }
         let free = self.free_memory();
         let is_alone = self.taken == ByteCount(0) && !self.devices.iter().any(|it| it.is_taken);
         if demand.memory > free && !is_alone {
             return Err(Waiting::Memory { needs: demand.memory, free });
         }
-        Ok(Seat(seat))
+        let others = found.split_off(1);
+        Ok((found[0], others))
     }
 
-    pub(super) fn take(&mut self, demand: Demand) -> Result<Seat, Waiting> {
-        let seat = self.find(demand)?;
-        let device = &mut self.devices[seat.0];
-        holds!(Invariant::Queue1, !device.is_taken, "seat {}", seat.0);
-        device.is_taken = true;
+    /// Devices that serve such a demand and that no job has.
+    pub(super) fn free_for(&self, demand: Demand) -> impl Iterator<Item = Seat> {
+        self.serving(demand.class).filter(|seat| !self.devices[seat.0].is_taken)
+    }
+
+    /// Devices that are used and serve such a demand: those of the class, or all where there is none
+    /// of it.
+    fn serving(&self, class: DeviceClass) -> impl Iterator<Item = Seat> {
+        let usable = |device: &Device| device.aside.is_none();
+        let has_class = self.devices.iter().any(|it| usable(it) && it.class == class);
+        let serves = move |it: &Device| usable(it) && (it.class == class || !has_class);
+        let all = self.devices.iter().enumerate();
+        all.filter(move |(_, device)| serves(device)).map(|(at, _)| Seat(at))
+    }
+
+    pub(super) fn take(
+        &mut self,
+        demand: Demand,
+        kept: &[Seat],
+    ) -> Result<(Seat, Vec<Seat>), Waiting> {
+        let (seat, others) = self.find(demand, kept)?;
+        for seat in others.iter().chain([&seat]) {
+            let device = &mut self.devices[seat.0];
+            holds!(Invariant::Queue1, !device.is_taken, "seat {}", seat.0);
+            device.is_taken = true;
+        }
         self.taken = ByteCount(self.taken.get().saturating_add(demand.memory.get()));
-        Ok(seat)
+        Ok((seat, others))
+    }
+
+    /// A job gives its devices back, with its memory.
+    pub(super) fn free_all(&mut self, seat: Seat, others: &[Seat], memory: ByteCount) {
+        for other in others {
+            self.free(*other, ByteCount(0));
+        }
+        self.free(seat, memory);
     }
 
     pub(super) fn free(&mut self, seat: Seat, memory: ByteCount) {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::invariant::{Invariant, caught};
 
-const CPU: Demand = Demand { class: DeviceClass::Cpu, memory: ByteCount(1) };
-const GPU: Demand = Demand { class: DeviceClass::Gpu, memory: ByteCount(1) };
+const CPU: Demand = Demand { class: DeviceClass::Cpu, devices: 1, memory: ByteCount(1) };
+const GPU: Demand = Demand { class: DeviceClass::Gpu, devices: 1, memory: ByteCount(1) };
 
 fn queue(cpus: usize, gpus: usize, memory: u64) -> Queue {
     let cpus = std::iter::repeat_n(DeviceClass::Cpu, cpus);
@@ -83,7 +83,33 @@ fn devices_are_given_by_class() {
 fn without_its_class_any_device_serves() {
     let mut queue = queue(1, 0, 100);
     let started = queue.join(job("g"), turn(5, 1, GPU));
-    assert_eq!(started, [Start { job: job("g"), seat: Seat(0) }]);
+    assert_eq!(started, [Start { job: job("g"), seat: Seat(0), others: Vec::new() }]);
+}
+
+#[test]
+fn who_needs_several_devices_has_them_all_at_once_and_keeps_what_is_free_till_then() {
+    let many = |devices| Demand { devices, ..CPU };
+    let mut queue = queue(3, 1, 100);
+    assert_eq!(names(&queue.join(job("a"), turn(5, 1, CPU))), ["a"]);
+    assert_eq!(names(&queue.join(job("three"), turn(5, 2, many(3)))), [""; 0]);
+    assert_eq!(queue.why(&job("three")), Some(Waiting::Device));
+    assert_eq!(names(&queue.join(job("b"), turn(5, 3, CPU))), [""; 0], "two are free, and kept");
+    assert_eq!(names(&queue.join(job("g"), turn(5, 4, GPU))), ["g"], "another class");
+    assert_eq!(names(&queue.join(job("first"), turn(9, 5, CPU))), ["first"], "it is more urgent");
+    assert_eq!(names(&queue.leave(&job("first"))), [""; 0]);
+    assert_eq!(names(&queue.leave(&job("a"))), ["three"]);
+    assert_eq!((queue.devices(&job("three")), queue.devices(&job("b"))), (3, 0));
+    for seat in 0..3 {
+        assert_eq!(queue.who_is_on(Seat(seat)), Some(&job("three")));
+    }
+    assert_eq!(names(&queue.give_back(&job("three"), many(3))), ["three"]);
+    assert_eq!(names(&queue.leave(&job("three"))), ["b"]);
+    // More than the node has: all that there are.
+    assert_eq!(names(&queue.join(job("nine"), turn(5, 6, many(9)))), [""; 0]);
+    assert_eq!(names(&queue.set_aside(Seat(2))), [""; 0]);
+    assert_eq!(names(&queue.leave(&job("b"))), ["nine"]);
+    assert_eq!(queue.devices(&job("nine")), 2);
+    assert_eq!(queue.seats().free_memory(), ByteCount(98));
 }
 
 #[test]
@@ -165,7 +191,7 @@ fn nobody_begins_while_the_queue_is_closed() {
 #[test]
 fn a_seat_that_is_given_twice_breaks_queue_1() {
     let mut seats = Seats::new([DeviceClass::Cpu], ByteCount(10));
-    let seat = seats.take(CPU).expect("free");
+    let (seat, _) = seats.take(CPU, &[]).expect("free");
     seats.free(seat, CPU.memory);
     let broken = caught(|| seats.free(seat, CPU.memory));
     assert_eq!(broken, [Invariant::Queue1, Invariant::Queue1], "the seat and its memory");
@@ -175,7 +201,7 @@ fn a_seat_that_is_given_twice_breaks_queue_1() {
 #[test]
 fn a_device_that_hangs_keeps_the_memory_of_its_job() {
     let mut queue = queue(2, 0, 100);
-    let needs = |memory| Demand { class: DeviceClass::Cpu, memory: ByteCount(memory) };
+    let needs = |memory| Demand { class: DeviceClass::Cpu, devices: 1, memory: ByteCount(memory) };
     assert_eq!(names(&queue.join(job("a"), turn(5, 1, needs(60)))), ["a"]);
     assert_eq!(names(&queue.set_aside_stuck(Seat(0))), [""; 0]);
     assert_eq!(names(&queue.give_back(&job("a"), needs(60))), [""; 0], "60 of 100 are taken");
@@ -219,7 +245,8 @@ proptest! {
                 if memory % 2 == 0 { queue.set_aside(seat) } else { queue.take_back(seat) }
             } else {
                 let class = if act == 1 { DeviceClass::Gpu } else { DeviceClass::Cpu };
-                let demand = Demand { class, memory: ByteCount(memory) };
+                let devices = u32::try_from(at % 5).expect("few").max(1);
+                let demand = Demand { class, devices, memory: ByteCount(memory) };
                 let (name, priority) = (job(&format!("{no}")), priority(points));
                 known.insert(name.clone(), (priority, Timestamp(at), demand));
                 let accepted_at = Timestamp(at);
@@ -235,7 +262,9 @@ proptest! {
                     prop_assert!(!is_passed, "{} passed {other}", start.job);
                 }
             }
-            let seats: Vec<Seat> = known.keys().filter_map(|job| queue.seat(job)).collect();
+            let entries = known.keys().map(|job| &queue.entries[job]);
+            let seats = entries.flat_map(|entry| entry.seat.iter().chain(&entry.others).copied());
+            let seats: Vec<Seat> = seats.collect();
             let mut apart = seats.clone();
             apart.sort_unstable();
             apart.dedup();

@@ -10,8 +10,9 @@ use crate::{
     engine::OutputFormat,
     gate::Gates,
     limits::{
-        BUDGET_SECONDS_MAX, EPOCHS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX, PROGRAM_ARGUMENT_BYTES_MAX,
-        PROGRAM_ARGUMENTS_MAX, PROGRAM_DATASETS_MAX, ROWS_PER_REQUEST_MAX, STEPS_MAX, THREADS_MAX,
+        BUDGET_SECONDS_MAX, DEVICES_PER_JOB_MAX, EPOCHS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX,
+        PROGRAM_ARGUMENT_BYTES_MAX, PROGRAM_ARGUMENTS_MAX, PROGRAM_DATASETS_MAX,
+        ROWS_PER_REQUEST_MAX, STEPS_MAX, THREADS_MAX,
     },
     metadata::Metadata,
     model::TrainingLength,
@@ -23,6 +24,7 @@ use crate::{
 /// Refuses what cannot succeed. The first fault found is named, with its remedy.
 pub fn validate(request: &JobRequest) -> Result<(), Refusal> {
     check_threads(request.threads)?;
+    check_devices(request.devices)?;
     check_length(request.length)?;
     check_gates(&request.gates)?;
     match &request.goal {
@@ -64,6 +66,14 @@ pub fn check_threads(threads: u32) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = format!("cannot train on {threads} threads: ask for 1 to {THREADS_MAX}");
+    refuse(Code::BadRequest, message)
+}
+
+fn check_devices(devices: u32) -> Result<(), Refusal> {
+    if (1..=DEVICES_PER_JOB_MAX).contains(&devices) {
+        return Ok(());
+    }
+    let message = format!("cannot train on {devices} devices: ask for 1 to {DEVICES_PER_JOB_MAX}");
     refuse(Code::BadRequest, message)
 }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[cfg(feature = "schema")]
-use crate::limits::{EPOCHS_MAX, ROWS_PER_REQUEST_MAX, STEPS_MAX, THREADS_MAX};
+use crate::limits::{
+    DEVICES_PER_JOB_MAX, EPOCHS_MAX, ROWS_PER_REQUEST_MAX, STEPS_MAX, THREADS_MAX,
+};
 use crate::{
     code::Code,
     dataset::DatasetName,
@@ -201,6 +203,10 @@ pub struct LearnOrder {
     /// Compute threads; the node's own number if not said. Bytes depend on it.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = THREADS_MAX)))]
     pub threads: Option<u32>,
+    /// Devices of one node that share the training, each with so many threads; one if not said, and
+    /// fewer where a node has no more. Bytes do not depend on it.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = DEVICES_PER_JOB_MAX)))]
+    pub devices: Option<u32>,
     /// Model constants, over their defaults.
     pub constants: Map<String, Value>,
     /// Corrections of inferred kinds.
@@ -218,6 +224,7 @@ impl Default for LearnOrder {
             epochs: None,
             steps: None,
             threads: None,
+            devices: None,
             constants: Map::new(),
             metadata: None,
             target: None,

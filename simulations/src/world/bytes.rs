@@ -45,6 +45,7 @@ pub fn request(seed: u64, order: u32, body: u32) -> JobRequest {
         overrides: serde_json::Map::new(),
         seed: dice.any(),
         threads: 1,
+        devices: 1,
         gates: Gates::default(),
         inputs: Vec::new(),
     }
@@ -67,7 +68,10 @@ pub fn needs(seed: u64, order: u32) -> (Priority, Demand) {
     let class = if dice.below(3) == 0 { DeviceClass::Gpu } else { DeviceClass::Cpu };
     // Some need more than the largest node has.
     let memory = *dice.pick(&[1, 10, 40, 100, 300]).unwrap_or(&1);
-    (Priority::new(points).unwrap_or_default(), Demand { class, memory: ByteCount(memory) })
+    // And some more devices than any has.
+    let devices = *dice.pick(&[1, 1, 1, 1, 2, 8]).unwrap_or(&1);
+    let demand = Demand { class, devices, memory: ByteCount(memory) };
+    (Priority::new(points).unwrap_or_default(), demand)
 }
 
 fn stream(seed: u64, purpose: u64, order: u32) -> Dice {

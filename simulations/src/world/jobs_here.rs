@@ -124,9 +124,10 @@ impl World<'_> {
         if self.nodes[node as usize].is_closed() {
             return;
         }
-        for Start { job, seat } in starts {
+        for Start { job, seat, others } in starts {
             let Some(job) = self.store.ever_named(&job) else { continue };
-            if let Err(wrong) = self.watchman.lines[node as usize].begins(job, seat) {
+            let seats = others.into_iter().chain([seat]).collect();
+            if let Err(wrong) = self.watchman.lines[node as usize].begins(job, seats) {
                 let (invariant, facts) = match wrong {
                     watchman::Wrong::Twice(facts) => (Invariant::Queue1, facts),
                     watchman::Wrong::Passed(facts) => (Invariant::Queue2, facts),

@@ -68,6 +68,7 @@ fn request(goal: Goal) -> JobRequest {
         overrides: serde_json::Map::new(),
         seed: 1,
         threads: 2,
+        devices: 1,
         gates: Gates::default(),
         inputs: Vec::new(),
     }

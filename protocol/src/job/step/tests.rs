@@ -1184,7 +1184,7 @@ fn training_without_memory_goes_on_with_half_the_threads_until_one_is_left() {
         let said = format!("tell notice: out of memory: training goes on with {threads} of 4");
         assert!(told.contains(&format!("save train, {said}")), "{told}");
         assert!(told.ends_with("tell train began again, begin train 100 from 40\n"), "{told}");
-        assert_eq!(job.row().train_threads(), threads);
+        assert_eq!(job.row().train_threads(1), threads);
     }
     let told = play_on(&mut job, "failed train memory");
     assert!(told.contains("retry after 5000"), "one thread: it is tried again as it is\n{told}");

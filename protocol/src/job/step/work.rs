@@ -11,7 +11,7 @@ use crate::{
     limits::ROWS_PER_REQUEST_MAX,
     queue::{Demand, DeviceClass},
     report::Verdict,
-    request::Goal,
+    request::{Goal, JobRequest},
     stage::Stage,
     unit::{Rows, Timestamp},
 };
@@ -23,13 +23,14 @@ impl Job {
         stage == Stage::Train
             && matches!(code, Code::OutOfMemory | Code::DeviceMemory)
             && self.row.request.trains()
-            && self.row.train_threads() > 1
+            && self.row.train_threads(self.row.request.devices) > 1
     }
 
     /// Begins training again with half the threads, from the last checkpoint.
     pub(super) fn narrow(&mut self, now: Timestamp) -> Vec<JobAction> {
         self.row.narrowed += 1;
-        let (left, asked) = (self.row.train_threads(), self.row.request.threads);
+        let JobRequest { threads, devices, .. } = self.row.request;
+        let (left, asked) = (self.row.train_threads(devices), threads.saturating_mul(devices));
         let said = format!(
             "out of memory: training goes on with {left} of {asked} threads, which hold less at \
              once; the bytes stay"

@@ -101,7 +101,7 @@ pub fn node(name: &str) -> ClusterNode {
 }
 
 pub fn job(name: &str) -> WaitingJob {
-    let demand = Demand { class: DeviceClass::Cpu, memory: ByteCount(10) };
+    let demand = Demand { class: DeviceClass::Cpu, devices: 1, memory: ByteCount(10) };
     let (priority, accepted_at) = (Priority::default(), Timestamp(0));
     WaitingJob {
         job: JobId::new(name),

@@ -30,6 +30,7 @@ fn request(goal: Goal) -> JobRequest {
         overrides: serde_json::Map::new(),
         seed: 1,
         threads: 2,
+        devices: 1,
         gates: Gates::default(),
         inputs: Vec::new(),
     }
@@ -133,6 +134,8 @@ fn numbers_out_of_range_are_refused_by_naming_the_limit() {
         ),
         (generate(), |r| r.output_mut().rows = None, RowsOutOfRange, "say how many"),
         (synthesize(), |r| r.threads = 0, BadRequest, "1 to 64"),
+        (synthesize(), |r| r.devices = 0, BadRequest, "1 to 16"),
+        (train(), |r| r.devices = DEVICES_PER_JOB_MAX + 1, BadRequest, "1 to 16"),
         (train(), |r| r.threads = THREADS_MAX + 1, BadRequest, "1 to 64"),
         (train(), |r| r.length = BudgetSeconds(0), BadRequest, "0 seconds: ask for 1 to 604800"),
         (train(), |r| r.length = BudgetSeconds(604_801), BadRequest, "604801 seconds"),

@@ -1,6 +1,8 @@
 //! Holds QUEUE-1 and QUEUE-2 against one node from outside: from who came, who began on which
 //! device, and who left. What the queue itself believes is not asked.
 
+use std::collections::BTreeSet;
+
 use tgs_protocol::{
     limits::{AGEING_MS, DEVICE_FAILURES_MAX},
     queue::{Demand, DeviceClass, Seat, Turn},
@@ -15,7 +17,7 @@ pub struct Line {
     devices: Vec<DeviceClass>,
     memory: ByteCount,
     waiting: Vec<(JobNo, Turn)>,
-    running: Vec<(JobNo, Seat, Turn)>,
+    running: Vec<(JobNo, Vec<Seat>, Turn)>,
     /// Devices that are set aside, and at whose failure, while that job is here.
     aside: Vec<(Seat, Option<JobNo>)>,
     /// Who failed last on a device, and how often in a row.
@@ -121,13 +123,32 @@ impl Line {
     ///
     /// # Errors
     /// Who has its device or its memory (QUEUE-1), or who was before it (QUEUE-2).
-    pub fn begins(&mut self, job: JobNo, seat: Seat) -> Result<(), Wrong> {
+    pub fn begins(&mut self, job: JobNo, seats: Vec<Seat>) -> Result<(), Wrong> {
         let at = self.waiting.iter().position(|(it, _)| *it == job);
         let Some(at) = at else { return Err(Wrong::Twice(format!("{job:?} did not wait"))) };
         let (_, turn) = self.waiting.remove(at);
-        let found = self.is_free(seat, turn.demand).and_then(|()| self.is_first(turn));
-        self.running.push((job, seat, turn));
+        let found = self.are_as_many(&seats, turn.demand).and_then(|()| {
+            seats.iter().try_for_each(|seat| self.is_free(*seat, turn.demand))?;
+            self.is_first(turn)
+        });
+        self.running.push((job, seats, turn));
         found
+    }
+
+    /// As many different devices as it needs, or all that serve it.
+    fn are_as_many(&self, seats: &[Seat], demand: Demand) -> Result<(), Wrong> {
+        let has_class = self.has_class(demand.class);
+        let serves = |(at, class): &(usize, &DeviceClass)| {
+            let is_aside = self.aside.iter().any(|(it, _)| it.0 == *at);
+            !is_aside && (**class == demand.class || !has_class)
+        };
+        let serving = self.devices.iter().enumerate().filter(serves).count();
+        let different: BTreeSet<_> = seats.iter().map(|seat| seat.0).collect();
+        let needed = (demand.devices as usize).min(serving);
+        if (different.len(), seats.len()) != (needed, needed) {
+            return Err(Wrong::Twice(format!("{seats:?} for {demand:?}, of {serving}")));
+        }
+        Ok(())
     }
 
     fn is_free(&self, seat: Seat, demand: Demand) -> Result<(), Wrong> {
@@ -140,7 +161,7 @@ impl Line {
         if self.has_class(demand.class) && *class != demand.class {
             return Err(Wrong::Twice(format!("device {} is {class:?}", seat.0)));
         }
-        if let Some((other, ..)) = self.running.iter().find(|(_, taken, _)| *taken == seat) {
+        if let Some((other, ..)) = self.running.iter().find(|(_, taken, _)| taken.contains(&seat)) {
             return Err(Wrong::Twice(format!("device {} is of {other:?}", seat.0)));
         }
         let taken: u64 = self.running.iter().map(|(.., turn)| turn.demand.memory.get()).sum();
