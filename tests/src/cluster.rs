@@ -97,6 +97,14 @@ impl Cluster {
     /// # Panics
     /// When one does not come up.
     pub fn linked(nodes: usize, store: &str) -> (Self, Vec<SocketAddr>) {
+        Self::linked_with(nodes, store, &[])
+    }
+
+    /// The same, with further settings of every node.
+    ///
+    /// # Panics
+    /// When one does not come up.
+    pub fn linked_with(nodes: usize, store: &str, all: &[(&str, &str)]) -> (Self, Vec<SocketAddr>) {
         let at: Vec<_> = (0..nodes).map(|_| free_address()).collect();
         let all_keys = TempDir::new().expect("a temporary folder");
         certify(all_keys.path(), nodes);
@@ -107,7 +115,7 @@ impl Cluster {
                 ("TGS_LINKS", &links),
                 ("TGS_LINKS_FOLDER", keys.to_str().expect("a name")),
             ];
-            Server::node(folder, &[own, &further].concat(), TOKEN)
+            Server::node(folder, &[own, &further, all].concat(), TOKEN)
         });
         cluster.keys = Some(all_keys);
         (cluster, at)

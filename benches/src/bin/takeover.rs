@@ -57,15 +57,26 @@ fn measure(cluster: &Cluster, rounds: usize) {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("the example");
     cluster.nodes()[0].upload("trial", "trial.csv", &table, 1 << 20);
     for (name, happen, mend) in FAULTS {
-        let mut seconds: Vec<f64> =
-            (0..rounds).map(|_| stands_still(cluster, happen, mend)).collect();
+        let seen = (0..rounds).map(|_| stands_still(cluster, happen, mend));
+        let (mut seconds, mut lost): (Vec<_>, Vec<_>) = seen.unzip();
         seconds.sort_by(f64::total_cmp);
-        let longest = seconds.last().copied().unwrap_or_default();
-        println!("{name:<14} median {:.1}, longest {longest:.1}", median(&seconds));
+        lost.sort_by(f64::total_cmp);
+        let longest = |of: &[f64]| of.last().copied().unwrap_or_default();
+        let (median_s, longest_s) = (median(&seconds), longest(&seconds));
+        let (median_lost, most) = (median(&lost), longest(&lost));
+        println!(
+            "{name:<14} median {median_s:.1}, longest {longest_s:.1}; work lost {median_lost:.1}, \
+             at most {most:.1}"
+        );
     }
 }
 
-fn stands_still(cluster: &Cluster, happen: fn(&Cluster, usize), mend: fn(&Cluster, usize)) -> f64 {
+/// Seconds until another node goes on, and seconds of work that were lost.
+fn stands_still(
+    cluster: &Cluster,
+    happen: fn(&Cluster, usize),
+    mend: fn(&Cluster, usize),
+) -> (f64, f64) {
     let learn = json!({"model": "tabgraph", "steps": 1_000_000, "threads": 1});
     let order = json!({"kind": "train", "dataset": "trial", "learn": learn});
     let job = cluster.nodes()[0].submit(&order);
@@ -77,8 +88,10 @@ fn stands_still(cluster: &Cluster, happen: fn(&Cluster, usize), mend: fn(&Cluste
     others.remove(&node);
     let other = cluster.at_work(&others, &job, is_training).expect("it does not end");
     let seconds = began.elapsed().as_secs_f64();
+    let view = cluster.nodes()[other].get(&format!("/v1/jobs/{job}")).body;
+    let lost = view["lost_s"].as_f64().expect("seconds");
     mend(cluster, node);
     let cancelled = cluster.nodes()[other].post(&format!("/v1/jobs/{job}:cancel"), &json!({}));
     assert_eq!(cancelled.status, 200, "{}", cancelled.body);
-    seconds
+    (seconds, lost)
 }
