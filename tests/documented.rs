@@ -59,6 +59,39 @@ const CURL: &str = "#!/bin/sh\nPATH=$REAL_PATH exec curl --fail-with-body \"$@\"
 /// The Python that `./dev` gave the client of NATS to.
 const PYTHON: &str = "#!/bin/sh\nexec \"$TGS_NATS_PYTHON\" \"$@\"\n";
 
+/// There is no engine for containers here: compose reads its files, and a server with the same token
+/// is there instead of the cluster, which `deployed.rs` starts.
+const DOCKER: &str = r#"#!/usr/bin/env bash
+set -euo pipefail
+tools="$TGS_DEPLOYMENT_TOOLS"
+case "$*" in
+  "build --file deploy/Dockerfile --tag tabgraphsyn:local .") exec "$tools/hadolint" "$3" ;;
+  "compose --file deploy/compose.yaml up --wait")
+    "$tools/docker-compose" --file "$3" config --quiet
+    TGS_TOKEN_FILE=deploy/secrets/token exec tgs up ;;
+  "compose --file deploy/compose.yaml down")
+    exec "$tools/docker-compose" --file "$3" config --quiet ;;
+esac
+echo "docker: no such words: $*" >&2; exit 2
+"#;
+
+/// Nor is there a Kubernetes: the chart is rendered with what is set, and files of secrets are
+/// there.
+const HELM: &str = r#"#!/usr/bin/env bash
+set -euo pipefail
+tools="$TGS_DEPLOYMENT_TOOLS"
+CHART=deploy/helm/tabgraphsyn
+[ "$1 $2 $3 $4 $5 $6 $7" = "upgrade --install tabgraphsyn $CHART --namespace science --values" ]
+"$tools/python" "$REPOSITORY/tests/peers/deployment.py" render "$4" "$8" > rendered.json
+grep -q '"refused": \[\]' rendered.json
+"#;
+const KUBECTL: &str = r#"#!/usr/bin/env bash
+set -euo pipefail
+for word in "$@"; do
+  case "$word" in --from-file=*) file="${word#--from-file=}"; [ -e "${file#*=}" ] ;; esac
+done
+"#;
+
 /// What the pages call their tables.
 const TABLES: [&str; 4] = ["patients.csv", "trial.csv", "real.csv", "unseen.csv"];
 
@@ -108,7 +141,15 @@ fn prepare(folder: &Path) {
     let tools = folder.join("bin");
     fs::create_dir_all(&tools).expect("a folder");
     fs::create_dir_all(folder.join("examples")).expect("a folder");
-    for (name, text) in [("tgs", IN_FRONT), ("curl", CURL), ("python3", PYTHON)] {
+    let in_front = [
+        ("tgs", IN_FRONT),
+        ("curl", CURL),
+        ("python3", PYTHON),
+        ("docker", DOCKER),
+        ("helm", HELM),
+        ("kubectl", KUBECTL),
+    ];
+    for (name, text) in in_front {
         let in_front = tools.join(name);
         fs::write(&in_front, text).expect("it can be written");
         fs::set_permissions(&in_front, fs::Permissions::from_mode(0o755)).expect("our own file");
@@ -146,6 +187,7 @@ fn run_over(places: &[(&str, &str)], page: &str, before: &str) -> usize {
         .env("PATH", path)
         .env("REAL_PATH", real_path)
         .env("REAL_TGS", binary())
+        .env("REPOSITORY", in_repository(".").canonicalize().expect("it is there"))
         .env("PORT", &port)
         .envs(places.iter().copied())
         .env("TGS_SERVER", format!("http://127.0.0.1:{port}"))
@@ -205,6 +247,13 @@ fn the_page_of_messages_does_what_it_shows() {
     assert!(run_over(&[("BUS", &bus.url())], page, "") >= 5, "it shows how an order is published");
 }
 
+#[test]
+fn the_page_of_deploying_does_what_it_shows() {
+    let (page, copied) =
+        ("docs/guide/deploying.md", "cp -a \"$REPOSITORY/deploy\" . && rm -rf deploy/secrets");
+    assert!(run(page, copied) >= 10, "it shows an image, compose and the chart");
+}
+
 /// A page with commands that nobody runs is not overlooked.
 #[test]
 fn no_page_shows_commands_that_are_not_run() {
@@ -213,6 +262,7 @@ fn no_page_shows_commands_that_are_not_run() {
         "examples/README.md",
         "docs/guide/cluster.md",
         "docs/guide/constants.md",
+        "docs/guide/deploying.md",
         "docs/guide/messages.md",
         "docs/guide/notices.md",
         "docs/guide/serving.md",

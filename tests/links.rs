@@ -123,7 +123,7 @@ fn idle_nodes_sample_chunks_of_anothers_job() {
     let samples = |view: &Value| view["progress"]["stage"] == "sample";
     let holder = cluster.at_work(&cluster.all(), &job, samples).expect("it has not ended");
     let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
-    let helped = |no: usize| metric(&nodes[no], "tgs_chunks_sampled{whose=\"anothers\"}");
+    let helped = |no: usize| metric(&nodes[no], "tgs_chunks_sampled_total{whose=\"anothers\"}");
     waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > 0.0));
     nodes[helpers[0]].kill();
     nodes[holder].ended(&job);
@@ -159,7 +159,7 @@ fn nodes_without_links_help_each_other_over_the_bus() {
     let samples = |view: &Value| view["progress"]["stage"] == "sample";
     let holder = cluster.at_work(&cluster.all(), &job, samples).expect("it has not ended");
     let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
-    let helped = |no: usize| metric(&nodes[no], "tgs_chunks_sampled{whose=\"anothers\"}");
+    let helped = |no: usize| metric(&nodes[no], "tgs_chunks_sampled_total{whose=\"anothers\"}");
     waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > 0.0));
     nodes[helpers[0]].kill();
     nodes[holder].ended(&job);

@@ -177,7 +177,7 @@ fn what_cannot_be_done_is_said_to_its_publisher_and_kept_with_the_reason() {
     assert_eq!(publisher.orders_left(), 0);
     let metrics = server.get("/v1/metrics").body;
     let metrics = metrics.as_str().expect("text");
-    assert!(metrics.contains("tgs_orders_published{outcome=\"refused\"} 4"), "{metrics}");
+    assert!(metrics.contains("tgs_orders_published_total{outcome=\"refused\"} 4"), "{metrics}");
 }
 
 /// Jobs go on while there is no bus; orders are taken and events told once there is one.

@@ -2,6 +2,7 @@
 //! bytes. The servers that it works with are real, too: [`services`] starts them.
 
 pub mod cluster;
+pub mod deployment;
 pub mod killing;
 pub mod network;
 pub mod outputs;

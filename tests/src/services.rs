@@ -14,6 +14,7 @@ pub mod identity;
 pub mod nats;
 pub mod objects;
 pub mod process;
+pub mod prometheus;
 mod site;
 pub mod standing;
 
@@ -22,7 +23,7 @@ pub use cql::Database;
 pub use nats::{Nats, NatsCluster};
 
 /// A file or folder that `./dev` has set up. A test that needs it is never left out in silence.
-fn set_up(variable: &str) -> PathBuf {
+pub(crate) fn set_up(variable: &str) -> PathBuf {
     let path = env::var_os(variable).map(PathBuf::from).unwrap_or_else(|| {
         panic!(
             "start a service: {variable} is not set; run `./dev test`, or first \

@@ -16,7 +16,7 @@ use crate::{
     discretion, guard,
     house::House,
     live::{seat::Seats, ticket::Tickets},
-    route,
+    pace, route,
 };
 
 /// Limits of the front.
@@ -71,6 +71,7 @@ pub fn serve(house: House) -> Result<Server, ServeError> {
             .app_data(house.clone())
             .app_data(tickets.clone())
             .app_data(seats.clone())
+            .wrap(from_fn(pace::measure))
             .wrap(DefaultHeaders::new().add(("X-Content-Type-Options", "nosniff")))
             .configure(route::open)
             .service(

@@ -99,7 +99,7 @@ fn view(node: &Server, job: &str) -> Value {
 }
 
 fn sampled(node: &Server, whose: &str) -> f64 {
-    metric(node, &format!("tgs_chunks_sampled{{whose=\"{whose}\"}}"))
+    metric(node, &format!("tgs_chunks_sampled_total{{whose=\"{whose}\"}}"))
 }
 
 fn metric(node: &Server, name: &str) -> f64 {

@@ -1,8 +1,16 @@
 //! `GET /v1/metrics`: what is measured, for Prometheus.
 
 use actix_web::{HttpResponse, http::Method};
-use metrics::gauge;
-use tgs_protocol::{invariant::violations, job::listing::StateClass, queue::Use};
+use metrics::{counter, gauge};
+use tgs_protocol::{
+    invariant::violations,
+    job::listing::StateClass,
+    metric_definitions::{
+        DEVICES, DISK_FREE_BYTES, INVARIANT_VIOLATIONS, JOBS, LINKS, NEWEST_EVENT, NODES,
+        RESIDENT_MEMORY,
+    },
+    queue::Use,
+};
 
 use super::InHouse;
 use crate::{endpoint::Endpoint, problem::Problem};
@@ -20,23 +28,34 @@ async fn show(house: InHouse) -> Result<HttpResponse, Problem> {
     let counts = house.desk.count().await?;
     for class in StateClass::ALL {
         let count = counts.get(&class).copied().unwrap_or_default();
-        gauge!("tgs_jobs", "state" => class.as_str()).set(to_number(count));
+        gauge!(JOBS, "state" => class.as_str()).set(to_number(count));
     }
     let health = house.desk.health();
     for (name, used) in [("free", Use::Free), ("busy", Use::Busy), ("aside", Use::Aside)] {
         let count = health.devices.iter().filter(|(_, it)| *it == used).count();
-        gauge!("tgs_devices", "use" => name).set(to_number(count as u64));
+        gauge!(DEVICES, "use" => name).set(to_number(count as u64));
     }
-    gauge!("tgs_disk_free_bytes").set(to_number(health.room.free.get()));
-    gauge!("tgs_newest_event").set(to_number(house.events.newest_event().await?.get()));
-    gauge!("tgs_invariant_violations").set(to_number(violations()));
+    gauge!(DISK_FREE_BYTES).set(to_number(health.room.free.get()));
+    gauge!(NEWEST_EVENT).set(to_number(house.events.newest_event().await?.get()));
+    counter!(INVARIANT_VIOLATIONS).absolute(violations());
+    if let Some(bytes) = resident_memory() {
+        gauge!(RESIDENT_MEMORY).set(to_number(bytes));
+    }
     if let Ok(nodes) = house.nodes.nodes().await {
         let own = nodes.iter().find(|node| node.is_here);
-        gauge!("tgs_nodes").set(to_number(nodes.len() as u64));
-        gauge!("tgs_links").set(to_number(own.map_or(0, |node| node.presence.links)));
+        gauge!(NODES).set(to_number(nodes.len() as u64));
+        gauge!(LINKS).set(to_number(own.map_or(0, |node| node.presence.links)));
     }
     let text = house.metrics.render();
     Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
+}
+
+/// Memory of this process; none where the system does not tell.
+fn resident_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kibibytes.checked_mul(1_024)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
