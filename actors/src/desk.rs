@@ -21,6 +21,7 @@ use tgs_protocol::{
     },
     limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
     peer::{PeerLink, PeerRequest},
+    placement::shares,
     progress::Progress,
     queue::{Turn, Waiting},
     request::{Goal, JobRequest, validate},
@@ -104,6 +105,7 @@ impl Desk {
     async fn start(&self, row: &JobRow) -> Result<(), DeskError> {
         if !row.regions.allows(&self.region) {
             self.ports.links.tell_all(PeerRequest::Look);
+            self.ports.links.look_now();
             return Ok(()); // It waits in the store for a node that stands there.
         }
         let (job, turn) = (row.id.clone(), Turn::of(row));
@@ -158,7 +160,7 @@ impl JobDesk for Desk {
         submission: Option<Submission>,
     ) -> Result<Taken, DeskError> {
         let desk = self.clone();
-        let priority = order.priority();
+        let (priority, tenant) = (order.priority(), order.tenant().cloned());
         let taken = async move {
             // First: what the order names may be gone when it comes again.
             if let Some(sent) = &submission {
@@ -169,7 +171,7 @@ impl JobDesk for Desk {
                 }
             }
             let Ordered { request, origin, regions } = order::request(&desk, order).await?;
-            desk.take_in(request, Terms { priority, regions, submission, origin }).await
+            desk.take_in(request, Terms { priority, regions, tenant, submission, origin }).await
         };
         self.to_its_end(taken).await
     }
@@ -231,7 +233,15 @@ impl JobDesk for Desk {
 
     async fn why(&self, job: &JobId) -> Result<Option<Waiting>, DeskError> {
         let question = |reply| NodeSupervisorMessage::WhyWaiting { job: job.clone(), reply };
-        self.ask(ORDER_TAKEN_MS, question).await
+        if let Some(why) = self.ask(ORDER_TAKEN_MS, question).await? {
+            return Ok(Some(why));
+        }
+        let Some(board) = &self.ports.assignments else { return Ok(None) };
+        let notice = answer("look why it waits", board.notice()).await?;
+        let Some(why) = notice.and_then(|notice| notice.why(job)) else { return Ok(None) };
+        // What a leader said may be a moment old, and the job have begun since.
+        let waits = StateClass::of(&self.row(job).await?.state) == StateClass::Waiting;
+        Ok(Some(why).filter(|_| waits))
     }
 
     async fn watch(&self, job: &JobId) -> Result<Box<dyn Watching>, DeskError> {
@@ -260,11 +270,12 @@ impl Desk {
         validate(&request)?;
         self.health.now().has_room("take the job")?;
         let request = self.looked_at(request).await?;
-        let Terms { priority, regions, submission, origin } = terms;
+        let Terms { priority, regions, tenant, submission, origin } = terms;
+        tenant.iter().try_for_each(shares::check_name)?;
         regions.check_known(self.ports.datasets.regions(), &self.region)?;
         let estimate = Some(self.learned.estimate(&request));
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
-        let row = JobRow { priority, regions, submission, origin, estimate, ..accepted };
+        let row = JobRow { priority, regions, tenant, submission, origin, estimate, ..accepted };
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await?;
         self.inserted(inserted, row).await
     }

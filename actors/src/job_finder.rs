@@ -6,7 +6,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
@@ -19,15 +18,17 @@ use tgs_protocol::{
         finder::{Finder, Found},
     },
     limits::FIND_PERIOD_MS,
-    presence::{Presence, Standing},
+    placement::board::{Assigned, Assignments, Hearing},
+    presence::Standing,
     queue::{Demand, DeviceClass, Turn},
     store::StoreError,
 };
 
 use crate::{
     looker::{Looks, Trouble},
-    mesh::Links,
-    node_supervisor::message::{Hands, NodeSupervisorMessage},
+    mesh::Bell,
+    node::NodeConfig,
+    node_supervisor::message::{Hands, Led, NodeSupervisorMessage},
     ports::Ports,
     store_call::answer,
 };
@@ -45,6 +46,10 @@ pub(crate) struct JobFinder {
     finder: Finder,
     /// Leases of jobs that wait here, as they were when the jobs were taken up.
     taken: BTreeMap<JobId, LeaseCell>,
+    /// What is heard of a leader.
+    hearing: Hearing,
+    /// Tenants share the cluster: nothing begins but what a leader assigns.
+    is_shared: bool,
     trouble: Trouble,
 }
 
@@ -57,21 +62,22 @@ impl Looks for JobFinder {
         Some(Duration::from_millis(FIND_PERIOD_MS))
     }
 
-    fn links(&self) -> Option<Arc<Links>> {
-        Some(self.ports.links.clone())
+    fn bell(&self) -> Option<Bell> {
+        Some(self.ports.links.bell_of_work())
     }
 }
 
 impl JobFinder {
     pub(crate) fn new(
         ports: Ports,
-        about: &Presence,
+        config: &NodeConfig,
         node: ActorRef<NodeSupervisorMessage>,
     ) -> Self {
         let trouble = Trouble::of("jobs that nobody works at are not looked for");
         let (finder, taken) = Default::default();
-        let (own, region) = (about.incarnation.clone(), about.region.clone());
-        Self { ports, own, region, node, finder, taken, trouble }
+        let (own, region) = (config.incarnation.clone(), config.about.region.clone());
+        let (hearing, is_shared) = (Hearing::default(), !config.shares.is_empty());
+        Self { ports, own, region, node, finder, taken, hearing, is_shared, trouble }
     }
 
     async fn find(&mut self) -> Result<(), StoreError> {
@@ -82,9 +88,10 @@ impl JobFinder {
         if hands.standing != Standing::Working {
             return Ok(()); // Others take them up.
         }
-        let candidates = self.candidates(&hands).await?;
+        let told = self.hear().await?;
+        let candidates = self.candidates(&hands, told.as_ref()).await?;
         let (mut found, mut turns) = (Vec::new(), BTreeMap::new());
-        for Candidate { row, has_room } in candidates {
+        for Candidate { row, has_room, assigned } in candidates {
             let looked = answer("look at lease", self.ports.leases.look(&row.id)).await;
             let cell = match looked {
                 Ok(cell) => cell,
@@ -99,7 +106,18 @@ impl JobFinder {
             turns.insert(row.id.clone(), (Turn::of(&row), row.suspended, is_outside));
             let is_orphan = self.ports.links.is_orphan(&cell, self.ports.clock.monotonic());
             let is_suspended = row.suspended;
-            found.push(Found { job: row.id, is_suspended, is_here, has_room, is_orphan, cell });
+            let is_assigned = assigned.is_some();
+            let is_vouched = assigned.and_then(|it| it.seen).is_some_and(|seen| seen == cell);
+            found.push(Found {
+                job: row.id,
+                is_suspended,
+                is_here,
+                has_room,
+                is_orphan,
+                is_assigned,
+                is_vouched,
+                cell,
+            });
         }
         let now = self.ports.clock.monotonic();
         for (job, sighting) in self.finder.look(now, found) {
@@ -123,22 +141,75 @@ impl JobFinder {
         Ok(())
     }
 
+    /// What a leader says that is to be taken up here; none if none is heard.
+    async fn hear(&mut self) -> Result<Option<Assignments>, StoreError> {
+        let Some(board) = &self.ports.assignments else { return Ok(None) };
+        let read = answer("look what is to run here", board.assigned(&self.own)).await?;
+        let told = self.hearing.hear(read, self.ports.clock.monotonic());
+        let is = match &told {
+            None => Led::ByNobody,
+            Some(told) if self.is_shared || told.is_kept || !told.jobs.is_empty() => Led::Strictly,
+            Some(_) => Led::Loosely,
+        };
+        let _ = self.node.cast(NodeSupervisorMessage::Led { is });
+        Ok(told)
+    }
+
     /// All that run, and those that wait and may be here, in order of their turns; of the latter no
-    /// more have room than could begin here.
-    async fn candidates(&self, hands: &Hands) -> Result<Vec<Candidate>, StoreError> {
+    /// more have room than could begin here. Where a leader is heard, those that it assigned.
+    async fn candidates(
+        &self,
+        hands: &Hands,
+        told: Option<&Assignments>,
+    ) -> Result<Vec<Candidate>, StoreError> {
         let running = self.in_line(StateClass::Running, None, &BTreeSet::new(), usize::MAX).await?;
-        let running = running.into_iter().map(|row| Candidate { row, has_room: true });
+        let running =
+            running.into_iter().map(|row| Candidate { row, has_room: true, assigned: None });
         let mut candidates: Vec<_> = running.collect();
         let mut room = hands.free.clone();
+        if let Some(told) = told {
+            self.leave_to_leader(hands, told, &candidates);
+            candidates.extend(self.assigned(hands, told).await?);
+            return Ok(candidates);
+        }
         let seats: usize = room.values().sum();
         let here: BTreeSet<JobId> = hands.waiting.iter().chain(&hands.running).cloned().collect();
         let most = CANDIDATES.max(seats.saturating_mul(CANDIDATES));
         let waiting = self.in_line(StateClass::Waiting, Some(&self.region), &here, most);
         for row in waiting.await? {
-            let has_room = take_seat(&mut room, Demand::of(&row).class, &hands.classes);
-            candidates.push(Candidate { row, has_room });
+            let has_room = take_seats(&mut room, Demand::of(&row), &hands.classes);
+            candidates.push(Candidate { row, has_room, assigned: None });
         }
         Ok(candidates)
+    }
+
+    /// Waiting jobs that a leader assigned and that are not here yet.
+    async fn assigned(
+        &self,
+        hands: &Hands,
+        told: &Assignments,
+    ) -> Result<Vec<Candidate>, StoreError> {
+        let mut room = hands.free.clone();
+        let mut candidates = Vec::new();
+        for assigned in told.jobs.iter().filter(|it| !hands.holds(&it.job)) {
+            let read = answer("read job", self.ports.jobs.read(&assigned.job)).await?;
+            let waits = |row: &JobRow| StateClass::of(&row.state) == StateClass::Waiting;
+            let Some(row) = read.filter(waits) else { continue };
+            let has_room = take_seats(&mut room, Demand::of(&row), &hands.classes);
+            candidates.push(Candidate { row, has_room, assigned: Some(assigned.clone()) });
+        }
+        Ok(candidates)
+    }
+
+    /// What waits here, and was not begun anywhere nor assigned to this node, waits in the store.
+    fn leave_to_leader(&self, hands: &Hands, told: &Assignments, running: &[Candidate]) {
+        let is_ours = |job: &JobId| {
+            told.jobs.iter().any(|it| it.job == *job) || running.iter().any(|it| it.row.id == *job)
+        };
+        for job in hands.waiting.iter().filter(|job| !is_ours(job)) {
+            let left = NodeSupervisorMessage::GoneElsewhere { job: job.clone() };
+            let _ = self.node.cast(left);
+        }
     }
 
     /// A job that waits here and that another node works at need not wait here. One whose holder is
@@ -183,19 +254,22 @@ struct Candidate {
     row: JobRow,
     /// This node could begin with it, or have it wait.
     has_room: bool,
+    /// What the leader says of it, if it assigned it to this node.
+    assigned: Option<Assigned>,
 }
 
-/// Takes a seat of this class, or of any where the node has none of it; false if none is free.
-fn take_seat(
+/// Takes seats of this class, or of any where the node has none of it; false if none is free. Those
+/// that are free already are kept there for a job that needs more.
+fn take_seats(
     room: &mut BTreeMap<DeviceClass, usize>,
-    class: DeviceClass,
+    Demand { class, devices, .. }: Demand,
     classes: &BTreeSet<DeviceClass>,
 ) -> bool {
     let serves = |it: &DeviceClass| *it == class || !classes.contains(&class);
     let Some((_, free)) = room.iter_mut().find(|(it, free)| serves(it) && **free > 0) else {
         return false;
     };
-    *free -= 1;
+    *free = free.saturating_sub(usize::try_from(devices).unwrap_or(usize::MAX));
     true
 }
 

@@ -7,6 +7,7 @@
 //!             ├─ ChunkSampler       pool: samples and seals chunks, an OS thread each
 //!             ├─ CheckpointWriter   makes snapshots durable while training goes on
 //!             ├─ JobFinder          looks for jobs that nobody works at, in a cluster
+//!             ├─ Scheduler          places waiting jobs, on the node that leads
 //!             ├─ OrderTaker         takes orders that programs publish
 //!             ├─ EventPublisher     tells programs outside what happens to jobs
 //!             ├─ PeerListener       hears what other nodes say over the bus
@@ -68,6 +69,7 @@ mod perform;
 mod restart_window;
 mod row_rate;
 mod row_sampler;
+mod scheduler;
 mod sealed_model;
 mod spot_watch;
 mod store_call;

@@ -2,20 +2,20 @@
 //!
 //! Its mailbox holds nothing else: a look may take long, and nobody waits for it.
 
-use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt, marker::PhantomData, time::Duration};
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tgs_protocol::limits::{LOOK_LEAST_MS, LOOK_PERIOD_MS};
 use tokio::time::sleep;
 
-use crate::mesh::Links;
+use crate::mesh::Bell;
 
 /// What looks; made anew whenever its actor failed.
 pub(crate) trait Looks: Send + 'static {
     /// Does what is to be done; gives how long to rest before the next look, none for the last.
     fn look(&mut self) -> impl Future<Output = Option<Duration>> + Send;
-    /// Who may tell it to look before it has rested; nobody, if it does not say.
-    fn links(&self) -> Option<Arc<Links>> {
+    /// What is rung to have it look before it has rested; nothing, if it does not say.
+    fn bell(&self) -> Option<Bell> {
         None
     }
 }
@@ -55,9 +55,11 @@ impl<L: Looks> Actor for Looker<L> {
         LookAgain: Self::Msg,
         looks: &mut L,
     ) -> Result<(), ActorProcessingErr> {
+        // Before the look: what happens meanwhile may come too late for it.
+        let bell = looks.bell();
         // From the end of this look: what is slow is not asked ever more often.
         let Some(rest) = looks.look().await else { return Ok(()) };
-        let Some(links) = looks.links() else {
+        let Some(mut bell) = bell else {
             myself.send_after(rest, || LookAgain);
             return Ok(());
         };
@@ -68,7 +70,7 @@ impl<L: Looks> Actor for Looker<L> {
             let rest = rest - least;
             tokio::select! {
                 () = sleep(rest) => {}
-                () = links.told_to_look() => {}
+                () = bell.rung() => {}
             }
             let _ = myself.cast(LookAgain);
         });

@@ -30,6 +30,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) use self::gateway::Ears;
 use self::gateway::{Gateway, GatewayMessage};
+pub(crate) use self::links::Bell;
 pub use self::{
     door::{CERTIFIED_NAME, LinkKeys, LinkKeysError},
     links::Links,

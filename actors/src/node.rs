@@ -1,14 +1,15 @@
 //! A node: its actors started, handed out as a desk, and stopped again.
 
-use std::{num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
 
 use ractor::{Actor, ActorRef};
 use tgs_protocol::{
     desk::JobDesk,
-    id::Incarnation,
+    id::{Incarnation, TenantId},
     limits::{LOSS_EXPECTED_MS, STANDSTILL_MS, WATCHDOG_PERIOD_MS},
     model::desk::ModelDesk,
     notification::NoticeDesk,
+    placement::Share,
     presence::{NodeDesk, Presence},
     queue::DeviceClass,
     unit::{ByteCount, Millis},
@@ -52,6 +53,8 @@ pub struct NodeConfig {
     pub links: Option<LinkConfig>,
     /// Other nodes share the stores: jobs that nobody works at are looked for, and taken up.
     pub finds_jobs: bool,
+    /// What tenants are entitled to, where this node places jobs; who is missing has the default.
+    pub shares: BTreeMap<TenantId, Share>,
     /// The data folder, where those who read why a job failed are not to learn its place.
     pub untold_folder: Option<PathBuf>,
     /// Factor on the pauses between attempts at a notice; 1 but in tests.
@@ -82,6 +85,7 @@ impl NodeConfig {
             holder_is_gone: true,
             links: None,
             finds_jobs: false,
+            shares: BTreeMap::new(),
             untold_folder: None,
             notice_pause_factor: 1.0,
             disk_floor: ByteCount(0),

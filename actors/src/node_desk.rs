@@ -6,7 +6,11 @@ use async_trait::async_trait;
 use tgs_protocol::{
     code::Code,
     desk::DeskError,
+    id::Incarnation,
+    lease::Lease,
+    placement::leadership::office,
     presence::{NodeDesk, NodeOrder, NodeView, PresenceBoard, check_name, views},
+    store::StoreError,
 };
 
 use crate::{peer_keeper::Card, store_call::answer};
@@ -22,10 +26,33 @@ impl NodeCounter {
     /// Says that this node is no more; else others learn it when its last word runs out.
     pub(crate) async fn leave(&self) {
         let Some(board) = &self.board else { return };
+        if let Err(error) = self.give_lead_back().await {
+            tracing::debug!(%error, "others learn later that this node leads no more");
+        }
         if let Err(error) = answer("say that this node leaves", board.leave(self.card.own())).await
         {
             tracing::debug!(%error, "others learn later that this node left");
         }
+    }
+}
+
+impl NodeCounter {
+    /// Whoever places jobs next need not wait for its lease.
+    async fn give_lead_back(&self) -> Result<(), StoreError> {
+        let (leases, own) = (&self.card.ports.leases, self.card.own());
+        let cell = answer("look who leads", leases.look(&office())).await?;
+        if cell.owner.as_ref() == Some(own) {
+            let lease = Lease { job: office(), owner: own.clone(), epoch: cell.epoch };
+            let _ = answer("give the lead back", leases.release(&lease)).await?;
+        }
+        Ok(())
+    }
+
+    /// Who places jobs, if anybody does.
+    async fn leader(&self) -> Result<Option<Incarnation>, StoreError> {
+        let Some(board) = &self.card.ports.assignments else { return Ok(None) };
+        let notice = answer("look who places jobs", board.notice()).await?;
+        Ok(notice.map(|it| it.leader))
     }
 }
 
@@ -41,7 +68,12 @@ impl NodeDesk for NodeCounter {
             all.retain(|presence| presence.incarnation != own.incarnation);
             all.push(own);
         }
-        Ok(views(all, self.card.own(), self.card.ports.clock.now()))
+        let leader = self.leader().await?;
+        let mut views = views(all, self.card.own(), self.card.ports.clock.now());
+        for view in &mut views {
+            view.leads = leader.as_ref() == Some(&view.presence.incarnation);
+        }
+        Ok(views)
     }
 
     async fn node(&self, node: &str) -> Result<NodeView, DeskError> {

@@ -27,7 +27,7 @@ use self::{
     crew::{Crew, CrewKeeper},
     jobs_here::{GoneBy, JobHere},
     lookers::Door,
-    message::NodeSupervisorMessage,
+    message::{Led, NodeSupervisorMessage},
 };
 use crate::{
     desk::Desk,
@@ -77,6 +77,8 @@ pub(crate) struct Floor {
     room: Room,
     /// Set by a drain: nothing is begun any more.
     is_draining: bool,
+    /// Who says what begins here.
+    led: Led,
     /// What operators want; none until that was read.
     ordered: Option<NodeOrder>,
     /// Why the machine will be taken away; none while it stays.
@@ -125,6 +127,7 @@ impl Actor for NodeSupervisor {
             progress: BTreeMap::new(),
             sightings: BTreeMap::new(),
             is_draining: false,
+            led: Led::default(),
             ordered,
             interrupted: None,
             awaiting_standstill: Vec::new(),
@@ -153,6 +156,7 @@ impl Actor for NodeSupervisor {
                 floor.take_up(job, turn, sighting, is_to_end).await;
             }
             NodeSupervisorMessage::GoneElsewhere { job } => floor.gone_elsewhere(&job).await,
+            NodeSupervisorMessage::Led { is } => floor.led = is,
             NodeSupervisorMessage::EndHere { job } => floor.end_here(&job).await,
             NodeSupervisorMessage::Ordered { order } => floor.ordered(order),
             NodeSupervisorMessage::Interrupted { why } => floor.interrupted(why),

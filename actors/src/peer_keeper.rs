@@ -8,12 +8,15 @@ use tgs_protocol::{
     id::Incarnation,
     limits::PRESENCE_PERIOD_MS,
     metric_definitions::NODES_IN_TROUBLE,
+    peer::{PeerLink, PeerRequest},
     presence::{self, DeviceAt, NodeView, Presence, PresenceBoard},
+    queue::Use,
     store::StoreError,
 };
 
 use crate::{
     looker::{Looks, Trouble},
+    mesh::Bell,
     node_supervisor::{
         care::NodeHealth,
         message::{Hands, NodeSupervisorMessage},
@@ -49,6 +52,9 @@ impl Card {
             disk_free: health.room.free,
             links: self.ports.links.count(),
             warnings: self.warnings.lately(),
+            is_full: hands.is_full,
+            memory: hands.memory,
+            free_memory: hands.free_memory,
             ..self.about.clone()
         })
     }
@@ -62,6 +68,8 @@ impl Card {
 pub(crate) struct PeerKeeper {
     card: Card,
     board: Arc<dyn PresenceBoard>,
+    /// Hands that were free when it last said so.
+    free: Option<usize>,
     trouble: Trouble,
     in_trouble: BTreeSet<Incarnation>,
 }
@@ -74,12 +82,16 @@ impl Looks for PeerKeeper {
         }
         Some(Duration::from_millis(PRESENCE_PERIOD_MS))
     }
+
+    fn bell(&self) -> Option<Bell> {
+        Some(self.card.ports.links.bell_of_hands())
+    }
 }
 
 impl PeerKeeper {
     pub(crate) fn new(card: Card, board: Arc<dyn PresenceBoard>) -> Self {
         let trouble = Trouble::of("this node is not shown to others");
-        Self { card, board, trouble, in_trouble: BTreeSet::new() }
+        Self { card, board, free: None, trouble, in_trouble: BTreeSet::new() }
     }
 
     /// What is wrong between nodes stands in the log of none of them otherwise; said once of each.
@@ -98,12 +110,19 @@ impl PeerKeeper {
     }
 
     async fn speak_and_hear(&mut self) -> Result<(), StoreError> {
-        let Self { card, board, .. } = self;
+        let Self { card, board, free, .. } = self;
         let ordered = board.order_of(&card.about.node);
         let order = answer("read what is ordered of this node", ordered).await?;
         let _ = card.node.cast(NodeSupervisorMessage::Ordered { order });
         let Some(presence) = card.presence().await else { return Ok(()) };
         answer("say that this node is there", board.say(&presence)).await?;
+        let is_free = |it: &&DeviceAt| it.used == Use::Free;
+        let now_free = presence.devices.iter().filter(is_free).count();
+        if free.replace(now_free).is_some_and(|before| before < now_free) {
+            // Whoever places jobs reads it as it is now.
+            card.ports.links.tell_all(PeerRequest::Look);
+            card.ports.links.look_now();
+        }
         let all = answer("look who else is there", board.all()).await?;
         self.tell_troubles(&all);
         let links = &self.card.ports.links;

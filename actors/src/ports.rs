@@ -10,6 +10,7 @@ use tgs_protocol::{
     id::JobId,
     interruption::InterruptionSource,
     notification::{Channel, NotificationStore, Target},
+    placement::board::AssignmentBoard,
     presence::PresenceBoard,
     program::Programs,
     space::Space,
@@ -32,6 +33,8 @@ pub struct Ports {
     pub end_orders: Option<Arc<dyn EndOrders>>,
     /// Who else is there; none where there are no other nodes.
     pub board: Option<Arc<dyn PresenceBoard>>,
+    /// What a leader tells nodes; none where there are no other nodes.
+    pub assignments: Option<Arc<dyn AssignmentBoard>>,
     /// Links to other nodes; there may be none.
     pub links: Arc<Links>,
     /// Sealed chunks.

@@ -17,6 +17,7 @@ mod every_call;
 mod failures;
 mod interruptions;
 mod notices;
+mod placing;
 mod published_orders;
 mod rows_at_once;
 mod whole_run;

@@ -4,6 +4,7 @@
 //! [`CHECKS`] against it; `tests/conformance.rs` does so for the stores of this crate.
 
 pub mod artifact_store;
+pub mod assignment_board;
 pub mod checkpoint_store;
 pub mod chunk_store;
 pub mod dataset_store;
@@ -46,6 +47,7 @@ checks! {
         lists_and_counts_follow_the_states,
         who_is_first_in_line_is_read_in_turn,
         who_may_not_be_there_is_passed_over,
+        a_line_is_read_without_the_rows_that_are_known,
         an_order_is_taken_once,
         one_of_concurrent_orders_is_taken,
         a_job_that_ended_can_be_forgotten,
@@ -111,6 +113,11 @@ checks! {
         a_stale_delivery_is_refused,
         what_the_house_keeps_outlives_the_job,
         delivery_refuses_folders,
+    }
+    assignment_board {
+        each_node_reads_its_own,
+        a_late_word_changes_nothing,
+        what_all_are_told_is_read_by_all,
     }
     dataset_store {
         an_upload_grows_where_it_stands,

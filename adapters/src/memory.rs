@@ -3,9 +3,11 @@
 //! files.
 
 mod artifact;
+mod board;
 mod bytes;
 mod dataset;
 mod notification;
+mod presence;
 
 use std::{
     cmp::Reverse,
@@ -26,6 +28,8 @@ use tgs_protocol::{
     },
     lease::{Lease, LeaseCell},
     notification::{Delivery, Subscription},
+    placement::board::{Assignments, Notice},
+    presence::{NodeOrder, Presence},
     store::{ArtifactName, EventLog, JobStore, LeaseStore, StoreError, Written},
     submission::{IdempotencyKey, Inserted},
     unit::{Epoch, EventNo},
@@ -66,6 +70,12 @@ struct State {
     /// What was delivered, by job and place.
     notes: HashMap<(JobId, PathBuf), Note>,
     datasets: dataset::Datasets,
+    /// What a leader told nodes, and all.
+    assigned: HashMap<Incarnation, Assignments>,
+    notice: Option<Notice>,
+    /// Who is there, and what is ordered of nodes.
+    present: BTreeMap<Incarnation, Presence>,
+    node_orders: HashMap<String, NodeOrder>,
 }
 
 impl Memory {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tgs_protocol::{
     dataset::DatasetStore,
     notification::NotificationStore,
+    placement::board::AssignmentBoard,
     presence::PresenceBoard,
     store::{
         ArtifactStore, CheckpointStore, ChunkStore, EndOrders, EventLog, JobStore, LeaseStore,
@@ -34,6 +35,8 @@ pub struct Ports {
     pub end_orders: Option<Arc<dyn EndOrders>>,
     /// Who else is there; none where there are no other nodes.
     pub board: Option<Arc<dyn PresenceBoard>>,
+    /// What a leader tells nodes; none where there are no other nodes.
+    pub assignments: Option<Arc<dyn AssignmentBoard>>,
 }
 
 impl Ports {
@@ -62,6 +65,7 @@ impl Ports {
             datasets: store,
             end_orders: None,
             board: None,
+            assignments: None,
         }
     }
 }

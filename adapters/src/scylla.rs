@@ -6,6 +6,7 @@
 //! outcome is unknown is looked up before anything else happens.
 
 mod artifact;
+mod board;
 mod bytes;
 mod checkpoint;
 mod chunk;
@@ -126,8 +127,13 @@ impl Scylla {
 
     /// All its ports.
     pub fn ports(self) -> Ports {
-        let (end_orders, board) = (Arc::new(self.clone()), Arc::new(self.clone()));
-        Ports { end_orders: Some(end_orders), board: Some(board), ..Ports::of(self) }
+        let it = Arc::new(self.clone());
+        Ports {
+            end_orders: Some(it.clone()),
+            board: Some(it.clone()),
+            assignments: Some(it),
+            ..Ports::of(self)
+        }
     }
 
     /// Where a file of these bytes lies on this node.

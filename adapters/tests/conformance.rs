@@ -1,6 +1,6 @@
 //! Every check against every store of this crate: one list, no exceptions.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use tgs_adapters::{
     Embedded, Memory,
@@ -8,12 +8,17 @@ use tgs_adapters::{
     faulty::{Faulty, Plan},
     ports::Ports,
 };
+use tgs_protocol::placement::board::AssignmentBoard;
 
 /// A store's name, and how an empty one is made in an empty folder.
 type Maker = (&'static str, fn(&Path) -> Ports);
 
 const STORES: &[Maker] = &[
-    ("memory", |root| Ports::of(Memory::at(root))),
+    ("memory", |root| {
+        let memory = Memory::at(root);
+        let assignments = Some(Arc::new(memory.clone()) as Arc<dyn AssignmentBoard>);
+        Ports { assignments, ..Ports::of(memory) }
+    }),
     ("embedded", |root| Ports::of(Embedded::open(root).expect("open"))),
     ("faulty without faults", |root| Ports::of(Faulty::new(Memory::at(root), Plan::none()))),
 ];

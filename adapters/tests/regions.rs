@@ -150,7 +150,9 @@ async fn what_is_pinned_lies_in_its_region_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_in_two_regions_outlives_either() {
     let sites = Sites::of("spread");
-    let ((eu, _eu), (us, _us)) = (sites.open("eu").await, sites.open("us").await);
+    // All at one time, over an empty database.
+    let open = |region| sites.open(region);
+    let ((eu, _eu), (us, _us), _) = tokio::join!(open("eu"), open("us"), open("ap"));
     let (first, second) = (vec![1; BYTES], vec![2; BYTES]);
     let lease = pinned(&eu, "a", "eu,us").await;
     let early = eu.checkpoints.put(&lease, Steps(1), &first).await.expect("put");

@@ -2,6 +2,7 @@
 //! Results and the commands that repeat them stand in `docs/benchmarks.md`.
 
 pub mod census;
+pub mod commits;
 
 use std::{fs, time::Instant};
 

@@ -9,7 +9,11 @@ use std::{
 
 use config::{Config, ConfigError, Environment, File, FileFormat};
 use serde::Deserialize;
-use tgs_protocol::code::Code;
+use tgs_protocol::{
+    code::Code,
+    id::TenantId,
+    placement::{Share, shares},
+};
 use tracing::level_filters::LevelFilter;
 
 use crate::failure::Failure;
@@ -47,6 +51,8 @@ pub struct Settings {
     pub region: String,
     /// Where in the region; empty if it does not matter.
     pub zone: String,
+    /// What tenants of a cluster are entitled to; empty: all the same.
+    pub tenants: String,
     /// Who says that the machine will be taken away; empty: nobody.
     pub spot: String,
     /// When this machine is usually lost; 0: as machines of its kind are.
@@ -114,6 +120,14 @@ impl Settings {
         self.roles.split(',').map(str::trim).any(|named| named == role || named == "all")
     }
 
+    /// What tenants are entitled to.
+    pub fn shares(&self) -> Result<BTreeMap<TenantId, Share>, Failure> {
+        shares::parse(&self.tenants).map_err(|refusal| {
+            let message = format!("read the setting `tenants`: {}", refusal.message);
+            Failure::new(refusal.code, message)
+        })
+    }
+
     /// Programs that jobs may run.
     pub fn external_programs(&self) -> Vec<PathBuf> {
         let listed = self.external_programs.split(',').map(str::trim);
@@ -150,6 +164,7 @@ pub fn read(named: Option<&Path>) -> Result<Settings, Failure> {
     check_log(&settings.log)?;
     check_programs(&settings)?;
     check_roles(&settings)?;
+    settings.shares()?;
     Ok(settings)
 }
 

@@ -151,6 +151,8 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
         (config.links, config.about.links_at) = (Some(links), Some(at));
     }
     config.finds_jobs = !premises.is_alone && !config.devices.is_empty();
+    config.about.is_led = config.finds_jobs;
+    config.shares = settings.shares()?;
     config.memory = match settings.memory_mib {
         0 => memory::of_machine().map_or(ByteCount(u64::MAX), |all| ByteCount(all / 5 * 4)),
         mebibytes => ByteCount(mebibytes.saturating_mul(1 << 20)),
@@ -199,6 +201,7 @@ fn about(premises: &Premises, settings: &Settings, own: &Incarnation) -> Result<
         roles: roles.into_iter().flatten().collect(),
         address: answers.then_some(address),
         started_at: premises.clock.now(),
+        is_spot: !settings.spot.is_empty(),
         ..Presence::of(own.clone())
     })
 }
@@ -282,13 +285,14 @@ async fn start(
 ) -> Result<Node, Failure> {
     let Premises { stores, home, clock, ids, .. } = premises;
     let stores = stores.clone();
-    let Stores { jobs, leases, end_orders, board, .. } = stores.clone();
+    let Stores { jobs, leases, end_orders, board, assignments, .. } = stores.clone();
     let Stores { chunks, checkpoints, artifacts, datasets, .. } = stores;
     let ports = Ports {
         jobs,
         leases,
         end_orders,
         board,
+        assignments,
         chunks,
         checkpoints,
         artifacts,

@@ -12,7 +12,7 @@ use crate::{
     cause::with_causes,
     code::Code,
     figure,
-    id::JobId,
+    id::{JobId, TenantId},
     job::{
         JobRow,
         action::Tidings,
@@ -137,6 +137,8 @@ pub struct Terms {
     pub priority: Priority,
     /// Regions that it may not leave.
     pub regions: Residency,
+    /// Whose it is; everybody's, if not said.
+    pub tenant: Option<TenantId>,
     /// The order that it comes with, if it may be sent again.
     pub submission: Option<Submission>,
     /// What it was made from.

@@ -93,6 +93,24 @@ pub const CLOCKS_APART_MAX_MS: u64 = 30_000;
 /// there. Then the job may go elsewhere.
 pub const ASSIGNMENT_STANDS_MS: u64 = 10_000;
 const _: () = assert!(ASSIGNMENT_STANDS_MS >= 5 * FIND_PERIOD_MS);
+/// How often a leader places waiting jobs: more often than nodes look what they are told.
+pub const LEADER_LOOK_MS: u64 = 500;
+/// A leader says to each node at least this often what it is to take up, also when that is nothing.
+pub const LEADER_SAY_MS: u64 = 2_000;
+/// A node that hears nothing new from a leader for this long takes up whatever it finds.
+pub const LEADER_SILENT_MS: u64 = 5_000;
+const _: () = assert!(LEADER_SILENT_MS > 2 * LEADER_SAY_MS && LEADER_SILENT_MS < LEASE_TTL_MS);
+/// What a leader said is gone from its board after this.
+pub const BOARD_TTL_MS: u64 = 15_000;
+const _: () = assert!(BOARD_TTL_MS > LEADER_SILENT_MS);
+/// Waiting jobs that a leader sees: the first in line. Bounds what it reads anew after it was
+/// elected.
+pub const LEADER_JOBS_MAX: usize = 20_000;
+/// Jobs of which a leader says why they wait: the first in line. Bounds one row.
+pub const WAITS_TOLD_MAX: usize = 1_000;
+/// How long a job that a node took up counts there though the node does not say so: it says what it
+/// does every [`PRESENCE_PERIOD_MS`].
+pub const FLIGHT_MS: u64 = 3 * PRESENCE_PERIOD_MS;
 /// How long a job that began in a numerics class waits for a node of it: other bytes are worse than
 /// some minutes, and better than waiting for a machine that may not come back.
 pub const CLASS_WAIT_MAX_MS: u64 = 300_000;
@@ -100,6 +118,8 @@ pub const CLASS_WAIT_MAX_MS: u64 = 300_000;
 pub const NODE_NAME_BYTES_MAX: usize = 253;
 /// Letters of a region's name: what a database's data centre may be called, with room.
 pub const REGION_BYTES_MAX: usize = 48;
+/// Letters of a tenant's name.
+pub const TENANT_BYTES_MAX: usize = 64;
 /// Regions that one job or dataset can name.
 pub const REGIONS_MAX: usize = 8;
 /// How often whoever asked to cancel a job of another node looks whether it has ended.

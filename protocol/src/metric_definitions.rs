@@ -38,6 +38,10 @@ pub const ORDERS_PUBLISHED: &str = "tgs_orders_published_total";
 pub const LEASES_CLAIMED: &str = "tgs_leases_claimed_total";
 /// Counter: leases that were lost while they were held.
 pub const LEASES_LOST: &str = "tgs_leases_lost_total";
+/// Counter: jobs that this node assigned to nodes while it led.
+pub const PLACEMENTS: &str = "tgs_placements_total";
+/// Gauge: jobs in the store that wait for a node, by `tenant`, as the node that leads sees them.
+pub const JOBS_WAITING: &str = "tgs_jobs_waiting";
 /// Counter: chunks that this node sampled and sealed, by `whose` job it was.
 pub const CHUNKS_SAMPLED: &str = "tgs_chunks_sampled_total";
 /// Counter: bytes of checkpoints that were made durable.
@@ -93,7 +97,7 @@ const fn by(
 }
 
 /// Every name.
-pub const ALL: [Metric; 19] = [
+pub const ALL: [Metric; 21] = [
     one(JOBS, Kind::Gauge, "Jobs by state, counted in the store."),
     one(NEWEST_EVENT, Kind::Gauge, "Number of the newest event in the store."),
     one(DEVICES, Kind::Gauge, "Devices of this node: free, busy, set aside."),
@@ -134,6 +138,8 @@ pub const ALL: [Metric; 19] = [
         "Leases of jobs that were claimed, by how they came to be free.",
     ),
     one(LEASES_LOST, Kind::Counter, "Leases that were lost while they were held."),
+    one(PLACEMENTS, Kind::Counter, "Jobs that this node assigned to nodes while it led."),
+    one(JOBS_WAITING, Kind::Gauge, "Jobs that wait for a node, by tenant, where the leader is."),
     by(
         "whose",
         &["ours", "anothers"],

@@ -20,12 +20,19 @@
 //! may, so a second placement changes nothing. The same view gives the same answer, in whatever
 //! order it names things.
 //!
+//! A node of the cluster leads (`leadership.rs`): it knows who waits (`leader.rs`), and tells the
+//! others where jobs are to run (`board.rs`).
+//!
 //! Invariants kept here: PLACE-1, PLACE-2, PLACE-3.
 
+pub mod board;
 mod kind;
+pub mod leader;
+pub mod leadership;
 mod line;
 mod placer;
 mod room;
+pub mod shares;
 mod view;
 
 pub use self::view::{ClusterNode, ClusterView, Devices, Last, Share, Site, WaitingJob};

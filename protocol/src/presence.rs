@@ -65,6 +65,21 @@ pub struct Presence {
     /// What it warned of in the last minutes, the newest first; its log has the whole of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// It takes up what a leader assigns to it.
+    #[serde(default)]
+    pub is_led: bool,
+    /// Its machine may be taken away.
+    #[serde(default)]
+    pub is_spot: bool,
+    /// Nothing begins there for now: its disk is full.
+    #[serde(default)]
+    pub is_full: bool,
+    /// Memory that its jobs share, in bytes.
+    #[serde(default)]
+    pub memory: ByteCount,
+    /// Memory of it that no job has.
+    #[serde(default)]
+    pub free_memory: ByteCount,
 }
 
 impl Presence {
@@ -89,6 +104,11 @@ impl Presence {
             links: 0,
             on_bus: false,
             warnings: Vec::new(),
+            is_led: false,
+            is_spot: false,
+            is_full: false,
+            memory: ByteCount(0),
+            free_memory: ByteCount(0),
         }
     }
 }
@@ -175,6 +195,9 @@ pub struct NodeView {
     pub presence: Presence,
     /// It is the one that answers.
     pub is_here: bool,
+    /// It places the jobs of the cluster.
+    #[serde(default)]
+    pub leads: bool,
     /// What is wrong with it, in words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub troubles: Vec<String>,
@@ -220,7 +243,7 @@ pub fn views(mut all: Vec<Presence>, own: &Incarnation, now: Timestamp) -> Vec<N
                 ));
             }
             let is_here = presence.incarnation == *own;
-            NodeView { presence, is_here, troubles }
+            NodeView { presence, is_here, leads: false, troubles }
         })
         .collect()
 }

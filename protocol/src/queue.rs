@@ -20,13 +20,17 @@ pub mod estimate;
 mod forecast;
 mod seats;
 pub mod trust;
+mod waiting;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use self::seats::Aside;
-pub use self::seats::{Seat, Seats, Use};
+pub use self::{
+    seats::{Seat, Seats, Use},
+    waiting::Waiting,
+};
 use crate::{
     id::JobId,
     invariant::{Invariant, holds},
@@ -198,29 +202,6 @@ pub struct Start {
     pub others: Vec<Seat>,
 }
 
-/// Why a job waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "for")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum Waiting {
-    /// Others are before it.
-    Turn {
-        /// How many.
-        ahead: u64,
-    },
-    /// Every device that serves it is taken.
-    Device,
-    /// Too little room is left on the disk.
-    Disk,
-    /// Memory is taken.
-    Memory {
-        /// What it needs.
-        needs: ByteCount,
-        /// What is free.
-        free: ByteCount,
-    },
-}
-
 /// The jobs of one node, waiting and running.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -314,6 +295,11 @@ impl Queue {
     /// What the node has, and what of it is used.
     pub fn seats(&self) -> &Seats {
         &self.seats
+    }
+
+    /// Whether a job that needs this would begin at once.
+    pub fn has_room(&self, demand: Demand) -> bool {
+        !self.is_closed && self.line.is_empty() && self.seats.find(demand, &[]).is_ok()
     }
 
     /// Where a job computes; none while it waits.

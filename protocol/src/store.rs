@@ -69,6 +69,19 @@ pub trait JobStore: Send + Sync {
         rows.truncate(limit);
         Ok(rows)
     }
+    /// The names of the first rows of a class that is not final, in the order of their turns, and
+    /// the rows of those that are not `known`; at most `limit`. As new as lists are.
+    async fn line(
+        &self,
+        class: StateClass,
+        known: &BTreeSet<JobId>,
+        limit: usize,
+    ) -> Result<(Vec<JobId>, Vec<JobRow>), StoreError> {
+        let mut rows = self.first_in_line(class, None, &BTreeSet::new(), limit).await?;
+        let names = rows.iter().map(|row| row.id.clone()).collect();
+        rows.retain(|row| !known.contains(&row.id));
+        Ok((names, rows))
+    }
     /// How many rows there are of each class; a class without rows may be left out.
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError>;
     /// Replaces a row and appends what [`happenings`](crate::event::happenings) finds new in it,

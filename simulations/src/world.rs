@@ -4,6 +4,7 @@
 //! Whatever happens is an event; events happen one after the other, so a seed repeats a world to
 //! the last event. After each the watchman looks whether a promise was broken.
 
+mod board;
 mod bytes;
 mod calendar;
 mod call;
@@ -17,6 +18,7 @@ mod finder;
 mod flaw;
 mod jobs_here;
 mod labour;
+mod leading;
 mod leaving;
 mod node;
 mod notifications;
@@ -277,6 +279,8 @@ impl<'a> World<'a> {
             Event::Toil(shell, work_no) => self.with(shell, |world, it| world.toil(it, work_no)),
             Event::Tick { node, boot } => self.tick(node, boot),
             Event::Find { node, .. } => self.find(node),
+            Event::Lead { node, .. } => self.lead(node),
+            Event::Say { node, .. } => self.say_presence(node),
             Event::Heed { node, .. } => self.heed(node),
             Event::Interrupt { node, stays, .. } => self.interrupt(node, stays),
             Event::Upgrade(node) => self.upgrade(node),
@@ -309,6 +313,8 @@ impl<'a> World<'a> {
             }
             Event::Tick { node, boot }
             | Event::Find { node, boot }
+            | Event::Lead { node, boot }
+            | Event::Say { node, boot }
             | Event::Heed { node, boot }
             | Event::Interrupt { node, boot, .. }
             | Event::Look { node, boot }
@@ -353,6 +359,8 @@ impl<'a> World<'a> {
             Event::Heed { node, .. } => (19, u64::from(node)),
             Event::Interrupt { node, stays, .. } => (20, u64::from(node) << 1 | u64::from(stays)),
             Event::Upgrade(node) => (21, u64::from(node)),
+            Event::Lead { node, .. } => (22, u64::from(node)),
+            Event::Say { node, .. } => (23, u64::from(node)),
         };
         self.log = Dice::of_seed(self.log ^ self.now_ms << 8 ^ number << 5 ^ kind).any();
         if self.chronicle.is_heard() {

@@ -19,7 +19,7 @@ use tgs_protocol::{
     },
     unit::Millis,
 };
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::MeshMessage;
 
@@ -27,7 +27,29 @@ use super::MeshMessage;
 #[derive(Default)]
 pub struct Links {
     now: Mutex<Now>,
-    bell: Notify,
+    bells: Bells,
+}
+
+/// What is rung for those who look again and again: everyone hears each of them, also who is not
+/// waiting just now.
+#[derive(Default)]
+struct Bells {
+    /// There may be work.
+    work: watch::Sender<()>,
+    /// This node has more or fewer hands free.
+    hands: watch::Sender<()>,
+}
+
+/// A bell as one looker hears it.
+pub(crate) struct Bell(watch::Receiver<()>);
+
+impl Bell {
+    /// Returns once it has been rung since it was taken in hand.
+    pub(crate) async fn rung(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending::<()>().await; // Nobody is left to ring it.
+        }
+    }
 }
 
 #[derive(Default)]
@@ -73,13 +95,23 @@ impl Links {
     }
 
     /// There may be work: whoever looks for it does so now.
-    pub(super) fn look_now(&self) {
-        self.bell.notify_one();
+    pub(crate) fn look_now(&self) {
+        self.bells.work.send_replace(());
     }
 
-    /// Returns once there may be work.
-    pub(crate) async fn told_to_look(&self) {
-        self.bell.notified().await;
+    /// What this node does is not what it was.
+    pub(crate) fn hands_changed(&self) {
+        self.bells.hands.send_replace(());
+    }
+
+    /// Rung when there may be work.
+    pub(crate) fn bell_of_work(&self) -> Bell {
+        Bell(self.bells.work.subscribe())
+    }
+
+    /// Rung when this node has more or fewer hands free.
+    pub(crate) fn bell_of_hands(&self) -> Bell {
+        Bell(self.bells.hands.subscribe())
     }
 
     /// Whether whoever holds this is known to be gone.

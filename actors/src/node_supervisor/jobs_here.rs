@@ -13,7 +13,10 @@ use tgs_protocol::{
 };
 use tokio::sync::watch;
 
-use super::{Floor, message::Hands};
+use super::{
+    Floor,
+    message::{Hands, Led},
+};
 use crate::{
     job_supervisor::{Intent, JobSupervisor, Post, message::JobSupervisorMessage},
     notifier::message::NotifierMessage,
@@ -48,8 +51,23 @@ impl Floor {
     pub(super) async fn start_job(&mut self, job: JobId, turn: Turn) -> Result<(), String> {
         // On a node that takes up none or never computes it waits in the store for another one.
         let is_others = self.is_closed() || self.config.devices.is_empty();
-        if is_others || self.jobs.contains_key(&job) {
+        // So it does where a leader places it, unless it may begin at once.
+        let is_placed = match self.led {
+            Led::ByNobody => false,
+            Led::Loosely => !self.queue.has_room(turn.demand),
+            Led::Strictly => true,
+        };
+        if is_others || is_placed || self.jobs.contains_key(&job) {
             self.ports.links.tell_all(PeerRequest::Look);
+            self.ports.links.look_now();
+            return Ok(());
+        }
+        self.line_up(job, turn).await
+    }
+
+    /// A job waits for its turn here, and begins when that has come.
+    async fn line_up(&mut self, job: JobId, turn: Turn) -> Result<(), String> {
+        if self.is_closed() || self.config.devices.is_empty() || self.jobs.contains_key(&job) {
             return Ok(());
         }
         self.progress_of(&job);
@@ -80,7 +98,7 @@ impl Floor {
             self.progress_of(&job);
             return self.end_here(&job).await;
         }
-        if let Err(error) = self.start_job(job.clone(), turn).await {
+        if let Err(error) = self.line_up(job.clone(), turn).await {
             tracing::error!(%job, error, "a job that nobody works at cannot be begun with");
         }
         if !self.progress.contains_key(&job) {
@@ -115,7 +133,10 @@ impl Floor {
         for demand in waiting.iter().filter_map(|job| self.queue.demand(job)) {
             free.remove(&demand.class);
         }
-        Hands { waiting, running, free, classes, standing: self.standing() }
+        let (seats, is_full) = (self.queue.seats(), self.room.is_low);
+        let (memory, free_memory) = (seats.memory(), seats.free_memory());
+        let standing = self.standing();
+        Hands { waiting, running, free, classes, standing, is_full, memory, free_memory }
     }
 
     /// Begins with jobs whose turn has come, but with none on a node that takes up none; gives
@@ -233,6 +254,7 @@ impl Floor {
             self.ports.links.tell_all(PeerRequest::Look); // It may be for them to go on.
         }
         let starts = self.out_of_hand(&job);
+        self.ports.links.hands_changed();
         for reply in here.awaiting_end {
             let _ = reply.send(());
         }
@@ -284,6 +306,7 @@ impl Floor {
         let here =
             JobHere { actor, intent, since, restarts, awaiting_end: Vec::new(), moves: false };
         self.jobs.insert(job, here);
+        self.ports.links.hands_changed();
         Ok(())
     }
 

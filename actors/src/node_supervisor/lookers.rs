@@ -22,6 +22,7 @@ use crate::{
     peer_keeper::{Card, PeerKeeper},
     peer_listener::PeerListener,
     ports::Ports,
+    scheduler::{Council, Scheduler},
     spot_watch::SpotWatch,
 };
 
@@ -59,8 +60,8 @@ impl Lookers {
         let (own, node) = (config.incarnation.clone(), card.node.clone());
         let mut begins = Vec::new();
         if config.finds_jobs {
-            let (ports, about, node) = (ports.clone(), config.about.clone(), node.clone());
-            let make = move || JobFinder::new(ports.clone(), &about, node.clone());
+            let (ports, config, node) = (ports.clone(), config.clone(), node.clone());
+            let make = move || JobFinder::new(ports.clone(), &config, node.clone());
             begins.push(begin(make, cell));
         }
         if let Some(peers) = ports.bus.as_ref().and_then(|bus| bus.peers.clone()) {
@@ -68,6 +69,15 @@ impl Lookers {
             let ears = Ears { links: ports.links.clone(), node: node.clone() };
             let make = move || PeerListener::new(peers.clone(), ears.clone());
             begins.push(begin(make, cell));
+        }
+        if config.finds_jobs
+            && let Some((assignments, presence)) =
+                ports.assignments.clone().zip(ports.board.clone())
+        {
+            let (ports, own, shares) = (ports.clone(), own.clone(), config.shares.clone());
+            let node = node.clone();
+            let council = Council { ports, assignments, presence, own, node, shares };
+            begins.push(begin(move || Scheduler::new(council.clone()), cell));
         }
         if let Some(source) = ports.interruptions.clone() {
             let make = move || SpotWatch::new(source.clone(), node.clone());

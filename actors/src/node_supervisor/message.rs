@@ -16,7 +16,7 @@ use tgs_protocol::{
     progress::Progress,
     queue::{DeviceClass, Turn, Waiting},
     stage::Stage,
-    unit::Millis,
+    unit::{ByteCount, Millis},
 };
 
 /// What is in a node's hands.
@@ -32,6 +32,11 @@ pub(crate) struct Hands {
     pub(crate) classes: BTreeSet<DeviceClass>,
     /// Whether it takes up jobs.
     pub(crate) standing: Standing,
+    /// Nothing begins: the disk is full.
+    pub(crate) is_full: bool,
+    /// Memory that jobs share, and what no job has of it.
+    pub(crate) memory: ByteCount,
+    pub(crate) free_memory: ByteCount,
 }
 
 impl Hands {
@@ -46,6 +51,18 @@ impl Hands {
     }
 }
 
+/// Who says what begins on a node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Led {
+    /// The node itself.
+    #[default]
+    ByNobody,
+    /// A leader; what comes in may begin at once, if there is a device free.
+    Loosely,
+    /// A leader, and nobody else: what is free may be kept for somebody.
+    Strictly,
+}
+
 /// Mailbox of a node's supervisor.
 #[derive(ractor_cluster::RactorMessage)]
 pub(crate) enum NodeSupervisorMessage {
@@ -56,6 +73,8 @@ pub(crate) enum NodeSupervisorMessage {
     TakeUp { job: JobId, turn: Turn, sighting: Sighting, is_to_end: bool },
     /// Fact: this job, which waits here, runs on another node.
     GoneElsewhere { job: JobId },
+    /// Fact: a leader says what is to be taken up, or nobody is heard any more.
+    Led { is: Led },
     /// Order: end this job, if it runs here; another node was asked to.
     EndHere { job: JobId },
     /// Order: what operators want of this node; said again and again.

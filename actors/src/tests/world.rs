@@ -93,6 +93,7 @@ impl World {
             artifacts: self.stores.clone(),
             end_orders: None,
             board: None,
+            assignments: None,
             datasets: Arc::new(Memory::at(self.stores.folder.path())),
             notices: None,
             bus: None,

@@ -178,6 +178,24 @@ pub async fn who_may_not_be_there_is_passed_over(ports: &Ports) {
     }
 }
 
+/// Whoever knows some of them is given the rows of the others.
+pub async fn a_line_is_read_without_the_rows_that_are_known(ports: &Ports) {
+    for (id, at) in [("late", 9), ("early", 3), ("middle", 5)] {
+        insert(ports, &row(id, at)).await;
+    }
+    let known = [job("early"), job("gone")].into();
+    for (limit, names, rows) in [
+        (9, &["early", "middle", "late"][..], &["middle", "late"][..]),
+        (2, &["early", "middle"], &["middle"]),
+        (1, &["early"], &[]),
+    ] {
+        let line = ports.jobs.line(StateClass::Waiting, &known, limit).await.expect("look");
+        let named: Vec<_> = line.0.iter().map(|job| job.as_str()).collect();
+        let read: Vec<_> = line.1.iter().map(|row| row.id.as_str()).collect();
+        assert_eq!((&named[..], &read[..]), (names, rows), "{limit}");
+    }
+}
+
 /// An order is taken once, however often it is sent; its key serves no other order.
 pub async fn an_order_is_taken_once(ports: &Ports) {
     let (first, again) = (ordered("a", "k", b"one"), ordered("b", "k", b"one"));

@@ -139,6 +139,15 @@ impl JobStore for Scylla {
         self.in_line(class, region, but, limit).await
     }
 
+    async fn line(
+        &self,
+        class: StateClass,
+        known: &BTreeSet<JobId>,
+        limit: usize,
+    ) -> Result<(Vec<JobId>, Vec<JobRow>), StoreError> {
+        self.line_but(class, known, limit).await
+    }
+
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {
         self.count_places().await
     }

@@ -90,7 +90,7 @@ impl Scylla {
         let (mut first, mut begins) = (Vec::new(), Some(PagingState::start()));
         while let Some(state) = begins {
             let mut jobs;
-            (jobs, begins) = self.line(&mut patience, class, state).await?;
+            (jobs, begins) = self.page_of_line(&mut patience, class, state).await?;
             jobs.retain(|job| !but.contains(job));
             for some in jobs.chunks(limit.clamp(1, AT_ONCE)) {
                 let rows = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
@@ -109,6 +109,37 @@ impl Scylla {
             }
         }
         Ok(first)
+    }
+
+    /// The names of the first in line, and the rows of those that are not known.
+    pub(super) async fn line_but(
+        &self,
+        class: StateClass,
+        known: &BTreeSet<JobId>,
+        limit: usize,
+    ) -> Result<(Vec<JobId>, Vec<JobRow>), StoreError> {
+        let mut patience = Patience::of("look who is in line");
+        let (mut names, mut rows) = (Vec::new(), Vec::new());
+        let mut begins = Some(PagingState::start());
+        while let Some(state) = begins.filter(|_| names.len() < limit) {
+            let mut jobs;
+            (jobs, begins) = self.page_of_line(&mut patience, class, state).await?;
+            jobs.truncate(limit - names.len());
+            let others: Vec<_> = jobs.iter().filter(|job| !known.contains(*job)).collect();
+            for some in others.chunks(AT_ONCE) {
+                let read = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
+                for row in read.into_iter().flatten() {
+                    match StateClass::of(&row.state) == class {
+                        true => rows.push(row),
+                        false => self.tell_or_leave(&row.id, None).await,
+                    }
+                }
+            }
+            names.extend(jobs);
+        }
+        let is_there: BTreeSet<_> = rows.iter().map(|row| &row.id).collect();
+        names.retain(|job| known.contains(job) || is_there.contains(job));
+        Ok((names, rows))
     }
 
     pub(super) async fn page_of(&self, listing: &Listing) -> Result<Page, StoreError> {
@@ -145,7 +176,7 @@ impl Scylla {
     }
 
     /// A page of the part of the line that is of a class.
-    async fn line(
+    async fn page_of_line(
         &self,
         patience: &mut Patience,
         class: StateClass,
@@ -166,7 +197,7 @@ impl Scylla {
             let mut begins = Some(PagingState::start());
             while let Some(state) = begins {
                 let jobs;
-                (jobs, begins) = self.line(&mut patience, class, state).await?;
+                (jobs, begins) = self.page_of_line(&mut patience, class, state).await?;
                 in_line.extend(jobs);
             }
         }

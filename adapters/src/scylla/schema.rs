@@ -27,6 +27,7 @@ const FILES: &[&str] = &[
     include_str!("0004-notices.cql"),
     include_str!("0005-nodes.cql"),
     include_str!("0006-line.cql"),
+    include_str!("0007-placement.cql"),
 ];
 /// The list of the steps above.
 const ALL: &str = "all";
@@ -36,6 +37,8 @@ const KEYSPACE_BYTES_MAX: usize = 48;
 const LOCK_SECONDS: u64 = 60;
 const WAIT_MAX: Duration = Duration::from_secs(2 * LOCK_SECONDS);
 const LOOK: Duration = Duration::from_millis(200);
+/// So long nodes of a database may disagree about its tables.
+const SETTLES: Duration = Duration::from_secs(60);
 
 /// Refuses a name that would have to be quoted.
 pub(super) fn check_keyspace(name: &str) -> Result<(), StoreError> {
@@ -52,6 +55,38 @@ pub(super) fn check_keyspace(name: &str) -> Result<(), StoreError> {
 
 /// Makes the keyspace and whatever tables are not there, and goes into it.
 pub(super) async fn bring_up(session: &Session, contact: &Contact) -> Result<(), StoreError> {
+    let settling = Settling::begins();
+    loop {
+        match bring_up_once(session, contact).await {
+            Err(error) => settling.after(error).await?,
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// Nodes that begin at one time over an empty database make the same things at once, and its own
+/// nodes do not agree for a while what is there. All that is said here may be said again.
+struct Settling {
+    ends: Instant,
+}
+
+impl Settling {
+    fn begins() -> Self {
+        Self { ends: Instant::now() + SETTLES }
+    }
+
+    /// Waits before the next try; the error where there is none.
+    async fn after(&self, error: StoreError) -> Result<(), StoreError> {
+        if error.code != Code::StoreSilent || Instant::now() > self.ends {
+            return Err(error);
+        }
+        tracing::info!(%error, "the tables are looked for again");
+        sleep(LOOK).await;
+        Ok(())
+    }
+}
+
+async fn bring_up_once(session: &Session, contact: &Contact) -> Result<(), StoreError> {
     let name = &contact.keyspace;
     make_keyspace(session, contact).await?;
     session
@@ -127,6 +162,20 @@ async fn create_keyspace(
 /// # Errors
 /// `CannotWrite` where a keyspace of this name has copies elsewhere.
 pub(super) async fn bring_up_pinned(
+    session: &Session,
+    contact: &Contact,
+    home: &Residency,
+) -> Result<String, StoreError> {
+    let settling = Settling::begins();
+    loop {
+        match bring_up_pinned_once(session, contact, home).await {
+            Err(error) => settling.after(error).await?,
+            Ok(name) => return Ok(name),
+        }
+    }
+}
+
+async fn bring_up_pinned_once(
     session: &Session,
     contact: &Contact,
     home: &Residency,
@@ -298,7 +347,28 @@ fn failed(act: String, error: impl Into<ExecutionError>) -> StoreError {
         "{act}: the database refuses or does not answer; give its user the right to make tables, \
          and look whether its nodes run"
     );
-    StoreError::because(Code::CannotWrite, message, error.into())
+    let error = error.into();
+    let code = if may_settle(&error) { Code::StoreSilent } else { Code::CannotWrite };
+    StoreError::because(code, message, error)
+}
+
+/// Whether this is what nodes of a database say that do not know yet what another one has made.
+fn may_settle(error: &ExecutionError) -> bool {
+    match error {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(said, text)) => match said {
+            DbError::Unauthorized
+            | DbError::AuthenticationError
+            | DbError::SyntaxError
+            | DbError::ConfigError
+            | DbError::ProtocolError => false,
+            DbError::Invalid => {
+                ["exist", "unconfigured", "keyspace"].iter().any(|word| text.contains(word))
+            }
+            _ => true,
+        },
+        ExecutionError::BadQuery(_) => false,
+        _ => true,
+    }
 }
 
 #[cfg(test)]

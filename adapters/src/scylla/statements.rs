@@ -159,6 +159,9 @@ statements! {
     drop_presence: Copies "DELETE FROM presence WHERE list = 'all' AND incarnation = ?";
     presences: Copies "SELECT said FROM presence WHERE list = 'all'";
     order_node: Copies "INSERT INTO node_order (node, ordered) VALUES (?, ?)";
+    tell_assignment: Copies "INSERT INTO assignment (told, body) VALUES (?, ?) \
+        USING TTL ? AND TIMESTAMP ?";
+    assignment: Copies "SELECT body FROM assignment WHERE told = ?";
     node_order: Copies "SELECT ordered FROM node_order WHERE node = ?";
 
     put_item: Decides "UPDATE job SET value = ? WHERE job = ? AND item = ? \

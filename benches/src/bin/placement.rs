@@ -3,6 +3,9 @@
 //! `placement [nodes] [jobs] [repeats]` places all jobs on an empty cluster, then heeds the answer,
 //! lets 100 of the placed jobs end, 100 more come, and places again: what a second of a busy
 //! cluster changes. Run it by `taskset -c 1` on a machine that does nothing else.
+//!
+//! `placement --commits [jobs]` measures a leader with what it reads from and writes to a database,
+//! a Cassandra on loopback (`./dev services variables` says where it is).
 
 use std::{collections::BTreeMap, env, num::NonZeroU32};
 
@@ -28,10 +31,15 @@ const GIB: u64 = 1 << 30;
 const CHANGES: usize = 100;
 
 fn main() {
-    let mut arguments = env::args().skip(1);
+    let mut arguments = env::args().skip(1).peekable();
+    let commits = arguments.next_if(|word| word == "--commits").is_some();
     let mut number = |default: u64| {
         arguments.next().map_or(default, |text| text.parse().expect("a whole number"))
     };
+    if commits {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        return runtime.block_on(tgs_benches::commits::measure(number(3_000)));
+    }
     let (nodes, jobs, repeats) = (number(10_000), number(100_000), number(5) as usize);
     let mut dice = Dice::of_seed(1);
     let mut view = ClusterView {

@@ -141,6 +141,7 @@ fn order_of(
         learn,
         priority: Default::default(),
         regions: Residency::default(),
+        tenant: None,
     })
 }
 

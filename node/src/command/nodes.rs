@@ -61,7 +61,12 @@ fn show(view: &NodeView, voice: Voice) {
         "" => node.region.clone(),
         zone => format!("{}/{zone}", node.region),
     };
-    let here = if view.is_here { "  (answers)" } else { "" };
+    let here = match (view.is_here, view.leads) {
+        (true, true) => "  (answers, places jobs)",
+        (true, false) => "  (answers)",
+        (false, true) => "  (places jobs)",
+        (false, false) => "",
+    };
     say!("{:<20}  {standing:<8}  {:<10}  {:<12}{here}", node.node, place, node.roles.join(","));
     let devices = devices(view);
     let jobs = format!("{} running, {} waiting", node.running.len(), node.waiting);

@@ -119,6 +119,9 @@ fn show(view: &JobView, voice: Voice) {
     if !view.regions.is_anywhere() {
         say!("  stays in {}", view.regions);
     }
+    if let Some(tenant) = &view.tenant {
+        say!("  of tenant {tenant}");
+    }
     if view.losses > 0 {
         let took = span(seconds(view.lost_s));
         let times =
@@ -149,11 +152,24 @@ fn seconds(number: f64) -> Duration {
 }
 
 fn waiting_for(waiting: &Value) -> String {
-    match waiting["for"].as_str() {
-        Some("turn") => format!("{} before it", waiting["ahead"]),
-        Some("memory") => "waits for memory".to_owned(),
-        _ => "waits for a device".to_owned(),
-    }
+    let node = waiting["node"].as_str().unwrap_or("a node");
+    let what = match waiting["for"].as_str() {
+        Some("turn") => return format!("{} before it", waiting["ahead"]),
+        Some("kept") => return format!("no node has room; {node} is kept for it"),
+        Some("assigned") => return format!("{node} is to take it up"),
+        Some("memory") => "memory",
+        Some("disk") => "room on the disk",
+        Some("no_node") => "a node that works",
+        Some("region") => "a node in its regions",
+        Some("only_spot") => "a machine that is not taken away",
+        Some("gang") => "a node with as many devices as it needs",
+        Some("rest") => "another try after one that failed",
+        Some("quota") => "its tenant's other jobs: they have all devices that it may have",
+        Some("numerics_class") => "room on nodes that compute as it began",
+        Some("room") => "room on a node",
+        _ => "a device",
+    };
+    format!("waits for {what}")
 }
 
 fn watch(client: &Client, job: &JobId, voice: Voice) -> Result<ExitCode, Failure> {

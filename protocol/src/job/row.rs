@@ -6,7 +6,7 @@ use crate::{
     checkpoint::{CheckpointFacts, cadence::Losses},
     digest::Digest,
     engine::{DatasetFacts, NumericsClass, ReportFacts},
-    id::JobId,
+    id::{JobId, TenantId},
     job::{origin::Origin, state::JobState},
     limits::{THREADS_MAX, TIMELINE_ENTRIES_MAX},
     model::TrainPlan,
@@ -39,6 +39,9 @@ pub struct JobRow {
     /// Regions that it may not leave, with all that it makes.
     #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
     pub regions: Residency,
+    /// Whose it is, where several tenants share a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
     /// The order that it came with, if it may be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<Submission>,
@@ -91,6 +94,9 @@ fn is_zero(number: &u64) -> bool {
 pub(crate) fn is_none_yet(number: &u32) -> bool {
     *number == 0
 }
+
+/// The tenant of jobs that name none.
+pub const TENANT_OF_ALL: &str = "default";
 
 /// Results of finished stages.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -158,6 +164,7 @@ impl JobRow {
             changed_at: now,
             priority: Priority::default(),
             regions: Residency::default(),
+            tenant: None,
             submission: None,
             origin: Origin::default(),
             estimate: None,
@@ -180,6 +187,11 @@ impl JobRow {
     /// write once more may.
     pub fn may_replace(&self, stored: &Self) -> bool {
         self.writes >= stored.writes
+    }
+
+    /// Whose it is: everybody's, where nobody says.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant.clone().unwrap_or_else(|| TenantId::new(TENANT_OF_ALL))
     }
 
     /// Whether it may be in this region; everywhere is one, if none is named.

@@ -27,6 +27,10 @@ pub struct Found {
     pub has_room: bool,
     /// Whoever holds it is known to be gone.
     pub is_orphan: bool,
+    /// A leader assigned it to this node.
+    pub is_assigned: bool,
+    /// The leader saw this very lease, and that nobody need wait for it any more.
+    pub is_vouched: bool,
     /// Its lease.
     pub cell: LeaseCell,
 }
@@ -50,7 +54,9 @@ impl Finder {
     pub fn look(&mut self, now: Millis, found: Vec<Found>) -> Vec<(JobId, Sighting)> {
         let mut earlier = std::mem::take(&mut self.seen);
         let mut free = Vec::new();
-        for Found { job, is_suspended, is_here, has_room, is_orphan, cell } in found {
+        for it in found {
+            let Found { job, is_suspended, is_here, has_room, cell, .. } = it;
+            let is_gone = it.is_orphan || it.is_vouched;
             let mut seen = match earlier.remove(&job) {
                 Some(Seen { sighting, taken }) => {
                     Seen { sighting: sighting.look(cell, now), taken }
@@ -64,8 +70,12 @@ impl Finder {
             if is_here {
                 // It is in good hands; its age counts anew once it leaves them.
                 seen.sighting.since = now;
-            } else if has_room && age >= seen.wait(is_suspended, is_orphan) {
-                free.push((job.clone(), seen.sighting.clone()));
+            } else if has_room && age >= seen.wait(is_suspended, is_gone, it.is_assigned) {
+                let mut sighting = seen.sighting.clone();
+                if it.is_vouched {
+                    sighting.since = Millis(now.get().saturating_sub(LEASE_TTL_MS));
+                }
+                free.push((job.clone(), sighting));
                 seen.taken = seen.taken.saturating_add(1);
                 seen.sighting.since = now;
             }
@@ -77,10 +87,12 @@ impl Finder {
 
 impl Seen {
     /// How long the cell must have stood as it is.
-    fn wait(&self, is_suspended: bool, is_orphan: bool) -> u64 {
+    fn wait(&self, is_suspended: bool, is_gone: bool, is_assigned: bool) -> u64 {
         match (&self.sighting.cell.owner, is_suspended) {
-            (Some(_), _) if is_orphan && self.taken == 0 => 0,
+            (Some(_), _) if is_gone && self.taken == 0 => 0,
             (Some(_), _) => LEASE_TTL_MS,
+            // Its leader has waited long enough.
+            (None, _) if is_assigned && self.taken == 0 => 0,
             (None, true) => SUSPENDED_LOOK_MS,
             // It was handed over: whoever had it does not want it.
             (None, false) if self.sighting.cell.epoch > Epoch(0) && self.taken == 0 => 0,
@@ -100,7 +112,16 @@ mod tests {
 
     fn found(cell: LeaseCell) -> Found {
         let (job, has_room) = (JobId::new("a"), true);
-        Found { job, is_suspended: false, is_here: false, has_room, is_orphan: false, cell }
+        Found {
+            job,
+            is_suspended: false,
+            is_here: false,
+            has_room,
+            is_orphan: false,
+            is_assigned: false,
+            is_vouched: false,
+            cell,
+        }
     }
 
     /// The first moment, in seconds, at which a job that is looked at each second is taken up.
@@ -173,6 +194,20 @@ mod tests {
             assert!(next * 1_000 <= at + 3_000, "{at} {next}");
             at = next * 1_000 + 1_000;
         }
+    }
+
+    /// And one that its leader saw stand still is claimed at once as well.
+    #[test]
+    fn what_a_leader_assigns_is_taken_up_at_once() {
+        let assigned = |cell| Found { is_assigned: true, ..found(cell) };
+        let free = |_| assigned(cell(None, 0, 0));
+        assert_eq!(taken_at(&mut Finder::default(), 40, free), Some(40));
+        let held = |_| assigned(cell(Some("b"), 1, 3));
+        let by_itself = Some(40 + LEASE_TTL_MS / 1_000);
+        assert_eq!(taken_at(&mut Finder::default(), 40, held), by_itself);
+        let vouched = Found { is_vouched: true, ..held(0) };
+        let taken = Finder::default().look(Millis(40_000), vec![vouched]);
+        assert!(taken[0].1.may_claim(Millis(40_000), false), "{taken:?}");
     }
 
     /// A node without room keeps counting: the job is due as soon as there is room.

@@ -78,6 +78,11 @@ impl Seats {
         self.devices.iter().enumerate().any(|(at, device)| at != seat.0 && device.aside.is_none())
     }
 
+    /// Memory that jobs share.
+    pub const fn memory(&self) -> ByteCount {
+        self.memory
+    }
+
     /// Memory that no job has.
     pub fn free_memory(&self) -> ByteCount {
         ByteCount(self.memory.get().saturating_sub(self.taken.get()))

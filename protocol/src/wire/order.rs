@@ -13,7 +13,7 @@ use crate::{
     code::Code,
     dataset::DatasetName,
     gate::Gates,
-    id::JobId,
+    id::{JobId, TenantId},
     metadata::Metadata,
     model::{ModelName, TrainingLength},
     queue::Priority,
@@ -69,6 +69,9 @@ pub struct SynthesizeOrder {
     /// Regions that it may not leave; never more than those of what it reads.
     #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
     pub regions: Residency,
+    /// Whose it is, where several tenants share a cluster; everybody's, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
 }
 
 /// A dataset in, a model out.
@@ -90,6 +93,9 @@ pub struct TrainOrder {
     /// Regions that it may not leave; never more than those of what it reads.
     #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
     pub regions: Residency,
+    /// Whose it is, where several tenants share a cluster; everybody's, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
 }
 
 /// A model in, a table out.
@@ -114,6 +120,9 @@ pub struct GenerateOrder {
     /// Regions that it may not leave; never more than those of what it reads.
     #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
     pub regions: Residency,
+    /// Whose it is, where several tenants share a cluster; everybody's, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
 }
 
 /// Two datasets in, a report out: what `tgs report` does.
@@ -150,6 +159,9 @@ pub struct EvaluateOrder {
     /// Regions that it may not leave; never more than those of what it reads.
     #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
     pub regions: Residency,
+    /// Whose it is, where several tenants share a cluster; everybody's, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
 }
 
 /// A program of the user's: what it leaves in the folder `TGS_OUT` is delivered, with its log.
@@ -180,6 +192,9 @@ pub struct ExternalOrder {
     /// Regions that it may not leave; never more than those of what it reads.
     #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
     pub regions: Residency,
+    /// Whose it is, where several tenants share a cluster; everybody's, if not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
 }
 
 /// How to learn.
@@ -271,6 +286,17 @@ impl JobOrder {
             Self::Generate(order) => &order.regions,
             Self::Evaluate(order) => &order.regions,
             Self::External(order) => &order.regions,
+        }
+    }
+
+    /// Whose it is.
+    pub const fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Synthesize(order) => order.tenant.as_ref(),
+            Self::Train(order) => order.tenant.as_ref(),
+            Self::Generate(order) => order.tenant.as_ref(),
+            Self::Evaluate(order) => order.tenant.as_ref(),
+            Self::External(order) => order.tenant.as_ref(),
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     digest::Digest,
-    id::JobId,
+    id::{JobId, TenantId},
     job::{
         JobRow, JobState, Outcome, TimelineEntry, listing::StateClass, origin::Origin,
         outcome::Failure, row,
@@ -36,6 +36,9 @@ pub struct JobView {
     /// Regions that it may not leave; none if it may run anywhere.
     #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
     pub regions: Residency,
+    /// Whose it is, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
     /// Generator, where one is trained or drawn from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
@@ -144,6 +147,7 @@ impl JobView {
             stage,
             priority: row.priority,
             regions: row.regions.clone(),
+            tenant: row.tenant.clone(),
             model: row.request.has_model().then_some(row.request.model),
             seed: row.request.seed,
             origin: row.origin.clone(),

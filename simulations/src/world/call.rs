@@ -108,7 +108,12 @@ impl World<'_> {
         call.left -= 1;
         let (reply, trace) = match is_full && call.op.is_write() {
             true => (Reply::Failed(Code::DiskFull), Trace::Nothing),
-            false => store.perform(call.job, &call.op),
+            false => match &call.op {
+                Op::Board(op) => {
+                    (Reply::Board(store.council(op, self.now_ms, self.flaw)), Trace::Nothing)
+                }
+                op => store.perform(call.job, op),
+            },
         };
         let is_over = call.left == 0;
         if matches!(trace, Trace::Inserted(_) | Trace::Saved(..)) {
@@ -256,6 +261,7 @@ impl World<'_> {
             Asker::Starter => self.found_known(node, job, &reply),
             Asker::Ender => self.found_holder(node, job, of, &reply),
             Asker::Finder => self.finder_answered(node, no, reply),
+            Asker::Leader => self.leader_answered(node, no, reply),
             Asker::Remover => self.go_on_removing(node, job, of, &op, &reply),
             Asker::Nobody => {}
         }

@@ -69,6 +69,10 @@ pub enum Event {
     Tick { node: u32, boot: u32 },
     /// A node looks for jobs that nobody works at.
     Find { node: u32, boot: u32 },
+    /// A node looks who leads, or places jobs.
+    Lead { node: u32, boot: u32 },
+    /// A node says that it is there.
+    Say { node: u32, boot: u32 },
     /// A node asks what its operators want of it.
     Heed { node: u32, boot: u32 },
     /// A node hears that its machine will be taken away, or that it stays after all.
@@ -201,6 +205,8 @@ pub enum Asker {
     Ender,
     /// Whoever finds jobs there.
     Finder,
+    /// Whoever leads, or would.
+    Leader,
     /// Nobody.
     Nobody,
 }

@@ -179,6 +179,10 @@ impl Kind {
     pub const GLANCE: Self = Self(167);
     /// A job is ordered to end.
     pub const END: Self = Self(168);
+    /// A call about the lead.
+    pub fn board(op: u8) -> Self {
+        Self(170 + op)
+    }
     /// A call about notices.
     pub fn notice(op: u8) -> Self {
         Self(146 + op)

@@ -17,6 +17,7 @@ use tgs_protocol::{
         rule::Sighting,
     },
     limits::FIND_PERIOD_MS,
+    placement::board::{Assigned, Assignments, Hearing},
     presence::Standing,
     queue::{DeviceClass, Turn, Use},
     unit::Millis,
@@ -24,6 +25,7 @@ use tgs_protocol::{
 
 use super::{
     World,
+    board::{BoardOp, BoardReply},
     event::{Asker, CallNo, Event},
     fault::{Kind, Site},
     flaw::Flaw,
@@ -40,16 +42,26 @@ pub struct Finding {
     taken: Vec<(JobNo, LeaseCell)>,
     awaits: Option<(CallNo, Awaits)>,
     /// As they were when the present look began.
-    hands: Hands,
+    pub(super) hands: Hands,
     candidates: Vec<Candidate>,
+    /// What is heard of a leader, and what it says; none if none is heard.
+    hearing: Hearing,
+    pub(super) told: Option<Assignments>,
     /// Jobs that nobody works at and that are still to be taken up in this look.
     free: VecDeque<(JobNo, Sighting)>,
 }
 
+impl Finding {
+    /// A leader is heard.
+    pub fn is_led(&self) -> bool {
+        self.told.is_some()
+    }
+}
+
 /// What is in a node's hands.
 #[derive(Debug, Default)]
-struct Hands {
-    waiting: Vec<JobNo>,
+pub(super) struct Hands {
+    pub(super) waiting: Vec<JobNo>,
     running: Vec<JobNo>,
     /// Jobs that run and whose end was ordered when they were looked at.
     ordered_before: Vec<JobNo>,
@@ -65,12 +77,15 @@ struct Candidate {
     row: Rc<JobRow>,
     /// This node could begin with it, or have it wait.
     has_room: bool,
+    /// What the leader says of it, if it assigned it to this node.
+    assigned: Option<Assigned>,
 }
 
 /// What a finder waits for.
 #[derive(Debug)]
 enum Awaits {
     Orders,
+    Told,
     List,
     Leases,
     Glance(JobNo, Sighting),
@@ -106,6 +121,12 @@ impl World<'_> {
             (Awaits::Orders, Reply::Ordered(jobs)) => {
                 jobs.into_iter().for_each(|job| self.end_here(node, job));
                 self.heeded(node);
+            }
+            (Awaits::Told, Reply::Board(BoardReply::Told(told))) => {
+                let now = self.nodes[node as usize].clock(self.now_ms);
+                let finding = &mut self.nodes[node as usize].finding;
+                finding.told = finding.hearing.hear(told, now);
+                self.ask_for_finder(node, None, Op::Unfinished, Awaits::List);
             }
             (Awaits::List, Reply::Unfinished(rows)) => self.listed(node, rows),
             (Awaits::Leases, Reply::Cells(cells)) => self.leases_read(node, cells),
@@ -144,6 +165,10 @@ impl World<'_> {
             }
         }
         match self.nodes[node as usize].finding.hands.standing {
+            Standing::Working if self.is_led() => {
+                let own = self.nodes[node as usize].incarnation.clone();
+                self.ask_for_finder(node, None, Op::Board(BoardOp::Told(own)), Awaits::Told);
+            }
             Standing::Working => self.ask_for_finder(node, None, Op::Unfinished, Awaits::List),
             _ => self.look_ends(node), // Others take them up.
         }
@@ -153,11 +178,21 @@ impl World<'_> {
     /// than could begin here.
     fn listed(&mut self, node: u32, mut rows: Vec<(JobNo, Rc<JobRow>)>) {
         self.spoil_list(node, &mut rows);
+        self.leave_to_leader(node, &rows);
+        let is_led = self.nodes[node as usize].finding.is_led();
+        if is_led || self.flaw != Some(Flaw::RunsAnywhere) {
+            let region = self.nodes[node as usize].region.to_string();
+            let waits = |row: &JobRow| !matches!(row.state, JobState::Running { .. });
+            rows.retain(|(_, row)| !waits(row) || row.may_be_in(Some(&region)));
+        }
+        let assigned = self.assigned_to(node);
         let hands = &mut self.nodes[node as usize].finding.hands;
         let (mut waiting, mut candidates) = (Vec::new(), Vec::with_capacity(rows.len()));
         for (job, row) in rows {
             match row.state {
-                JobState::Running { .. } => candidates.push(Candidate { job, row, has_room: true }),
+                JobState::Running { .. } => {
+                    candidates.push(Candidate { job, row, has_room: true, assigned: None });
+                }
                 _ if hands.holds(job) => {}
                 _ => waiting.push((self.turns[job.at()].rank_ms(), job, row)),
             }
@@ -165,9 +200,18 @@ impl World<'_> {
         waiting.sort_by_key(|(rank, job, _)| (*rank, *job));
         let seats: usize = hands.free.values().sum();
         let looked_at = CANDIDATES.max(seats * CANDIDATES);
-        for (_, job, row) in waiting.into_iter().take(looked_at) {
+        let said = |job: JobNo| assigned.iter().find(|(it, _)| *it == job).map(|it| it.1.clone());
+        let before = candidates.len();
+        for (_, job, row) in waiting {
+            let assigned = said(job);
+            if is_led && assigned.is_none() {
+                continue;
+            }
+            if !is_led && candidates.len() >= before + looked_at {
+                break;
+            }
             let has_room = hands.take_seat(self.turns[job.at()].demand.class);
-            candidates.push(Candidate { job, row, has_room });
+            candidates.push(Candidate { job, row, has_room, assigned });
         }
         let jobs: Rc<[JobNo]> = candidates.iter().map(|it| it.job).collect();
         self.nodes[node as usize].finding.candidates = candidates;
@@ -198,13 +242,22 @@ impl World<'_> {
         }
         let candidates = std::mem::take(&mut self.nodes[node as usize].finding.candidates);
         let mut found = Vec::with_capacity(candidates.len());
-        for (Candidate { job, row, has_room }, cell) in candidates.iter().zip(cells) {
+        for (Candidate { job, row, has_room, assigned }, cell) in candidates.iter().zip(cells) {
             let Some(cell) = cell else { continue };
             self.leave_to_others(node, *job, row, &cell);
             let is_here = self.nodes[node as usize].finding.hands.holds(*job);
             let (job, is_suspended, has_room) = (row.id.clone(), row.suspended, *has_room);
             let is_orphan = self.is_orphan(&cell);
-            found.push(Found { job, is_suspended, is_here, has_room, is_orphan, cell });
+            found.push(Found {
+                job,
+                is_suspended,
+                is_here,
+                has_room,
+                is_orphan,
+                is_assigned: assigned.is_some(),
+                is_vouched: assigned.as_ref().is_some_and(|it| it.seen.as_ref() == Some(&cell)),
+                cell,
+            });
         }
         let now = self.clock_of_claims(node);
         let others = self.taken_at_once(node, now, &found);
@@ -285,6 +338,10 @@ impl World<'_> {
         if row.state.is_final() || row.suspended != was_suspended {
             return;
         }
+        if !self.may_be_at(job, node) && !is_to_end && self.flaw != Some(Flaw::RunsAnywhere) {
+            return; // To end it nothing of it is read.
+        }
+        let finding = &mut self.nodes[node as usize].finding;
         finding.taken.retain(|(of, _)| *of != job);
         finding.taken.push((job, sighting.cell.clone()));
         self.take_up(node, job, sighting, is_to_end);

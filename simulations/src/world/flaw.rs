@@ -50,6 +50,8 @@ flaws! {
     ForgetsEpochs = "forgets_epochs" breaks Lease2: "the store lets writes of any epoch through";
     ClaimsAtOnce = "claims_at_once" breaks Lease3: "a lease is claimed without a wait";
     ClaimsEarly = "claims_early" breaks Lease3: "a lease is claimed after half of its time";
+    VouchesEarly = "vouches_early" breaks Lease3:
+        "a leader takes whoever holds a waiting job to be gone";
     WorksOn = "works_on" breaks Lease3: "a holder that had to stand down works on";
     GivesSeatsEarly = "gives_seats_early" breaks Queue1: "a cancel frees a seat that is in use";
     NewestFirst = "newest_first" breaks Queue2: "who came last is first in line";
@@ -59,6 +61,7 @@ flaws! {
     ForgetsWhoIsAtFault = "forgets_who_is_at_fault" breaks Queue3:
         "a job that failed everywhere is trusted again";
     PlacesAnywhere = "places_anywhere" breaks Place1: "a job is placed in any region";
+    RunsAnywhere = "runs_anywhere" breaks Place1: "a node takes up what may not be in its region";
     PromisesTwice = "promises_twice" breaks Place2: "what jobs have is promised to others";
     ForgetsQuotas = "forgets_quotas" breaks Place3: "tenants are given more than they may have";
     WritesNoticesApart = "writes_notices_apart" breaks Note1:
@@ -88,6 +91,8 @@ flaws! {
     FindsNothing = "finds_nothing" breaks Live1: "nobody looks for jobs whose holder is gone";
     CountsAside = "counts_aside" breaks Live1:
         "a class counts as there whose devices are all set aside";
+    AssignsForEver = "assigns_for_ever" breaks Live1:
+        "a leader never gives up what it assigned, nor a node that it saw";
     SetsNoAlarm = "sets_no_alarm" breaks Live1: "nobody looks when an attempt is due";
     KeepsSeats = "keeps_seats" breaks Live1: "a device stays taken when its job has left";
 }

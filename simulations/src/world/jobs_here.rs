@@ -10,6 +10,14 @@ use tgs_protocol::{
 use super::{World, event::Letter, flaw::Flaw, store::JobNo, watchman};
 
 impl World<'_> {
+    /// A job comes in at a node, and waits in the store where it may not be there or a leader is
+    /// heard: tenants share such worlds.
+    pub(super) fn come_in(&mut self, node: u32, job: JobNo) {
+        if self.may_be_at(job, node) && !self.nodes[node as usize].finding.is_led() {
+            self.start_job(node, job);
+        }
+    }
+
     /// A job comes into a node's line, unless the node takes up none or has it.
     pub(super) fn start_job(&mut self, node: u32, job: JobNo) {
         let it = &mut self.nodes[node as usize];
@@ -134,6 +142,10 @@ impl World<'_> {
                     watchman::Wrong::Aside(facts) => (Invariant::Queue3, facts),
                 };
                 self.watchman.broken(invariant, format!("node {node}: {facts}"));
+            }
+            if !self.may_be_at(job, node) {
+                let facts = format!("node {node} begins with {job:?}, which may not be there");
+                self.watchman.broken(Invariant::Place1, facts);
             }
             self.nodes[node as usize].waiting.retain(|of| *of != job);
             self.supervise(node, job, Some(seat), false);

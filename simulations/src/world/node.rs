@@ -10,7 +10,9 @@ use tgs_protocol::{
     unit::{ByteCount, Millis, Timestamp},
 };
 
-use super::{dispatcher::Dispatcher, event::ShellNo, finder::Finding, store::JobNo};
+use super::{
+    dispatcher::Dispatcher, event::ShellNo, finder::Finding, leading::Leading, store::JobNo,
+};
 use crate::dice::Dice;
 
 /// One process on one machine.
@@ -64,6 +66,8 @@ pub struct Node {
     pub dispatcher: Dispatcher,
     /// Who finds jobs.
     pub finding: Finding,
+    /// Who places jobs, if this node leads.
+    pub leading: Leading,
     /// The name under which this boot holds leases.
     pub incarnation: Rc<Incarnation>,
     premises: Premises,
@@ -133,6 +137,7 @@ impl Node {
             broken: None,
             dispatcher: Dispatcher::default(),
             finding: Finding::default(),
+            leading: Leading::default(),
             incarnation: Rc::new(Incarnation::new("")),
             premises,
             booted_at_ms: 0,
@@ -158,7 +163,7 @@ impl Node {
         self.is_up = false;
         self.queue = self.premises.queue();
         (self.trust, self.dispatcher) = (Trust::default(), Dispatcher::default());
-        self.finding = Finding::default();
+        (self.finding, self.leading) = (Finding::default(), Leading::default());
         self.moving.clear();
         self.waiting.clear();
         self.sightings.clear();

@@ -15,6 +15,7 @@ use tgs_protocol::{
 };
 
 use super::{
+    board::{BoardOp, BoardReply},
     fault::Kind,
     notifications::{NoticeOp, NoticeReply},
     store::JobNo,
@@ -71,6 +72,8 @@ pub enum Op {
     Events(EventNo, Option<JobNo>, usize),
     /// Something about notices.
     Notice(NoticeOp),
+    /// Something about the lead.
+    Board(BoardOp),
 }
 
 impl Op {
@@ -78,6 +81,7 @@ impl Op {
     pub fn is_write(&self) -> bool {
         match self {
             Self::Notice(op) => op.is_write(),
+            Self::Board(op) => op.is_write(),
             Self::Unfinished | Self::Leases(_) | Self::Orders(_) | Self::Glance => false,
             op => !matches!(op, Self::Look | Self::Read | Self::Events(..)),
         }
@@ -87,6 +91,7 @@ impl Op {
     pub fn kind(&self, phase: u8) -> Kind {
         match self {
             Self::Notice(op) => Kind::notice(op.number()),
+            Self::Board(op) => Kind::board(op.number()),
             Self::Forget => Kind::FORGET,
             Self::Empty => Kind::EMPTY,
             Self::DropResult => Kind::DROP_RESULT,
@@ -127,6 +132,7 @@ impl Op {
         match self {
             Self::Leases(jobs) => 5 * jobs.len() as u64,
             Self::Orders(jobs) => jobs.len() as u64,
+            Self::Board(BoardOp::Muster(jobs)) => 5 * jobs.len() as u64,
             _ => 0,
         }
     }
@@ -136,6 +142,7 @@ impl Op {
     pub fn may_repeat(&self) -> bool {
         match self {
             Self::Notice(op) => op.is_write(),
+            Self::Board(op) => op.is_write(),
             Self::Insert(_)
             | Self::End
             | Self::Claim(..)
@@ -207,6 +214,8 @@ pub enum Reply {
     Row(Rc<JobRow>, Vec<SealedChunk>, bool),
     /// Numbers of events.
     Events(Vec<EventNo>),
+    /// What a call about the lead came to.
+    Board(BoardReply),
     /// What a call about notices came to.
     Notice(NoticeReply),
     /// Done.

@@ -158,6 +158,7 @@ impl World<'_> {
         let digest = bytes::mixed(&[request.seed]);
         let mut row = JobRow::accepted(name, request, self.nodes[node as usize].wall(self.now_ms));
         row.priority = bytes::needs(self.seed, order).0;
+        row.regions.0.extend(self.regions_of(order));
         let key = format!("order-{order}").parse().expect("letters and digits are a key");
         row.submission = Some(Submission { key, body: digest });
         self.call(node, None, order, Op::Insert(Rc::new(row)), Asker::Front { sender });
@@ -173,7 +174,7 @@ impl World<'_> {
         };
         if let Some(job) = self.store.named(name) {
             match &reply {
-                Reply::Inserted(Inserted::New) => self.start_job(node, job),
+                Reply::Inserted(Inserted::New) => self.come_in(node, job),
                 // Whoever inserted it was perhaps killed before it was begun.
                 Reply::Inserted(Inserted::Known(_)) => {
                     let of = self.orders[job.at()];
@@ -199,7 +200,7 @@ impl World<'_> {
         let own = &*self.nodes[node as usize].incarnation;
         let is_free = cell.owner.as_ref().is_none_or(|owner| owner == own);
         if is_free && !self.store.jobs[job.at()].row.state.is_final() {
-            self.start_job(node, job);
+            self.come_in(node, job);
         }
     }
 

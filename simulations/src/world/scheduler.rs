@@ -171,14 +171,19 @@ fn as_node(seed: u64, node: &Node) -> ClusterNode {
     }
 }
 
-fn share(seed: u64, tenant: u64) -> Share {
+pub(super) fn share(seed: u64, tenant: u64) -> Share {
     let mut dice = stream(seed, TENANT + tenant);
     let weight = NonZeroU32::MIN.saturating_add(dice.below(3) as u32);
     Share { weight, used: 0, quota: Some(dice.within(1, 3) as u32) }
 }
 
-fn tenant(no: u64) -> TenantId {
+pub(super) fn tenant(no: u64) -> TenantId {
     TenantId::new(format!("tenant-{no}"))
+}
+
+/// Whose an order is, in a world that is led.
+pub(super) fn tenant_of(seed: u64, order: u32) -> TenantId {
+    tenant(stream(seed, WHOSE + u64::from(order)).below(TENANTS))
 }
 
 fn numerics(dice: &mut Dice) -> NumericsClass {
@@ -192,9 +197,10 @@ fn stream(seed: u64, of: u64) -> Dice {
 /// How often it looks.
 const PERIOD_MS: u64 = 5_000;
 const REGIONS: u64 = 2;
-const TENANTS: u64 = 2;
+pub(super) const TENANTS: u64 = 2;
 /// The stream of dice that make up what it sees, and within it those of nodes, tenants and orders.
 const SCHEDULER: u64 = 0x5c4e_d01e;
 const NODE: u64 = 1 << 32;
 const TENANT: u64 = 2 << 32;
 const ORDER: u64 = 3 << 32;
+const WHOSE: u64 = 4 << 32;

@@ -23,7 +23,7 @@ use tgs_protocol::{
     unit::{Epoch, EventNo},
 };
 
-use super::{bytes, flaw::Flaw, notifications::Notifications};
+use super::{board::Board, bytes, flaw::Flaw, notifications::Notifications};
 pub use super::{
     event::JobNo,
     op::{Artifact, Bytes, Op, Reply},
@@ -105,6 +105,8 @@ pub struct Store {
     pub log: Vec<Told>,
     /// Subscriptions and their deliveries.
     pub notices: Notifications,
+    /// Who leads, and what is told.
+    pub board: Board,
     flaw: Option<Flaw>,
     saves: u64,
 }
@@ -113,7 +115,8 @@ impl Store {
     /// An empty store, with a rule that it breaks, if any.
     pub fn new(flaw: Option<Flaw>) -> Self {
         let (jobs, open, log) = (Vec::new(), Vec::new(), Vec::new());
-        Self { jobs, open, log, notices: Notifications::default(), flaw, saves: 0 }
+        let (notices, board) = Default::default();
+        Self { jobs, open, log, notices, board, flaw, saves: 0 }
     }
 
     /// The job of this name.

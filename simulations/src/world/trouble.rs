@@ -101,6 +101,10 @@ impl World<'_> {
         self.plan(0, Event::Tick { node: no, boot });
         self.plan(0, Event::Heed { node: no, boot });
         self.plan(0, Event::Find { node: no, boot });
+        if self.is_led() {
+            self.plan(0, Event::Say { node: no, boot });
+            self.plan(0, Event::Lead { node: no, boot });
+        }
         self.wake_dispatcher(no);
         for at in 0..self.store.jobs.len() {
             let it = &self.store.jobs[at];

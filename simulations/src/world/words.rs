@@ -33,6 +33,8 @@ impl World<'_> {
             Event::Toil(of, _) => format!("{} works", shell(of)),
             Event::Tick { node, .. } => format!("node {node} looks at its leases"),
             Event::Find { node, .. } => format!("node {node} looks for jobs"),
+            Event::Lead { node, .. } => format!("node {node} looks who leads"),
+            Event::Say { node, .. } => format!("node {node} says that it is there"),
             Event::Heed { node, .. } => format!("node {node} asks its operators"),
             Event::Interrupt { node, stays: false, .. } => {
                 format!("node {node} hears that its machine will be taken away")
@@ -64,8 +66,8 @@ impl World<'_> {
 
     /// What a call asks, for the log.
     pub(super) fn asks(&self, call: &Call) -> String {
-        if let Op::Notice(op) = &call.op {
-            return op.words();
+        if matches!(call.op, Op::Notice(_) | Op::Board(_)) {
+            return op_words(&call.op);
         }
         let job = call.job.map_or_else(|| format!("order {}", call.of), |job| self.name(job));
         match call.asker {
@@ -116,6 +118,7 @@ pub fn op_words(op: &Op) -> String {
         Op::Forget => "forget".to_owned(),
         Op::Events(after, ..) => format!("events after {after}"),
         Op::Notice(op) => op.words(),
+        Op::Board(op) => op.words(),
     }
 }
 
@@ -139,6 +142,7 @@ pub fn reply_words(reply: &Reply) -> String {
         Reply::Row(row, chunks, _) => format!("in {}, {} chunks", row.state, chunks.len()),
         Reply::Events(numbers) => format!("{} events", numbers.len()),
         Reply::Notice(reply) => reply.words(),
+        Reply::Board(reply) => format!("{reply:?}").chars().take(80).collect(),
         Reply::Done => "done".to_owned(),
         Reply::Overtaken => "overtaken".to_owned(),
         Reply::Failed(code) => format!("failed, {code}"),

@@ -1,0 +1,90 @@
+//! What tenants are entitled to, as operators write it: `research:3, billing:1:8`.
+
+use std::{collections::BTreeMap, num::NonZeroU32};
+
+use super::Share;
+use crate::{code::Code, id::TenantId, limits::TENANT_BYTES_MAX, refusal::Refusal};
+
+/// Reads shares: `name:weight` or `name:weight:quota`, commas between; none of an empty text.
+///
+/// # Errors
+/// `BadRequest` with the part that is none, and what would be right.
+pub fn parse(text: &str) -> Result<BTreeMap<TenantId, Share>, Refusal> {
+    let mut shares = BTreeMap::new();
+    for part in text.split(',').map(str::trim).filter(|_| !text.trim().is_empty()) {
+        let (tenant, share) = share(part).ok_or_else(|| {
+            let message = format!(
+                "`{part}` is no share: write a tenant's name, a weight from 1 and, if it may not \
+                 have more, a number of devices, as in research:3, billing:1:8"
+            );
+            Refusal::new(Code::BadRequest, message)
+        })?;
+        check_name(&tenant)?;
+        if shares.insert(tenant.clone(), share).is_some() {
+            let message = format!("tenant {tenant} is named twice; name it once");
+            return Err(Refusal::new(Code::BadRequest, message));
+        }
+    }
+    Ok(shares)
+}
+
+fn share(part: &str) -> Option<(TenantId, Share)> {
+    let mut words = part.split(':').map(str::trim);
+    let (name, weight) = (words.next()?, words.next()?);
+    let quota = words.next().map(|quota| quota.parse().ok());
+    let quota = match quota {
+        Some(None) => return None,
+        Some(Some(quota)) => Some(quota),
+        None => None,
+    };
+    let weight = weight.parse::<NonZeroU32>().ok().filter(|_| words.next().is_none())?;
+    Some((TenantId::new(name), Share { weight, quota, used: 0 }))
+}
+
+/// Refuses a name that is not plain.
+///
+/// # Errors
+/// `BadRequest` with what would be right.
+pub fn check_name(tenant: &TenantId) -> Result<(), Refusal> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    let name = tenant.as_str();
+    if (1..=TENANT_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_plain) {
+        return Ok(());
+    }
+    let message = format!(
+        "cannot call a tenant {name:?}: use 1 to {TENANT_BYTES_MAX} letters, digits, '.', '-' and \
+         '_'"
+    );
+    Err(Refusal::new(Code::BadRequest, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_names_weights_and_quotas() {
+        let shares = parse("research:3, billing:1:8").expect("shares");
+        let of = |weight, quota| {
+            let weight = NonZeroU32::new(weight).expect("not zero");
+            Some(Share { weight, used: 0, quota })
+        };
+        let found = |name| shares.get(&TenantId::new(name)).copied();
+        assert_eq!((found("research"), found("billing")), (of(3, None), of(1, Some(8))));
+        assert_eq!(shares.len(), 2);
+        assert!(parse(" ").expect("none").is_empty());
+    }
+
+    #[test]
+    fn what_is_no_share_is_refused_by_name() {
+        for wrong in
+            ["a", "a:0", "a:-1", "a:b", "a:1:b", "a:1:2:3", "a:1,", ",", ":1", "a b:1", "a:1,a:2"]
+        {
+            let refusal = parse(wrong).expect_err(wrong);
+            assert_eq!(refusal.code, Code::BadRequest);
+        }
+        assert!(parse("a:1,b:x").expect_err("no share").message.contains("`b:x`"));
+        let long = "x".repeat(TENANT_BYTES_MAX + 1);
+        assert!(parse(&format!("{long}:1")).is_err());
+    }
+}
