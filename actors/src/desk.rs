@@ -14,14 +14,14 @@ use tgs_protocol::{
     cause::with_causes,
     code::Code,
     desk::{DeskError, Health, JobDesk, Taken, Terms, Watching},
-    id::{Incarnation, JobId},
+    id::{Incarnation, JobId, TenantId},
     job::{
         JobRow,
         listing::{Listing, Page, StateClass},
     },
     limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
     peer::{PeerLink, PeerRequest},
-    placement::shares,
+    placement::{Share, shares},
     progress::Progress,
     queue::{Turn, Waiting},
     request::{Goal, JobRequest, validate},
@@ -58,6 +58,8 @@ pub(crate) struct Desk {
     region: String,
     /// Compute threads of a job that does not say.
     pub(crate) threads: u32,
+    /// What tenants are entitled to.
+    shares: BTreeMap<TenantId, Share>,
 }
 
 impl Desk {
@@ -71,7 +73,8 @@ impl Desk {
     ) -> Self {
         let (runtime, own) = (Handle::current(), config.incarnation.clone());
         let region = config.about.region.clone();
-        Self { ports, supervisor, runtime, learned, health, own, region, threads: config.threads }
+        let (threads, shares) = (config.threads, config.shares.clone());
+        Self { ports, supervisor, runtime, learned, health, own, region, threads, shares }
     }
 
     /// Carries an order out to its end, also if nobody waits for it any more: a job must not stand
@@ -272,6 +275,7 @@ impl Desk {
         let request = self.looked_at(request).await?;
         let Terms { priority, regions, tenant, submission, origin } = terms;
         tenant.iter().try_for_each(shares::check_name)?;
+        shares::check_devices(&self.shares, tenant.as_ref(), request.devices)?;
         regions.check_known(self.ports.datasets.regions(), &self.region)?;
         let estimate = Some(self.learned.estimate(&request));
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, num::NonZeroU32};
 
 use super::Share;
-use crate::{code::Code, id::TenantId, limits::TENANT_BYTES_MAX, refusal::Refusal};
+use crate::{
+    code::Code, id::TenantId, job::row::TENANT_OF_ALL, limits::TENANT_BYTES_MAX, refusal::Refusal,
+};
 
 /// Reads shares: `name:weight` or `name:weight:quota`, commas between; none of an empty text.
 ///
@@ -41,6 +43,26 @@ fn share(part: &str) -> Option<(TenantId, Share)> {
     Some((TenantId::new(name), Share { weight, quota, used: 0 }))
 }
 
+/// Refuses a job that could never begin: it needs more devices at once than its tenant may have.
+///
+/// # Errors
+/// `BadRequest` with how many it may have.
+pub fn check_devices(
+    shares: &BTreeMap<TenantId, Share>,
+    tenant: Option<&TenantId>,
+    devices: u32,
+) -> Result<(), Refusal> {
+    let name = tenant.map_or(TENANT_OF_ALL, TenantId::as_str);
+    let share = shares.iter().find(|(it, _)| it.as_str() == name);
+    let Some(most) = share.and_then(|(_, share)| share.quota).filter(|most| devices > *most) else {
+        return Ok(());
+    };
+    let message = format!(
+        "cannot train on {devices} devices: tenant {name} has at most {most}; ask for fewer"
+    );
+    Err(Refusal::new(Code::BadRequest, message))
+}
+
 /// Refuses a name that is not plain.
 ///
 /// # Errors
@@ -73,6 +95,21 @@ mod tests {
         assert_eq!((found("research"), found("billing")), (of(3, None), of(1, Some(8))));
         assert_eq!(shares.len(), 2);
         assert!(parse(" ").expect("none").is_empty());
+    }
+
+    #[test]
+    fn more_devices_than_a_tenant_may_have_are_refused() {
+        let shares = parse("research:3, billing:1:8, default:1:2").expect("shares");
+        let check = |tenant: &str, devices| {
+            let tenant = (!tenant.is_empty()).then(|| TenantId::new(tenant));
+            check_devices(&shares, tenant.as_ref(), devices)
+        };
+        for (tenant, devices) in [("research", 99), ("billing", 8), ("other", 99), ("", 2)] {
+            assert_eq!(check(tenant, devices), Ok(()), "{tenant}");
+        }
+        let refused = check("billing", 9).expect_err("too many");
+        assert!(refused.message.contains("billing has at most 8"), "{}", refused.message);
+        assert!(check("", 3).is_err());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::{
     event::{Asker, Call, CallNo, Event, ShellNo},
     fault::Site,
     notifications::NoticeOp,
+    scheduler::quota_of,
     shell::Shell,
     store::{JobNo, Op, Reply, Trace, phase},
     things::SUBSCRIBERS_FROM,
@@ -187,7 +188,11 @@ impl World<'_> {
             self.came_at_ms.push(self.now_ms);
             let row = &self.store.jobs[job.at()].row;
             let (priority, accepted_at) = (row.priority, row.accepted_at);
-            let (_, demand) = bytes::needs(self.seed, of);
+            let (_, mut demand) = bytes::needs(self.seed, of);
+            if self.is_led() {
+                // An order for more is refused.
+                demand.devices = demand.devices.min(quota_of(self.seed, of));
+            }
             self.turns.push(Turn { priority, accepted_at, demand, left: None });
             self.watchman.inserted(*job, &self.store);
         }
