@@ -1,4 +1,4 @@
-//! Hears what other nodes say over the bus: the gateway of a node for those that have no link to it.
+//! Hears what other nodes say over the bus: the gateway for those that have no link to this one.
 
 use std::{sync::Arc, time::Duration};
 

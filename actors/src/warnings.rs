@@ -32,7 +32,7 @@ impl Warnings {
         metrics::counter!(LOG_WARNINGS, "from" => from).increment(1);
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = all.iter().position(|it| it.what == what);
-        let before = at.and_then(|at| all.remove(at)).filter(|it| is_fresh(it));
+        let before = at.and_then(|at| all.remove(at)).filter(is_fresh);
         let times = before.map_or(0, |it| it.times) + 1;
         let (what, with, last) = (what.to_owned(), with.to_owned(), Instant::now());
         all.push_front(Warning { what, with, times, last });

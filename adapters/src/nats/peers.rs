@@ -1,9 +1,9 @@
 //! What nodes of a cluster say to each other over NATS: request and reply, kept by no stream.
 //!
 //! Programs that publish orders are on the same bus, and some day one of them is not meant well.
-//! So each message bears a seal, HMAC-SHA256 (RFC 2104) under the secret of the cluster's links, over
-//! where it goes, where it is answered and what it says; what bears none is not heard. A message that
-//! is played back later says again what was true once: a lease that has passed on, work that is done.
+//! So each message bears a seal, HMAC-SHA256 (RFC 2104) under the secret of the cluster, over where
+//! it goes, where it is answered and what it says; what bears none is not heard. A message that
+//! is played back says again what was true once: a lease that has passed on, work that is done.
 
 use std::time::Duration;
 
