@@ -59,8 +59,8 @@ const CURL: &str = "#!/bin/sh\nPATH=$REAL_PATH exec curl --fail-with-body \"$@\"
 /// The Python that `./dev` gave the client of NATS to.
 const PYTHON: &str = "#!/bin/sh\nexec \"$TGS_NATS_PYTHON\" \"$@\"\n";
 
-/// There is no engine for containers here: compose reads its files, and a server with the same token
-/// is there instead of the cluster, which `deployed.rs` starts.
+/// There is no engine for containers here: compose reads its files, and a server with the same
+/// token is there instead of the cluster, which `deployed.rs` starts.
 const DOCKER: &str = r#"#!/usr/bin/env bash
 set -euo pipefail
 tools="$TGS_DEPLOYMENT_TOOLS"

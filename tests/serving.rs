@@ -247,8 +247,7 @@ fn check_list(server: &Server, jobs: usize) {
     assert_eq!(count(server, &others), 0);
 }
 
-/// The model and what it draws, whether one device trained it or two, one of which was asked for and
-/// the other lent.
+/// The model and what it draws, whether one device trained it or two.
 #[test]
 fn devices_that_share_a_training_change_no_byte() {
     let home = TempDir::new().expect("a temporary folder");

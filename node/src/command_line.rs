@@ -169,8 +169,8 @@ pub struct LearnArguments {
     /// Compute threads of training; a part of the job, since bits depend on it.
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub threads: u32,
-    /// Devices of one node that share the training, each with so many threads; for `--server`, where
-    /// a node has several. No byte depends on it.
+    /// Devices of one node that share the training, each with so many threads; for `--server`,
+    /// where a node has several. No byte depends on it.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub devices: u32,
     /// Corrections of inferred kinds, as JSON (docs/guide/metadata.md).

@@ -1,5 +1,5 @@
-//! The log of this process: lines for people or machines, and what it warned of lately for operators
-//! who do not read them.
+//! The log of this process: lines for people or machines, and what it warned of lately for
+//! operators who do not read them.
 
 use std::{
     fmt::{Debug, Write},

@@ -29,8 +29,8 @@ extern "C" fn set_up() {
     }
 }
 
-/// The loader calls it before `main`: the runtime takes memory before that, and with its first bytes
-/// the whole first arena.
+/// The loader calls it before `main`: the runtime takes memory before that, and with its first
+/// bytes the whole first arena.
 #[expect(
     unsafe_code,
     reason = "the section is how the loader finds it; it reads and takes nothing"

@@ -206,8 +206,8 @@ fn about(premises: &Premises, settings: &Settings, own: &Incarnation) -> Result<
     })
 }
 
-/// The message bus, where one is named. Orders are taken by whoever answers over HTTP as well; other
-/// nodes are reached by whoever has the secret of their links.
+/// The message bus, where one is named. Orders are taken by whoever answers over HTTP as well;
+/// other nodes are reached by whoever has the secret of their links.
 async fn bus(
     premises: &Premises,
     settings: &Settings,

@@ -13,8 +13,8 @@ pub const DEVICES: &str = "tgs_devices";
 pub const DISK_FREE_BYTES: &str = "tgs_disk_free_bytes";
 /// Gauge: nodes that are there, as this one sees them.
 pub const NODES: &str = "tgs_nodes";
-/// Gauge: nodes with which something is wrong that they cannot know alone (names, clocks, versions);
-/// of a cluster.
+/// Gauge: nodes with which something is wrong that they cannot know alone (names, clocks,
+/// versions); of a cluster.
 pub const NODES_IN_TROUBLE: &str = "tgs_nodes_in_trouble";
 /// Gauge: to how many of them this one has a link.
 pub const LINKS: &str = "tgs_links";

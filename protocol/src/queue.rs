@@ -6,11 +6,12 @@
 //! first. Nothing needs to be ranked anew as time goes by, and nobody starves: whoever came
 //! [`PRIORITY_MAX`] × [`AGEING_MS`] earlier goes first, whatever the priorities.
 //!
-//! Jobs begin strictly in that order, with two exceptions. A job that waits for devices of its class
-//! lets others pass that need another class; those that are free already are kept for it, if it needs
-//! several at once. One that needs more than the node has begins with all that there are. A job that needs more memory than the whole
-//! node has begins when nothing else runs: an estimate may be wrong, and waiting would not help.
-//! One that waits for memory lets nobody pass, or small jobs would keep it waiting for ever.
+//! Jobs begin strictly in that order, with two exceptions. A job that waits for devices of its
+//! class lets others pass that need another class; those that are free already are kept for it, if
+//! it needs several at once. One that needs more than the node has begins with all that there are.
+//! A job that needs more memory than the whole node has begins when nothing else runs: an estimate
+//! may be wrong, and waiting would not help. One that waits for memory lets nobody pass, or small
+//! jobs would keep it waiting for ever.
 //!
 //! Invariants kept here: QUEUE-1 (no device and no memory is given twice), QUEUE-2 (nobody passes
 //! who came later with no more priority and needs the same), QUEUE-3 (what is set aside is given to

@@ -2,8 +2,8 @@
 //! checkpoints cost a training.
 //!
 //! `cluster [rounds] [rows]`: nodes over one Cassandra on loopback (`./dev services variables` says
-//! where it is), or over the one that TGS_CQL_URI names. Each node has one sampler of one thread, so
-//! that more of them bring more as long as the machine has cores.
+//! where it is), or over the one that TGS_CQL_URI names. Each node has one sampler of one thread,
+//! so that more of them bring more as long as the machine has cores.
 
 use std::{env, fs, thread, time::Duration};
 

@@ -348,8 +348,8 @@ fn waiting(why: Unplaced<'_>, named: impl Fn(&Incarnation) -> String) -> Waiting
     }
 }
 
-/// A job that needs more devices than any node has where it may be takes all of the largest, as in the
-/// queue of that node.
+/// A job that needs more devices than any node has where it may be takes all of the largest, as in
+/// the queue of that node.
 fn as_parted(job: WaitingJob, nodes: &[ClusterNode]) -> WaitingJob {
     let usable = |node: &ClusterNode| {
         let class = node.serves_by(job.turn.demand.class)?;

@@ -111,8 +111,8 @@ impl Seats {
         self.serving(demand.class).filter(|seat| !self.devices[seat.0].is_taken)
     }
 
-    /// Devices that are used and serve such a demand: those of the class, or all where there is none
-    /// of it.
+    /// Devices that are used and serve such a demand: those of the class, or all where there is
+    /// none of it.
     fn serving(&self, class: DeviceClass) -> impl Iterator<Item = Seat> {
         let usable = |device: &Device| device.aside.is_none();
         let has_class = self.devices.iter().any(|it| usable(it) && it.class == class);
