@@ -25,18 +25,6 @@ use tgs_tests::{
 /// Longer than anything takes that is waited for.
 const LONG: Duration = Duration::from_secs(60);
 
-/// To how many others each node that is there says that it has a link.
-fn links(server: &Server) -> Vec<u64> {
-    let page = server.get("/v1/nodes");
-    let nodes = page.body["items"].as_array().unwrap_or_else(|| panic!("{}", page.body)).iter();
-    nodes.map(|node| node["links"].as_u64().expect("a number")).collect()
-}
-
-fn until_linked(cluster: &Cluster, each: &[u64]) {
-    let nodes = cluster.nodes();
-    waiting::until("all are linked", LONG, || links(&nodes[0]) == each);
-}
-
 fn endless(server: &Server) -> String {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
     server.upload("trial", "trial.csv", &table, 1 << 20);
@@ -50,7 +38,7 @@ fn endless(server: &Server) -> String {
 fn who_is_killed_is_noticed_at_once_and_who_stands_still_is_waited_for() {
     let (cluster, _) = Cluster::linked(3, &store(&Database::shared(), "links"));
     let nodes = cluster.nodes();
-    until_linked(&cluster, &[2, 2, 2]);
+    cluster.until_linked(0);
     let job = endless(&nodes[0]);
     let mut left = cluster.all();
     let first = cluster.at_work(&left, &job, is_training).expect("it does not end");
@@ -71,7 +59,7 @@ fn who_is_killed_is_noticed_at_once_and_who_stands_still_is_waited_for() {
     assert!(frozen.elapsed() > Duration::from_millis(LEASE_STAND_DOWN_MS / 2));
     cluster.wake(second);
     nodes[first].go_up();
-    waiting::until("all are linked again", LONG, || links(&nodes[third]) == [2, 2, 2]);
+    cluster.until_linked(third);
 
     // An order to end it is heard at once, wherever it is given.
     let began = Instant::now();
@@ -94,7 +82,7 @@ fn what_is_handed_over_is_taken_up_at_once() {
     let undisturbed = alone(&table, &order);
     let (cluster, _) = Cluster::linked(2, &store(&Database::shared(), "handed_over"));
     let nodes = cluster.nodes();
-    until_linked(&cluster, &[1, 1]);
+    cluster.until_linked(0);
     nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
     let job = nodes[0].submit(&order);
     let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
@@ -111,34 +99,14 @@ fn what_is_handed_over_is_taken_up_at_once() {
 /// killed meanwhile. No byte and no row changes.
 #[test]
 fn idle_nodes_sample_chunks_of_anothers_job() {
-    let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
-    let learn = json!({"model": "tabgraph", "steps": 60, "threads": 1, "seed": 7});
-    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 305_000, "learn": learn});
-    let undisturbed = alone(&table, &order);
     let (cluster, _) = Cluster::linked(3, &store(&Database::shared(), "help"));
-    let nodes = cluster.nodes();
-    until_linked(&cluster, &[2, 2, 2]);
-    nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
-    let job = nodes[0].submit(&order);
-    let samples = |view: &Value| view["progress"]["stage"] == "sample";
-    let holder = cluster.at_work(&cluster.all(), &job, samples).expect("it has not ended");
-    let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
-    let helped = |no: usize| metric(&nodes[no], "tgs_chunks_sampled_total{whose=\"anothers\"}");
-    waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > 0.0));
-    nodes[helpers[0]].kill();
-    nodes[holder].ended(&job);
-    println!("{} of 31 chunks by the other helper", helped(helpers[1]));
-    assert_eq!(files(&nodes[holder], &job), undisturbed);
-    assert_eq!(files(&nodes[helpers[1]], &job), undisturbed);
+    cluster.until_linked(0);
+    all_help(&cluster);
 }
 
 /// The same where no node reaches another one but over the bus.
 #[test]
 fn nodes_without_links_help_each_other_over_the_bus() {
-    let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
-    let learn = json!({"model": "tabgraph", "steps": 60, "threads": 1, "seed": 7});
-    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 305_000, "learn": learn});
-    let undisturbed = alone(&table, &order);
     let (bus, keys) = (Nats::shared().url(), TempDir::new().expect("a temporary folder"));
     let bus = format!("{bus}/help_over_bus");
     certify(keys.path(), 1);
@@ -154,17 +122,29 @@ fn nodes_without_links_help_each_other_over_the_bus() {
         nodes.as_array().is_some_and(|all| all.len() == 3 && all.iter().all(on_bus))
     };
     waiting::until("all are on the bus", LONG, || are_all_on_it(&page(&nodes[0])));
+    all_help(&cluster);
+}
+
+/// Of three nodes one holds a job of many chunks and two help; one of these is killed. What is
+/// delivered is what one server makes that nobody disturbs, at each node.
+fn all_help(cluster: &Cluster) {
+    let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
+    let learn = json!({"model": "tabgraph", "steps": 60, "threads": 1, "seed": 7});
+    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 305_000, "learn": learn});
+    let undisturbed = alone(&table, &order);
+    let nodes = cluster.nodes();
     nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
     let job = nodes[0].submit(&order);
     let samples = |view: &Value| view["progress"]["stage"] == "sample";
     let holder = cluster.at_work(&cluster.all(), &job, samples).expect("it has not ended");
     let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
-    let helped = |no: usize| metric(&nodes[no], "tgs_chunks_sampled_total{whose=\"anothers\"}");
-    waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > 0.0));
+    let helped = |no: usize| nodes[no].metric("tgs_chunks_sampled_total{whose=\"anothers\"}");
+    waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > Some(0)));
     nodes[helpers[0]].kill();
     nodes[holder].ended(&job);
-    println!("{} of 31 chunks by the other helper", helped(helpers[1]));
+    println!("{:?} of 31 chunks by the other helper", helped(helpers[1]));
     assert_eq!(files(&nodes[holder], &job), undisturbed);
+    assert_eq!(files(&nodes[helpers[1]], &job), undisturbed);
 }
 
 /// What one server delivers that nobody disturbs.
@@ -177,21 +157,13 @@ fn alone(table: &[u8], order: &Value) -> Vec<(String, Vec<u8>)> {
     files(&server, &job)
 }
 
-/// What a node has measured; zero if it has not.
-fn metric(server: &Server, name: &str) -> f64 {
-    let (_, text) = server.bytes("/v1/metrics", 0).expect("it runs");
-    let text = String::from_utf8(text).expect("text");
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.map_or(0.0, |value| value.trim().parse().expect("a number"))
-}
-
 /// Neither with keys of another cluster, nor with none, nor by saying nothing; and they keep
 /// nobody waiting.
 #[test]
 fn strangers_are_let_in_by_nobody() {
     let store = store(&Database::shared(), "strangers");
     let (cluster, at) = Cluster::linked(2, &store);
-    until_linked(&cluster, &[1, 1]);
+    cluster.until_linked(0);
     let silent: Vec<_> = (0..80).map(|_| TcpStream::connect(at[0]).expect("a port")).collect();
     let mut plain = TcpStream::connect(at[1]).expect("a port");
     plain.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("it is taken");
@@ -203,9 +175,9 @@ fn strangers_are_let_in_by_nobody() {
     let keys = TempDir::new().expect("a temporary folder");
     certify(keys.path(), 1);
     let stranger = cluster.another("stranger", &store, &keys_of(keys.path(), 0));
-    waiting::until("it is there", LONG, || links(&cluster.nodes()[0]).len() == 3);
+    waiting::until("it is there", LONG, || cluster.links(0).len() == 3);
     thread::sleep(Duration::from_millis(2 * LINK_OPEN_MS));
-    let mut all = links(&cluster.nodes()[0]);
+    let mut all = cluster.links(0);
     all.sort_unstable();
     assert_eq!(all, [0, 1, 1], "the stranger has none");
     drop((silent, stranger));

@@ -155,12 +155,12 @@ fn send_until_taken(server: &Server, no: usize) -> String {
 /// How many jobs the metrics count in these states; zero while the server is away.
 fn count(server: &Server, states: &[&str]) -> u64 {
     let name = |state: &&str| format!("tgs_jobs{{state=\"{state}\"}}");
-    states.iter().map(|state| metric(server, &name(state)).unwrap_or(0)).sum()
+    states.iter().map(|state| server.metric(&name(state)).unwrap_or(0)).sum()
 }
 
 /// The whole log, up to the newest event that the metrics name.
 fn all_events(server: &Server) -> Vec<Value> {
-    let newest = metric(server, "tgs_newest_event").expect("the server runs");
+    let newest = server.metric("tgs_newest_event").expect("the server runs");
     let stream = server.events("/v1/events", 0).expect("the server runs");
     let mut all: Vec<Value> = Vec::new();
     for line in stream.lines().map_while(Result::ok) {
@@ -172,14 +172,6 @@ fn all_events(server: &Server) -> Vec<Value> {
         }
     }
     all
-}
-
-/// One number of the metrics; none while the server is away.
-fn metric(server: &Server, name: &str) -> Option<u64> {
-    let answer = server.try_get("/v1/metrics")?;
-    let text = answer.body.as_str().unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    line.and_then(|count| count.parse().ok())
 }
 
 fn check_events(all: &[Value], jobs: usize) {
@@ -263,7 +255,7 @@ fn devices_that_share_a_training_change_no_byte() {
     let shared = ordered(2);
     let trains = |view: &Value| view["progress"]["stage"] == "train";
     server.wait_for(&shared, trains);
-    assert_eq!(metric(&server, "tgs_devices{use=\"busy\"}"), Some(2));
+    assert_eq!(server.metric("tgs_devices{use=\"busy\"}"), Some(2));
     server.ended(&shared);
     let table = |job: &str| {
         let all = files(&server, job);

@@ -20,7 +20,6 @@ use tgs_protocol::{
         listing::{Listing, Page, StateClass},
     },
     limits::{ORDER_TAKEN_MS, STANDSTILL_MS},
-    peer::{PeerLink, PeerRequest},
     placement::{Share, shares},
     progress::Progress,
     queue::{Turn, Waiting},
@@ -107,8 +106,7 @@ impl Desk {
 
     async fn start(&self, row: &JobRow) -> Result<(), DeskError> {
         if !row.regions.allows(&self.region) {
-            self.ports.links.tell_all(PeerRequest::Look);
-            self.ports.links.look_now();
+            self.ports.links.all_look();
             return Ok(()); // It waits in the store for a node that stands there.
         }
         let (job, turn) = (row.id.clone(), Turn::of(row));

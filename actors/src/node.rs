@@ -137,14 +137,12 @@ pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError>
         health: health.clone(),
     };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
-    let (about, board) = (config.about.clone(), ports.board.clone());
-    let warnings = config.warnings.clone();
+    let board = ports.board.clone();
     let card = Card {
         ports: ports.clone(),
-        about,
+        config: config.clone(),
         health: health.clone(),
         node: supervisor.clone(),
-        warnings,
     };
     let nodes = Arc::new(NodeCounter { card, board });
     let desk = Desk::new(ports.clone(), supervisor.clone(), experience, health, &config);

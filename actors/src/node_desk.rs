@@ -34,9 +34,7 @@ impl NodeCounter {
             tracing::debug!(%error, "others learn later that this node left");
         }
     }
-}
 
-impl NodeCounter {
     /// Whoever places jobs next need not wait for its lease.
     async fn give_lead_back(&self) -> Result<(), StoreError> {
         let (leases, own) = (&self.card.ports.leases, self.card.own());

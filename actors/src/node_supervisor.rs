@@ -103,9 +103,12 @@ impl Actor for NodeSupervisor {
         let Premises { ports, config, bell, learned, health } = premises;
         let desk =
             Desk::new(ports.clone(), myself.clone(), learned.clone(), health.clone(), &config);
-        let (about, node) = (config.about.clone(), myself.clone());
-        let warnings = config.warnings.clone();
-        let card = Card { ports: ports.clone(), about, health: health.clone(), node, warnings };
+        let card = Card {
+            ports: ports.clone(),
+            config: config.clone(),
+            health: health.clone(),
+            node: myself.clone(),
+        };
         let door = Door { desk: Arc::new(desk), card };
         let keeper = CrewKeeper::start(&ports, &config, &bell, door, &myself).await?;
         let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));

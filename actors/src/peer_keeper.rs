@@ -8,7 +8,6 @@ use tgs_protocol::{
     id::Incarnation,
     limits::PRESENCE_PERIOD_MS,
     metric_definitions::NODES_IN_TROUBLE,
-    peer::{PeerLink, PeerRequest},
     presence::{self, DeviceAt, NodeView, Presence, PresenceBoard},
     queue::Use,
     store::StoreError,
@@ -17,24 +16,22 @@ use tgs_protocol::{
 use crate::{
     looker::{Looks, Trouble},
     mesh::Bell,
+    node::NodeConfig,
     node_supervisor::{
         care::NodeHealth,
         message::{Hands, NodeSupervisorMessage},
     },
     ports::Ports,
     store_call::answer,
-    warnings::Warnings,
 };
 
 /// What a node says of itself, and where it finds it.
 #[derive(Clone)]
 pub(crate) struct Card {
     pub(crate) ports: Ports,
-    /// What does not change while it runs.
-    pub(crate) about: Presence,
+    pub(crate) config: Arc<NodeConfig>,
     pub(crate) health: NodeHealth,
     pub(crate) node: ActorRef<NodeSupervisorMessage>,
-    pub(crate) warnings: Arc<Warnings>,
 }
 
 impl Card {
@@ -51,16 +48,16 @@ impl Card {
             waiting: hands.waiting.len() as u64,
             disk_free: health.room.free,
             links: self.ports.links.count(),
-            warnings: self.warnings.lately(),
+            warnings: self.config.warnings.lately(),
             is_full: hands.is_full,
             memory: hands.memory,
             free_memory: hands.free_memory,
-            ..self.about.clone()
+            ..self.config.about.clone()
         })
     }
 
     pub(crate) fn own(&self) -> &Incarnation {
-        &self.about.incarnation
+        &self.config.about.incarnation
     }
 }
 
@@ -95,9 +92,8 @@ impl PeerKeeper {
     }
 
     /// What is wrong between nodes stands in the log of none of them otherwise; said once of each.
-    fn tell_troubles(&mut self, all: &[Presence]) {
-        let Card { ports, about, .. } = &self.card;
-        let mut views = presence::views(all.to_vec(), &about.incarnation, ports.clock.now());
+    fn tell_troubles(&mut self, all: Vec<Presence>) {
+        let mut views = presence::views(all, self.card.own(), self.card.ports.clock.now());
         views.retain(|view| !view.troubles.is_empty());
         for NodeView { presence: Presence { node, incarnation, .. }, troubles, .. } in &views {
             if !self.in_trouble.contains(incarnation) {
@@ -111,7 +107,7 @@ impl PeerKeeper {
 
     async fn speak_and_hear(&mut self) -> Result<(), StoreError> {
         let Self { card, board, free, .. } = self;
-        let ordered = board.order_of(&card.about.node);
+        let ordered = board.order_of(&card.config.about.node);
         let order = answer("read what is ordered of this node", ordered).await?;
         let _ = card.node.cast(NodeSupervisorMessage::Ordered { order });
         let Some(presence) = card.presence().await else { return Ok(()) };
@@ -120,12 +116,10 @@ impl PeerKeeper {
         let now_free = presence.devices.iter().filter(is_free).count();
         if free.replace(now_free).is_some_and(|before| before < now_free) {
             // Whoever places jobs reads it as it is now.
-            card.ports.links.tell_all(PeerRequest::Look);
-            card.ports.links.look_now();
+            card.ports.links.all_look();
         }
         let all = answer("look who else is there", board.all()).await?;
-        self.tell_troubles(&all);
-        let links = &self.card.ports.links;
+        let links = &card.ports.links;
         let others = || all.iter().filter(|it| it.incarnation != presence.incarnation);
         if presence.on_bus {
             let on_bus = others().filter(|it| it.on_bus).map(|it| it.incarnation.clone());
@@ -135,6 +129,7 @@ impl PeerKeeper {
             let listens = |it: &Presence| Some((it.incarnation.clone(), it.links_at.clone()?));
             links.should_reach(others().filter_map(listens).collect());
         }
+        self.tell_troubles(all);
         Ok(())
     }
 }

@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tgs_protocol::{
-    bus::{
-        BusError,
-        peers::{PeerBus, Said},
-    },
+    bus::{BusError, peers::PeerBus},
     limits::{BUS_REST_MS, CHUNK_ELSEWHERE_MS, PEER_QUESTIONS_IN_HAND},
 };
 use tokio::task::JoinSet;
@@ -51,7 +48,7 @@ impl PeerListener {
         if self.at_work.len() >= PEER_QUESTIONS_IN_HAND {
             self.at_work.join_next().await;
         }
-        let said: Box<dyn Said> = self.peers.next().await?;
+        let said = self.peers.next().await?;
         let ears = self.ears.clone();
         self.at_work.spawn(async move {
             let within = Duration::from_millis(CHUNK_ELSEWHERE_MS);

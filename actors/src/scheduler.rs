@@ -266,8 +266,7 @@ impl Reign {
         }
         if new > 0 {
             metrics::counter!(PLACEMENTS).increment(new);
-            ports.links.tell_all(PeerRequest::Look);
-            ports.links.look_now();
+            ports.links.all_look();
         }
         for tenant in self.measured.iter().filter(|it| !waiting.contains_key(*it)) {
             metrics::gauge!(JOBS_WAITING, "tenant" => tenant.as_str().to_owned()).set(0.0);

@@ -23,7 +23,8 @@ use std::{
 };
 
 use async_nats::{
-    Client, ConnectOptions, Event,
+    Client, ConnectOptions, Event, HeaderMap,
+    header::IntoHeaderName,
     jetstream::{
         self, Context,
         context::CreateStreamErrorKind,
@@ -188,6 +189,11 @@ async fn connected(contact: &Contact, pass: &Pass) -> Result<Context, BusError> 
     let mut context = jetstream::new(client);
     context.set_timeout(ANSWER_LIMIT);
     Ok(context)
+}
+
+/// What a header of a message says; none without it.
+fn header(headers: Option<&HeaderMap>, name: impl IntoHeaderName) -> Option<String> {
+    Some(headers?.get(name)?.as_str().to_owned())
 }
 
 /// What a stream is for.

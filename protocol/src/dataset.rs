@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     code::Code,
     digest::Digest,
-    id::UploadId,
+    id::{UploadId, is_plain},
     limits::DATASET_NAME_BYTES_MAX,
     refusal::Refusal,
     residency::Residency,
@@ -81,9 +81,8 @@ impl FromStr for DatasetName {
     type Err = Refusal;
 
     fn from_str(text: &str) -> Result<Self, Refusal> {
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-        if begins && text.len() <= DATASET_NAME_BYTES_MAX && text.bytes().all(is_plain) {
+        if begins && is_plain(text, DATASET_NAME_BYTES_MAX) {
             return Ok(Self(text.to_owned()));
         }
         let message = format!(

@@ -4,6 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Whether a name that people give has 1 to `most` letters, digits, `.`, `-` and `_`: easy to type,
+/// and a name everywhere.
+pub(crate) fn is_plain(name: &str, most: usize) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    (1..=most).contains(&name.len()) && name.bytes().all(is_plain)
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     code::Code,
     desk::DeskError,
-    id::{Incarnation, JobId},
+    id::{Incarnation, JobId, is_plain},
     limits::{CLOCKS_APART_MAX_MS, NODE_NAME_BYTES_MAX, PRESENCE_TTL_MS},
     queue::{DeviceClass, Use},
     refusal::Refusal,
@@ -208,8 +208,7 @@ pub struct NodeView {
 /// # Errors
 /// `BadRequest` with what is wrong and what would be right.
 pub fn check_name(node: &str) -> Result<(), Refusal> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if (1..=NODE_NAME_BYTES_MAX).contains(&node.len()) && node.bytes().all(is_plain) {
+    if is_plain(node, NODE_NAME_BYTES_MAX) {
         return Ok(());
     }
     let message = format!(

@@ -118,11 +118,12 @@ impl Demand {
     /// cores.
     pub fn of(row: &JobRow) -> Self {
         let JobRow { request, off_gpu, .. } = row;
-        let class = match request.trains() && request.model.is_net() && !off_gpu {
+        let trains_net = request.trains() && request.model.is_net();
+        let class = match trains_net && !off_gpu {
             true => DeviceClass::Gpu,
             false => DeviceClass::Cpu,
         };
-        let devices = if request.trains() && request.model.is_net() { request.devices } else { 1 };
+        let devices = if trains_net { request.devices } else { 1 };
         Self { class, devices, memory: memory_of(request) }
     }
 }
@@ -177,10 +178,8 @@ struct Entry {
     place: Place,
     demand: Demand,
     left: Option<Millis>,
-    /// Where it computes; none while it waits.
-    seat: Option<Seat>,
-    /// Devices that share the work.
-    others: Vec<Seat>,
+    /// Where it computes, and devices that share the work; none while it waits.
+    seats: Vec<Seat>,
 }
 
 /// Where a job stands in line: smaller is earlier.
@@ -197,10 +196,8 @@ struct Place {
 pub struct Start {
     /// Which job.
     pub job: JobId,
-    /// The device it computes on.
-    pub seat: Seat,
-    /// Devices that share the work.
-    pub others: Vec<Seat>,
+    /// The device it computes on, and those that share the work.
+    pub seats: Vec<Seat>,
 }
 
 /// The jobs of one node, waiting and running.
@@ -228,7 +225,7 @@ impl Queue {
         self.joined += 1;
         let place = Place { turn_ms: turn.rank_ms(), joined: self.joined };
         let (demand, left) = (turn.demand, turn.left);
-        let entry = Entry { place, demand, left, seat: None, others: Vec::new() };
+        let entry = Entry { place, demand, left, seats: Vec::new() };
         self.entries.insert(job.clone(), entry);
         self.line.insert(place, job);
         self.begin()
@@ -238,9 +235,7 @@ impl Queue {
     pub fn leave(&mut self, job: &JobId) -> Vec<Start> {
         let Some(entry) = self.entries.remove(job) else { return Vec::new() };
         self.line.remove(&entry.place);
-        if let Some(seat) = entry.seat {
-            self.seats.free_all(seat, &entry.others, entry.demand.memory);
-        }
+        self.seats.free_all(&entry.seats, entry.demand.memory);
         self.begin()
     }
 
@@ -253,10 +248,12 @@ impl Queue {
     /// this. Says who begins.
     pub fn give_back(&mut self, job: &JobId, demand: Demand) -> Vec<Start> {
         let Some(entry) = self.entries.get_mut(job) else { return Vec::new() };
-        let Some(seat) = entry.seat.take() else { return Vec::new() };
+        let seats = std::mem::take(&mut entry.seats);
+        if seats.is_empty() {
+            return Vec::new();
+        }
         self.line.insert(entry.place, job.clone());
-        let others = std::mem::take(&mut entry.others);
-        self.seats.free_all(seat, &others, entry.demand.memory);
+        self.seats.free_all(&seats, entry.demand.memory);
         entry.demand = demand;
         self.begin()
     }
@@ -289,8 +286,7 @@ impl Queue {
 
     /// Who computes on this device, or has it share the work.
     pub fn who_is_on(&self, seat: Seat) -> Option<&JobId> {
-        let has = |entry: &Entry| entry.seat == Some(seat) || entry.others.contains(&seat);
-        self.entries.iter().find(|(_, entry)| has(entry)).map(|(job, _)| job)
+        self.entries.iter().find(|(_, entry)| entry.seats.contains(&seat)).map(|(job, _)| job)
     }
 
     /// What the node has, and what of it is used.
@@ -305,18 +301,18 @@ impl Queue {
 
     /// Where a job computes; none while it waits.
     pub fn seat(&self, job: &JobId) -> Option<Seat> {
-        self.entries.get(job)?.seat
+        self.entries.get(job)?.seats.first().copied()
     }
 
     /// How many devices are a job's now; none while it waits.
     pub fn devices(&self, job: &JobId) -> u32 {
-        let entry = self.entries.get(job).filter(|entry| entry.seat.is_some());
-        entry.map_or(0, |entry| u32::try_from(entry.others.len() + 1).unwrap_or(u32::MAX))
+        let seats = self.entries.get(job).map_or(0, |entry| entry.seats.len());
+        u32::try_from(seats).unwrap_or(u32::MAX)
     }
 
     /// Why a job waits; none if it runs or is not here.
     pub fn why(&self, job: &JobId) -> Option<Waiting> {
-        let entry = self.entries.get(job).filter(|entry| entry.seat.is_none())?;
+        let entry = self.entries.get(job).filter(|entry| entry.seats.is_empty())?;
         if self.is_closed {
             return Some(Waiting::Disk);
         }
@@ -345,10 +341,10 @@ impl Queue {
         for (place, job) in &self.line {
             let Some(entry) = self.entries.get_mut(job) else { continue };
             match self.seats.take(entry.demand, &kept) {
-                Ok((seat, others)) => {
+                Ok(seats) => {
                     holds!(Invariant::Queue2, !passed.has_equal(entry.demand), "job {job}");
-                    (entry.seat, entry.others) = (Some(seat), others.clone());
-                    begun.push((*place, Start { job: job.clone(), seat, others }));
+                    entry.seats.clone_from(&seats);
+                    begun.push((*place, Start { job: job.clone(), seats }));
                 }
                 Err(Waiting::Memory { .. }) => break,
                 Err(_) if self.seats.are_all_taken() => break,

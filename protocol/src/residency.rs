@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     code::Code,
+    id::is_plain,
     limits::{REGION_BYTES_MAX, REGIONS_MAX},
     refusal::Refusal,
 };
@@ -107,8 +108,7 @@ impl TryFrom<BTreeSet<String>> for Residency {
 /// # Errors
 /// `BadRequest` with what would be right.
 pub fn check_region(region: &str) -> Result<(), Refusal> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-    if (1..=REGION_BYTES_MAX).contains(&region.len()) && region.bytes().all(is_plain) {
+    if is_plain(region, REGION_BYTES_MAX) {
         return Ok(());
     }
     let message = format!(

@@ -18,6 +18,7 @@ use crate::{
     program::run,
     server::{Server, free_address},
     services::{Database, identity::Identity},
+    waiting,
 };
 
 /// What lets clients in, at every node.
@@ -163,6 +164,25 @@ impl Cluster {
     /// The folder of a node.
     pub fn folder_of(&self, no: usize) -> PathBuf {
         self.folder.path().join(format!("node-{no}"))
+    }
+
+    /// To how many others each node that is there says that it has a link, as this one sees them.
+    ///
+    /// # Panics
+    /// When this one does not run.
+    pub fn links(&self, seen_by: usize) -> Vec<u64> {
+        let page = self.nodes[seen_by].get("/v1/nodes").body;
+        let nodes = page["items"].as_array().unwrap_or_else(|| panic!("{page}")).iter();
+        nodes.map(|node| node["links"].as_u64().expect("a number")).collect()
+    }
+
+    /// Waits until each node has a link to all others.
+    ///
+    /// # Panics
+    /// When one has not.
+    pub fn until_linked(&self, seen_by: usize) {
+        let all = vec![self.nodes.len() as u64 - 1; self.nodes.len()];
+        waiting::until("all are linked", LONG, || self.links(seen_by) == all);
     }
 
     /// The numbers of all nodes.

@@ -286,6 +286,14 @@ impl Server {
         self.try_get(path).expect("the server runs")
     }
 
+    /// One number of the metrics; none while the server is away, or has not measured it.
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        let answer = self.try_get("/v1/metrics")?;
+        let text = answer.body.as_str().unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|count| count.parse().ok())
+    }
+
     /// Waits until a job is like this, whatever happens to the server meanwhile; gives its view.
     ///
     /// # Panics

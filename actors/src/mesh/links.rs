@@ -99,6 +99,12 @@ impl Links {
         self.bells.work.send_replace(());
     }
 
+    /// There may be work: every node looks for it now, this one as well.
+    pub(crate) fn all_look(&self) {
+        self.tell_all(PeerRequest::Look);
+        self.look_now();
+    }
+
     /// What this node does is not what it was.
     pub(crate) fn hands_changed(&self) {
         self.bells.hands.send_replace(());

@@ -49,25 +49,27 @@ pub(super) enum GoneBy {
 
 impl Floor {
     pub(super) async fn start_job(&mut self, job: JobId, turn: Turn) -> Result<(), String> {
-        // On a node that takes up none or never computes it waits in the store for another one.
-        let is_others = self.is_closed() || self.config.devices.is_empty();
-        // So it does where a leader places it, unless it may begin at once.
+        // Where a leader places it, it waits in the store, unless it may begin at once.
         let is_placed = match self.led {
             Led::ByNobody => false,
             Led::Loosely => !self.queue.has_room(turn.demand),
             Led::Strictly => true,
         };
-        if is_others || is_placed || self.jobs.contains_key(&job) {
-            self.ports.links.tell_all(PeerRequest::Look);
-            self.ports.links.look_now();
+        if is_placed || !self.may_line_up(&job) {
+            self.ports.links.all_look();
             return Ok(());
         }
         self.line_up(job, turn).await
     }
 
+    /// On a node that takes up none or never computes it waits in the store for another one.
+    fn may_line_up(&self, job: &JobId) -> bool {
+        !self.is_closed() && !self.config.devices.is_empty() && !self.jobs.contains_key(job)
+    }
+
     /// A job waits for its turn here, and begins when that has come.
     async fn line_up(&mut self, job: JobId, turn: Turn) -> Result<(), String> {
-        if self.is_closed() || self.config.devices.is_empty() || self.jobs.contains_key(&job) {
+        if !self.may_line_up(&job) {
             return Ok(());
         }
         self.progress_of(&job);
@@ -147,8 +149,9 @@ impl Floor {
             return failed;
         }
         let mut starts = VecDeque::from(starts);
-        while let Some(Start { job, seat, .. }) = starts.pop_front() {
-            if let Err(error) = self.take_in(job.clone(), Intent::Run, Some(seat)).await {
+        while let Some(Start { job, seats }) = starts.pop_front() {
+            let seat = seats.first().copied();
+            if let Err(error) = self.take_in(job.clone(), Intent::Run, seat).await {
                 tracing::error!(%job, %error, "no supervisor for a job whose turn has come");
                 starts.extend(self.out_of_hand(&job));
                 failed.insert(job, error);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::{
     HeaderMap,
-    header::{IntoHeaderName, NATS_MESSAGE_ID},
+    header::NATS_MESSAGE_ID,
     jetstream::{
         AckKind, Message,
         consumer::{AckPolicy, PullConsumer, pull},
@@ -25,7 +25,7 @@ use tgs_protocol::{
 };
 use tokio::sync::Mutex;
 
-use super::{ANSWER_LIMIT, Kind, Nats, VERSION_HEADER};
+use super::{ANSWER_LIMIT, Kind, Nats, VERSION_HEADER, header};
 
 /// All nodes share it.
 const CONSUMER: &str = "takers";
@@ -230,10 +230,6 @@ impl InHand for Taken {
     async fn put_back(&self, rest: Millis) -> Result<(), BusError> {
         self.acknowledge(AckKind::Nak(Some(Duration::from_millis(rest.get())))).await
     }
-}
-
-fn header(headers: Option<&HeaderMap>, name: impl IntoHeaderName) -> Option<String> {
-    Some(headers?.get(name)?.as_str().to_owned())
 }
 
 fn is_inbox(subject: &str) -> bool {

@@ -23,7 +23,7 @@ use tgs_protocol::{
 };
 use tokio::sync::Mutex;
 
-use super::{ANSWER_LIMIT, Nats};
+use super::{ANSWER_LIMIT, Nats, header};
 
 /// How a message shows that a node of the cluster sent it.
 const SEAL_HEADER: &str = "Tgs-Seal";
@@ -153,19 +153,16 @@ impl Said for Heard {
 
 impl Secret {
     fn seal(&self, to: &str, reply: Option<&str>, body: &[u8]) -> HeaderMap {
-        let mut sealing = hmac::Context::with_key(&self.0);
-        sealing.update(&said(to, reply, body));
+        let seal = hmac::sign(&self.0, &said(to, reply, body));
         let mut headers = HeaderMap::new();
-        headers.insert(SEAL_HEADER, STANDARD.encode(sealing.sign()).as_str());
+        headers.insert(SEAL_HEADER, STANDARD.encode(seal).as_str());
         headers
     }
 
     /// Whether a node of the cluster sent this, to there.
     fn sealed(&self, to: &str, message: &Message) -> bool {
-        let seal = message.headers.as_ref().and_then(|headers| headers.get(SEAL_HEADER));
-        let Some(seal) = seal.and_then(|seal| STANDARD.decode(seal.as_str()).ok()) else {
-            return false;
-        };
+        let seal = header(message.headers.as_ref(), SEAL_HEADER);
+        let Some(seal) = seal.and_then(|seal| STANDARD.decode(seal).ok()) else { return false };
         let said = said(to, message.reply.as_deref(), &message.payload);
         hmac::verify(&self.0, &said, &seal).is_ok()
     }

@@ -93,15 +93,8 @@ impl Scylla {
             (jobs, begins) = self.page_of_line(&mut patience, class, state).await?;
             jobs.retain(|job| !but.contains(job));
             for some in jobs.chunks(limit.clamp(1, AT_ONCE)) {
-                let rows = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
-                for row in rows.into_iter().flatten() {
-                    match StateClass::of(&row.state) == class {
-                        true if row.may_be_in(region) => first.push(row),
-                        true => {}
-                        // It has changed since it was entered, or nobody told of its change.
-                        false => self.tell_or_leave(&row.id, None).await,
-                    }
-                }
+                let rows = self.rows_of(class, some).await?.into_iter();
+                first.extend(rows.filter(|row| row.may_be_in(region)));
                 if first.len() >= limit {
                     first.truncate(limit);
                     return Ok(first);
@@ -109,6 +102,21 @@ impl Scylla {
             }
         }
         Ok(first)
+    }
+
+    /// Rows of some that were entered in the line of a class, without those that have left it.
+    async fn rows_of(&self, class: StateClass, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError> {
+        let mut rows = Vec::new();
+        for row in
+            try_join_all(jobs.iter().map(|job| self.body_of(job))).await?.into_iter().flatten()
+        {
+            match StateClass::of(&row.state) == class {
+                true => rows.push(row),
+                // It has changed since it was entered, or nobody told of its change.
+                false => self.tell_or_leave(&row.id, None).await,
+            }
+        }
+        Ok(rows)
     }
 
     /// The names of the first in line, and the rows of those that are not known.
@@ -125,15 +133,9 @@ impl Scylla {
             let mut jobs;
             (jobs, begins) = self.page_of_line(&mut patience, class, state).await?;
             jobs.truncate(limit - names.len());
-            let others: Vec<_> = jobs.iter().filter(|job| !known.contains(*job)).collect();
+            let others: Vec<_> = jobs.iter().filter(|job| !known.contains(*job)).cloned().collect();
             for some in others.chunks(AT_ONCE) {
-                let read = try_join_all(some.iter().map(|job| self.body_of(job))).await?;
-                for row in read.into_iter().flatten() {
-                    match StateClass::of(&row.state) == class {
-                        true => rows.push(row),
-                        false => self.tell_or_leave(&row.id, None).await,
-                    }
-                }
+                rows.extend(self.rows_of(class, some).await?);
             }
             names.extend(jobs);
         }

@@ -5,7 +5,7 @@
 //! where it is), or over the one that TGS_CQL_URI names. Each node has one sampler of one thread,
 //! so that more of them bring more as long as the machine has cores.
 
-use std::{env, fs, thread, time::Duration};
+use std::{env, fs};
 
 use serde_json::{Value, json};
 use tgs_benches::median;
@@ -29,7 +29,7 @@ fn main() {
     for nodes in [1, 2, 4] {
         let store = store(&database, &format!("spread_{nodes}"));
         let (cluster, _) = Cluster::linked_with(nodes, &store, &[("TGS_SAMPLERS", "1")]);
-        until_linked(&cluster);
+        cluster.until_linked(0);
         let all = cluster.nodes();
         let model = trained(&all[0], 60);
         let order = json!({"kind": "generate", "model": model, "rows": rows});
@@ -44,12 +44,11 @@ fn main() {
         );
     }
     println!("seconds of a training of {STEPS} steps, median of {rounds}");
-    let clusters = MINUTES.map(|(said, minutes)| {
+    let mut clusters = MINUTES.map(|(said, minutes)| {
         let store = store(&database, &format!("saves_{}", said.replace(' ', "_")));
         let settings = [("TGS_LOST_AFTER_MINUTES", minutes)];
         (said, Cluster::linked_with(1, &store, &settings).0, Vec::new())
     });
-    let mut clusters = clusters;
     for _ in 0..rounds {
         for (_, cluster, seconds) in &mut clusters {
             let node = &cluster.nodes()[0];
@@ -58,20 +57,8 @@ fn main() {
     }
     for (said, cluster, seconds) in &mut clusters {
         seconds.sort_by(f64::total_cmp);
-        let saves = metric(&cluster.nodes()[0], "tgs_checkpoint_seconds_count");
+        let saves = cluster.nodes()[0].metric("tgs_checkpoint_seconds_count").unwrap_or_default();
         println!("lost {said}: {:.2} s, {saves} checkpoints in all", median(seconds));
-    }
-}
-
-fn until_linked(cluster: &Cluster) {
-    let others = cluster.nodes().len() - 1;
-    loop {
-        let page = cluster.nodes()[0].get("/v1/nodes").body;
-        let all = page["items"].as_array().expect("nodes");
-        if all.len() > others && all.iter().all(|node| node["links"] == others) {
-            return;
-        }
-        thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -99,12 +86,6 @@ fn view(node: &Server, job: &str) -> Value {
 }
 
 fn sampled(node: &Server, whose: &str) -> f64 {
-    metric(node, &format!("tgs_chunks_sampled_total{{whose=\"{whose}\"}}"))
-}
-
-fn metric(node: &Server, name: &str) -> f64 {
-    let text = node.get("/v1/metrics").body;
-    let lines = text.as_str().unwrap_or_default().lines();
-    let number = |line: &str| line.strip_prefix(name)?.trim().parse().ok();
-    lines.filter_map(number).next().unwrap_or_default()
+    let name = format!("tgs_chunks_sampled_total{{whose=\"{whose}\"}}");
+    node.metric(&name).unwrap_or_default() as f64
 }

@@ -99,7 +99,7 @@ pub struct Said {
 pub struct Leader {
     known: BTreeMap<JobId, Known>,
     flights: BTreeMap<JobId, Flight>,
-    told: BTreeMap<Incarnation, (Vec<Assigned>, bool, Millis)>,
+    told: BTreeMap<Incarnation, (Assignments, Millis)>,
     beat: u64,
 }
 
@@ -139,7 +139,7 @@ impl Leader {
         self.see_leases(&seen.cells, now);
         let view = self.view(&seen, &at_work);
         let placement = place(&view);
-        let (mut new, mut waits, mut rows) = (0, Vec::new(), BTreeMap::<_, (Vec<_>, bool)>::new());
+        let (mut new, mut waits, mut rows) = (0, Vec::new(), BTreeMap::<_, Assignments>::new());
         let name_of: BTreeMap<_, _> =
             seen.nodes.iter().map(|node| (&node.incarnation, &node.node)).collect();
         let named = |node: &Incarnation| name_of.get(node).map_or("", |it| it.as_str()).to_owned();
@@ -149,7 +149,7 @@ impl Leader {
                 (new, known.said) = (new + 1, LastSaid::Assigned(it.node.clone(), now));
             }
             let assigned = Assigned { job: it.job.clone(), seen: known.vouched() };
-            rows.entry(it.node.clone()).or_default().0.push(assigned);
+            rows.entry(it.node.clone()).or_default().jobs.push(assigned);
             waits.push((it.job.clone(), Waiting::Assigned { node: named(it.node) }));
         }
         for it in &placement.unplaced {
@@ -159,7 +159,7 @@ impl Leader {
                 _ => LastSaid::Nothing,
             };
             if let Unplaced::Kept { node } = it.why {
-                rows.entry(node.clone()).or_default().1 = true;
+                rows.entry(node.clone()).or_default().is_kept = true;
             }
             waits.push((it.job.clone(), waiting(it.why, named)));
         }
@@ -312,21 +312,21 @@ impl Leader {
     fn due(
         &mut self,
         seen: &Seen<'_>,
-        mut rows: BTreeMap<Incarnation, (Vec<Assigned>, bool)>,
+        mut rows: BTreeMap<Incarnation, Assignments>,
         word: Word,
     ) -> Vec<(Incarnation, Assignments)> {
         let mut due = Vec::new();
         let mut earlier = std::mem::take(&mut self.told);
         for node in seen.nodes.iter().filter(|node| node.is_led) {
-            let (jobs, is_kept) = rows.remove(&node.incarnation).unwrap_or_default();
+            let told = Assignments { word, ..rows.remove(&node.incarnation).unwrap_or_default() };
             let before = earlier.remove(&node.incarnation);
-            let stands = before.filter(|(had, kept, at)| {
-                *had == jobs && *kept == is_kept && age(*at, seen.now) < LEADER_SAY_MS
+            let stands = before.filter(|(before, at)| {
+                let is_same = (&before.jobs, before.is_kept) == (&told.jobs, told.is_kept);
+                is_same && age(*at, seen.now) < LEADER_SAY_MS
             });
             let told = stands.unwrap_or_else(|| {
-                let told = Assignments { word, jobs: jobs.clone(), is_kept };
-                due.push((node.incarnation.clone(), told));
-                (jobs, is_kept, seen.now)
+                due.push((node.incarnation.clone(), told.clone()));
+                (told, seen.now)
             });
             self.told.insert(node.incarnation.clone(), told);
         }

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, num::NonZeroU32};
 
 use super::Share;
 use crate::{
-    code::Code, id::TenantId, job::row::TENANT_OF_ALL, limits::TENANT_BYTES_MAX, refusal::Refusal,
+    code::Code,
+    id::{TenantId, is_plain},
+    job::row::TENANT_OF_ALL,
+    limits::TENANT_BYTES_MAX,
+    refusal::Refusal,
 };
 
 /// Reads shares: `name:weight` or `name:weight:quota`, commas between; none of an empty text.
@@ -68,9 +72,8 @@ pub fn check_devices(
 /// # Errors
 /// `BadRequest` with what would be right.
 pub fn check_name(tenant: &TenantId) -> Result<(), Refusal> {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
     let name = tenant.as_str();
-    if (1..=TENANT_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_plain) {
+    if is_plain(name, TENANT_BYTES_MAX) {
         return Ok(());
     }
     let message = format!(

@@ -13,7 +13,7 @@ impl Queue {
     /// How long this job will still wait, given how long each running one has been at work; none if
     /// it does not wait here, or if nobody knows how long those before it will take.
     pub fn wait_of(&self, job: &JobId, worked: impl Fn(&JobId) -> Millis) -> Option<Millis> {
-        let waiting = self.entries.get(job).filter(|entry| entry.seat.is_none())?;
+        let waiting = self.entries.get(job).filter(|entry| entry.seats.is_empty())?;
         if self.line.range(..waiting.place).count() > FORECAST_JOBS_MAX {
             return None;
         }
@@ -21,7 +21,7 @@ impl Queue {
             return None;
         }
         let mut played = self.clone();
-        let running = self.entries.iter().filter(|(_, entry)| entry.seat.is_some());
+        let running = self.entries.iter().filter(|(_, entry)| !entry.seats.is_empty());
         let ends = running.map(|(name, entry)| {
             let end = still(entry.left?, worked(name));
             Some(((end, entry.place), name.clone()))

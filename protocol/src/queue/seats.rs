@@ -89,11 +89,11 @@ impl Seats {
     }
 
     /// The devices that would serve, without those that are kept for others; or what is missing.
-    pub(super) fn find(&self, demand: Demand, kept: &[Seat]) -> Result<(Seat, Vec<Seat>), Waiting> {
+    pub(super) fn find(&self, demand: Demand, kept: &[Seat]) -> Result<Vec<Seat>, Waiting> {
         let serving = self.serving(demand.class).count();
         let wanted = usize::try_from(demand.devices).unwrap_or(usize::MAX).min(serving).max(1);
         let free = self.free_for(demand).filter(|seat| !kept.contains(seat));
-        let mut found: Vec<_> = free.take(wanted).collect();
+        let found: Vec<_> = free.take(wanted).collect();
         if found.len() < wanted {
             return Err(Waiting::Device);
         }
@@ -102,8 +102,7 @@ impl Seats {
         if demand.memory > free && !is_alone {
             return Err(Waiting::Memory { needs: demand.memory, free });
         }
-        let others = found.split_off(1);
-        Ok((found[0], others))
+        Ok(found)
     }
 
     /// Devices that serve such a demand and that no job has.
@@ -121,27 +120,22 @@ impl Seats {
         all.filter(move |(_, device)| serves(device)).map(|(at, _)| Seat(at))
     }
 
-    pub(super) fn take(
-        &mut self,
-        demand: Demand,
-        kept: &[Seat],
-    ) -> Result<(Seat, Vec<Seat>), Waiting> {
-        let (seat, others) = self.find(demand, kept)?;
-        for seat in others.iter().chain([&seat]) {
+    pub(super) fn take(&mut self, demand: Demand, kept: &[Seat]) -> Result<Vec<Seat>, Waiting> {
+        let seats = self.find(demand, kept)?;
+        for seat in &seats {
             let device = &mut self.devices[seat.0];
             holds!(Invariant::Queue1, !device.is_taken, "seat {}", seat.0);
             device.is_taken = true;
         }
         self.taken = ByteCount(self.taken.get().saturating_add(demand.memory.get()));
-        Ok((seat, others))
+        Ok(seats)
     }
 
-    /// A job gives its devices back, with its memory.
-    pub(super) fn free_all(&mut self, seat: Seat, others: &[Seat], memory: ByteCount) {
-        for other in others {
-            self.free(*other, ByteCount(0));
+    /// A job gives its devices back, and its memory with the one that it computed on.
+    pub(super) fn free_all(&mut self, seats: &[Seat], memory: ByteCount) {
+        for (at, seat) in seats.iter().enumerate() {
+            self.free(*seat, if at == 0 { memory } else { ByteCount(0) });
         }
-        self.free(seat, memory);
     }
 
     pub(super) fn free(&mut self, seat: Seat, memory: ByteCount) {

@@ -83,7 +83,7 @@ fn devices_are_given_by_class() {
 fn without_its_class_any_device_serves() {
     let mut queue = queue(1, 0, 100);
     let started = queue.join(job("g"), turn(5, 1, GPU));
-    assert_eq!(started, [Start { job: job("g"), seat: Seat(0), others: Vec::new() }]);
+    assert_eq!(started, [Start { job: job("g"), seats: vec![Seat(0)] }]);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn nobody_begins_while_the_queue_is_closed() {
 #[test]
 fn a_seat_that_is_given_twice_breaks_queue_1() {
     let mut seats = Seats::new([DeviceClass::Cpu], ByteCount(10));
-    let (seat, _) = seats.take(CPU, &[]).expect("free");
+    let seat = seats.take(CPU, &[]).expect("free")[0];
     seats.free(seat, CPU.memory);
     let broken = caught(|| seats.free(seat, CPU.memory));
     assert_eq!(broken, [Invariant::Queue1, Invariant::Queue1], "the seat and its memory");
@@ -263,8 +263,7 @@ proptest! {
                 }
             }
             let entries = known.keys().map(|job| &queue.entries[job]);
-            let seats = entries.flat_map(|entry| entry.seat.iter().chain(&entry.others).copied());
-            let seats: Vec<Seat> = seats.collect();
+            let seats: Vec<Seat> = entries.flat_map(|entry| entry.seats.iter().copied()).collect();
             let mut apart = seats.clone();
             apart.sort_unstable();
             apart.dedup();

@@ -132,9 +132,9 @@ impl World<'_> {
         if self.nodes[node as usize].is_closed() {
             return;
         }
-        for Start { job, seat, others } in starts {
+        for Start { job, seats } in starts {
             let Some(job) = self.store.ever_named(&job) else { continue };
-            let seats = others.into_iter().chain([seat]).collect();
+            let seat = seats.first().copied();
             if let Err(wrong) = self.watchman.lines[node as usize].begins(job, seats) {
                 let (invariant, facts) = match wrong {
                     watchman::Wrong::Twice(facts) => (Invariant::Queue1, facts),
@@ -148,7 +148,7 @@ impl World<'_> {
                 self.watchman.broken(Invariant::Place1, facts);
             }
             self.nodes[node as usize].waiting.retain(|of| *of != job);
-            self.supervise(node, job, Some(seat), false);
+            self.supervise(node, job, seat, false);
         }
     }
 }

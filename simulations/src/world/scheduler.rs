@@ -183,13 +183,16 @@ pub(super) fn tenant(no: u64) -> TenantId {
 
 /// Most devices that the tenant of an order may have, in a world that is led.
 pub(super) fn quota_of(seed: u64, order: u32) -> u32 {
-    let no = stream(seed, WHOSE + u64::from(order)).below(TENANTS);
-    share(seed, no).quota.unwrap_or(u32::MAX)
+    share(seed, whose(seed, order)).quota.unwrap_or(u32::MAX)
 }
 
 /// Whose an order is, in a world that is led.
 pub(super) fn tenant_of(seed: u64, order: u32) -> TenantId {
-    tenant(stream(seed, WHOSE + u64::from(order)).below(TENANTS))
+    tenant(whose(seed, order))
+}
+
+fn whose(seed: u64, order: u32) -> u64 {
+    stream(seed, WHOSE + u64::from(order)).below(TENANTS)
 }
 
 fn numerics(dice: &mut Dice) -> NumericsClass {
