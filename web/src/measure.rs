@@ -10,7 +10,7 @@ use tgs_protocol::metric_definitions::{ALL, BUILD_INFO, Kind, Metric};
 /// If something else measures already.
 pub fn measure() -> Result<PrometheusHandle, BuildError> {
     let mut builder = PrometheusBuilder::new();
-    for metric in &ALL {
+    for metric in ALL {
         if let Kind::Histogram(ends) = metric.kind {
             builder =
                 builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), ends)?;
