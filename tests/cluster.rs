@@ -1,13 +1,13 @@
 //! Nodes of a cluster as real processes over a real database: whatever happens to them, and
 //! whenever, a job ends with the bytes of one that nobody disturbed.
 //!
-//! Each fault once; `soak` does all of them at random moments, many times. A failure prints the
-//! seed that repeats it.
+//! What may happen to all that a node works with is in `faults`; here is what operators do, what
+//! one node after another goes through, and what is refused.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    env, fs,
-    path::{Path, PathBuf},
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
@@ -15,257 +15,40 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgs_protocol::limits::LEASE_TTL_MS;
-use tgs_simulations::dice::Dice;
 use tgs_tests::{
-    cluster::{Cluster, files, is_training},
-    network::{Loss, Network},
+    cluster::{Cluster, files, is_training, store},
+    network::Network,
     program::{in_repository, refusal},
     server::Server,
-    services::{Cassandra, CassandraRing, Database, Nats, objects::Objects},
+    services::{CassandraRing, Database, Nats, objects::Objects},
     waiting,
 };
 
+use faults::Task;
+
+#[path = "cluster/bad_days.rs"]
+mod bad_days;
+#[path = "cluster/faults.rs"]
+mod faults;
+#[path = "cluster/hands.rs"]
+mod hands;
+#[path = "cluster/newer.rs"]
+mod newer;
+
 /// Longer than all jobs of a test take.
 const LONG: Duration = Duration::from_secs(180);
-/// How long a node is frozen and a database paused: longer than a lease lasts.
-const PAUSE: Duration = Duration::from_secs(30);
-
-/// What a provider gives a machine at least.
-const NOTICE: Duration = Duration::from_secs(30);
-
-/// What may happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
-    /// SIGKILL of the node that works.
-    Killed,
-    /// SIGSTOP of it, SIGCONT after a while.
-    Frozen,
-    /// SIGTERM: it hands over.
-    Stopped,
-    /// Its machine will be taken away: it hands over, and is killed a while later.
-    Announced,
-    /// SIGKILL of every node.
-    AllKilled,
-    /// Every node is stopped and started, one after the other.
-    Rolling,
-    /// The database stands still for a while.
-    DatabasePaused,
-    /// The database is killed and started again.
-    DatabaseKilled,
-    /// The bus is killed, and started again a minute later.
-    BusLost,
-}
-
-const FAULTS: [Fault; 9] = [
-    Fault::Killed,
-    Fault::Frozen,
-    Fault::Stopped,
-    Fault::Announced,
-    Fault::AllKilled,
-    Fault::Rolling,
-    Fault::DatabasePaused,
-    Fault::DatabaseKilled,
-    Fault::BusLost,
-];
-
-/// What faults happen to.
-struct House {
-    database: Cassandra,
-    bus: Nats,
-    cluster: Cluster,
-}
-
-impl House {
-    /// Three nodes, with a table for the task.
-    fn of(task: &Task, keyspace: &str) -> Self {
-        let (database, bus) = (Cassandra::start(), Nats::start());
-        let url = bus.url();
-        let further = [("TGS_NATS", url.as_str())];
-        let cluster = Cluster::with_settings(&["all"; 3], &database.database(), keyspace, &further);
-        cluster.nodes()[0].upload("trial", "trial.csv", &task.table, 1 << 20);
-        Self { database, bus, cluster }
-    }
-}
-
-impl Fault {
-    /// Lets it happen to whoever works at a job, and ends it.
-    fn happen(self, house: &House, worker: usize) {
-        let House { database, bus, cluster } = house;
-        let nodes = cluster.nodes();
-        match self {
-            Self::Killed => {
-                nodes[worker].kill();
-                thread::sleep(PAUSE / 2);
-                nodes[worker].go_up();
-            }
-            Self::Frozen => {
-                cluster.freeze(worker);
-                thread::sleep(PAUSE);
-                cluster.wake(worker);
-            }
-            Self::Stopped => {
-                assert_eq!(nodes[worker].stop(), Some(0));
-                nodes[worker].go_up();
-            }
-            Self::Announced => {
-                let began = Instant::now();
-                cluster.announce(worker, true);
-                let name = format!("node-{worker}");
-                let is_empty = ("leaving".to_owned(), 0);
-                wait_for_list(&nodes[worker], "it hands over", |all| {
-                    let own = all.iter().find(|(node, ..)| *node == name);
-                    own.is_some_and(|(_, standing, jobs)| (standing.clone(), *jobs) == is_empty)
-                });
-                assert!(began.elapsed() < NOTICE, "{:?}", began.elapsed());
-                nodes[worker].kill();
-                cluster.announce(worker, false);
-                nodes[worker].go_up();
-            }
-            Self::AllKilled => {
-                nodes.iter().for_each(Server::kill);
-                nodes.iter().for_each(|node| drop(node.go_up()));
-            }
-            Self::Rolling => {
-                for node in nodes {
-                    assert_eq!(node.stop(), Some(0));
-                    node.go_up();
-                }
-            }
-            Self::DatabasePaused => {
-                database.pause();
-                thread::sleep(PAUSE);
-                database.go_on();
-            }
-            Self::DatabaseKilled => {
-                database.kill();
-                database.restart();
-            }
-            Self::BusLost => {
-                bus.kill();
-                thread::sleep(2 * PAUSE);
-                bus.restart();
-            }
-        }
-    }
-}
-
-/// A table, a job on it, and what comes of the job when nobody disturbs it.
-struct Task {
-    table: Vec<u8>,
-    order: Value,
-    files: Vec<(String, Vec<u8>)>,
-    took: Duration,
-}
-
-impl Task {
-    fn of(table: &Path, steps: u64) -> Self {
-        let table = fs::read(table).unwrap_or_else(|error| panic!("{}: {error}", table.display()));
-        let learn = json!({"model": "tabgraph", "steps": steps, "threads": 1, "seed": 7});
-        let order =
-            json!({"kind": "synthesize", "dataset": "trial", "rows": 25_000, "learn": learn});
-        let home = TempDir::new().expect("a temporary folder");
-        let server = Server::start(home.path());
-        server.upload("trial", "trial.csv", &table, 1 << 20);
-        let began = Instant::now();
-        let job = server.submit(&order);
-        assert!(server.ended(&job)["state"].is_string());
-        Self { table, order, files: files(&server, &job), took: began.elapsed() }
-    }
-
-    /// Orders it, lets something happen after a share of its time, and looks at what comes of it.
-    fn disturbed(&self, house: &House, fault: Fault, share: f64) {
-        let cluster = &house.cluster;
-        let nodes = cluster.nodes();
-        let job = nodes[0].submit(&self.order);
-        let _ = cluster.at_work(&cluster.all(), &job, |_| true);
-        thread::sleep(self.took.mul_f64(share));
-        if let Some(worker) = cluster.at_work(&cluster.all(), &job, |_| true) {
-            fault.happen(house, worker);
-        }
-        let began = Instant::now();
-        let view = nodes[0].ended(&job);
-        println!("{fault:?} at {share:.2}: {} s more", began.elapsed().as_secs());
-        for node in nodes {
-            assert_eq!(files(node, &job), self.files, "{fault:?} at {share}: {view}");
-        }
-    }
-}
-
 fn example() -> PathBuf {
     in_repository("examples/actg175.csv")
-}
-
-#[test]
-fn a_job_ends_with_the_same_bytes_whatever_happens() {
-    let task = Task::of(&example(), 400);
-    let house = House::of(&task, "faults");
-    for (no, fault) in FAULTS.into_iter().enumerate() {
-        task.disturbed(&house, fault, 0.15 + 0.08 * no as f64);
-    }
-}
-
-/// Three copies of everything: two of them are enough.
-#[test]
-fn a_job_survives_a_database_that_loses_one_node_of_three() {
-    let task = Task::of(&example(), 400);
-    let ring = CassandraRing::start(&[("dc1", 3)]);
-    let cluster = Cluster::start(2, &ring.database(), "ring");
-    let nodes = cluster.nodes();
-    nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
-    let job = nodes[0].submit(&task.order);
-    let worker = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
-    ring.nodes()[0].kill();
-    // And the one that works, so that another must read what is there.
-    nodes[worker].kill();
-    nodes[1 - worker].ended(&job);
-    nodes[worker].go_up();
-    for node in nodes {
-        assert_eq!(files(node, &job), task.files);
-    }
-}
-
-/// Whichever way the network of the node that works loses what is sent: another one goes on once
-/// the lease has run out; the first one stands down by itself, and what it still wants to write
-/// when it is heard again is refused.
-#[test]
-fn a_job_survives_networks_that_lose_what_is_sent() {
-    let task = Task::of(&example(), 400);
-    let network = Network::of(3);
-    let database = Cassandra::start_near(&network);
-    let cluster = Cluster::on(&network, &database.database(), "cut");
-    let nodes = cluster.nodes();
-    nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
-    for loss in [Loss::Sent, Loss::Received, Loss::Both] {
-        let job = nodes[0].submit(&task.order);
-        let first = cluster.at_work(&cluster.all(), &job, is_training).expect("it has not ended");
-        network.hosts()[first].lose(loss);
-        let lost = Instant::now();
-        let mut others = cluster.all();
-        others.remove(&first);
-        let next = cluster.at_work(&others, &job, is_training).expect("it has not ended");
-        println!("{loss:?}: another node goes on after {:?}", lost.elapsed());
-        network.hosts()[first].mend();
-        nodes[next].ended(&job);
-        for node in nodes {
-            assert_eq!(files(node, &job), task.files, "{loss:?}");
-        }
-        let told = nodes[next].get(&format!("/v1/jobs/{job}")).body["timeline"].to_string();
-        assert!(told.contains(&format!("claimed in epoch 2 by node node-{next}, ")), "{told}");
-        assert!(!told.contains("epoch 3"), "who came back wrote nothing more: {told}");
-        wait_for_list(&nodes[first], "nobody works any more", |all| {
-            all.len() == 3 && all.iter().all(|(_, _, running)| *running == 0)
-        });
-    }
 }
 
 /// The woken node does not know that it was frozen: its job went on elsewhere, and what it writes
 /// is refused.
 #[test]
 fn a_job_survives_one_node_after_another() {
-    let task = Task::of(&example(), 400);
+    let task = Task::on_example();
     let cluster = Cluster::start(3, &Database::shared(), "takeover");
     let nodes = cluster.nodes();
-    nodes[0].upload("trial", "trial.csv", &task.table, 1 << 20);
+    nodes[0].upload(&task.name, "trial.csv", &task.table, 1 << 20);
     let job = nodes[0].submit(&task.order);
     let mut left = cluster.all();
     let killed = cluster.at_work(&left, &job, is_training).expect("it has not ended");
@@ -281,6 +64,35 @@ fn a_job_survives_one_node_after_another() {
     for node in nodes {
         assert_eq!(files(node, &job), task.files);
     }
+}
+
+/// The bus and the database answer the second node .08 s later than the first one.
+#[test]
+fn a_job_goes_on_far_away() {
+    let task = Task::on_example();
+    let network = Network::of(2);
+    let ring = CassandraRing::start_near(&network, &[("dc1", 1)]);
+    let bus = Nats::start_near(&network);
+    let far = &network.hosts()[1];
+    let servers = [ring.nodes()[0].address(), bus.address()];
+    let _way = far.move_away(&servers, Duration::from_millis(40));
+    let store = store(&ring.database(), "far");
+    let cluster = Cluster::on(&network, &store, &["eu", "us"], &bus.url());
+    let [near, far] = cluster.nodes() else { panic!("two nodes") };
+    near.upload(&task.name, "trial.csv", &task.table, 1 << 20);
+    cluster.until_linked(0);
+    let cordoned = far.post("/v1/nodes/node-1:cordon", &json!({}));
+    assert_eq!(cordoned.status, 200, "{}", cordoned.body);
+    let job = far.submit(&task.order);
+    assert_eq!(cluster.at_work(&cluster.all(), &job, is_training), Some(0));
+    let open = near.post("/v1/nodes/node-1:uncordon", &json!({}));
+    assert_eq!(open.status, 200, "{}", open.body);
+    near.kill();
+    let killed = Instant::now();
+    assert_eq!(cluster.at_work(&BTreeSet::from([1]), &job, is_training), Some(1));
+    println!("another node goes on {:?} after a SIGKILL, far away", killed.elapsed());
+    let view = far.ended(&job);
+    assert_eq!(files(far, &job), task.files, "{view}");
 }
 
 #[test]
@@ -477,30 +289,4 @@ fn what_a_node_cannot_start_with_is_said() {
         assert!(error["message"].as_str().is_some_and(|it| it.contains(told)), "{error}");
         assert!(!said.contains("secret@") && !said.contains(":secret"), "{said}");
     }
-}
-
-/// Every fault at random moments, so often for each (TGS_SOAK_KILLS, TGS_SOAK_SEED), on the example
-/// and on further tables (TGS_SOAK_TABLES).
-#[test]
-#[ignore = "takes hours; ./dev soak runs it"]
-fn soak() {
-    let number = |name: &str, default: u64| {
-        env::var(name).map_or(default, |text| text.parse().expect("a number"))
-    };
-    let (rounds, seed) = (number("TGS_SOAK_KILLS", 20), number("TGS_SOAK_SEED", 1));
-    let mut tables = vec![example()];
-    tables.extend(env::var("TGS_SOAK_TABLES").iter().flat_map(|all| env::split_paths(all)));
-    let (mut dice, mut done) = (Dice::of_seed(seed), BTreeMap::new());
-    println!("seed {seed}, {rounds} rounds of {} faults on {} tables", FAULTS.len(), tables.len());
-    for table in tables {
-        let task = Task::of(&table, 400);
-        let house = House::of(&task, "soak");
-        for _ in 0..rounds {
-            for fault in FAULTS {
-                task.disturbed(&house, fault, dice.share());
-                *done.entry(fault).or_insert(0) += 1;
-            }
-        }
-    }
-    println!("all bytes identical: {done:?}");
 }

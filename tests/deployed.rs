@@ -151,7 +151,7 @@ impl Stack {
         }
         let bus = start_bus(&whole, folder.path(), &mut places);
         let objects = Objects::start();
-        let [(_, endpoint), ..] = objects.variables();
+        let endpoint = objects.endpoint();
         let made = ask(&format!("{endpoint}/tabgraphsyn"), "PUT");
         assert_eq!(made.map(|(status, _)| status), Some(200), "a bucket as compose makes it");
         places.push(("http://objects:8333".to_owned(), endpoint));
@@ -236,7 +236,7 @@ fn the_cluster_of_compose_works() {
     assert_eq!(view["state"], "published", "{view}");
     let worker = view["timeline"].to_string();
     assert!(!worker.contains("node front"), "the front computes nothing: {view}");
-    let [(_, endpoint), ..] = stack.objects.variables();
+    let endpoint = stack.objects.endpoint();
     let listed = ask(&format!("{endpoint}/tabgraphsyn?list-type=2&prefix=cluster/"), "GET");
     assert!(listed.expect("it answers").1.contains("<Key>cluster/"), "the table lies there");
     stack.until("the job is counted", "max(tgs_jobs{state=\"published\"})", 1.0);

@@ -13,10 +13,10 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tgs_protocol::limits::{LEASE_STAND_DOWN_MS, LINK_OPEN_MS};
+use tgs_protocol::limits::{KEYS_LOOK_MS, LEASE_STAND_DOWN_MS, LINK_OPEN_MS};
 use tgs_tests::{
     cluster::{Cluster, certify, files, is_training, keys_of, store},
-    program::{in_repository, refusal},
+    program::{in_repository, refusal, run},
     server::{Server, free_address},
     services::{Database, Nats},
     waiting,
@@ -181,6 +181,80 @@ fn strangers_are_let_in_by_nobody() {
     all.sort_unstable();
     assert_eq!(all, [0, 1, 1], "the stranger has none");
     drop((silent, stranger));
+}
+
+/// Where `tgs` writes keys.
+fn cert(home: &Path, words: &[&str]) {
+    let _ = run(home, &[&["cert"], words].concat()).expect_status(0);
+}
+
+/// Another certificate, then another authority, as the guide says; and what is broken meanwhile
+/// changes nothing. Whoever is certified by the new one alone is linked to nodes that run.
+#[test]
+fn certificates_are_renewed_while_nodes_run() {
+    let store = store(&Database::shared(), "renewed");
+    let (cluster, _) = Cluster::linked(2, &store);
+    let nodes = cluster.nodes();
+    cluster.until_linked(0);
+    let (keys, path) = (cluster.keys(), |path: &Path| path.to_str().expect("a name").to_owned());
+    let [old, next] = ["authority", "authority-2"].map(|name| keys.join(name));
+    let issue = |name: &str, authority: &Path, out: &Path| {
+        let (authority, out) = (path(authority), path(out));
+        cert(keys, &["node", name, "--authority", &authority, "--out", &out, "--renew"]);
+    };
+    let ends = |no: usize| nodes[no].metric("tgs_certificate_expiration_timestamp_seconds");
+    let until_renewed = |no: usize, before: Option<u64>| {
+        waiting::until("it is renewed", LONG, || ends(no) > before);
+    };
+    waiting::until("it is told", LONG, || (0..2).all(|no| ends(no) > Some(0)));
+
+    // Another certificate of the same authority.
+    let before = ends(0);
+    issue("node-0", &old, &keys_of(keys, 0));
+    until_renewed(0, before);
+
+    // Another authority: both are trusted, and a third node is certified by the new one.
+    cert(keys, &["authority", "--out", &path(&next)]);
+    fs::copy(old.join("secret"), next.join("secret")).expect("a copy");
+    let alone = fs::read(next.join("ca.pem")).expect("PEM");
+    let earlier = fs::read(old.join("ca.pem")).expect("PEM");
+    fs::write(next.join("ca.pem"), [&*alone, &earlier].concat()).expect("our own");
+    for no in 0..2 {
+        fs::copy(next.join("ca.pem"), keys_of(keys, no).join("ca.pem")).expect("a copy");
+    }
+    issue("third", &next, &keys_of(keys, 2));
+    let third = cluster.another("third", &store, &keys_of(keys, 2));
+    let all_linked = || cluster.links(0) == [2, 2, 2];
+    waiting::until("the third is linked", LONG, all_linked);
+    let link_anew = || {
+        assert_eq!(third.stop(), Some(0));
+        waiting::until("it is gone", LONG, || cluster.links(0) == [1, 1]);
+        third.go_up();
+        waiting::until("the third is linked again", LONG, all_linked);
+    };
+
+    // What is broken is told of once, and what was there before is used on.
+    fs::write(keys_of(keys, 0).join("node.key"), "no key").expect("our own");
+    let from = "tgs_log_warnings_total{from=\"tgs_actors::key_watch\"}";
+    waiting::until("it is told", LONG, || nodes[0].metric(from) == Some(1));
+    let is_shown = || nodes[1].get("/v1/nodes").body.to_string().contains("the earlier ones are");
+    waiting::until("it is shown", LONG, is_shown);
+    link_anew();
+    assert_eq!(nodes[0].metric(from), Some(1), "it is told once");
+
+    // All are certified by the new one, and it alone is trusted.
+    let before = [ends(0), ends(1)];
+    for no in 0..2 {
+        issue(&format!("node-{no}"), &next, &keys_of(keys, no));
+    }
+    (0..2).for_each(|no| until_renewed(no, before[no]));
+    for no in 0..3 {
+        fs::write(keys_of(keys, no).join("ca.pem"), &alone).expect("our own");
+    }
+    thread::sleep(Duration::from_millis(2 * KEYS_LOOK_MS));
+    link_anew();
+    assert_eq!(nodes[0].metric(from), Some(1), "nothing else was wrong");
+    assert_eq!(nodes[1].metric(from).unwrap_or_default(), 0);
 }
 
 /// One clear error each.

@@ -10,9 +10,11 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgs_tests::{
+    cluster::{Cluster, store},
     peers,
     receiver::{Got, Receiver, Reply},
     server::Server,
+    services::Database,
     tables::numbers,
     waiting,
 };
@@ -141,6 +143,62 @@ fn again_when_asked(
     let again: Vec<_> = receiver.got("/hook").split_off(before);
     assert!(again.iter().all(|one| one.header("webhook-id") == name), "only this one");
     assert!(!again.is_empty());
+}
+
+/// Which jobs were told of: each under one name.
+fn jobs_told(got: &[Got]) -> BTreeSet<String> {
+    let told = by_name(got);
+    let jobs: BTreeSet<_> = told.values().map(|body| subject(body).to_owned()).collect();
+    assert_eq!(told.len(), jobs.len(), "one name for each job");
+    jobs
+}
+
+/// The node that has the duty to send notices.
+fn sender(cluster: &Cluster, database: &Database, keyspace: &str) -> usize {
+    let store = store(database, keyspace);
+    let keyspace = store.rsplit('/').next().expect("a keyspace");
+    let select = "SELECT DISTINCT job, owner FROM";
+    let rows = database.say(&format!("{select} {keyspace}.job WHERE job = 'duty-notices'"));
+    let owner = rows[0][1].clone().and_then(|owner| String::from_utf8(owner).ok());
+    let page = cluster.nodes()[0].get("/v1/nodes").body;
+    let mut nodes = page["items"].as_array().unwrap_or_else(|| panic!("{page}")).iter();
+    let node = nodes.find(|node| node["incarnation"].as_str() == owner.as_deref());
+    let name = node.unwrap_or_else(|| panic!("{owner:?}: {page}"))["node"].as_str();
+    let is_it = |no: &usize| name == Some(format!("node-{no}").as_str());
+    cluster.all().into_iter().find(is_it).expect("it is one of them")
+}
+
+/// One of three nodes sends, each notice once; it is killed, and another one goes on. What is sent
+/// twice then has the same name.
+#[test]
+fn several_nodes_tell_each_notice_under_one_name() {
+    let (database, keyspace) = (Database::shared(), "notices");
+    let cluster = Cluster::with_settings(&["all"; 3], &database, keyspace, &SETTINGS);
+    let nodes = cluster.nodes();
+    assert_eq!(nodes[0].upload("small", "small.csv", &numbers(40), 1_000), "small@1");
+    let receiver = Receiver::start(|_| Reply::Late(Duration::from_millis(300), 204));
+    let hook = subscribe(&nodes[0], &json!({"url": receiver.url("/hook")}));
+    let id = hook["id"].as_str().expect("a name");
+    let mut jobs: BTreeSet<_> = (0..3).map(|no| submit(&nodes[no], no)).collect();
+    until("the first are delivered", || are_delivered(&nodes[1], id, jobs.len()));
+    let quiet = receiver.got("/hook");
+    assert_eq!(quiet.len(), jobs.len(), "each once, where nothing happens");
+    assert_eq!(jobs_told(&quiet), jobs);
+
+    let sender = sender(&cluster, &database, keyspace);
+    let other = &nodes[(sender + 1) % 3];
+    jobs.extend((3..8).map(|no| submit(other, no)));
+    until("one more is sent", || receiver.got("/hook").len() > quiet.len());
+    nodes[sender].kill();
+    until("all are delivered", || are_delivered(other, id, jobs.len()));
+    nodes[sender].go_up();
+    let got = receiver.got("/hook");
+    assert_eq!(jobs_told(&got), jobs, "each of them, and nothing else");
+    let names = |it: &Value| it["message_id"].as_str().expect("a name").to_owned();
+    let listed: BTreeSet<_> = deliveries(&nodes[sender], id).iter().map(names).collect();
+    assert_eq!(listed, by_name(&got).into_keys().collect(), "the page agrees with what came");
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(receiver.got("/hook").len(), got.len(), "what arrived is sent no more");
 }
 
 fn subject(body: &Value) -> &str {

@@ -1,6 +1,6 @@
 //! Who places the jobs of a cluster, as real processes over a real database: whoever leads may be
-//! killed, and jobs wait for nobody; tenants get their shares; what is bound to a region waits for
-//! it.
+//! killed, and jobs wait for nobody; tenants get their shares; what is bound to a region, or to
+//! machines that stay, waits for one.
 
 use std::{
     collections::BTreeSet,
@@ -208,6 +208,30 @@ fn a_job_that_is_bound_to_a_region_waits_for_it() {
     let view = eu.ended(&bound);
     assert_eq!(view["state"], "published", "{view}");
     assert!(!view["timeline"].to_string().contains("node-1"), "{view}");
+}
+
+/// It waits for a machine that stays, is told why, and stays off the others once it has begun.
+#[test]
+fn a_job_that_stays_off_spot_machines_waits_for_another_one() {
+    let store = store(&Database::shared(), "steady");
+    let cluster = Cluster::with_store(1, &store);
+    let spot = &cluster.nodes()[0];
+    spot.upload("trial", "trial.csv", &table(), 1 << 20);
+    until_led(&cluster, spot, None);
+    until_heard();
+    let bound = spot.submit(&order(200, &[("spot", json!(false))]));
+    assert_eq!(spot.ended(&spot.submit(&order(20, &[])))["state"], "published");
+    let waits = || view(spot, &bound)["waiting"]["for"] == "only_spot";
+    waiting::until("it is told why", LONG, waits);
+
+    let steady = cluster.further("steady", &[("TGS_STORE", &store)]);
+    waiting::until("it is trained", LONG, || view(spot, &bound)["stage"] == "train");
+    steady.stop();
+    waiting::until("it is told why again", LONG, waits);
+    steady.go_up();
+    let view = spot.ended(&bound);
+    assert_eq!((&view["state"], &view["spot"]), (&json!("published"), &json!(false)), "{view}");
+    assert!(!view["timeline"].to_string().contains("node-0"), "{view}");
 }
 
 /// One clear error each.

@@ -12,9 +12,16 @@ use std::{
 
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tgs_tests::services::{
-    Cassandra, CassandraRing, Nats, NatsCluster, cql::Consistency, folder, identity::Identity,
-    standing::Board,
+use tgs_tests::{
+    program::in_repository,
+    services::{
+        Cassandra, CassandraRing, Nats, NatsCluster,
+        cql::Consistency,
+        folder,
+        identity::Identity,
+        objects::{BUCKET, Objects},
+        standing::Board,
+    },
 };
 
 /// Longer than anything takes that a test waits for.
@@ -274,4 +281,30 @@ fn a_failed_start_says_what_to_do() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("start nats-1: it ended (exit status: 2)"), "{said}");
     assert!(said.contains("option") && said.contains("look for the cause"), "{said}");
+}
+
+/// Says a rule in the words of S3's own client, which refuses what is none, and asks for it.
+const SAY_RULE: &str = r#"
+import boto3, json, os, sys
+rule, bucket = json.loads(sys.argv[1]), sys.argv[2]
+where = {"endpoint_url": os.environ["AWS_ENDPOINT"], "region_name": os.environ["AWS_REGION"]}
+s3 = boto3.client("s3", **where)
+s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration=rule)
+assert s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"] == rule["Rules"]
+"#;
+
+/// Parts of an upload whose writer was killed stay, until this rule removes them.
+#[test]
+fn the_rule_that_the_guide_gives_a_bucket_is_one_of_s3() {
+    let page = in_repository("docs/guide/deploying.md");
+    let page = std::fs::read_to_string(page).expect("a page of ours");
+    let rule = page.split("```json\n").nth(1).and_then(|it| it.split("```").next());
+    let rule = rule.expect("a rule");
+    assert!(rule.contains("AbortIncompleteMultipartUpload"), "{rule}");
+    let storage = Objects::start();
+    let python = std::env::var_os("TGS_MOTO_PYTHON").expect("moto runs");
+    let mut command = Command::new(python);
+    command.args(["-c", SAY_RULE, rule, BUCKET]).envs(storage.variables());
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -70,6 +70,11 @@ const RULES: &[Rule] = &[
         find: lines::no_registry_is_named,
     },
     Rule {
+        says: "pages of the API hold no examples",
+        remedy: "write a test, or open what is a picture with ```text",
+        find: lines::pages_hold_no_code,
+    },
+    Rule {
         says: "a function has at most 70 lines",
         remedy: "give a part of it a name",
         find: syntax::function_is_short,

@@ -24,6 +24,7 @@ use tgs_protocol::{
     progress::Progress,
     queue::{Turn, Waiting},
     request::{Goal, JobRequest, validate},
+    residency::Ground,
     store::ArtifactName,
     submission::{Inserted, Submission},
     unit::{ByteCount, Millis},
@@ -53,8 +54,8 @@ pub(crate) struct Desk {
     learned: Learned,
     health: NodeHealth,
     own: Incarnation,
-    /// Where this node stands.
-    region: String,
+    /// What this node stands on.
+    ground: Ground,
     /// Compute threads of a job that does not say.
     pub(crate) threads: u32,
     /// What tenants are entitled to.
@@ -71,9 +72,9 @@ impl Desk {
         config: &NodeConfig,
     ) -> Self {
         let (runtime, own) = (Handle::current(), config.incarnation.clone());
-        let region = config.about.region.clone();
+        let ground = config.about.ground();
         let (threads, shares) = (config.threads, config.shares.clone());
-        Self { ports, supervisor, runtime, learned, health, own, region, threads, shares }
+        Self { ports, supervisor, runtime, learned, health, own, ground, threads, shares }
     }
 
     /// Carries an order out to its end, also if nobody waits for it any more: a job must not stand
@@ -105,9 +106,9 @@ impl Desk {
     }
 
     async fn start(&self, row: &JobRow) -> Result<(), DeskError> {
-        if !row.regions.allows(&self.region) {
+        if !row.may_be_on(&self.ground) {
             self.ports.links.all_look();
-            return Ok(()); // It waits in the store for a node that stands there.
+            return Ok(()); // It waits in the store for a node where it may be.
         }
         let (job, turn) = (row.id.clone(), Turn::of(row));
         let order = |reply| NodeSupervisorMessage::StartJob { job, turn, reply };
@@ -162,6 +163,7 @@ impl JobDesk for Desk {
     ) -> Result<Taken, DeskError> {
         let desk = self.clone();
         let (priority, tenant) = (order.priority(), order.tenant().cloned());
+        let stays_off_spot = !order.spot();
         let taken = async move {
             // First: what the order names may be gone when it comes again.
             if let Some(sent) = &submission {
@@ -172,7 +174,8 @@ impl JobDesk for Desk {
                 }
             }
             let Ordered { request, origin, regions } = order::request(&desk, order).await?;
-            desk.take_in(request, Terms { priority, regions, tenant, submission, origin }).await
+            let terms = Terms { priority, regions, tenant, stays_off_spot, submission, origin };
+            desk.take_in(request, terms).await
         };
         self.to_its_end(taken).await
     }
@@ -224,7 +227,10 @@ impl JobDesk for Desk {
     }
 
     async fn fetch(&self, job: &JobId, file: &Path) -> Result<Option<PathBuf>, DeskError> {
-        Ok(transfer("fetch a result", self.ports.artifacts.fetch(job, file)).await?)
+        // Large files are read and written on the way.
+        let (artifacts, job, file) = (self.ports.artifacts.clone(), job.clone(), file.to_owned());
+        let fetch = async move { transfer("fetch a result", artifacts.fetch(&job, &file)).await };
+        self.to_its_end(async { fetch.await.map_err(DeskError::from) }).await
     }
 
     async fn wait(&self, job: &JobId) -> Result<Option<Millis>, DeskError> {
@@ -240,8 +246,12 @@ impl JobDesk for Desk {
         let Some(board) = &self.ports.assignments else { return Ok(None) };
         let notice = answer("look why it waits", board.notice()).await?;
         let Some(why) = notice.and_then(|notice| notice.why(job)) else { return Ok(None) };
-        // What a leader said may be a moment old, and the job have begun since.
-        let waits = StateClass::of(&self.row(job).await?.state) == StateClass::Waiting;
+        // What a leader said may be a moment old, and somebody work at it since.
+        let waits = match StateClass::of(&self.row(job).await?.state) {
+            StateClass::Waiting => true,
+            StateClass::Running => !self.is_in_hand(job).await?,
+            _ => false,
+        };
         Ok(Some(why).filter(|_| waits))
     }
 
@@ -271,13 +281,14 @@ impl Desk {
         validate(&request)?;
         self.health.now().has_room("take the job")?;
         let request = self.looked_at(request).await?;
-        let Terms { priority, regions, tenant, submission, origin } = terms;
+        let Terms { priority, regions, tenant, stays_off_spot, submission, origin } = terms;
         tenant.iter().try_for_each(shares::check_name)?;
         shares::check_devices(&self.shares, tenant.as_ref(), request.devices)?;
-        regions.check_known(self.ports.datasets.regions(), &self.region)?;
+        regions.check_known(self.ports.datasets.regions(), &self.ground.region)?;
         let estimate = Some(self.learned.estimate(&request));
         let accepted = JobRow::accepted(self.ports.ids.job(), request, self.ports.clock.now());
-        let row = JobRow { priority, regions, tenant, submission, origin, estimate, ..accepted };
+        let row = JobRow { priority, regions, tenant, stays_off_spot, ..accepted };
+        let row = JobRow { submission, origin, estimate, ..row };
         let inserted = answer("insert job", self.ports.jobs.insert(&row)).await?;
         self.inserted(inserted, row).await
     }
@@ -347,6 +358,14 @@ impl Desk {
         }
         let cell = answer("look at lease", self.ports.leases.look(job)).await?;
         Ok(cell.owner.is_some_and(|owner| owner != self.own))
+    }
+
+    /// Whether whoever holds its lease is there, as far as that is known.
+    async fn is_in_hand(&self, job: &JobId) -> Result<bool, DeskError> {
+        let cell = answer("look at lease", self.ports.leases.look(job)).await?;
+        let (Some(owner), Some(board)) = (cell.owner, &self.ports.board) else { return Ok(false) };
+        let present = answer("look who is there", board.all()).await?;
+        Ok(present.iter().any(|it| it.incarnation == owner))
     }
 
     async fn remove(&self, job: &JobId) -> Result<(), DeskError> {

@@ -17,20 +17,23 @@ use tgs_protocol::{
         LeaseCell,
         finder::{Finder, Found},
     },
-    limits::FIND_PERIOD_MS,
+    limits::{FIND_PERIOD_MS, PRESENCE_PERIOD_MS},
     placement::board::{Assigned, Assignments, Hearing},
-    presence::Standing,
+    presence::{Presence, Standing},
     queue::{Demand, DeviceClass, Turn},
+    residency::Ground,
     store::StoreError,
+    unit::Millis,
 };
 
 use crate::{
     looker::{Looks, Trouble},
     mesh::Bell,
-    node::NodeConfig,
     node_supervisor::message::{Hands, Led, NodeSupervisorMessage},
+    numerics::Classes,
+    peer_keeper::Card,
     ports::Ports,
-    store_call::answer,
+    store_call::{answer, unless_newer},
 };
 
 /// Leases that one look at waiting jobs reads for each device that is free, and at least.
@@ -40,9 +43,13 @@ const CANDIDATES: usize = 4;
 pub(crate) struct JobFinder {
     ports: Ports,
     own: Incarnation,
-    /// Where this node stands.
-    region: String,
+    /// What this node stands on.
+    ground: Ground,
     node: ActorRef<NodeSupervisorMessage>,
+    /// In which classes it computes.
+    numerics: Classes,
+    /// Who was there lately, and when that was read.
+    present: (Vec<Presence>, Option<Millis>),
     finder: Finder,
     /// Leases of jobs that wait here, as they were when the jobs were taken up.
     taken: BTreeMap<JobId, LeaseCell>,
@@ -68,16 +75,25 @@ impl Looks for JobFinder {
 }
 
 impl JobFinder {
-    pub(crate) fn new(
-        ports: Ports,
-        config: &NodeConfig,
-        node: ActorRef<NodeSupervisorMessage>,
-    ) -> Self {
+    pub(crate) fn new(ports: Ports, card: &Card) -> Self {
+        let Card { config, node, numerics, .. } = card.clone();
         let trouble = Trouble::of("jobs that nobody works at are not looked for");
-        let (finder, taken) = Default::default();
-        let (own, region) = (config.incarnation.clone(), config.about.region.clone());
-        let (hearing, is_shared) = (Hearing::default(), !config.shares.is_empty());
-        Self { ports, own, region, node, finder, taken, hearing, is_shared, trouble }
+        let (finder, taken, hearing, present) = Default::default();
+        let (own, ground) = (config.incarnation.clone(), config.about.ground());
+        let is_shared = !config.shares.is_empty();
+        Self {
+            ports,
+            own,
+            ground,
+            node,
+            numerics,
+            present,
+            finder,
+            taken,
+            hearing,
+            is_shared,
+            trouble,
+        }
     }
 
     async fn find(&mut self) -> Result<(), StoreError> {
@@ -91,39 +107,24 @@ impl JobFinder {
         let told = self.hear().await?;
         let candidates = self.candidates(&hands, told.as_ref()).await?;
         let (mut found, mut turns) = (Vec::new(), BTreeMap::new());
-        for Candidate { row, has_room, assigned } in candidates {
-            let looked = answer("look at lease", self.ports.leases.look(&row.id)).await;
-            let cell = match looked {
+        for candidate in &candidates {
+            let row = &candidate.row;
+            let cell = match answer("look at lease", self.ports.leases.look(&row.id)).await {
                 Ok(cell) => cell,
                 Err(error) => {
                     tracing::warn!(job = %row.id, %error, "who works at it is unknown");
                     continue;
                 }
             };
-            self.leave_to_others(&hands, &row, &cell);
-            let is_here = hands.holds(&row.id);
-            let is_outside = !row.regions.allows(&self.region);
-            turns.insert(row.id.clone(), (Turn::of(&row), row.suspended, is_outside));
-            let is_orphan = self.ports.links.is_orphan(&cell, self.ports.clock.monotonic());
-            let is_suspended = row.suspended;
-            let is_assigned = assigned.is_some();
-            let is_vouched = assigned.and_then(|it| it.seen).is_some_and(|seen| seen == cell);
-            found.push(Found {
-                job: row.id,
-                is_suspended,
-                is_here,
-                has_room,
-                is_orphan,
-                is_assigned,
-                is_vouched,
-                cell,
-            });
+            found.push(self.found(&hands, candidate, cell).await);
+            let is_outside = !row.may_be_on(&self.ground);
+            turns.insert(row.id.clone(), (Turn::of(row), row.suspended, is_outside));
         }
         let now = self.ports.clock.monotonic();
         for (job, sighting) in self.finder.look(now, found) {
             let Some((turn, was_suspended, is_outside)) = turns.remove(&job) else { continue };
             // Rows are read before leases: who has just ended or was suspended has none either.
-            let read = answer("read job", self.ports.jobs.read(&job)).await?;
+            let read = unless_newer(answer("read job", self.ports.jobs.read(&job)).await)?;
             let is_as_it_was =
                 |row: JobRow| !row.state.is_final() && row.suspended == was_suspended;
             if !read.is_some_and(is_as_it_was) {
@@ -139,6 +140,61 @@ impl JobFinder {
             let _ = self.node.cast(order);
         }
         Ok(())
+    }
+
+    /// A job as this look finds it.
+    async fn found(
+        &mut self,
+        hands: &Hands,
+        Candidate { row, has_room, assigned }: &Candidate,
+        cell: LeaseCell,
+    ) -> Found {
+        self.leave_to_others(hands, row, &cell);
+        let seen = assigned.as_ref().and_then(|it| it.seen.as_ref());
+        Found {
+            job: row.id.clone(),
+            is_suspended: row.suspended,
+            is_here: hands.holds(&row.id),
+            has_room: *has_room,
+            is_orphan: self.ports.links.is_orphan(&cell, self.ports.clock.monotonic()),
+            is_assigned: assigned.is_some(),
+            is_vouched: seen == Some(&cell),
+            leaves_class: self.leaves_class(hands, row, &cell).await,
+            cell,
+        }
+    }
+
+    /// Whether a job would compute in another class here than it is in, and a node of that class is
+    /// there. In which one this node computes is measured while others work at the job: so it is
+    /// known once somebody has to take it over.
+    async fn leaves_class(&mut self, hands: &Hands, row: &JobRow, cell: &LeaseCell) -> bool {
+        let Some((class, kind, threads)) = row.stays_in() else { return false };
+        let serving = if hands.classes.contains(&kind) { kind } else { kind.other() };
+        if self.numerics.of(serving, threads).as_ref() == Some(class) {
+            return false;
+        }
+        let others = self.others().await.filter(|it| Some(&it.incarnation) != cell.owner.as_ref());
+        let mut of_class = others.filter(|it| it.computes_in(kind, class));
+        of_class.any(|it| {
+            it.standing == Standing::Working && !it.is_full && row.may_be_on(&it.ground())
+        })
+    }
+
+    /// Other nodes that are there, as they were a moment ago, or when they could last be read.
+    async fn others(&mut self) -> impl Iterator<Item = &Presence> {
+        let (own, (present, read_at)) = (&self.own, &mut self.present);
+        let now = self.ports.clock.monotonic();
+        let is_fresh = |at: &Millis| now.get().saturating_sub(at.get()) < PRESENCE_PERIOD_MS;
+        if let Some(board) = &self.ports.board
+            && !read_at.as_ref().is_some_and(is_fresh)
+        {
+            *read_at = Some(now);
+            match answer("look who else is there", board.all()).await {
+                Ok(all) => *present = all,
+                Err(error) => tracing::debug!(%error, "who else is there is not known"),
+            }
+        }
+        present.iter().filter(move |it| it.incarnation != *own)
     }
 
     /// What a leader says that is to be taken up here; none if none is heard.
@@ -163,8 +219,11 @@ impl JobFinder {
         told: Option<&Assignments>,
     ) -> Result<Vec<Candidate>, StoreError> {
         let running = self.in_line(StateClass::Running, None, &BTreeSet::new(), usize::MAX).await?;
-        let running =
-            running.into_iter().map(|row| Candidate { row, has_room: true, assigned: None });
+        let said = |job: &JobId| told.and_then(|it| it.jobs.iter().find(|it| it.job == *job));
+        let running = running.into_iter().map(|row| {
+            let assigned = said(&row.id).cloned();
+            Candidate { row, has_room: true, assigned }
+        });
         let mut candidates: Vec<_> = running.collect();
         let mut room = hands.free.clone();
         if let Some(told) = told {
@@ -175,7 +234,7 @@ impl JobFinder {
         let seats: usize = room.values().sum();
         let here: BTreeSet<JobId> = hands.waiting.iter().chain(&hands.running).cloned().collect();
         let most = CANDIDATES.max(seats.saturating_mul(CANDIDATES));
-        let waiting = self.in_line(StateClass::Waiting, Some(&self.region), &here, most);
+        let waiting = self.in_line(StateClass::Waiting, Some(&self.ground), &here, most);
         for row in waiting.await? {
             let has_room = take_seats(&mut room, Demand::of(&row), &hands.classes);
             candidates.push(Candidate { row, has_room, assigned: None });
@@ -183,7 +242,8 @@ impl JobFinder {
         Ok(candidates)
     }
 
-    /// Waiting jobs that a leader assigned and that are not here yet.
+    /// Waiting jobs that a leader assigned and that are not here yet; and those that it leaves to
+    /// whoever understands them.
     async fn assigned(
         &self,
         hands: &Hands,
@@ -192,19 +252,31 @@ impl JobFinder {
         let mut room = hands.free.clone();
         let mut candidates = Vec::new();
         for assigned in told.jobs.iter().filter(|it| !hands.holds(&it.job)) {
-            let read = answer("read job", self.ports.jobs.read(&assigned.job)).await?;
-            let waits = |row: &JobRow| StateClass::of(&row.state) == StateClass::Waiting;
-            let Some(row) = read.filter(waits) else { continue };
+            let Some(row) = self.waiting(&assigned.job).await? else { continue };
             let has_room = take_seats(&mut room, Demand::of(&row), &hands.classes);
             candidates.push(Candidate { row, has_room, assigned: Some(assigned.clone()) });
         }
+        for job in told.left.iter().filter(|job| !hands.holds(job)) {
+            let Some(row) = self.waiting(job).await? else { continue };
+            if row.may_be_on(&self.ground) {
+                let has_room = take_seats(&mut room, Demand::of(&row), &hands.classes);
+                candidates.push(Candidate { row, has_room, assigned: None });
+            }
+        }
         Ok(candidates)
+    }
+
+    /// The row of a job that waits, if this version understands it.
+    async fn waiting(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
+        let read = unless_newer(answer("read job", self.ports.jobs.read(job)).await)?;
+        Ok(read.filter(|row| StateClass::of(&row.state) == StateClass::Waiting))
     }
 
     /// What waits here, and was not begun anywhere nor assigned to this node, waits in the store.
     fn leave_to_leader(&self, hands: &Hands, told: &Assignments, running: &[Candidate]) {
         let is_ours = |job: &JobId| {
-            told.jobs.iter().any(|it| it.job == *job) || running.iter().any(|it| it.row.id == *job)
+            let is_named = told.jobs.iter().any(|it| it.job == *job) || told.left.contains(job);
+            is_named || running.iter().any(|it| it.row.id == *job)
         };
         for job in hands.waiting.iter().filter(|job| !is_ours(job)) {
             let left = NodeSupervisorMessage::GoneElsewhere { job: job.clone() };
@@ -240,11 +312,11 @@ impl JobFinder {
     async fn in_line(
         &self,
         class: StateClass,
-        region: Option<&str>,
+        ground: Option<&Ground>,
         but: &BTreeSet<JobId>,
         most: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
-        let looking = self.ports.jobs.first_in_line(class, region, but, most);
+        let looking = self.ports.jobs.first_in_line(class, ground, but, most);
         answer("look who is first in line", looking).await
     }
 }

@@ -13,6 +13,7 @@
 //!             ├─ PeerListener       hears what other nodes say over the bus
 //!             ├─ PeerKeeper         says that this node is there, heeds its operators
 //!             ├─ Mesh               links to other nodes: shell of protocol/src/peer/table.rs
+//!             ├─ KeyWatch           certificates are renewed: shell of protocol/src/peer/keys.rs
 //!             ├─ SpotWatch          hears that the machine will be taken away
 //!             ├─ LeaseKeeper        renews leases, tells holders to stand down in time
 //!             ├─ Notifier           news for whoever watches a job
@@ -26,7 +27,7 @@
 //! | how actions become deeds | `perform` |
 //! | how a few rows are drawn at once | `model_desk`, `row_sampler`, `warm_models` |
 //! | how work hears *stop* and tells progress | `work_watch`, `row_rate` |
-//! | how another class of bits is told | `numerics` |
+//! | in which class of bits a node computes, how another one is told | `numerics` |
 //! | what one node of a cluster does for all | `duty` |
 //! | what finders, takers, publishers, keepers and watches have in common | `looker` |
 //! | how long jobs take | `experience` |
@@ -53,6 +54,7 @@ mod failure;
 mod gpu_worker;
 mod job_finder;
 mod job_supervisor;
+mod key_watch;
 mod lease_keeper;
 mod looker;
 mod model_desk;

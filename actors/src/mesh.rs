@@ -5,6 +5,7 @@
 
 mod door;
 mod gateway;
+mod keys;
 mod links;
 
 use std::{collections::BTreeMap, io::ErrorKind, net::TcpListener, sync::Arc, time::Duration};
@@ -23,6 +24,7 @@ use tgs_protocol::{
     limits::{LINK_ANSWER_MS, LINK_FRAME_BYTES_MAX, LINK_TICK_MS, LOOK_PERIOD_MS},
     peer::{
         PeerAnswer, PeerError, PeerRequest, decode, encode,
+        keys::KeyFolder,
         table::{LinkNo, PeerAction, PeerEvent, PeerTable},
     },
 };
@@ -30,9 +32,9 @@ use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) use self::gateway::Ears;
 use self::gateway::{Gateway, GatewayMessage};
-pub(crate) use self::links::Bell;
+pub(crate) use self::{keys::Judged, links::Bell};
 pub use self::{
-    door::{CERTIFIED_NAME, LinkKeys, LinkKeysError},
+    keys::{CERTIFIED_NAME, LinkKeys, LinkKeysError},
     links::Links,
 };
 use crate::node_supervisor::message::NodeSupervisorMessage;
@@ -47,8 +49,10 @@ pub struct LinkConfig {
     /// Where it listens: as long as its process lives, whatever becomes of its actors. That nobody
     /// listens there is what tells others that it is gone.
     pub listener: Arc<TcpListener>,
-    /// What shows that it belongs to the cluster.
+    /// What shows that it belongs to the cluster, as it is now.
     pub keys: LinkKeys,
+    /// Where that lies, and is renewed while the node runs.
+    pub folder: Arc<dyn KeyFolder>,
 }
 
 /// The actor.
@@ -231,7 +235,9 @@ impl Ties {
                     match &dialled {
                         // It is there, and one of the two shows what the other does not know.
                         Err(error) if error.kind() == ErrorKind::InvalidData => {
-                            let why = "another node shows another authority";
+                            let why = "another node and this one do not accept each other's \
+                                       certificates; are both of one authority, and has none \
+                                       run out?";
                             tracing::warn!(%peer, address, %error, "{why}");
                         }
                         Err(error) => {

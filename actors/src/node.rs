@@ -1,6 +1,8 @@
 //! A node: its actors started, handed out as a desk, and stopped again.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap, num::NonZeroUsize, path::PathBuf, pin::Pin, sync::Arc, time::Duration,
+};
 
 use ractor::{Actor, ActorRef};
 use tgs_protocol::{
@@ -24,6 +26,7 @@ use crate::{
     node_desk::NodeCounter,
     node_supervisor::{NodeSupervisor, Premises, care::NodeHealth, message::NodeSupervisorMessage},
     notice_desk::NoticeCounter,
+    numerics::Classes,
     peer_keeper::Card,
     ports::{NoticePorts, Ports},
     warnings::Warnings,
@@ -119,8 +122,16 @@ pub struct Node {
 #[error("start the node's actors: {0}")]
 pub struct StartError(#[from] ractor::SpawnErr);
 
-/// Starts the actors of a node. Must be called inside a multi-threaded tokio runtime.
-pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError> {
+/// A future in a box: whoever awaits a plain one compiles all that it awaits once more, actors and
+/// all.
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Starts the actors of a node. Must be awaited inside a multi-threaded tokio runtime.
+pub fn start(ports: Ports, config: NodeConfig) -> Boxed<Result<Node, StartError>> {
+    Box::pin(started(ports, config))
+}
+
+async fn started(ports: Ports, config: NodeConfig) -> Result<Node, StartError> {
     let bell = Arc::default();
     let counter = |notices: &NoticePorts| {
         Arc::new(NoticeCounter::new(ports.clone(), notices.clone(), Arc::clone(&bell)))
@@ -128,6 +139,7 @@ pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError>
     let notices = ports.notices.as_ref().map(counter);
     let learned = Learned::from_store(&*ports.jobs).await;
     let (experience, health) = (learned.clone(), NodeHealth::default());
+    let numerics = Classes::new(ports.engine.clone());
     let config = Arc::new(config);
     let premises = Premises {
         ports: ports.clone(),
@@ -135,6 +147,7 @@ pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError>
         bell,
         learned,
         health: health.clone(),
+        numerics: numerics.clone(),
     };
     let (supervisor, _) = NodeSupervisor::spawn(None, NodeSupervisor, premises).await?;
     let board = ports.board.clone();
@@ -142,6 +155,7 @@ pub async fn start(ports: Ports, config: NodeConfig) -> Result<Node, StartError>
         ports: ports.clone(),
         config: config.clone(),
         health: health.clone(),
+        numerics,
         node: supervisor.clone(),
     };
     let nodes = Arc::new(NodeCounter { card, board });
@@ -172,13 +186,15 @@ impl Node {
     }
 
     /// Drains, then ends all actors.
-    pub async fn stop(self) {
-        self.desk.drain().await;
-        let limit = Some(Duration::from_millis(STANDSTILL_MS));
-        if let Err(error) = self.supervisor.stop_and_wait(None, limit).await {
-            tracing::warn!(%error, "the node's actors did not end in time");
-        }
-        self.nodes.leave().await;
+    pub fn stop(self) -> Boxed<()> {
+        Box::pin(async move {
+            self.desk.drain().await;
+            let limit = Some(Duration::from_millis(STANDSTILL_MS));
+            if let Err(error) = self.supervisor.stop_and_wait(None, limit).await {
+                tracing::warn!(%error, "the node's actors did not end in time");
+            }
+            self.nodes.leave().await;
+        })
     }
 }
 

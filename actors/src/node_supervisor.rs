@@ -38,6 +38,7 @@ use crate::{
     },
     node::NodeConfig,
     notifier::message::NotifierMessage,
+    numerics::Classes,
     peer_keeper::Card,
     ports::Ports,
     work_watch::ProgressSender,
@@ -54,6 +55,7 @@ pub(crate) struct Premises {
     pub(crate) bell: Arc<Notify>,
     pub(crate) learned: Learned,
     pub(crate) health: NodeHealth,
+    pub(crate) numerics: Classes,
 }
 
 /// The node's actors and jobs.
@@ -100,13 +102,14 @@ impl Actor for NodeSupervisor {
         myself: ActorRef<Self::Msg>,
         premises: Premises,
     ) -> Result<Floor, ActorProcessingErr> {
-        let Premises { ports, config, bell, learned, health } = premises;
+        let Premises { ports, config, bell, learned, health, numerics } = premises;
         let desk =
             Desk::new(ports.clone(), myself.clone(), learned.clone(), health.clone(), &config);
         let card = Card {
             ports: ports.clone(),
             config: config.clone(),
             health: health.clone(),
+            numerics,
             node: myself.clone(),
         };
         let door = Door { desk: Arc::new(desk), card };

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ractor::ActorRef;
 use tgs_protocol::{
+    code::Code,
     id::Incarnation,
     limits::PRESENCE_PERIOD_MS,
     metric_definitions::NODES_IN_TROUBLE,
@@ -21,6 +22,7 @@ use crate::{
         care::NodeHealth,
         message::{Hands, NodeSupervisorMessage},
     },
+    numerics::Classes,
     ports::Ports,
     store_call::answer,
 };
@@ -31,6 +33,7 @@ pub(crate) struct Card {
     pub(crate) ports: Ports,
     pub(crate) config: Arc<NodeConfig>,
     pub(crate) health: NodeHealth,
+    pub(crate) numerics: Classes,
     pub(crate) node: ActorRef<NodeSupervisorMessage>,
 }
 
@@ -52,6 +55,7 @@ impl Card {
             is_full: hands.is_full,
             memory: hands.memory,
             free_memory: hands.free_memory,
+            numerics: self.numerics.all(),
             ..self.config.about.clone()
         })
     }
@@ -68,6 +72,8 @@ pub(crate) struct PeerKeeper {
     /// Hands that were free when it last said so.
     free: Option<usize>,
     trouble: Trouble,
+    /// Of what is ordered, which a newer version may have said in words of its own.
+    order: Trouble,
     in_trouble: BTreeSet<Incarnation>,
 }
 
@@ -88,7 +94,8 @@ impl Looks for PeerKeeper {
 impl PeerKeeper {
     pub(crate) fn new(card: Card, board: Arc<dyn PresenceBoard>) -> Self {
         let trouble = Trouble::of("this node is not shown to others");
-        Self { card, board, free: None, trouble, in_trouble: BTreeSet::new() }
+        let order = Trouble::of("what is ordered of this node is not done");
+        Self { card, board, free: None, trouble, order, in_trouble: BTreeSet::new() }
     }
 
     /// What is wrong between nodes stands in the log of none of them otherwise; said once of each.
@@ -106,10 +113,17 @@ impl PeerKeeper {
     }
 
     async fn speak_and_hear(&mut self) -> Result<(), StoreError> {
-        let Self { card, board, free, .. } = self;
+        let Self { card, board, free, order: orders, .. } = self;
         let ordered = board.order_of(&card.config.about.node);
-        let order = answer("read what is ordered of this node", ordered).await?;
-        let _ = card.node.cast(NodeSupervisorMessage::Ordered { order });
+        match answer("read what is ordered of this node", ordered).await {
+            Ok(order) => {
+                orders.is_over();
+                let _ = card.node.cast(NodeSupervisorMessage::Ordered { order });
+            }
+            // It goes on as it was told last, and is there for its operators to see.
+            Err(error) if error.code == Code::StoreTooNew => orders.is_there(&error),
+            Err(error) => return Err(error),
+        }
         let Some(presence) = card.presence().await else { return Ok(()) };
         answer("say that this node is there", board.say(&presence)).await?;
         let is_free = |it: &&DeviceAt| it.used == Use::Free;

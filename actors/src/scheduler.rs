@@ -14,7 +14,7 @@ use tgs_protocol::{
     id::{Incarnation, JobId, TenantId},
     job::listing::StateClass,
     lease::{Lease, LeaseCell},
-    limits::{FIND_PERIOD_MS, LEADER_JOBS_MAX, LEADER_LOOK_MS, LEADER_SAY_MS},
+    limits::{FIND_PERIOD_MS, LEADER_JOBS_MAX, LEADER_LOOK_MS, LEADER_SAY_MS, LEFT_TOLD_MAX},
     metric_definitions::{JOBS_WAITING, PLACEMENTS},
     peer::{PeerLink, PeerRequest},
     placement::{
@@ -35,7 +35,7 @@ use crate::{
     mesh::Bell,
     node_supervisor::message::{Hands, NodeSupervisorMessage},
     ports::Ports,
-    store_call::answer,
+    store_call::{answer, unless_newer},
 };
 
 /// Calls to stores that are under way at the same time.
@@ -72,6 +72,8 @@ struct Reign {
     owners: BTreeMap<JobId, (TenantId, u32)>,
     /// What earlier leaders said was taken over.
     has_begun: bool,
+    /// Jobs in line that only a newer version understands: the first.
+    left: Vec<JobId>,
     /// Why jobs wait, as all were told, and when.
     posted: Option<(Vec<(JobId, Waiting)>, Millis)>,
     /// Tenants whose number of waiting jobs is measured.
@@ -179,15 +181,28 @@ impl Reign {
         Ok(self.leader.look(seen, lease))
     }
 
-    /// Reads who is in line, with rows of those that are new or may have changed.
+    /// Reads who is in line and who has begun, with rows of those that are new or may have changed.
     async fn read_line(&mut self, ports: &Ports, asks: &BTreeSet<JobId>) -> Result<(), StoreError> {
-        self.known.retain(|job, _| !asks.contains(job));
-        let known = self.known.keys().cloned().collect();
-        let line = ports.jobs.line(StateClass::Waiting, &known, LEADER_JOBS_MAX);
-        let (names, rows) = answer("look who waits", line).await?;
-        let names: BTreeSet<_> = names.into_iter().collect();
-        self.known.retain(|job, _| names.contains(job));
-        self.known.extend(rows.iter().map(|row| (row.id.clone(), InLine::of(row))));
+        let mut before = std::mem::take(&mut self.known);
+        before.retain(|job, _| !asks.contains(job));
+        // Whoever begins meanwhile is in both, and counts as one that has begun.
+        for class in [StateClass::Waiting, StateClass::Running] {
+            let has_begun = class == StateClass::Running;
+            let known = before.iter().filter(|(_, it)| it.has_begun == has_begun);
+            let known: BTreeSet<_> = known.map(|(job, _)| job.clone()).collect();
+            let line = ports.jobs.line(class, &known, LEADER_JOBS_MAX);
+            let (names, rows) = answer("look who waits", line).await?;
+            if !has_begun {
+                let read: BTreeSet<_> = rows.iter().map(|row| &row.id).collect();
+                let is_unread = |job: &&JobId| !known.contains(*job) && !read.contains(job);
+                let unread = names.iter().filter(is_unread).take(LEFT_TOLD_MAX);
+                self.left = unread.cloned().collect();
+            }
+            let same = names.iter().filter(|job| known.contains(*job));
+            let same = same.filter_map(|job| before.remove_entry(job));
+            self.known.extend(same);
+            self.known.extend(rows.iter().map(|row| (row.id.clone(), InLine::of(row))));
+        }
         Ok(())
     }
 
@@ -205,7 +220,7 @@ impl Reign {
             let known = known.or_else(|| self.known.get(job).map(in_line));
             let (tenant, devices) = match known {
                 Some(known) => known,
-                None => match answer("read job", ports.jobs.read(job)).await? {
+                None => match unless_newer(answer("read job", ports.jobs.read(job)).await)? {
                     Some(row) => (row.tenant(), Demand::of(&row).devices),
                     None => continue,
                 },
@@ -252,6 +267,7 @@ impl Reign {
             while calls.len() < AT_ONCE
                 && let Some((node, told)) = rows.next()
             {
+                let told = Assignments { left: self.left.clone(), ..told };
                 calls.spawn(assign(assignments.clone(), node, told));
             }
             match calls.join_next().await {

@@ -9,6 +9,16 @@ use tgs_protocol::{
     store::StoreError,
 };
 
+/// What was read; none where a newer version wrote it: nodes of that version see to it.
+pub(crate) fn unless_newer<T>(
+    read: Result<Option<T>, StoreError>,
+) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(error) if error.code == Code::StoreTooNew => Ok(None),
+        read => read,
+    }
+}
+
 /// A question or a small write.
 pub(crate) async fn answer<T>(
     what: &str,

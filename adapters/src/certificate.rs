@@ -1,11 +1,12 @@
 //! Certificates for the links between nodes: an authority of the cluster's own, and what it issues
-//! to each node. Files of one folder, made once and never overwritten.
+//! to each node. Files of one folder, never overwritten unless a certificate is to be renewed.
+
+mod folder;
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    fs, io,
+    os::unix::fs::{MetadataExt, chown},
+    path::Path,
     time::{Duration, SystemTime},
 };
 
@@ -15,6 +16,9 @@ use rcgen::{
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use tgs_protocol::{code::Code, digest::Digest, store::StoreError};
+
+pub use self::folder::Folder;
+use crate::disk::{self, Disk, Readers, RealDisk};
 
 /// The certificate of the authority.
 pub const AUTHORITY: &str = "ca.pem";
@@ -66,6 +70,37 @@ pub fn issue(
     authority_folder: &Path,
     folder: &Path,
 ) -> Result<(), StoreError> {
+    let [root, key, certificate, secret] = issued(node, dns_name, authority_folder)?;
+    put(folder, &[(AUTHORITY, &root), (NODE_KEY, &key), (NODE, &certificate), (SECRET, &secret)])
+}
+
+/// The same in the place of what the node has: a node that runs takes it.
+///
+/// # Errors
+/// As [`issue`], but for files that are there; `BadRequest` when these are of another cluster.
+pub fn renew(
+    node: &str,
+    dns_name: &str,
+    authority_folder: &Path,
+    folder: &Path,
+) -> Result<(), StoreError> {
+    let [root, key, certificate, secret] = issued(node, dns_name, authority_folder)?;
+    let has = fs::read_to_string(folder.join(SECRET));
+    if has.is_ok_and(|has| has.lines().next() != secret.lines().next()) {
+        let message = format!(
+            "renew the certificate in {}: it has another secret than {}, and nodes of one cluster \
+             have one; copy the secret of the earlier authority there, or name another folder",
+            folder.display(),
+            authority_folder.display()
+        );
+        return Err(StoreError::new(Code::BadRequest, message));
+    }
+    let set = [(AUTHORITY, &*root), (NODE_KEY, &key), (NODE, &certificate), (SECRET, &secret)];
+    put_in_place(folder, &set)
+}
+
+/// Certificates of the authority, key and certificate of the node, the secret.
+fn issued(node: &str, dns_name: &str, authority_folder: &Path) -> Result<[String; 4], StoreError> {
     let act = "issue a certificate";
     let [root, root_key, secret] = [AUTHORITY, AUTHORITY_KEY, SECRET].map(|name| {
         let path = authority_folder.join(name);
@@ -90,15 +125,7 @@ pub fn issue(
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     valid_for(&mut params, NODE_DAYS);
     let certificate = params.signed_by(&key, &issuer).map_err(|error| fault(act, &error))?;
-    put(
-        folder,
-        &[
-            (AUTHORITY, &root?),
-            (NODE, &certificate.pem()),
-            (NODE_KEY, &key.serialize_pem()),
-            (SECRET, &secret?),
-        ],
-    )
+    Ok([root?, key.serialize_pem(), certificate.pem(), secret?])
 }
 
 /// The same each time but for its dates: who issues is known by its name and its key.
@@ -120,30 +147,65 @@ fn valid_for(params: &mut CertificateParams, days: u64) {
 
 /// Makes files that only their owner reads; all, or none that was there before.
 fn put(folder: &Path, files: &[(&str, &str)]) -> Result<(), StoreError> {
-    let failed = |path: &Path, error: &io::Error| {
-        let is_there = error.kind() == io::ErrorKind::AlreadyExists;
-        let code = if is_there { Code::BadRequest } else { Code::CannotWrite };
-        let remedy = match is_there {
-            true => "it is never overwritten; name another folder",
-            false => "name a folder that may be written",
-        };
-        StoreError::new(code, format!("make {}: {error}; {remedy}", path.display()))
+    let mut paths = files.iter().map(|(name, _)| folder.join(name));
+    if let Some(path) = paths.find(|path| path.exists()) {
+        return Err(unwritten(&path, &io::ErrorKind::AlreadyExists.into()));
+    }
+    put_in_place(folder, files)
+}
+
+/// Writes files as one, as far as there is such a thing: all lie whole beside their names before
+/// the first takes its own. The last one's being there says that all are, to scripts.
+fn put_in_place(folder: &Path, files: &[(&str, &str)]) -> Result<(), StoreError> {
+    let disk = RealDisk;
+    let made = disk::make_folders(&disk, folder, Readers::AsUsual);
+    made.map_err(|error| unwritten(folder, &error))?;
+    let beside = |name: &str| folder.join(format!(".{name}.new"));
+    let written = files.iter().try_for_each(|(name, text)| {
+        let (path, part) = (folder.join(name), beside(name));
+        write_like(&path, &part, text).map_err(|error| unwritten(&part, &error))
+    });
+    let named = written.and_then(|()| {
+        files.iter().try_for_each(|(name, _)| {
+            let path = folder.join(name);
+            disk.rename(&beside(name), &path).map_err(|error| unwritten(&path, &error))
+        })
+    });
+    if named.is_err() {
+        for (name, _) in files {
+            // A key that nobody uses is not left about; what is left after all is overwritten.
+            let _ = disk.remove_file(&beside(name));
+        }
+    }
+    named?;
+    disk.sync_folder(folder).map_err(|error| unwritten(folder, &error))
+}
+
+/// Writes a file beside the one that it replaces, for those who could read that.
+fn write_like(path: &Path, part: &Path, text: &str) -> io::Result<()> {
+    let disk = RealDisk;
+    // One that somebody else has left there keeps its owner.
+    disk::gone_is_fine(disk.remove_file(part))?;
+    disk::write_file(&disk, part, text.as_bytes())?;
+    let Ok(before) = fs::metadata(path) else { return Ok(()) };
+    let own = fs::metadata(part)?;
+    if (own.uid(), own.gid()) != (before.uid(), before.gid()) {
+        chown(part, Some(before.uid()), Some(before.gid()))?;
+    }
+    fs::set_permissions(part, before.permissions())
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> StoreError {
+    let is_there = error.kind() == io::ErrorKind::AlreadyExists;
+    let code = if is_there { Code::BadRequest } else { Code::CannotWrite };
+    let remedy = match is_there {
+        true => {
+            "nothing is overwritten; name another folder, or renew what a node has (`tgs cert node \
+             NAME --renew …`)"
+        }
+        false => "name a folder that may be written",
     };
-    fs::create_dir_all(folder).map_err(|error| failed(folder, &error))?;
-    let paths: Vec<PathBuf> = files.iter().map(|(name, _)| folder.join(name)).collect();
-    if let Some(path) = paths.iter().find(|path| path.exists()) {
-        return Err(failed(path, &io::ErrorKind::AlreadyExists.into()));
-    }
-    for (path, (_, text)) in paths.iter().zip(files) {
-        let mut options = OpenOptions::new();
-        let made = options.write(true).create_new(true).mode(0o600).open(path);
-        let written = made.and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written.map_err(|error| failed(path, &error))?;
-    }
-    Ok(())
+    StoreError::new(code, format!("make {}: {error}; {remedy}", path.display()))
 }
 
 fn fault(act: &str, error: &dyn std::fmt::Display) -> StoreError {
@@ -156,6 +218,15 @@ mod tests {
 
     use super::*;
 
+    fn modes(folder: &Path) -> Vec<(String, u32)> {
+        let all = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file"));
+        let mode = |entry: &fs::DirEntry| entry.metadata().expect("it is there").mode() & 0o777;
+        let name = |entry: &fs::DirEntry| entry.file_name().into_string().expect("our name");
+        let mut modes: Vec<_> = all.map(|entry| (name(&entry), mode(&entry))).collect();
+        modes.sort();
+        modes
+    }
+
     #[test]
     fn an_authority_issues_and_nothing_is_overwritten() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -166,13 +237,39 @@ mod tests {
         let again = make_authority(&root).expect_err("it is there");
         assert_eq!(again.code, Code::BadRequest, "{again}");
         issue("a", "node.tgs", &root, &node).expect("a certificate");
-        assert!(issue("a", "node.tgs", &root, &node).is_err());
-        for name in [AUTHORITY, NODE, NODE_KEY, SECRET] {
-            let mode = fs::metadata(node.join(name)).expect("a file").permissions().mode();
-            assert_eq!(mode & 0o777, 0o600, "{name}");
-        }
+        let again = issue("a", "node.tgs", &root, &node).expect_err("it is there");
+        assert!(again.message.contains("--renew"), "{again}");
+        let all = [AUTHORITY, NODE_KEY, NODE, SECRET].map(|name| (name.to_owned(), 0o600));
+        assert_eq!(modes(&node), all, "and nothing else; a node cannot issue");
         let same = |name: &str| fs::read(root.join(name)).ok() == fs::read(node.join(name)).ok();
         assert!(same(AUTHORITY) && same(SECRET));
-        assert!(!node.join(AUTHORITY_KEY).exists(), "a node cannot issue");
+    }
+
+    #[test]
+    fn what_a_node_has_is_renewed_whole_and_never_by_another_cluster() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [root, other, node] = ["authority", "other", "a"].map(|name| folder.path().join(name));
+        make_authority(&root).expect("an authority");
+        make_authority(&other).expect("an authority");
+        let read = || [NODE, NODE_KEY].map(|name| fs::read(node.join(name)).expect("a file"));
+        // A folder that is not there, or was left half made, is made whole.
+        renew("a", "node.tgs", &root, &node).expect("a certificate");
+        let first = read();
+        // The node runs as another user, say, who reads it by its group.
+        let mode = fs::Permissions::from_mode(0o640);
+        fs::set_permissions(node.join(NODE_KEY), mode).expect("our own");
+        fs::write(node.join(".node.key.new"), "left by somebody").expect("our own");
+        renew("a", "node.tgs", &root, &node).expect("a certificate");
+        let second = read();
+        assert!(first[0] != second[0] && first[1] != second[1], "both are new");
+        let all = [(AUTHORITY, 0o600), (NODE_KEY, 0o640), (NODE, 0o600), (SECRET, 0o600)];
+        assert_eq!(modes(&node), all.map(|(name, mode)| (name.to_owned(), mode)));
+        let refused = renew("a", "node.tgs", &other, &node).expect_err("another secret");
+        assert!(refused.message.contains("another secret"), "{refused}");
+        assert_eq!(read(), second, "nothing was touched");
+        fs::copy(root.join(SECRET), other.join(SECRET)).expect("a copy");
+        renew("a", "node.tgs", &other, &node).expect("the next authority of the same cluster");
+        let authority = |at: &Path| fs::read(at.join(AUTHORITY)).expect("a file");
+        assert_eq!(authority(&node), authority(&other));
     }
 }

@@ -55,6 +55,7 @@ checks! {
         saving_needs_a_row_and_its_own_lease,
         names_that_leave_the_folder_are_refused,
         a_row_that_cannot_be_read_back_is_refused,
+        what_a_newer_version_wrote_is_left_alone,
     }
     event_log {
         every_change_is_told_once_and_in_order,

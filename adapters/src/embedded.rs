@@ -44,6 +44,7 @@ use self::{
 use crate::{
     disk::{Disk, Readers, RealDisk, make_folders, write_file},
     fault,
+    passed_over::PassedOver,
 };
 
 /// An open data folder. Clones share it; the last one dropped releases the folder.
@@ -62,6 +63,7 @@ struct Inner {
     /// The newest event that waiters were told of.
     told: watch::Sender<EventNo>,
     uploads_at_work: AtWork<UploadId>,
+    passed_over: PassedOver,
     _lock: FolderLock,
 }
 
@@ -92,8 +94,9 @@ impl Embedded {
             .map_err(|error| fault::on_file("make", &jobs, error))?;
         let ledger = Ledger::open(&layout.store(), disk.clone())?;
         let (parts, told) = (AtomicU64::new(0), watch::Sender::default());
-        let uploads_at_work = AtWork::default();
-        let inner = Inner { ledger, layout, disk, parts, told, uploads_at_work, _lock: lock };
+        let (uploads_at_work, passed_over) = Default::default();
+        let inner =
+            Inner { ledger, layout, disk, parts, told, uploads_at_work, passed_over, _lock: lock };
         let opened = Self { inner: Arc::new(inner) };
         opened.recover()?;
         opened.tell(opened.newest_event_now()?);

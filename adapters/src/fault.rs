@@ -56,6 +56,15 @@ fn is_damage(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || is_torn(error)
 }
 
+/// A record of a store that a newer version wrote: what of it this one does not know.
+pub fn too_new(what: &str, unknown: &str) -> StoreError {
+    let message = format!(
+        "read {what}: a newer version of tgs wrote it, and this one does not know {unknown}; use \
+         the newer version, in a cluster go on with the upgrade"
+    );
+    StoreError::new(Code::StoreTooNew, message)
+}
+
 /// A fault of ours.
 pub fn internal(message: impl Into<String>) -> StoreError {
     StoreError::new(Code::Internal, message.into())

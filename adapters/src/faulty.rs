@@ -28,6 +28,7 @@ use tgs_protocol::{
         Delivery, NotificationStore, Subscription,
         store::{Change, Changed, Subscribed},
     },
+    residency::Ground,
     store::{
         ArtifactName, ArtifactStore, CheckpointStore, ChunkStore, Delivered, EventLog, JobStore,
         LeaseStore, Sealed, StoreError, Written,
@@ -152,11 +153,11 @@ impl<S: JobStore> JobStore for Faulty<S> {
     async fn first_in_line(
         &self,
         class: StateClass,
-        region: Option<&str>,
+        ground: Option<&Ground>,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
-        let looking = self.inner.first_in_line(class, region, but, limit);
+        let looking = self.inner.first_in_line(class, ground, but, limit);
         self.run("look who is first in line", looking).await
     }
     async fn count(&self) -> Result<BTreeMap<StateClass, u64>, StoreError> {

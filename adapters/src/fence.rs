@@ -13,6 +13,8 @@ use tgs_protocol::{
     store::{ArtifactName, StoreError},
 };
 
+use crate::fault;
+
 pub use tgs_protocol::lease::fence::{Fenced, admit, claim, release, renew, unclaimed};
 
 /// A job's name is a folder's name, so it is short and plain: 128 bytes fit every file system.
@@ -58,6 +60,19 @@ pub fn encode_row(row: &JobRow) -> Result<Vec<u8>, StoreError> {
         );
         StoreError::new(Code::BadRequest, message)
     })
+}
+
+/// Refuses a row of a format that only a newer version knows: such a row is left alone.
+pub fn check_known(row: &JobRow) -> Result<(), StoreError> {
+    match row.unknown() {
+        None => Ok(()),
+        Some(unknown) => Err(fault::too_new(&row_of(&row.id), &unknown)),
+    }
+}
+
+/// What messages call the row of a job.
+pub fn row_of(job: &JobId) -> String {
+    format!("the row of job {job}")
 }
 
 /// Refuses bytes that are not what the caller says of them.

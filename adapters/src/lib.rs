@@ -14,6 +14,7 @@
 //! | `Clock`, `IdSource` | | [`system`] | |
 //! | `Space` | | [`space`] | |
 //! | `InterruptionSource` | | [`interruption`] | |
+//! | `KeyFolder` | | [`certificate`]: `folder.rs` | |
 //! | `Programs` | | [`program`] | |
 //!
 //! | port | over HTTP | over SMTP |
@@ -25,9 +26,9 @@
 //! | `OrderQueue`, `EventOutlet` | [`nats`] |
 //!
 //! [`conformance`] holds what every store owes, as checks that run against each of them;
-//! [`faulty`] is a wrapper that fails on plan. [`disk`] is the one door to changes of files,
-//! [`fence`] what every store refuses, [`deliver`] how a user gets
-//! a file.
+//! [`faulty`] is a wrapper that fails on plan, [`on_runtime`] one that spares its callers' threads.
+//! [`disk`] is the one door to changes of files, [`fence`] what every store refuses, [`deliver`]
+//! how a user gets a file.
 //!
 //! **Absent on purpose:** actors, compute, rules about what a job does next.
 
@@ -43,6 +44,7 @@ pub mod interruption;
 pub mod mail;
 pub mod memory;
 pub mod nats;
+pub mod on_runtime;
 pub mod ports;
 pub mod program;
 pub mod scylla;
@@ -53,5 +55,6 @@ pub mod webhook;
 mod blocking;
 mod fault;
 mod host;
+mod passed_over;
 
 pub use self::{embedded::Embedded, memory::Memory, nats::Nats, ports::Ports, scylla::Scylla};

@@ -115,6 +115,12 @@ impl State {
         fence::admit(&self.cell(&lease.job), lease)
     }
 
+    /// A row, if there is one.
+    fn row(&self, job: &JobId) -> Result<Option<&JobRow>, StoreError> {
+        let row = self.rows.get(job);
+        row.map_or(Ok(()), fence::check_known).map(|()| row)
+    }
+
     fn newest_event(&self) -> EventNo {
         EventNo(self.events.len() as u64)
     }
@@ -136,7 +142,7 @@ impl JobStore for Memory {
         if let Some(sent) = &row.submission
             && let Some(job) = state.keys.get(&sent.key)
         {
-            let known = state.rows.get(job).and_then(|row| row.submission.as_ref());
+            let known = state.row(job)?.and_then(|row| row.submission.as_ref());
             return Ok(Inserted::again(job, known, sent));
         }
         if state.rows.contains_key(&row.id) {
@@ -151,12 +157,15 @@ impl JobStore for Memory {
     }
 
     async fn read(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
-        Ok(self.state().rows.get(job).cloned())
+        Ok(self.state().row(job)?.cloned())
     }
 
     async fn ordered(&self, key: &IdempotencyKey) -> Result<Option<JobRow>, StoreError> {
         let state = self.state();
-        Ok(state.keys.get(key).and_then(|job| state.rows.get(job)).cloned())
+        match state.keys.get(key) {
+            Some(job) => Ok(state.row(job)?.cloned()),
+            None => Ok(None),
+        }
     }
 
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError> {
@@ -164,7 +173,8 @@ impl JobStore for Memory {
         let is_after =
             |row: &JobRow| listing.after.as_ref().is_none_or(|place| Place::of(row) < *place);
         let state = self.state();
-        let found = state.rows.values().filter(|row| is_of(row) && is_after(row));
+        let known = state.rows.values().filter(|row| row.unknown().is_none());
+        let found = known.filter(|row| is_of(row) && is_after(row));
         let mut rows: Vec<_> = found.cloned().collect();
         rows.sort_by_key(|row| Reverse(Place::of(row)));
         let limit = listing.limit.max(1);
@@ -188,7 +198,7 @@ impl JobStore for Memory {
         let mut state = self.state();
         let fenced = state.admit(lease);
         if fenced == Fenced::Held(()) {
-            let Some(before) = state.rows.get(&row.id) else {
+            let Some(before) = state.row(&row.id)? else {
                 return Err(fence::no_such_job(&row.id));
             };
             if !row.may_replace(before) {
@@ -202,7 +212,7 @@ impl JobStore for Memory {
 
     async fn forget(&self, job: &JobId) -> Result<bool, StoreError> {
         let mut state = self.state();
-        if !state.rows.get(job).is_some_and(|row| row.state.is_final()) {
+        if !state.row(job)?.is_some_and(|row| row.state.is_final()) {
             return Ok(false);
         }
         if let Some(sent) = state.rows.remove(job).and_then(|row| row.submission) {

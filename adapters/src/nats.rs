@@ -31,6 +31,7 @@ use async_nats::{
         stream::{Config, DiscardPolicy, RetentionPolicy, Stream},
     },
 };
+use futures_util::future::BoxFuture;
 use tgs_protocol::{
     bus::{BusError, EventOutlet, OrderQueue, peers::PeerBus},
     id::Incarnation,
@@ -74,9 +75,13 @@ impl Nats {
     ///
     /// # Errors
     /// When a file of `pass` cannot be read, or the password of the user is missing.
-    pub async fn connect(contact: Contact, pass: Pass) -> Result<Self, BusError> {
-        let context = RwLock::new(connected(&contact, &pass).await?);
-        Ok(Self(Arc::new(Line { contact, pass, context })))
+    // In a box: whoever awaits a plain future compiles all that it awaits once more, the client's
+    // included.
+    pub fn connect(contact: Contact, pass: Pass) -> BoxFuture<'static, Result<Self, BusError>> {
+        Box::pin(async move {
+            let context = RwLock::new(connected(&contact, &pass).await?);
+            Ok(Self(Arc::new(Line { contact, pass, context })))
+        })
     }
 
     /// Connects anew if the client has ended; a lost connection it makes again by itself.

@@ -40,6 +40,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use tgs_protocol::{code::Code, id::JobId, store::StoreError, unit::EventNo};
 use tokio::{
     sync::{Mutex, watch},
@@ -55,6 +56,7 @@ use crate::{
         lock::{FolderLock, wait_for_keepers},
     },
     fault,
+    passed_over::PassedOver,
     ports::Ports,
 };
 
@@ -93,6 +95,7 @@ struct Inner {
     unnumbered: std::sync::Mutex<BTreeSet<JobId>>,
     /// Marks of jobs and since when they were seen.
     marks: std::sync::Mutex<HashMap<(String, String), Instant>>,
+    passed_over: PassedOver,
     _lock: FolderLock,
 }
 
@@ -105,7 +108,16 @@ impl Scylla {
     /// `DataFolderInUse` where another process has the folder, `StoreSilent` when no node of the
     /// database answers, `StoreTooNew` when the tables are those of a later version, `CannotWrite`
     /// when this user may not, or the database has no lightweight transactions.
-    pub async fn open(contact: &Contact, cache: &Path) -> Result<Self, StoreError> {
+    // In a box: whoever awaits a plain future compiles all that it awaits once more, the
+    // driver's included.
+    pub fn open<'a>(
+        contact: &'a Contact,
+        cache: &'a Path,
+    ) -> BoxFuture<'a, Result<Self, StoreError>> {
+        Box::pin(Self::opened(contact, cache))
+    }
+
+    async fn opened(contact: &Contact, cache: &Path) -> Result<Self, StoreError> {
         let (cache, lock) = blocking(|| take_in_hand(cache))?;
         let objects = contact.objects.as_ref().map(|at| Objects::at(at, contact.objects_from));
         let objects = objects.transpose()?;
@@ -116,9 +128,19 @@ impl Scylla {
         let shelves = Shelves::open(contact, &database.session).await?;
         blocking(|| empty(&Layout::of(&cache)))?;
         let (told, turn) = (watch::Sender::default(), Mutex::new(None));
-        let (unnumbered, marks) = Default::default();
-        let inner =
-            Inner { database, shelves, objects, cache, told, turn, unnumbered, marks, _lock: lock };
+        let (unnumbered, marks, passed_over) = Default::default();
+        let inner = Inner {
+            database,
+            shelves,
+            objects,
+            cache,
+            told,
+            turn,
+            unnumbered,
+            marks,
+            passed_over,
+            _lock: lock,
+        };
         let opened = Self { inner: Arc::new(inner) };
         opened.mend_line().await?;
         tokio::spawn(look_again(Arc::downgrade(&opened.inner)));
@@ -166,6 +188,10 @@ impl Scylla {
 
     fn shelves(&self) -> &Shelves {
         &self.inner.shelves
+    }
+
+    fn passed_over(&self) -> &PassedOver {
+        &self.inner.passed_over
     }
 }
 

@@ -6,9 +6,11 @@ use tgs_adapters::{
     Embedded, Memory,
     conformance::CHECKS,
     faulty::{Faulty, Plan},
+    on_runtime::OnRuntime,
     ports::Ports,
 };
 use tgs_protocol::placement::board::AssignmentBoard;
+use tokio::runtime::Handle;
 
 /// A store's name, and how an empty one is made in an empty folder.
 type Maker = (&'static str, fn(&Path) -> Ports);
@@ -21,6 +23,11 @@ const STORES: &[Maker] = &[
     }),
     ("embedded", |root| Ports::of(Embedded::open(root).expect("open"))),
     ("faulty without faults", |root| Ports::of(Faulty::new(Memory::at(root), Plan::none()))),
+    ("datasets on another runtime", |root| {
+        let ports = Ports::of(Embedded::open(root).expect("open"));
+        let datasets = OnRuntime::new(ports.datasets.clone(), Handle::current());
+        Ports { datasets: Arc::new(datasets), ..ports }
+    }),
 ];
 
 #[test]
@@ -31,7 +38,10 @@ fn every_store_keeps_every_promise() {
     for (store, make) in STORES {
         for check in CHECKS {
             let folder = tempfile::tempdir().expect("folder");
-            let ports = make(folder.path());
+            let ports = {
+                let _inside = runtime.enter();
+                make(folder.path())
+            };
             let kept = runtime
                 .block_on(async { tokio::spawn(async move { (check.run)(&ports).await }).await });
             if let Err(error) = kept {

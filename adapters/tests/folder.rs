@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use redb::TableDefinition;
+use redb::{ReadableDatabase, TableDefinition};
 use tgs_adapters::{
     Embedded,
     conformance::sample::{all_rows, chunk, claim, code, insert, job, row},
@@ -147,6 +147,46 @@ fn a_newer_store_is_refused_and_left_as_it_is() {
         let opened = Embedded::open(home.path());
         assert_eq!(opened.err().map(|error| error.code), expected, "{version}");
     }
+}
+
+/// Tables are as they were, and a row says more: the job is neither listed nor written, and the
+/// others are.
+#[tokio::test]
+async fn a_row_of_a_newer_version_is_left_as_it_is() {
+    let home = tempfile::tempdir().expect("folder");
+    let ports = Ports::of(Embedded::open(home.path()).expect("open"));
+    let (newer, other) = (row("a", 1), row("b", 2));
+    for row in [&newer, &other] {
+        insert(&ports, row).await;
+    }
+    drop(ports);
+    let jobs = TableDefinition::<&str, &[u8]>::new("jobs");
+    let stands = || {
+        let database = redb::Database::open(home.path().join("store.redb")).expect("open");
+        let view = database.begin_read().expect("begin");
+        let table = view.open_table(jobs).expect("table");
+        let bytes = table.get("a").expect("read").expect("a row").value().to_owned();
+        (bytes, database)
+    };
+    let (bytes, database) = stands();
+    let mut said: serde_json::Value = serde_json::from_slice(&bytes).expect("a row");
+    said["done"]["walls"] = serde_json::json!(["eu"]);
+    let said = said.to_string().into_bytes();
+    let transaction = database.begin_write().expect("begin");
+    { transaction.open_table(jobs).expect("table") }.insert("a", &*said).expect("set");
+    transaction.commit().expect("commit");
+    drop(database);
+
+    let ports = Ports::of(Embedded::open(home.path()).expect("open again"));
+    assert_eq!(all_rows(&ports).await.expect("list"), std::slice::from_ref(&other));
+    let lease = claim(&ports, &newer.id, "me").await;
+    let refused = ports.jobs.save(&lease, &JobRow { writes: 9, ..newer.clone() }).await;
+    let refused = refused.expect_err("a newer version wrote it");
+    assert_eq!(refused.code, Code::StoreTooNew);
+    assert!(refused.message.contains("job a") && refused.message.contains("`done.walls`"));
+    assert_eq!(code(ports.jobs.read(&newer.id).await), Code::StoreTooNew);
+    drop(ports);
+    assert_eq!(stands().0, said);
 }
 
 #[tokio::test]

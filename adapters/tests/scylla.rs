@@ -10,7 +10,7 @@ use tgs_adapters::{
     Scylla,
     conformance::{
         CHECKS, Check,
-        sample::{claim, insert, job, row},
+        sample::{all_rows, claim, code, insert, job, row},
     },
     scylla::Contact,
 };
@@ -21,6 +21,7 @@ use tgs_protocol::{
     limits::PRESENCE_TTL_MS,
     presence::{NodeOrder, Presence},
     store::{ArtifactName, Sealed, Written},
+    unit::Steps,
 };
 use tgs_tests::services::Database;
 
@@ -199,4 +200,45 @@ async fn private_copies_of_jobs_that_ended_elsewhere_go() {
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// What a newer version wrote beside rows of jobs: a state that is not known here, more than is
+/// known of a checkpoint, another order for a node.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_newer_version_wrote_is_passed_over_or_told() {
+    let contact = contact("newer", Database::shared());
+    let folder = tempfile::tempdir().expect("folder");
+    let store = Scylla::open(&contact, folder.path()).await.expect("opens").ports();
+    for row in [row("a", 1), row("b", 2), row("c", 3)] {
+        insert(&store, &row).await;
+    }
+    let lease = claim(&store, &job("a"), "me").await;
+    let facts = store.checkpoints.put(&lease, Steps(1), &[1; 50]).await.expect("put");
+    let session = SessionBuilder::new().known_nodes(&contact.nodes).build().await;
+    let session = session.expect("connects");
+    session.use_keyspace(&contact.keyspace, false).await.expect("is there");
+
+    let select = "SELECT item, value FROM job WHERE job = 'a'";
+    let found = session.query_unpaged(select, ()).await.expect("an answer");
+    let found = found.into_rows_result().expect("rows");
+    let (item, value): (String, Vec<u8>) = found.first_row().expect("a checkpoint");
+    let mut entry: serde_json::Value = serde_json::from_slice(&value).expect("an entry");
+    entry["packed"] = serde_json::json!("by whom");
+    let update = "UPDATE job SET value = ? WHERE job = 'a' AND item = ? IF value = ?";
+    let values = (entry.to_string().into_bytes(), item, value);
+    session.query_unpaged(update, values).await.expect("is said");
+    assert_eq!(code(store.checkpoints.whole(&job("a")).await), Code::StoreTooNew);
+    assert_eq!(code(store.checkpoints.get(&job("a"), &facts).await), Code::StoreTooNew);
+
+    let place = "INSERT INTO place (list, accepted_at, job, state_class) \
+        VALUES ('all', 2, 'b', 'frozen') USING TIMESTAMP 9";
+    session.query_unpaged(place, ()).await.expect("is said");
+    assert_eq!(all_rows(&store).await.expect("a list"), [row("c", 3), row("a", 1)]);
+    let counts = store.jobs.count().await.expect("counts");
+    assert_eq!(counts, [(StateClass::Waiting, 2)].into());
+
+    let board = store.board.expect("a board");
+    let order = "INSERT INTO node_order (node, ordered) VALUES ('gpu-1', ?)";
+    session.query_unpaged(order, (b"\"retire\"".to_vec(),)).await.expect("is said");
+    assert_eq!(code(board.order_of("gpu-1").await), Code::StoreTooNew);
 }

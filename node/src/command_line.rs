@@ -114,6 +114,9 @@ pub struct SynthArguments {
     /// Regions of the cluster that the table, and all that is made of it there, may not leave.
     #[arg(long, value_name = "REGION,…", requires = "server")]
     pub regions: Option<Residency>,
+    /// Keep the job off machines of the cluster that may be taken away (spot machines).
+    #[arg(long, requires = "server")]
+    pub no_spot: bool,
 }
 
 #[derive(Debug, Args)]
@@ -384,6 +387,16 @@ mod tests {
             assert!(message.contains(told) && !message.contains('\n'), "{typed:?}: {message}");
         }
         let _: fn() -> Result<Arguments, ExitCode> = Arguments::read;
+    }
+
+    #[test]
+    fn where_a_job_may_run_is_said_to_a_server_alone() {
+        for wish in [&["--no-spot"][..], &["--regions", "eu"]] {
+            let here = [&["tgs", "synth", "a.csv", "-o", "b.csv"][..], wish].concat();
+            assert!(Arguments::try_parse_from(&here).is_err(), "{wish:?}");
+            let there = [&here[..], &["--server", "http://127.0.0.1:7400"]].concat();
+            assert!(Arguments::try_parse_from(&there).is_ok(), "{wish:?}");
+        }
     }
 
     #[test]

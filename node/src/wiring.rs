@@ -14,6 +14,7 @@ use tgs_adapters::{
     embedded::{Embedded, layout::Layout},
     interruption,
     nats::{self, Pass},
+    on_runtime::OnRuntime,
     program::{LocalPrograms, keeper},
     scylla::Contact,
     space::DiskOf,
@@ -34,6 +35,7 @@ use tgs_protocol::{
     unit::{ByteCount, Millis},
 };
 use tgs_web::{House, TokenHash};
+use tokio::runtime::Handle;
 
 mod channel;
 pub mod links;
@@ -147,7 +149,7 @@ pub async fn serving_node(premises: &Premises, settings: &Settings) -> Result<No
     };
     config.about = about(premises, settings, &config.incarnation)?;
     config.warnings = log::warnings();
-    if let Some((links, at)) = links::of(settings, premises.is_alone)? {
+    if let Some((links, at)) = links::of(settings, premises.is_alone, premises.clock.now())? {
         (config.links, config.about.links_at) = (Some(links), Some(at));
     }
     config.finds_jobs = !premises.is_alone && !config.devices.is_empty();
@@ -259,7 +261,7 @@ pub fn house(
         models: node.models(),
         nodes: node.nodes(),
         events: premises.stores.events.clone(),
-        datasets: premises.stores.datasets.clone(),
+        datasets: Arc::new(OnRuntime::new(premises.stores.datasets.clone(), Handle::current())),
         notices,
         region: settings.region.clone(),
         clock: premises.clock.clone(),

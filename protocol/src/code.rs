@@ -110,7 +110,8 @@ codes! {
     "STORE-0004" => CannotWrite, 5, Mended,
         "A file cannot be written, or one of ours not read.";
     "STORE-0005" => CheckpointCorrupt, 5, Mended, "A checkpoint cannot be used.";
-    "STORE-0006" => StoreTooNew, 5, Never, "The data folder was written by a newer version.";
+    "STORE-0006" => StoreTooNew, 5, Mended,
+        "What stands in the store was written by a newer version.";
     "STORE-0007" => Overtaken, 5, Later, "Another owner holds the job now.";
     "STORE-0008" => StoreSilent, 5, Later, "The store did not answer in time.";
     "DEV-0001" => DeviceFailed, 6, Later, "The compute device failed.";
@@ -135,6 +136,7 @@ impl Code {
             Self::Changed => 412,
             Self::Busy
             | Self::StoreSilent
+            | Self::StoreTooNew
             | Self::DataFolderInUse
             | Self::Interrupted
             | Self::DeviceLost => 503,

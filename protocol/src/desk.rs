@@ -139,6 +139,8 @@ pub struct Terms {
     pub regions: Residency,
     /// Whose it is; everybody's, if not said.
     pub tenant: Option<TenantId>,
+    /// It runs on no machine that may be taken away.
+    pub stays_off_spot: bool,
     /// The order that it comes with, if it may be sent again.
     pub submission: Option<Submission>,
     /// What it was made from.

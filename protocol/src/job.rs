@@ -5,6 +5,7 @@
 pub mod action;
 pub mod audit;
 pub mod event;
+pub mod format;
 pub mod listing;
 pub mod origin;
 pub mod outcome;

@@ -17,7 +17,9 @@
 //! | orders that are published, events that are told | [`bus`] |
 //! | the same order sent twice | [`submission`] |
 //! | leases and fencing | [`lease`] |
+//! | what a newer version wrote into a store | [`stored`] |
 //! | who is there in a cluster | [`presence`] |
+//! | what nodes say to each other, and show for it | [`peer`]: `table`, `keys` |
 //! | machines that will be taken away | [`interruption`] |
 //! | chunks of rows, exactly once | [`chunk`] |
 //! | checkpoints and which to resume from | [`checkpoint`] |
@@ -82,6 +84,7 @@ pub mod space;
 pub mod spot;
 pub mod stage;
 pub mod store;
+pub mod stored;
 pub mod submission;
 pub mod unit;
 pub mod watchdog;

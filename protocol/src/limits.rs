@@ -87,6 +87,12 @@ pub const LINK_REST_MAX_MS: u64 = 30_000;
 /// What one node may say to another at once, in bytes.
 pub const LINK_FRAME_BYTES_MAX: u64 = 4 << 20;
 const _: () = assert!(LINK_TICK_MS * LINK_MISSES_MAX as u64 * 2 < LEASE_TTL_MS);
+/// How often a node looks whether its certificate was renewed.
+pub const KEYS_LOOK_MS: u64 = 3_000;
+/// So long before a certificate runs out its operators are told, ...
+pub const CERTIFICATE_ENDS_SOON_MS: u64 = 14 * 86_400_000;
+/// ... and again each time when so much time has gone by.
+pub const CERTIFICATE_TOLD_AGAIN_MS: u64 = 86_400_000;
 /// Clocks of nodes that are further apart are told of.
 pub const CLOCKS_APART_MAX_MS: u64 = 30_000;
 /// How long an assignment stands that its node does not take up: several looks of a node that is
@@ -108,6 +114,8 @@ const _: () = assert!(BOARD_TTL_MS > LEADER_SILENT_MS);
 pub const LEADER_JOBS_MAX: usize = 20_000;
 /// Jobs of which a leader says why they wait: the first in line. Bounds one row.
 pub const WAITS_TOLD_MAX: usize = 1_000;
+/// Jobs that a leader cannot read and names to all nodes: the first in line.
+pub const LEFT_TOLD_MAX: usize = 16;
 /// How long a job that a node took up counts there though the node does not say so: it says what it
 /// does every [`PRESENCE_PERIOD_MS`].
 pub const FLIGHT_MS: u64 = 3 * PRESENCE_PERIOD_MS;

@@ -55,6 +55,8 @@ metrics! {
     NODES_IN_TROUBLE: Kind::Gauge, "tgs_nodes_in_trouble",
         "Nodes with which something is wrong: two of one name, a clock that is off, versions.";
     LINKS: Kind::Gauge, "tgs_links", "Nodes to which this one has a link.";
+    CERTIFICATE_EXPIRATION: Kind::Gauge, "tgs_certificate_expiration_timestamp_seconds",
+        "When the certificate of this node's links runs out, in Unix time.";
     BUILD_INFO: Kind::Gauge, "tgs_build_info", "Always 1, with the version that runs.";
     // The name that all programs use.
     RESIDENT_MEMORY: Kind::Gauge, "process_resident_memory_bytes", "Memory of this process.";

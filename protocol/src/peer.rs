@@ -3,6 +3,7 @@
 //! Such a message makes something happen sooner. What happens stands in the stores: one that is
 //! lost, late, repeated or made up changes no outcome.
 
+pub mod keys;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,9 @@ pub struct ChunkTask {
     /// Regions that the job may not leave: who stands elsewhere must not help.
     #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
     pub regions: Residency,
+    /// The job runs on no machine that may be taken away: nor is it helped by one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays_off_spot: bool,
 }
 
 /// What it hears.
@@ -169,6 +173,7 @@ mod tests {
             rows: Rows(10_000),
             version: "1.0.0".to_owned(),
             regions: "eu".parse().expect("a region"),
+            stays_off_spot: true,
         };
         for said in [PeerRequest::Ping, PeerRequest::Look, PeerRequest::Sample(task)] {
             assert_eq!(decode(&encode(&said)), Some(said));

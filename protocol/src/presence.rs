@@ -3,7 +3,7 @@
 //! What a node says is a hint: it is shown, and nothing is decided on it. What operators order is
 //! durable, and heeded by whichever process has the node's name, now or after a restart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     code::Code,
     desk::DeskError,
+    engine::NumericsClass,
     id::{Incarnation, JobId, is_plain},
     limits::{CLOCKS_APART_MAX_MS, NODE_NAME_BYTES_MAX, PRESENCE_TTL_MS},
     queue::{DeviceClass, Use},
     refusal::Refusal,
+    residency::Ground,
     store::StoreError,
     unit::{ByteCount, Timestamp},
 };
@@ -80,6 +82,9 @@ pub struct Presence {
     /// Memory of it that no job has.
     #[serde(default)]
     pub free_memory: ByteCount,
+    /// In which numerics classes its devices compute, with as many threads as running jobs have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numerics: BTreeMap<DeviceClass, BTreeSet<NumericsClass>>,
 }
 
 impl Presence {
@@ -109,7 +114,21 @@ impl Presence {
             is_full: false,
             memory: ByteCount(0),
             free_memory: ByteCount(0),
+            numerics: BTreeMap::new(),
         }
+    }
+
+    /// What it stands on.
+    pub fn ground(&self) -> Ground {
+        Ground { region: self.region.clone(), is_spot: self.is_spot }
+    }
+
+    /// Whether a job that wants this kind of device would compute in this numerics class here, as
+    /// far as that is known.
+    pub fn computes_in(&self, class: DeviceClass, numerics: &NumericsClass) -> bool {
+        let has = |it: &DeviceAt| it.class == class && it.used != Use::Aside;
+        let serving = if self.devices.iter().any(has) { class } else { class.other() };
+        self.numerics.get(&serving).is_some_and(|known| known.contains(numerics))
     }
 }
 
@@ -322,11 +341,31 @@ mod tests {
     }
 
     #[test]
+    fn a_job_computes_on_whatever_serves_it_and_in_its_class() {
+        let class = |name: &str| NumericsClass(name.to_owned());
+        let known = |kind, names: &[&str]| (kind, names.iter().map(|name| class(name)).collect());
+        let mut node = node("a", "1", 0);
+        assert!(!node.computes_in(DeviceClass::Cpu, &class("x")), "nothing was measured");
+        node.numerics =
+            [known(DeviceClass::Cpu, &["x", "y"]), known(DeviceClass::Gpu, &["z"])].into();
+        let computes = |kind, name: &str| node.computes_in(kind, &class(name));
+        assert!(computes(DeviceClass::Cpu, "x") && computes(DeviceClass::Gpu, "y"));
+        assert!(!computes(DeviceClass::Gpu, "z"), "it has none");
+        node.devices.push(DeviceAt { class: DeviceClass::Gpu, used: Use::Busy });
+        let computes = |kind, name: &str| node.computes_in(kind, &class(name));
+        assert!(computes(DeviceClass::Gpu, "z") && !computes(DeviceClass::Gpu, "x"));
+    }
+
+    #[test]
     fn a_node_is_one_flat_object() {
-        let view = &views(vec![node("a", "1", 5)], &Incarnation::new("1"), Timestamp(5))[0];
+        let classes = [NumericsClass("x".to_owned())].into();
+        let numerics = [(DeviceClass::Cpu, classes)].into();
+        let all = vec![Presence { numerics, ..node("a", "1", 5) }];
+        let view = &views(all, &Incarnation::new("1"), Timestamp(5))[0];
         let json = serde_json::to_value(view).expect("is written");
         assert_eq!((&json["node"], &json["is_here"]), (&"a".into(), &true.into()), "{json}");
         assert_eq!(json["devices"][0], serde_json::json!({"class": "cpu", "use": "free"}));
+        assert_eq!(json["numerics"], serde_json::json!({"cpu": ["x"]}));
         assert_eq!(serde_json::from_value::<NodeView>(json).expect("is read back"), *view);
     }
 }

@@ -69,6 +69,15 @@ impl Residency {
     }
 }
 
+/// What a node stands on, as far as that keeps jobs away from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ground {
+    /// In which region.
+    pub region: String,
+    /// Its machine may be taken away.
+    pub is_spot: bool,
+}
+
 /// `eu, us`.
 impl fmt::Display for Residency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

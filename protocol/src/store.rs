@@ -25,6 +25,7 @@ use crate::{
     lease::{Lease, LeaseCell},
     queue::Turn,
     refusal::Refusal,
+    residency::Ground,
     submission::{IdempotencyKey, Inserted},
     unit::{ByteCount, Epoch, EventNo, Steps},
 };
@@ -42,7 +43,9 @@ pub enum Written {
     },
 }
 
-/// Durable job rows.
+/// Durable job rows. One that says what this version does not know ([`JobRow::read`]) is left to
+/// newer versions: to read it, to save over it or to forget it is `StoreTooNew`, and lists go on
+/// without it.
 #[async_trait]
 pub trait JobStore: Send + Sync {
     /// Adds a row with its events, unless its name or the key of its order is there.
@@ -54,23 +57,25 @@ pub trait JobStore: Send + Sync {
     /// A part of the list of all rows.
     async fn list(&self, listing: &Listing) -> Result<Page, StoreError>;
     /// The first rows of a class that is not final in the order of their turns, without those that
-    /// are named, and only those that may be in a region, if one is named; at most `limit`. As new
-    /// as lists are.
+    /// are named, and only those that may run on this ground, if it is said; at most `limit`. As
+    /// new as lists are.
     async fn first_in_line(
         &self,
         class: StateClass,
-        region: Option<&str>,
+        ground: Option<&Ground>,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
         let mut rows = self.list(&Listing::all(Some(class))).await?.rows;
-        rows.retain(|row| !but.contains(&row.id) && row.may_be_in(region));
+        let may_be_there = |row: &JobRow| ground.is_none_or(|ground| row.may_be_on(ground));
+        rows.retain(|row| !but.contains(&row.id) && may_be_there(row));
         rows.sort_by_key(|row| (Turn::of(row).rank_ms(), row.id.clone()));
         rows.truncate(limit);
         Ok(rows)
     }
     /// The names of the first rows of a class that is not final, in the order of their turns, and
-    /// the rows of those that are not `known`; at most `limit`. As new as lists are.
+    /// the rows of those that are not `known`; at most `limit`. As new as lists are. A name that is
+    /// not known and has no row is of a job that only a newer version understands.
     async fn line(
         &self,
         class: StateClass,

@@ -280,6 +280,7 @@ impl<'a> World<'a> {
             Event::Tick { node, boot } => self.tick(node, boot),
             Event::Find { node, .. } => self.find(node),
             Event::Lead { node, .. } => self.lead(node),
+            Event::Speak { node, .. } => self.speak(node),
             Event::Say { node, .. } => self.say_presence(node),
             Event::Heed { node, .. } => self.heed(node),
             Event::Interrupt { node, stays, .. } => self.interrupt(node, stays),
@@ -314,6 +315,7 @@ impl<'a> World<'a> {
             Event::Tick { node, boot }
             | Event::Find { node, boot }
             | Event::Lead { node, boot }
+            | Event::Speak { node, boot }
             | Event::Say { node, boot }
             | Event::Heed { node, boot }
             | Event::Interrupt { node, boot, .. }
@@ -361,6 +363,7 @@ impl<'a> World<'a> {
             Event::Upgrade(node) => (21, u64::from(node)),
             Event::Lead { node, .. } => (22, u64::from(node)),
             Event::Say { node, .. } => (23, u64::from(node)),
+            Event::Speak { node, .. } => (24, u64::from(node)),
         };
         self.log = Dice::of_seed(self.log ^ self.now_ms << 8 ^ number << 5 ^ kind).any();
         if self.chronicle.is_heard() {

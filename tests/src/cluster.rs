@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, SocketAddrV4},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    network::Network,
+    network::{Host, Network},
     program::run,
     server::{Server, free_address},
     services::{Database, identity::Identity},
@@ -23,6 +23,8 @@ use crate::{
 
 /// What lets clients in, at every node.
 pub const TOKEN: &str = "tgs_0123456789abcdef0123456789abcdef";
+/// For links, on a host that has nothing else.
+const LINKS_PORT: u16 = 7401;
 /// Longer than it takes until another node works at a job, whatever happened.
 const LONG: Duration = Duration::from_secs(180);
 
@@ -69,6 +71,16 @@ impl Cluster {
         })
     }
 
+    /// So many nodes over this store, alike.
+    ///
+    /// # Panics
+    /// When one does not come up.
+    pub fn with_store(nodes: usize, store: &str) -> Self {
+        Self::of(nodes, |_, folder, own| {
+            Server::node(folder, &[own, &[("TGS_STORE", store)]].concat(), TOKEN)
+        })
+    }
+
     /// The same, with a node in each of these regions.
     ///
     /// # Panics
@@ -81,16 +93,29 @@ impl Cluster {
         })
     }
 
-    /// A node on each host of a network, which reaches the database over its own cable alone.
+    /// A node on each host of a network, each in its region, with links to each other and a bus.
+    /// All that they send and hear goes over their own cables.
     ///
     /// # Panics
     /// When one does not come up.
-    pub fn on(network: &Network, database: &Database, keyspace: &str) -> Self {
-        let store = store(database, keyspace);
-        Self::of(network.hosts().len(), |no, folder, own| {
-            let own = [own, &[("TGS_STORE", store.as_str())]].concat();
-            Server::node_on(&network.hosts()[no], folder, &own, TOKEN)
-        })
+    pub fn on(network: &Network, store: &str, regions: &[&str], bus: &str) -> Self {
+        let hosts = network.hosts();
+        let all_keys = TempDir::new().expect("a temporary folder");
+        certify(all_keys.path(), hosts.len());
+        let mut cluster = Self::of(hosts.len(), |no, folder, own| {
+            let links = links_at(&hosts[no]).to_string();
+            let keys = keys_of(all_keys.path(), no);
+            let further = [
+                ("TGS_STORE", store),
+                ("TGS_REGION", regions[no]),
+                ("TGS_NATS", bus),
+                ("TGS_LINKS", &links),
+                ("TGS_LINKS_FOLDER", keys.to_str().expect("a name")),
+            ];
+            Server::node_on(&hosts[no], folder, &[own, &further].concat(), TOKEN)
+        });
+        cluster.keys = Some(all_keys);
+        cluster
     }
 
     /// So many nodes with links to each other; gives where each listens for them.
@@ -127,16 +152,21 @@ impl Cluster {
     /// # Panics
     /// When it does not come up.
     pub fn another(&self, name: &str, store: &str, keys: &Path) -> Server {
-        let (links, token) = (free_address().to_string(), self.folder.path().join("token"));
-        let text = |path: &Path| path.to_str().expect("a name").to_owned();
-        let settings = [
-            ("TGS_STORE", store),
-            ("TGS_NODE_NAME", name),
-            ("TGS_TOKEN_FILE", &text(&token)),
-            ("TGS_LINKS", &links),
-            ("TGS_LINKS_FOLDER", &text(keys)),
-        ];
-        Server::node(&self.folder.path().join(name), &settings, TOKEN)
+        let links = free_address().to_string();
+        let keys = keys.to_str().expect("a name");
+        let settings = [("TGS_STORE", store), ("TGS_LINKS", &links), ("TGS_LINKS_FOLDER", keys)];
+        self.further(name, &settings)
+    }
+
+    /// One more node with these settings.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn further(&self, name: &str, settings: &[(&str, &str)]) -> Server {
+        let token = self.folder.path().join("token");
+        let token = token.to_str().expect("a name");
+        let own = [("TGS_NODE_NAME", name), ("TGS_TOKEN_FILE", token)];
+        Server::node(&self.folder.path().join(name), &[&own, settings].concat(), TOKEN)
     }
 
     /// So many nodes, each started with its folder and the settings that it has for itself.
@@ -164,6 +194,22 @@ impl Cluster {
     /// The folder of a node.
     pub fn folder_of(&self, no: usize) -> PathBuf {
         self.folder.path().join(format!("node-{no}"))
+    }
+
+    /// Where [`certify`] has put what its links are made with.
+    ///
+    /// # Panics
+    /// When it has no links.
+    pub fn keys(&self) -> &Path {
+        self.keys.as_ref().expect("it has links").path()
+    }
+
+    /// The node that places jobs, as this one says; none if it knows of none, or is not there.
+    pub fn leader(&self, seen_by: usize) -> Option<usize> {
+        let page = self.nodes[seen_by].try_get("/v1/nodes").filter(|it| it.status == 200)?;
+        let mut nodes = page.body["items"].as_array()?.iter();
+        let leader = nodes.find(|node| node["leads"] == Value::Bool(true))?["node"].as_str()?;
+        self.all().into_iter().find(|no| leader == format!("node-{no}"))
     }
 
     /// To how many others each node that is there says that it has a link, as this one sees them.
@@ -249,6 +295,11 @@ impl Cluster {
         let id = self.nodes[no].id().expect("it runs");
         Identity::of(id).expect("it is there").signal(signal);
     }
+}
+
+/// Where a node on a host listens for links.
+const fn links_at(host: &Host) -> SocketAddrV4 {
+    SocketAddrV4::new(host.address(), LINKS_PORT)
 }
 
 /// Makes an authority in a folder, and keys for so many nodes, as operators do.

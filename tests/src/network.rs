@@ -1,5 +1,6 @@
 //! Networks that lose what is sent over them, without anybody being told: each host is a network
 //! namespace of this machine with one virtual cable to it, and stands for a machine of its own.
+//! Hosts reach each other over this machine, and the servers that stand on it.
 //!
 //! What is lost is addressed to a card that is not there, so it arrives nowhere: no program on
 //! either side sees an error, only that nothing comes.
@@ -14,8 +15,14 @@ use std::{
 
 use crate::services::addresses::Addresses;
 
+mod far;
+
+pub use far::Far;
+
 /// How the namespaces of this machine begin that are ours.
 const PREFIX: &str = "tgs-test-";
+/// How far the addresses of one cable are from those of the next.
+const STEP: u32 = 4;
 /// A card that nobody has.
 const NOWHERE: &str = "02:00:00:00:00:ff";
 
@@ -60,12 +67,13 @@ impl Network {
         Self { hosts: made.collect(), _addresses: addresses }
     }
 
-    /// Where its hosts reach servers of this machine, each over its own cable.
+    /// Where its hosts reach servers of this machine, each over its own cable: as many as there are
+    /// hosts.
     ///
     /// # Panics
     /// Without a host.
-    pub fn address(&self) -> Ipv4Addr {
-        self.hosts.first().expect("a network has a host").outside
+    pub fn addresses(&self) -> Addresses {
+        Addresses::kept(self.hosts.first().expect("a network has a host").outside, STEP)
     }
 
     /// Its hosts.
@@ -85,7 +93,7 @@ impl Drop for Network {
 impl Host {
     fn make(addresses: &Addresses, no: usize) -> Self {
         let block = u32::from(addresses.of(0)) & 0x003f_ff00;
-        let base = u32::from(Ipv4Addr::new(10, 64, 0, 0)) + block + 4 * no as u32;
+        let base = u32::from(Ipv4Addr::new(10, 64, 0, 0)) + block + STEP * no as u32;
         let name = format!("{PREFIX}{}-{block:x}-{no}", process::id());
         let cable = format!("tgs{:x}n{no}", block >> 8);
         let (outside, inside) = (Ipv4Addr::from(base + 1), Ipv4Addr::from(base + 2));
@@ -99,6 +107,11 @@ impl Host {
         ));
         ip(&format!("addr add {outside}/30 dev {cable}"));
         ip(&format!("link set {cable} up"));
+        // Of what comes over this cable alone: what else this machine does is not ours.
+        let forwarding = format!("/proc/sys/net/ipv4/conf/{cable}/forwarding");
+        fs::write(&forwarding, "1").unwrap_or_else(|error| {
+            panic!("let hosts reach each other: write {forwarding}: {error}; run the test as root")
+        });
         ip(&format!("-n {name} addr add {inside}/30 dev wire"));
         ip(&format!("-n {name} link set wire up"));
         ip(&format!("-n {name} link set lo up"));
@@ -209,6 +222,13 @@ fn what_is_lost_arrives_nowhere() {
         assert!(sent.status.success(), "{sent:?}");
         ours.recv(&mut [0; 9]).is_ok()
     };
+    let reaches = |from: &Host, to: &Host| {
+        let mut call = Command::new("bash");
+        call.args(["-c", &format!("exec 3<> /dev/tcp/{}/9", to.address())]);
+        let said = from.run(&call).output().expect("it runs").stderr;
+        String::from_utf8_lossy(&said).contains("Connection refused")
+    };
+    assert!(reaches(host, other) && reaches(other, host), "hosts reach each other");
     let is_heard = || {
         let answer = TcpStream::connect_timeout(
             &SocketAddrV4::new(host.inside, 9).into(),

@@ -143,6 +143,27 @@ pub fn no_registry_is_named(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Pages of the API hold pictures made of letters at most: an example would have to be tested, and
+/// `./dev test` leaves the time out that looking for them takes.
+pub fn pages_hold_no_code(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in tree.rust() {
+        let mut is_open = false;
+        for (no, line) in numbered(file) {
+            let line = line.trim_start();
+            let text = ["///", "//!"].iter().find_map(|mark| line.strip_prefix(mark));
+            let Some(kind) = text.and_then(|text| text.trim().strip_prefix("```")) else {
+                continue;
+            };
+            is_open = !is_open;
+            if is_open && kind != "text" {
+                findings.push(file.finding(no, "opens an example"));
+            }
+        }
+    }
+    findings
+}
+
 fn numbered(file: &File) -> impl Iterator<Item = (usize, &str)> {
     file.text.lines().enumerate().map(|(at, line)| (at + 1, line))
 }

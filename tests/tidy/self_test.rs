@@ -49,6 +49,16 @@ fn wide_lines() {
 }
 
 #[test]
+fn pages_with_examples() {
+    let find = lines::pages_hold_no_code;
+    let page = "//! Why.\n/// ```KIND\n/// a();\n/// ```\nfn a() {}\n";
+    for kind in ["", "rust", "ignore"] {
+        check(find, &[("a.rs", &page.replace("KIND", kind))], &["a.rs:2 opens an example"]);
+    }
+    check(find, &[("a.rs", &page.replace("KIND", "text")), ("a.md", page)], &[]);
+}
+
+#[test]
 fn silent_files() {
     let find = lines::file_says_why;
     let silent = "a.rs:1 does not open with `//! …`";

@@ -26,6 +26,7 @@ const UNSAFE_ALLOWED: &[(&str, &str)] = &[
     ("node/src/leaving.rs", "an exit without destructors has no safe name"),
     ("node/src/memory.rs", "the allocator's options are set through C"),
     ("node/src/numerics.rs", "libtorch reads its kernels from the environment"),
+    ("tests/src/network/far.rs", "a thread enters the network of another host"),
     (
         "tests/src/services/process.rs",
         "a server says that it dies with its test before it is another program",

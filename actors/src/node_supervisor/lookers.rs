@@ -15,8 +15,9 @@ use tgs_protocol::desk::JobDesk;
 use crate::{
     event_publisher::EventPublisher,
     job_finder::JobFinder,
+    key_watch::KeyWatch,
     looker::{Looker, Looks},
-    mesh::Ears,
+    mesh::{Ears, LinkConfig},
     node::NodeConfig,
     order_taker::OrderTaker,
     peer_keeper::{Card, PeerKeeper},
@@ -60,8 +61,8 @@ impl Lookers {
         let (own, node) = (config.incarnation.clone(), card.node.clone());
         let mut begins = Vec::new();
         if config.finds_jobs {
-            let (ports, config, node) = (ports.clone(), config.clone(), node.clone());
-            let make = move || JobFinder::new(ports.clone(), &config, node.clone());
+            let (ports, card) = (ports.clone(), card.clone());
+            let make = move || JobFinder::new(ports.clone(), &card);
             begins.push(begin(make, cell));
         }
         if let Some(peers) = ports.bus.as_ref().and_then(|bus| bus.peers.clone()) {
@@ -78,6 +79,11 @@ impl Lookers {
             let node = node.clone();
             let council = Council { ports, assignments, presence, own, node, shares };
             begins.push(begin(move || Scheduler::new(council.clone()), cell));
+        }
+        if let Some(LinkConfig { keys, folder, .. }) = config.links.clone() {
+            let (clock, name) = (ports.clock.clone(), config.about.node.clone());
+            let make = move || KeyWatch::new(keys.clone(), folder.clone(), clock.clone(), &name);
+            begins.push(begin(make, cell));
         }
         if let Some(source) = ports.interruptions.clone() {
             let make = move || SpotWatch::new(source.clone(), node.clone());

@@ -169,6 +169,7 @@ impl Shell {
             let Some(at_hand) = self.crew.samplers.get(sampler) else {
                 let (peer, _) = &sampling.helpers[sampler - sampling.samplers()];
                 let (version, regions) = (self.config.about.version.clone(), row.regions.clone());
+                let stays_off_spot = row.stays_off_spot;
                 let task = move |class| ChunkTask {
                     lease,
                     model,
@@ -179,6 +180,7 @@ impl Shell {
                     rows,
                     version,
                     regions,
+                    stays_off_spot,
                 };
                 let (ports, peer) = (self.ports.clone(), peer.clone());
                 tokio::spawn(async move {

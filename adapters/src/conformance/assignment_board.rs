@@ -16,7 +16,8 @@ fn word(epoch: u64, beat: u64) -> Word {
 
 fn told(word: Word, jobs: &[&str]) -> Assignments {
     let assigned = |name: &&str| Assigned { job: JobId::new(*name), seen: None };
-    Assignments { word, jobs: jobs.iter().map(assigned).collect(), is_kept: false }
+    let left = vec![job("newer")];
+    Assignments { word, jobs: jobs.iter().map(assigned).collect(), is_kept: false, left }
 }
 
 /// Each node reads what it was told, and nothing of others.

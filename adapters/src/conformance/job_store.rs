@@ -1,13 +1,17 @@
 //! What a [`tgs_protocol::store::JobStore`] owes.
 
+use std::slice;
+
 use tgs_protocol::{
     code::Code,
     digest::Digest,
     job::{
         JobRow, JobState, Outcome,
+        format::ROW_FORMAT,
         listing::{Listing, StateClass},
     },
     queue::Priority,
+    residency::Ground,
     stage::Stage,
     store::Written,
     submission::{Inserted, Submission},
@@ -153,28 +157,32 @@ pub async fn who_is_first_in_line_is_read_in_turn(ports: &Ports) {
     assert_eq!(first(Waiting, &[], 9).await, ["old", "a", "b"]);
 }
 
-/// Whoever looks for work in a region passes over what may not be there.
+/// Whoever looks for work passes over what may not be in its region, or not on its machine.
 pub async fn who_may_not_be_there_is_passed_over(ports: &Ports) {
     let pinned = |id, at, regions: &str| {
         let regions = regions.parse().expect("regions");
         JobRow { regions, ..row(id, at) }
     };
-    let rows = [pinned("eu", 1, "eu"), pinned("both", 2, "eu,us"), row("any", 3)];
+    let steady = JobRow { stays_off_spot: true, ..pinned("steady", 4, "eu") };
+    let rows = [pinned("eu", 1, "eu"), pinned("both", 2, "eu,us"), row("any", 3), steady];
     for row in &rows {
         insert(ports, row).await;
         assert_eq!(ports.jobs.read(&row.id).await.expect("read").as_ref(), Some(row));
     }
-    for (region, limit, first) in [
-        (None, 9, &["eu", "both", "any"][..]),
-        (Some("eu"), 2, &["eu", "both"]),
-        (Some("us"), 1, &["both"]),
-        (Some("us"), 9, &["both", "any"]),
-        (Some("asia"), 1, &["any"]),
+    let ground = |region: &str, is_spot| Some(Ground { region: region.to_owned(), is_spot });
+    for (ground, limit, first) in [
+        (None, 9, &["eu", "both", "any", "steady"][..]),
+        (ground("eu", true), 2, &["eu", "both"]),
+        (ground("eu", true), 9, &["eu", "both", "any"]),
+        (ground("eu", false), 9, &["eu", "both", "any", "steady"]),
+        (ground("us", true), 1, &["both"]),
+        (ground("us", false), 9, &["both", "any"]),
+        (ground("asia", true), 1, &["any"]),
     ] {
-        let waiting = StateClass::Waiting;
-        let found = ports.jobs.first_in_line(waiting, region, &[].into(), limit).await;
+        let (waiting, but) = (StateClass::Waiting, [].into());
+        let found = ports.jobs.first_in_line(waiting, ground.as_ref(), &but, limit).await;
         let found: Vec<_> = found.expect("look").iter().map(|row| row.id.to_string()).collect();
-        assert_eq!(found, first, "{region:?} {limit}");
+        assert_eq!(found, first, "{ground:?} {limit}");
     }
 }
 
@@ -304,4 +312,39 @@ pub async fn a_row_that_cannot_be_read_back_is_refused(ports: &Ports) {
     bad.request.gates.ks_mean.threshold = f64::NAN;
     assert_eq!(code(ports.jobs.insert(&bad).await), Code::BadRequest);
     assert_eq!(listed(ports, None).await, [""; 0]);
+}
+
+/// A row that this version does not understand is neither read nor written over, whoever holds its
+/// lease; what stands beside it is as ever.
+pub async fn what_a_newer_version_wrote_is_left_alone(ports: &Ports) {
+    let (first, other) = (ordered("a", "k", b"one"), row("b", 2));
+    for row in [&first, &other] {
+        insert(ports, row).await;
+    }
+    let lease = claim(ports, &first.id, "me").await;
+    let newer = JobRow { format: ROW_FORMAT + 1, writes: 1, ..first.clone() };
+    assert_eq!(ports.jobs.save(&lease, &newer).await.expect("save"), Written::Done);
+
+    let key = first.submission.clone().expect("an order").key;
+    assert_eq!(code(ports.jobs.read(&first.id).await), Code::StoreTooNew);
+    assert_eq!(code(ports.jobs.ordered(&key).await), Code::StoreTooNew);
+    let known = JobRow { writes: 2, ..first.clone() };
+    for row in [&known, &newer] {
+        assert_eq!(code(ports.jobs.save(&lease, row).await), Code::StoreTooNew);
+    }
+    assert_eq!(code(ports.jobs.insert(&ordered("c", "k", b"one")).await), Code::StoreTooNew);
+    assert_eq!(code(ports.jobs.forget(&first.id).await), Code::StoreTooNew);
+    // A lease says nothing of its job: who held it may give it back.
+    assert_eq!(ports.leases.release(&lease).await.expect("release"), Written::Done);
+
+    assert_eq!(listed(ports, None).await, ["b"]);
+    let waiting = StateClass::Waiting;
+    let line = ports.jobs.first_in_line(waiting, None, &[].into(), 9).await.expect("look");
+    assert_eq!(line, slice::from_ref(&other));
+    let (_, rows) = ports.jobs.line(waiting, &[].into(), 9).await.expect("look");
+    assert_eq!(rows, slice::from_ref(&other));
+    let lease = claim(ports, &other.id, "me").await;
+    let saved = JobRow { writes: 1, failed_tries: 1, ..other };
+    assert_eq!(ports.jobs.save(&lease, &saved).await.expect("save"), Written::Done);
+    assert_eq!(ports.jobs.read(&saved.id).await.expect("read"), Some(saved));
 }

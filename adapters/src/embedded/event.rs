@@ -14,7 +14,7 @@ use crate::{
     blocking::blocking,
     embedded::{
         Embedded,
-        ledger::{EVENTS, EVENTS_OF, decode, encode},
+        ledger::{EVENTS, EVENTS_OF, decode_known, encode},
         schema::{META, NEWEST_EVENT_KEY},
         trouble::Trouble,
     },
@@ -40,13 +40,13 @@ impl EventLog for Embedded {
                         let (_, no) = entry?.0.value();
                         let event = log.get(no)?;
                         let event =
-                            event.map(|it| decode(it.value(), "events", job)).transpose()?;
+                            event.map(|it| decode_known(it.value(), "events", job)).transpose()?;
                         found.extend(event);
                     }
                 } else {
                     let whose = JobId::new("all");
                     for entry in log.range(first..)?.take(limit) {
-                        found.push(decode(entry?.1.value(), "events", &whose)?);
+                        found.push(decode_known(entry?.1.value(), "events", &whose)?);
                     }
                 }
                 Ok(found)

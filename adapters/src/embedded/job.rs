@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 use tgs_protocol::{
+    code::Code,
     id::JobId,
     job::{
         JobRow,
@@ -21,7 +22,7 @@ use crate::{
     blocking::blocking,
     embedded::{
         Embedded, event,
-        ledger::{Commit, JOBS, KEYS, LEASES, PLACES, decode},
+        ledger::{Commit, JOBS, KEYS, LEASES, PLACES, not_read},
         trouble::Trouble,
     },
     fence,
@@ -142,7 +143,12 @@ impl Embedded {
                     return Ok(Page { rows, next });
                 }
                 let job = JobId::new(key.value().1);
-                rows.extend(row_in(&jobs, &job)?);
+                match row_in(&jobs, &job) {
+                    Err(Trouble::Store(error)) if error.code == Code::StoreTooNew => {
+                        self.inner.passed_over.say(job.as_str(), &error);
+                    }
+                    read => rows.extend(read?),
+                }
             }
             Ok(Page { rows, next: None })
         })
@@ -209,7 +215,12 @@ pub(super) fn row_in(
     job: &JobId,
 ) -> Result<Option<JobRow>, Trouble> {
     let found = jobs.get(job.as_str())?;
-    found.map(|bytes| decode(bytes.value(), "row", job)).transpose()
+    found.map(|bytes| decode_row(bytes.value(), job)).transpose()
+}
+
+/// A row as its table holds it, back.
+pub(super) fn decode_row(bytes: &[u8], job: &JobId) -> Result<JobRow, Trouble> {
+    JobRow::read(bytes).map_err(|unread| not_read(&fence::row_of(job), unread))
 }
 
 fn place_key(place: &Place) -> (u64, &str) {

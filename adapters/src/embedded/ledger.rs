@@ -17,7 +17,13 @@ use redb::{
     WriteTransaction,
 };
 use tgs_protocol::{
-    code::Code, id::JobId, lease::Lease, lease::LeaseCell, panic::message, store::StoreError,
+    code::Code,
+    id::JobId,
+    lease::Lease,
+    lease::LeaseCell,
+    panic::message,
+    store::StoreError,
+    stored::{self, Unread},
 };
 
 use crate::{
@@ -249,16 +255,35 @@ pub fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Trouble> {
     encoded.map_err(|error| Trouble::Store(fault::internal(format!("encode a row: {error}"))))
 }
 
-/// A value as its table holds it, back.
-pub fn decode<T: serde::de::DeserializeOwned>(
+/// A value as its table holds it, back: whole or not at all, since whoever reads it may write it
+/// back, or decide by it.
+pub fn decode<T: serde::Serialize + serde::de::DeserializeOwned>(
     bytes: &[u8],
     what: &str,
     job: &JobId,
 ) -> Result<T, Trouble> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let remedy = "restore the data folder from a copy, or work in a new one";
-        let message = format!("read the {what} of job {job}: {error}; {remedy}");
-        Trouble::Store(StoreError::because(Code::StoreCorrupt, message, error))
+    stored::read(bytes).map_err(|unread| not_read(&format!("the {what} of job {job}"), unread))
+}
+
+/// The same of what is only handed on: fields of it that are not known are left out.
+pub fn decode_known<T: serde::de::DeserializeOwned>(
+    bytes: &[u8],
+    what: &str,
+    job: &JobId,
+) -> Result<T, Trouble> {
+    let read = serde_json::from_slice(bytes);
+    read.map_err(|error| not_read(&format!("the {what} of job {job}"), error.into()))
+}
+
+/// Why a record is not read; `what` follows "read".
+pub fn not_read(what: &str, unread: Unread) -> Trouble {
+    Trouble::Store(match unread {
+        Unread::Newer(unknown) => fault::too_new(what, &unknown),
+        Unread::Damaged(error) => {
+            let remedy = "restore the data folder from a copy, or work in a new one";
+            let message = format!("read {what}: {error}; {remedy}");
+            StoreError::because(Code::StoreCorrupt, message, error)
+        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tgs_protocol::{
     event::{Event, Happening},
     id::{JobId, SubscriptionId},
@@ -19,7 +19,10 @@ use crate::{
     blocking::blocking,
     embedded::{
         Embedded,
-        ledger::{Commit, DELIVERIES, DELIVERIES_OPEN, EVENTS, SUBSCRIPTIONS, decode, encode},
+        ledger::{
+            Commit, DELIVERIES, DELIVERIES_OPEN, EVENTS, SUBSCRIPTIONS, decode, decode_known,
+            encode,
+        },
         schema::{META, READ_MARK_KEY},
         trouble::Trouble,
     },
@@ -149,7 +152,7 @@ impl NotificationStore for Embedded {
                     if found.len() == limit {
                         break;
                     }
-                    let event: Event = decode(entry?.1.value(), "events", &whose)?;
+                    let event: Event = decode_known(entry?.1.value(), "events", &whose)?;
                     found.extend(matches!(event.what, Happening::Ended(_)).then_some(event));
                 }
                 Ok(found)
@@ -261,6 +264,10 @@ fn row_in(
 }
 
 /// A value of these tables; the message names the subscription.
-fn read<T: DeserializeOwned>(bytes: &[u8], what: &str, id: &SubscriptionId) -> Result<T, Trouble> {
+fn read<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    what: &str,
+    id: &SubscriptionId,
+) -> Result<T, Trouble> {
     decode(bytes, what, &JobId::new(format!("(none; subscription {id})")))
 }

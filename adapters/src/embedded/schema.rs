@@ -7,10 +7,10 @@ use tgs_protocol::{code::Code, id::JobId, store::StoreError};
 
 use crate::{
     embedded::{
-        job::place,
+        job::{decode_row, place},
         ledger::{
             CHUNKS, DATASETS, DELIVERIES, DELIVERIES_OPEN, EVENTS, EVENTS_OF, JOBS, KEYS, LEASES,
-            PLACES, SUBSCRIPTIONS, UPLOADS, decode,
+            PLACES, SUBSCRIPTIONS, UPLOADS,
         },
         trouble::Trouble,
     },
@@ -71,7 +71,7 @@ fn list_jobs(transaction: &WriteTransaction) -> Result<(), Trouble> {
     make_lists(transaction)?;
     for entry in transaction.open_table(JOBS)?.iter()? {
         let (name, bytes) = entry?;
-        let row = decode(bytes.value(), "row", &JobId::new(name.value()))?;
+        let row = decode_row(bytes.value(), &JobId::new(name.value()))?;
         place(transaction, None, &row)?;
     }
     Ok(())

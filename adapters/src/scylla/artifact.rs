@@ -62,11 +62,13 @@ impl ArtifactStore for Scylla {
         fence::check_name(&lease.job)?;
         self.admitted(&mut patience, lease).await?.or_refused(&lease.job)?;
         let path = self.staged(lease, name);
-        let cannot = |error| fault::on_file("prepare", &path, error);
-        for earlier in self.attempts(&lease.job, name)? {
-            remove_tree(&RealDisk, &earlier).map_err(cannot)?;
-        }
-        make_folders(&RealDisk, &path, Readers::Owner).map_err(cannot)?;
+        blocking(|| {
+            let cannot = |error| fault::on_file("prepare", &path, error);
+            for earlier in self.attempts(&lease.job, name)? {
+                remove_tree(&RealDisk, &earlier).map_err(cannot)?;
+            }
+            make_folders(&RealDisk, &path, Readers::Owner).map_err(cannot)
+        })?;
         Ok(path)
     }
 
@@ -96,7 +98,7 @@ impl ArtifactStore for Scylla {
             }
         };
         // First: a folder that is found is whole.
-        self.keep(&lease.job, name, (&staged, &record))?;
+        blocking(|| self.keep(&lease.job, name, (&staged, &record)))?;
         if let Some(before) = before {
             self.drop_files(&lease.job, &before).await?;
             if before.digest != record.digest {
@@ -112,7 +114,8 @@ impl ArtifactStore for Scylla {
         fence::check_name(&lease.job)?;
         // Its name carries the epoch: no other holder's attempt has it.
         let path = self.staged(lease, name);
-        remove_tree(&RealDisk, &path).map_err(|error| fault::on_file("remove", &path, error))
+        blocking(|| remove_tree(&RealDisk, &path))
+            .map_err(|error| fault::on_file("remove", &path, error))
     }
 
     async fn open(&self, job: &JobId, name: ArtifactName) -> Result<Option<PathBuf>, StoreError> {
@@ -121,7 +124,7 @@ impl ArtifactStore for Scylla {
         let record: Option<SealedRecord> = self.item(&mut patience, job, &item(name)).await?;
         let Some(record) = record else { return Ok(None) };
         let folder = self.kept(job, name, &record);
-        make_folders(&RealDisk, &folder, Readers::Owner)
+        blocking(|| make_folders(&RealDisk, &folder, Readers::Owner))
             .map_err(|error| fault::on_file("make", &folder, error))?;
         for SealedFile { path, bytes } in &record.files {
             let what = || lost(&format!("{path} in {}", name.as_str()), job);
@@ -225,7 +228,7 @@ impl ArtifactStore for Scylla {
                 self.drop_bytes(job, &name, size).await?;
             }
         }
-        self.sweep_cache(job, keep)
+        blocking(|| self.sweep_cache(job, keep))
     }
 }
 
@@ -286,13 +289,14 @@ impl Scylla {
         for folder in all.map_err(|error| fault::on_file("list", &folder, error))? {
             let job = JobId::new(folder.file_name().unwrap_or_default().to_string_lossy());
             let cannot = |error| fault::on_file("remove", &folder, error);
-            match self.read(&job).await {
-                Ok(Some(row)) if !row.state.is_final() => {}
-                Ok(Some(row)) => {
+            let read = self.read(&job).await;
+            match self.passed_over().unless_newer(job.as_str(), read) {
+                Ok(Some(Some(row))) if row.state.is_final() => {
                     let kept = ArtifactName::kept_after(StateClass::of(&row.state));
                     blocking(|| self.sweep_cache(&job, kept))?;
                 }
-                Ok(None) => blocking(|| remove_tree(&RealDisk, &folder)).map_err(cannot)?,
+                Ok(Some(Some(_)) | None) => {} // It goes on, as far as this version knows.
+                Ok(Some(None)) => blocking(|| remove_tree(&RealDisk, &folder)).map_err(cannot)?,
                 Err(error) => warn!(%job, %error, "its private copies stay for now"),
             }
         }

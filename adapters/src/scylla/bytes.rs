@@ -95,7 +95,8 @@ fn numbers(size: ByteCount) -> Range<i32> {
 impl Scylla {
     /// A new name for these bytes.
     pub(super) fn name_of(&self, kind: &str, home: &Residency, bytes: &[u8]) -> Named {
-        self.name(kind, home, (Digest::of(bytes), ByteCount(bytes.len() as u64)))
+        let digest = blocking(|| Digest::of(bytes)); // Of a gigabyte it takes a second.
+        self.name(kind, home, (digest, ByteCount(bytes.len() as u64)))
     }
 
     /// A new name for bytes of this digest and size.
@@ -137,15 +138,20 @@ impl Scylla {
         Ok(())
     }
 
-    /// The bytes of a name; none unless they are what its digest says.
+    /// The bytes of a name in one buffer; none unless they are what its digest says.
     pub(super) async fn bytes(
         &self,
         job: &JobId,
         named: &Named,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let pieces: Vec<Vec<u8>> = self.pieces(job, named).try_collect().await?;
-        let bytes = pieces.concat();
-        Ok((Digest::of(&bytes) == named.digest).then_some(bytes))
+        // Of its size from the beginning: beside it stand the pieces on their way, and no more.
+        let size = usize::try_from(named.size.get()).unwrap_or(0);
+        let (mut pieces, mut bytes) = (pin!(self.pieces(job, named)), Vec::with_capacity(size));
+        while let Some(piece) = pieces.next().await {
+            bytes.extend_from_slice(&piece?);
+        }
+        let is_it = blocking(|| Digest::of(&bytes) == named.digest);
+        Ok(is_it.then_some(bytes))
     }
 
     /// The digest of what is there under these names after each other; none if something is gone.
@@ -250,7 +256,7 @@ impl Scylla {
         }
         let cannot = |error| fault::on_file("write", path, error);
         let folder = path.parent().unwrap_or(path);
-        make_folders(&RealDisk, folder, Readers::Owner).map_err(cannot)?;
+        blocking(|| make_folders(&RealDisk, folder, Readers::Owner)).map_err(cannot)?;
         // Beside its place first: whoever looks sees all of it or nothing.
         let part = folder.join(format!(".{}.part", Ulid::new()));
         let placed = match self.write_part(job, parts, &part).await {
@@ -259,7 +265,7 @@ impl Scylla {
             Err(error) => Err(error),
         };
         if placed.is_err() {
-            let _ = fs::remove_file(&part);
+            let _ = blocking(|| fs::remove_file(&part));
         }
         placed
     }
@@ -278,8 +284,10 @@ impl Scylla {
             let mut pieces = pin!(self.pieces(job, named));
             while let Some(piece) = pieces.next().await {
                 let piece = piece?;
-                hash.update(&piece);
-                file.write_all(&piece).map_err(cannot)?;
+                blocking(|| {
+                    hash.update(&piece);
+                    file.write_all(&piece).map_err(cannot)
+                })?;
             }
         }
         Ok(Digest::from_bytes(hash.finalize().into()))
@@ -328,7 +336,8 @@ fn windows(
     let mut file = opened?;
     let next = move || {
         let mut bytes = Vec::with_capacity(WINDOW);
-        match Read::by_ref(&mut file).take(WINDOW as u64).read_to_end(&mut bytes) {
+        let mut some = Read::by_ref(&mut file).take(WINDOW as u64);
+        match blocking(|| some.read_to_end(&mut bytes)) {
             Ok(0) => None,
             Ok(_) => Some(Ok(bytes)),
             Err(error) => Some(Err(fault::on_file("read", &path, error))),

@@ -68,6 +68,8 @@ impl CheckpointStore for Scylla {
         Ok(whole)
     }
 
+    /// In one buffer, since whoever goes on reads it as one: the engine takes tensors out of it
+    /// where they lie. By way of a file it would be in memory just the same, and on a disk as well.
     async fn get(&self, job: &JobId, facts: &CheckpointFacts) -> Result<Vec<u8>, StoreError> {
         let mut patience = Patience::of("read a checkpoint");
         let entry: Option<Entry> = self.item(&mut patience, job, &item(facts)).await?;

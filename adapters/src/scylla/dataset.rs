@@ -211,7 +211,9 @@ impl DatasetStore for Scylla {
                 break;
             }
             let name = name.parse().map_err(|_| damaged("the names of datasets"))?;
-            found.extend(self.entries(&mut patience, &name).await?.into_iter().next());
+            let entries = self.entries(&mut patience, &name).await;
+            let entries = self.passed_over().unless_newer(name.as_str(), entries)?;
+            found.extend(entries.into_iter().flatten().next());
         }
         Ok(found.into_iter().map(|entry| entry.version).collect())
     }

@@ -11,7 +11,7 @@ use tgs_protocol::{
 };
 use tokio::time::timeout;
 
-use super::{Scylla, json::decode, lease::whole, numbering::BUCKET, trouble::Patience};
+use super::{Scylla, json::decode_known, lease::whole, numbering::BUCKET, trouble::Patience};
 
 /// A waiter asks again after so long: it may have begun before the database could be reached.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -102,5 +102,5 @@ impl Scylla {
 
 /// An event as a row of the log has it.
 pub(super) fn decoded((bytes,): &(Vec<u8>,)) -> Result<Event, StoreError> {
-    decode(bytes, "the log of events")
+    decode_known(bytes, "the log of events")
 }

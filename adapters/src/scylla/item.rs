@@ -100,7 +100,7 @@ impl Scylla {
     }
 
     /// One item, after everything that was decided before this call.
-    pub(super) async fn item<T: DeserializeOwned>(
+    pub(super) async fn item<T: Serialize + DeserializeOwned>(
         &self,
         patience: &mut Patience,
         job: &JobId,
@@ -123,7 +123,7 @@ impl Scylla {
     }
 
     /// All items whose names begin so, in the order of their names.
-    pub(super) async fn items<T: DeserializeOwned>(
+    pub(super) async fn items<T: Serialize + DeserializeOwned>(
         &self,
         patience: &mut Patience,
         job: &JobId,

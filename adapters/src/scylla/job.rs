@@ -13,6 +13,7 @@ use tgs_protocol::{
         listing::{Listing, Page, Place, StateClass},
     },
     lease::{Lease, LeaseCell},
+    residency::Ground,
     store::{JobStore, StoreError, Written},
     submission::{IdempotencyKey, Inserted, Submission},
     unit::{Epoch, EventNo},
@@ -23,7 +24,7 @@ use ulid::Ulid;
 use super::{
     Scylla,
     database::Decided,
-    json::{decode, encode},
+    json::{encode, not_read},
     lease::{cell_of, natural, whole},
     place::rank_of,
     trouble::Patience,
@@ -132,11 +133,11 @@ impl JobStore for Scylla {
     async fn first_in_line(
         &self,
         class: StateClass,
-        region: Option<&str>,
+        ground: Option<&Ground>,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
-        self.in_line(class, region, but, limit).await
+        self.in_line(class, ground, but, limit).await
     }
 
     async fn line(
@@ -382,7 +383,7 @@ impl Seen {
 
 /// A row as the database holds it.
 pub(super) fn decode_row(body: &[u8], job: &JobId) -> Result<JobRow, StoreError> {
-    decode(body, &format!("the row of job {job}"))
+    JobRow::read(body).map_err(|unread| not_read(&fence::row_of(job), unread))
 }
 
 /// The events that a write makes, by their numbers within the job. The log gives them others.

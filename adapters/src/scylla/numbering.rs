@@ -19,7 +19,7 @@ use tgs_protocol::{id::JobId, store::StoreError, unit::EventNo};
 use super::{
     Scylla,
     database::Decided,
-    json::{decode, encode},
+    json::{decode_known, encode},
     lease::natural,
     trouble::{Patience, damaged},
 };
@@ -217,7 +217,7 @@ impl Scylla {
         let Some((turn, newest, numbered)) = rows.into_iter().next() else {
             return Ok(LogEnd::default());
         };
-        let numbered = numbered.map_or_else(|| Ok(Vec::new()), |bytes| decode(&bytes, LOG_END))?;
+        let numbered = numbered.map_or_else(|| Ok(Vec::new()), |it| decode_known(&it, LOG_END))?;
         Ok(LogEnd { turn, newest: newest.unwrap_or(0), numbered })
     }
 

@@ -8,8 +8,11 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::stream::{self, Stream, StreamExt};
 use object_store::{
-    ClientOptions, Error, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart,
-    aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder, path::Path,
+    ClientConfigKey, Error, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig, WriteMultipart,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    azure::{AzureConfigKey, MicrosoftAzureBuilder},
+    gcp::{GoogleCloudStorageBuilder, GoogleConfigKey},
+    path::Path,
 };
 use tgs_protocol::{code::Code, refusal::Refusal, store::StoreError, unit::ByteCount};
 use url::Url;
@@ -33,6 +36,8 @@ pub(super) struct Objects {
     from: ByteCount,
     /// For messages.
     address: String,
+    /// The variable that allows to do without TLS.
+    allow_http: &'static str,
 }
 
 impl Objects {
@@ -59,33 +64,39 @@ impl Objects {
         }
         let folder = Path::from_url_path(url.path()).map_err(|error| refused(error.to_string()))?;
         let retry = RetryConfig { retry_timeout: PATIENCE, ..RetryConfig::default() };
-        let options = ClientOptions::new()
-            .with_timeout(REQUEST_LIMIT)
-            .with_connect_timeout(CONNECTION_LIMIT)
-            .with_allow_http(std::env::var_os("AWS_ALLOW_HTTP").is_some());
         let unbuilt = |error: Error| refused(error.to_string());
         let bucket = format!("{}://{}", url.scheme(), url.host_str().unwrap_or_default());
         // The cryptography of everything else here: two in one process would end it.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
-        let store: Arc<dyn ObjectStore> = match url.scheme() {
+        let (store, allow_http): (Arc<dyn ObjectStore>, _) = match url.scheme() {
             "s3" => {
-                let builder = AmazonS3Builder::from_env().with_url(bucket);
-                let builder = builder.with_retry(retry).with_client_options(options);
-                Arc::new(builder.build().map_err(unbuilt)?)
+                let allow_http = "AWS_ALLOW_HTTP";
+                let builder = AmazonS3Builder::from_env().with_url(bucket).with_retry(retry);
+                let limited = limits(allow_http).fold(builder, |it, (key, value)| {
+                    it.with_config(AmazonS3ConfigKey::Client(key), value)
+                });
+                (Arc::new(limited.build().map_err(unbuilt)?), allow_http)
             }
             "gs" => {
-                let builder = GoogleCloudStorageBuilder::from_env().with_url(bucket);
-                let builder = builder.with_retry(retry).with_client_options(options);
-                Arc::new(builder.build().map_err(unbuilt)?)
+                let allow_http = "GOOGLE_ALLOW_HTTP";
+                let builder = GoogleCloudStorageBuilder::from_env();
+                let builder = builder.with_url(bucket).with_retry(retry);
+                let limited = limits(allow_http).fold(builder, |it, (key, value)| {
+                    it.with_config(GoogleConfigKey::Client(key), value)
+                });
+                (Arc::new(limited.build().map_err(unbuilt)?), allow_http)
             }
             "az" => {
-                let builder = MicrosoftAzureBuilder::from_env().with_url(bucket);
-                let builder = builder.with_retry(retry).with_client_options(options);
-                Arc::new(builder.build().map_err(unbuilt)?)
+                let allow_http = "AZURE_ALLOW_HTTP";
+                let builder = MicrosoftAzureBuilder::from_env().with_url(bucket).with_retry(retry);
+                let limited = limits(allow_http).fold(builder, |it, (key, value)| {
+                    it.with_config(AzureConfigKey::Client(key), value)
+                });
+                (Arc::new(limited.build().map_err(unbuilt)?), allow_http)
             }
             other => return Err(refused(format!("`{other}` is no such storage"))),
         };
-        Ok(Self { store, folder, from, address: address.to_owned() })
+        Ok(Self { store, folder, from, address: address.to_owned(), allow_http })
     }
 
     /// Whether so many bytes belong here.
@@ -107,8 +118,9 @@ impl Objects {
         gone.map_err(|error| {
             let message = format!(
                 "open object storage at {}: it does not let this node write and remove there; \
-                 look whether the bucket is there and whether the provider's variables are right",
-                self.address
+                 look whether the bucket is there and whether the provider's variables are right \
+                 ({}=true where it is reached without TLS)",
+                self.address, self.allow_http
             );
             StoreError::because(Code::CannotWrite, message, error)
         })
@@ -193,6 +205,20 @@ impl Objects {
             }
         }
     }
+}
+
+/// What a client keeps to, whatever the provider's variables say of it: our limits of time. And it
+/// speaks TLS, unless this one of them says otherwise.
+fn limits(allow_http: &str) -> impl Iterator<Item = (ClientConfigKey, String)> + use<> {
+    let seconds = |limit: Duration| format!("{}s", limit.as_secs());
+    // Not what the library takes for granted, which differs between providers.
+    let only_tls = (ClientConfigKey::AllowHttp, "false".to_owned());
+    [
+        (ClientConfigKey::Timeout, seconds(REQUEST_LIMIT)),
+        (ClientConfigKey::ConnectTimeout, seconds(CONNECTION_LIMIT)),
+    ]
+    .into_iter()
+    .chain(std::env::var_os(allow_http).is_none().then_some(only_tls))
 }
 
 #[cfg(test)]

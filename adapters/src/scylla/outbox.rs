@@ -114,7 +114,8 @@ impl Scylla {
     /// Tells of a job that this task did not write, or leaves it for the next time.
     pub(super) async fn tell_or_leave(&self, job: &JobId, mark: Option<&str>) {
         let mut patience = Patience::of("tell of a job");
-        if let Err(error) = self.tell(&mut patience, job, mark).await {
+        let told = self.tell(&mut patience, job, mark).await;
+        if let Err(error) = self.passed_over().unless_newer(job.as_str(), told) {
             warn!(%job, %error, "what was written of a job is not told yet");
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use scylla::response::PagingState;
 use tgs_protocol::{
     id::JobId,
@@ -12,6 +12,7 @@ use tgs_protocol::{
         listing::{Listing, Page, Place, StateClass},
     },
     queue::Turn,
+    residency::Ground,
     store::StoreError,
     unit::Timestamp,
 };
@@ -20,8 +21,9 @@ use super::{
     Scylla,
     job::decode_row,
     lease::{natural, whole},
-    trouble::{Patience, damaged},
+    trouble::Patience,
 };
+use crate::fault;
 
 /// Rows that are read at the same time.
 const AT_ONCE: usize = 32;
@@ -82,19 +84,20 @@ impl Scylla {
     pub(super) async fn in_line(
         &self,
         class: StateClass,
-        region: Option<&str>,
+        ground: Option<&Ground>,
         but: &BTreeSet<JobId>,
         limit: usize,
     ) -> Result<Vec<JobRow>, StoreError> {
         let mut patience = Patience::of("look who is first in line");
+        let may_be_there = |row: &JobRow| ground.is_none_or(|ground| row.may_be_on(ground));
         let (mut first, mut begins) = (Vec::new(), Some(PagingState::start()));
         while let Some(state) = begins {
             let mut jobs;
             (jobs, begins) = self.page_of_line(&mut patience, class, state).await?;
             jobs.retain(|job| !but.contains(job));
             for some in jobs.chunks(limit.clamp(1, AT_ONCE)) {
-                let rows = self.rows_of(class, some).await?.into_iter();
-                first.extend(rows.filter(|row| row.may_be_in(region)));
+                let (rows, _) = self.rows_of(class, some).await?;
+                first.extend(rows.into_iter().filter(&may_be_there));
                 if first.len() >= limit {
                     first.truncate(limit);
                     return Ok(first);
@@ -104,22 +107,27 @@ impl Scylla {
         Ok(first)
     }
 
-    /// Rows of some that were entered in the line of a class, without those that have left it.
-    async fn rows_of(&self, class: StateClass, jobs: &[JobId]) -> Result<Vec<JobRow>, StoreError> {
-        let mut rows = Vec::new();
-        for row in
-            try_join_all(jobs.iter().map(|job| self.body_of(job))).await?.into_iter().flatten()
-        {
-            match StateClass::of(&row.state) == class {
-                true => rows.push(row),
+    /// Rows of some that were entered in the line of a class, without those that have left it; and
+    /// the names of those that only a newer version understands.
+    async fn rows_of(
+        &self,
+        class: StateClass,
+        jobs: &[JobId],
+    ) -> Result<(Vec<JobRow>, Vec<JobId>), StoreError> {
+        let (mut rows, mut unread) = (Vec::new(), Vec::new());
+        for (job, read) in jobs.iter().zip(self.bodies_of(jobs).await) {
+            match self.passed_over().unless_newer(job.as_str(), read)? {
+                None => unread.push(job.clone()),
+                Some(Some(row)) if StateClass::of(&row.state) == class => rows.push(row),
                 // It has changed since it was entered, or nobody told of its change.
-                false => self.tell_or_leave(&row.id, None).await,
+                Some(Some(row)) => self.tell_or_leave(&row.id, None).await,
+                Some(None) => {}
             }
         }
-        Ok(rows)
+        Ok((rows, unread))
     }
 
-    /// The names of the first in line, and the rows of those that are not known.
+    /// The names of the first in line, and the rows of those that are not known and can be read.
     pub(super) async fn line_but(
         &self,
         class: StateClass,
@@ -127,7 +135,7 @@ impl Scylla {
         limit: usize,
     ) -> Result<(Vec<JobId>, Vec<JobRow>), StoreError> {
         let mut patience = Patience::of("look who is in line");
-        let (mut names, mut rows) = (Vec::new(), Vec::new());
+        let (mut names, mut rows, mut unread) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut begins = Some(PagingState::start());
         while let Some(state) = begins.filter(|_| names.len() < limit) {
             let mut jobs;
@@ -135,12 +143,16 @@ impl Scylla {
             jobs.truncate(limit - names.len());
             let others: Vec<_> = jobs.iter().filter(|job| !known.contains(*job)).cloned().collect();
             for some in others.chunks(AT_ONCE) {
-                rows.extend(self.rows_of(class, some).await?);
+                let (some, newer) = self.rows_of(class, some).await?;
+                rows.extend(some);
+                unread.extend(newer);
             }
             names.extend(jobs);
         }
         let is_there: BTreeSet<_> = rows.iter().map(|row| &row.id).collect();
-        names.retain(|job| known.contains(job) || is_there.contains(job));
+        let stays =
+            |job: &JobId| known.contains(job) || is_there.contains(job) || unread.contains(job);
+        names.retain(stays);
         Ok((names, rows))
     }
 
@@ -151,16 +163,17 @@ impl Scylla {
         while let Some(state) = begins {
             let places;
             (places, begins) = self.places(&mut patience, listing.after.as_ref(), state).await?;
-            let wanted: Vec<(Place, StateClass)> = places
-                .into_iter()
-                .map(place_of)
-                .filter(|place| {
-                    place.as_ref().map_or(true, |it| listing.class.is_none_or(|is| is == it.1))
-                })
-                .collect::<Result<_, _>>()?;
+            let mut wanted = Vec::new();
+            for place in places {
+                let place = self.place_of(place)?;
+                let is_wanted =
+                    |it: &(Place, StateClass)| listing.class.is_none_or(|is| is == it.1);
+                wanted.extend(place.filter(is_wanted).map(|(Place { job, .. }, _)| job));
+            }
             for some in wanted.chunks(AT_ONCE) {
-                let read = some.iter().map(|(place, _)| self.body_of(&place.job));
-                for row in try_join_all(read).await?.into_iter().flatten() {
+                for (job, read) in some.iter().zip(self.bodies_of(some).await) {
+                    let read = self.passed_over().unless_newer(job.as_str(), read)?;
+                    let Some(row) = read.flatten() else { continue };
                     // It may have changed since it was listed.
                     let class = StateClass::of(&row.state);
                     if listing.class.is_some_and(|is| is != class) {
@@ -208,7 +221,7 @@ impl Scylla {
             let places;
             (places, begins) = self.places(&mut patience, None, state).await?;
             for place in places {
-                let (place, class) = place_of(place)?;
+                let Some((place, class)) = self.place_of(place)? else { continue };
                 if !class.is_final() && !in_line.contains(&place.job) {
                     self.tell_or_leave(&place.job, None).await;
                 }
@@ -224,7 +237,9 @@ impl Scylla {
             let places;
             (places, begins) = self.places(&mut patience, None, state).await?;
             for place in places {
-                *counts.entry(place_of(place)?.1).or_default() += 1;
+                if let Some((_, class)) = self.place_of(place)? {
+                    *counts.entry(class).or_default() += 1;
+                }
             }
         }
         Ok(counts)
@@ -246,6 +261,23 @@ impl Scylla {
         }
     }
 
+    /// A place as its columns hold it; none where only a newer version knows the state.
+    fn place_of(
+        &self,
+        (at, job, class): Columns,
+    ) -> Result<Option<(Place, StateClass)>, StoreError> {
+        let read = class.parse::<StateClass>();
+        let unknown = |_| fault::too_new("the list of jobs", &format!("state `{class}`"));
+        let class = self.passed_over().unless_newer(&job, read.map_err(unknown))?;
+        let place = Place { accepted_at: Timestamp(natural(at)), job: JobId::new(job) };
+        Ok(class.map(|class| (place, class)))
+    }
+
+    /// The rows of some, in their order.
+    async fn bodies_of(&self, jobs: &[JobId]) -> Vec<Result<Option<JobRow>, StoreError>> {
+        join_all(jobs.iter().map(|job| self.body_of(job))).await
+    }
+
     /// The row as it is copied: what was decided last may be a moment away.
     pub(super) async fn body_of(&self, job: &JobId) -> Result<Option<JobRow>, StoreError> {
         let say = &self.database().say.read_body;
@@ -261,10 +293,4 @@ impl Scylla {
 /// The order of turns as the line holds it.
 pub(super) fn rank_of(row: &JobRow) -> i64 {
     i64::try_from(Turn::of(row).rank_ms()).unwrap_or(i64::MAX)
-}
-
-fn place_of((at, job, class): Columns) -> Result<(Place, StateClass), StoreError> {
-    let class = class.parse().map_err(|_| damaged("the list of jobs"))?;
-    let place = Place { accepted_at: Timestamp(natural(at)), job: JobId::new(job) };
-    Ok((place, class))
 }

@@ -117,7 +117,8 @@ impl Scylla {
     async fn drop_result_bytes(&self, job: &JobId, named: &Named) -> Result<(), StoreError> {
         self.drop_bytes(job, &named.name, named.size).await?;
         let folder = self.cached(job, named);
-        remove_tree(&RealDisk, &folder).map_err(|error| fault::on_file("remove", &folder, error))
+        blocking(|| remove_tree(&RealDisk, &folder))
+            .map_err(|error| fault::on_file("remove", &folder, error))
     }
 
     /// Names of the bytes of all that a job keeps.

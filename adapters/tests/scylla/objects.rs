@@ -1,7 +1,7 @@
-//! Large bytes in object storage: every promise of a store, with all bytes there; and storage that
-//! stands still, loses what it was given, or is not there.
+//! Large bytes in object storage: every promise of a store, with all bytes there, whichever
+//! provider it is; and storage that stands still, loses what it was given, or is not there.
 
-use std::{process::Command, time::Instant};
+use std::{error::Error, os::unix::process::parent_id, process::Command, time::Instant};
 
 use scylla::client::session::Session;
 use tgs_adapters::{
@@ -18,7 +18,7 @@ use tgs_protocol::{
 };
 use tgs_tests::services::{
     Database,
-    objects::{BUCKET, Objects},
+    objects::{Objects, Provider},
 };
 
 /// What this process says to the one that it starts.
@@ -27,7 +27,9 @@ const ADDRESS: &str = "TGS_TEST_OBJECTS";
 fn contact(keyspace: &str, from: u64) -> Contact {
     let objects = Some(std::env::var(ADDRESS).expect("whoever starts this says where"));
     let contact = super::contact(keyspace, Database::shared());
-    Contact { objects, objects_from: ByteCount(from), ..contact }
+    // One for all providers, since tables are slow to make.
+    let keyspace = format!("{keyspace}_{}", parent_id());
+    Contact { keyspace, objects, objects_from: ByteCount(from), ..contact }
 }
 
 async fn open(contact: &Contact) -> (Ports, tempfile::TempDir) {
@@ -35,30 +37,61 @@ async fn open(contact: &Contact) -> (Ports, tempfile::TempDir) {
     (Scylla::open(contact, folder.path()).await.expect("opens").ports(), folder)
 }
 
-/// Runs one of the tests below with the variables of a provider, which are a process's own.
-fn run_with(storage: &Objects, test: &str) {
-    let ended = Command::new(std::env::current_exe().expect("a running program has a file"))
-        .args([
-            "--exact",
-            &format!("objects::{test}"),
-            "--ignored",
-            "--nocapture",
-            "--test-threads",
-            "1",
-        ])
-        .envs(storage.variables())
-        .env(ADDRESS, format!("s3://{BUCKET}/{test}"))
-        .output()
-        .expect("it can be started");
+/// Runs one of the tests below with the variables of a provider, which are a process's own; over
+/// the database of this one.
+fn run_with(storage: &Objects, variables: &[(&str, String)], test: &str) {
+    let path = std::env::current_exe().expect("a running program has a file");
+    let mut command = Command::new(path);
+    command.args(["--exact", &format!("objects::{test}"), "--ignored", "--nocapture"]);
+    command.args(["--test-threads", "1"]);
+    for (name, _) in storage.variables() {
+        command.env_remove(name);
+    }
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
+    command.env(ADDRESS, storage.address(test));
+    command.env("TGS_CQL_URI", Database::shared().to_string());
+    let ended = command.output().expect("it can be started");
     let said = [ended.stdout, ended.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
-    assert!(ended.status.success() && said[0].contains("1 passed"), "{}", said.join("\n"));
+    let is_well = ended.status.success() && said[0].contains("1 passed");
+    assert!(is_well, "{:?}: {}", storage.provider(), said.join("\n"));
 }
 
 #[test]
 fn every_promise_is_kept() {
-    let storage = Objects::start();
-    run_with(&storage, "promises");
-    assert_eq!(storage.count("promises/probe"), 0, "what was tried is removed");
+    for provider in Provider::ALL {
+        let storage = Objects::of(provider);
+        run_with(&storage, &storage.variables(), "promises");
+        assert!(storage.count("promises/") > 0, "{provider:?}: it is there that the bytes lie");
+        assert_eq!(storage.count("promises/probe"), 0, "{provider:?}: what was tried is removed");
+    }
+}
+
+#[test]
+fn nothing_is_said_without_tls_unless_that_is_allowed() {
+    for provider in [Provider::Moto, Provider::Azurite, Provider::Google] {
+        let storage = Objects::of(provider);
+        let is_allowed = |name: &str| name.ends_with("_ALLOW_HTTP");
+        let variables = storage.variables().into_iter();
+        let (allowed, mut variables): (Vec<_>, Vec<_>) =
+            variables.partition(|(name, _)| is_allowed(name));
+        assert_eq!(allowed.len(), 1, "{provider:?}");
+        run_with(&storage, &variables, "unencrypted");
+        variables.push((allowed[0].0, "false".to_owned()));
+        run_with(&storage, &variables, "unencrypted");
+    }
+}
+
+/// It is told before anything is sent, with the variable that would allow it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "nothing_is_said_without_tls_unless_that_is_allowed runs it"]
+async fn unencrypted() {
+    let contact = contact("unencrypted", 1);
+    let folder = tempfile::tempdir().expect("folder");
+    let refused = Scylla::open(&contact, folder.path()).await.expect_err("it is not allowed");
+    assert_eq!(refused.code, Code::CannotWrite);
+    assert!(refused.message.contains("_ALLOW_HTTP=true"), "{refused}");
+    let mut causes = std::iter::successors(Error::source(&refused), |it| (*it).source());
+    assert!(causes.any(|it| it.to_string().contains("scheme is not allowed")), "{refused:?}");
 }
 
 /// Of the ports that keep bytes.
@@ -84,7 +117,7 @@ async fn promises() {
 fn storage_that_fails_is_told() {
     let storage = Objects::start();
     std::thread::scope(|scope| {
-        let ended = scope.spawn(|| run_with(&storage, "troubles"));
+        let ended = scope.spawn(|| run_with(&storage, &storage.variables(), "troubles"));
         // It stands still as soon as the first checkpoint is there, and not what is tried before.
         let is_there = || storage.count("troubles/") > storage.count("troubles/probe");
         while !is_there() && !ended.is_finished() {

@@ -128,7 +128,7 @@ fn take_up(view: &mut ClusterView) {
 
 fn node(dice: &mut Dice, no: u64) -> ClusterNode {
     let machine = dice.below(4) as u32;
-    let numerics = |name: &str, of: u64| Some(NumericsClass(format!("{name}-{of}")));
+    let numerics = |name: &str, of: u64| [NumericsClass(format!("{name}-{of}"))].into();
     let cpus = 1 + 3 * (machine % 2);
     let gpus = [0, 0, 1, 8][machine as usize];
     let memory = [16, 64, 64, 512][machine as usize] * GIB;
@@ -141,7 +141,10 @@ fn node(dice: &mut Dice, no: u64) -> ClusterNode {
         is_spot: dice.below(3) > 0,
         standing: if dice.below(100) == 0 { Standing::Draining } else { Standing::Working },
         cpus: devices(cpus, numerics("cpu", dice.below(2))),
-        gpus: devices(gpus, numerics("gpu", dice.below(3)).filter(|_| gpus > 0)),
+        gpus: match (gpus, dice.below(3)) {
+            (0, _) => Devices::default(),
+            (gpus, of) => devices(gpus, numerics("gpu", of)),
+        },
         memory: ByteCount(memory),
         free_memory: ByteCount(memory),
     }

@@ -17,9 +17,13 @@ pub fn run(act: &CertAct, voice: Voice) -> Result<ExitCode, Failure> {
             let next = "keep ca.key where no node is; `tgs cert node` issues to each node";
             ("authority", out, next)
         }
-        CertAct::Node { name, authority, out } => {
-            links::issue(name, authority, out)?;
-            ("certificate", out, "bring the folder to the node, and name it in `links_folder`")
+        CertAct::Node { name, authority, out, renew } => {
+            links::issue(name, authority, out, *renew)?;
+            let next = match renew {
+                true => "bring its files to the node, which uses them within seconds",
+                false => "bring the folder to the node, and name it in `links_folder`",
+            };
+            ("certificate", out, next)
         }
     };
     match voice {

@@ -33,11 +33,19 @@ use crate::{
 /// Orders a job once more after one that failed or was cancelled, at most so often.
 const ATTEMPTS_MAX: u32 = 1_000;
 
+/// Where in a cluster the job is to run.
+pub struct Wish {
+    /// Regions that the table, and all that is made of it, may not leave.
+    pub regions: Residency,
+    /// Machines that may be taken away will do.
+    pub spot: bool,
+}
+
 /// Hands the table in, orders the job, shows it until it ends, and fetches what it made.
 pub async fn run(
     server: &str,
     request: JobRequest,
-    regions: Residency,
+    wish: Wish,
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
     let mut stop = signals::listen()?;
@@ -46,7 +54,7 @@ pub async fn run(
     let (tell, told) = oneshot::channel();
     // A thread of its own: whoever asks to stop does not wait for an answer of the server.
     std::thread::spawn(move || {
-        let ended = to_its_end(&client, (&request, &regions), &screen);
+        let ended = to_its_end(&client, (&request, &wish), &screen);
         let _ = tell.send((ended, request, screen));
     });
     tokio::select! {
@@ -67,15 +75,16 @@ pub async fn run(
 
 fn to_its_end(
     client: &Client,
-    (request, regions): (&JobRequest, &Residency),
+    (request, wish): (&JobRequest, &Wish),
     screen: &Screen,
 ) -> Result<(JobView, Outcome), Failure> {
     let (source, output) = parts(request)?;
-    let hand_in = |file: &Path| hand_in(client, file, regions, screen);
+    let hand_in = |file: &Path| hand_in(client, file, &wish.regions, screen);
     let dataset = hand_in(&source.table)?;
     let holdout = source.holdout.as_deref().map(hand_in).transpose()?;
     // The job stays where what it reads may be.
-    let view = order(client, &order_of(request, source, output, dataset, holdout))?;
+    let asked = order_of(request, (source, output), (dataset, holdout), wish.spot);
+    let view = order(client, &asked)?;
     screen.began(&view.id);
     if view.state == StateClass::Waiting {
         screen.tidings(Tidings::Notice("it waits for its turn at the server".to_owned()));
@@ -108,10 +117,9 @@ fn hand_in(
 
 fn order_of(
     request: &JobRequest,
-    source: &Source,
-    output: &Output,
-    dataset: DatasetRef,
-    holdout: Option<DatasetRef>,
+    (source, output): (&Source, &Output),
+    (dataset, holdout): (DatasetRef, Option<DatasetRef>),
+    spot: bool,
 ) -> JobOrder {
     let (budget, epochs, steps) = match request.length {
         TrainingLength::Default => (None, None, None),
@@ -142,6 +150,7 @@ fn order_of(
         priority: Default::default(),
         regions: Residency::default(),
         tenant: None,
+        spot,
     })
 }
 

@@ -73,6 +73,13 @@ fn show(view: &NodeView, voice: Voice) {
     let disk = format!("{} of disk free", bytes(node.disk_free.get()));
     let up = format!("up {}", span(since(node.started_at)));
     say!("  {devices}; {jobs}; {disk}; {up}; version {}", node.version);
+    if node.is_spot {
+        say!("  its machine may be taken away");
+    }
+    let classes: Vec<_> = node.numerics.values().flatten().map(ToString::to_string).collect();
+    if !classes.is_empty() {
+        say!("  computes in numerics class {}", classes.join(", "));
+    }
     if let Some(address) = &node.address {
         say!("  answers at {address}");
     }

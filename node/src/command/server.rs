@@ -122,6 +122,9 @@ fn show(view: &JobView, voice: Voice) {
     if let Some(tenant) = &view.tenant {
         say!("  of tenant {tenant}");
     }
+    if !view.spot {
+        say!("  stays off machines that may be taken away");
+    }
     if view.losses > 0 {
         let took = span(seconds(view.lost_s));
         let times =

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use tgs_protocol::{gate::Gates, request::Goal};
 
-use super::{elsewhere, job, learning};
+use super::{
+    elsewhere::{self, Wish},
+    job, learning,
+};
 use crate::{
     command_line::{GatePolicy, SynthArguments, Voice},
     configuration::Settings,
@@ -29,8 +32,8 @@ pub async fn run(
     let output = learning::output(&asked.release, asked.report.as_deref())?;
     let request = learning::request(&asked.learn, Goal::Synthesize { source, output }, gates)?;
     if let Some(server) = &asked.server {
-        let regions = asked.regions.unwrap_or_default();
-        return elsewhere::run(server, request, regions, voice).await;
+        let wish = Wish { regions: asked.regions.unwrap_or_default(), spot: !asked.no_spot };
+        return elsewhere::run(server, request, wish, voice).await;
     }
     if asked.dry_run {
         let shown = match voice {

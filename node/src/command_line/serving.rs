@@ -74,5 +74,8 @@ pub enum CertAct {
         /// Folder for the certificate and keys of the node; made if it is not there.
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
+        /// Replace what the folder holds: a node that runs uses it within seconds.
+        #[arg(long)]
+        renew: bool,
     },
 }

@@ -1,7 +1,6 @@
 //! Links between the nodes of a cluster: where, and with which keys.
 
 use std::{
-    fs,
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
@@ -9,10 +8,10 @@ use std::{
 
 use tgs_actors::mesh::{CERTIFIED_NAME, LinkConfig, LinkKeys};
 use tgs_adapters::{
-    certificate::{self, AUTHORITY, NODE, NODE_KEY, SECRET},
+    certificate::{self, Folder, SECRET},
     system::host_name,
 };
-use tgs_protocol::{code::Code, presence::check_name};
+use tgs_protocol::{code::Code, peer::keys::KeyFolder as _, presence::check_name, unit::Timestamp};
 
 use crate::{configuration::Settings, failure::Failure, secret};
 
@@ -20,7 +19,11 @@ use crate::{configuration::Settings, failure::Failure, secret};
 const SECRET_BYTES_MIN: usize = 32;
 
 /// How a node has links, and where others reach it; none where the settings name no place.
-pub fn of(settings: &Settings, is_alone: bool) -> Result<Option<(LinkConfig, String)>, Failure> {
+pub fn of(
+    settings: &Settings,
+    is_alone: bool,
+    now: Timestamp,
+) -> Result<Option<(LinkConfig, String)>, Failure> {
     if settings.links.is_empty() {
         return Ok(None);
     }
@@ -44,8 +47,9 @@ pub fn of(settings: &Settings, is_alone: bool) -> Result<Option<(LinkConfig, Str
         "" => listen.to_string(),
         named => named.to_owned(),
     };
-    let (listener, keys) = (Arc::new(listener), keys(&settings.links_folder)?);
-    Ok(Some((LinkConfig { listener, keys }, at)))
+    let folder = Arc::new(Folder::at(Path::new(&settings.links_folder)));
+    let keys = keys(&settings.links_folder, &folder, now)?;
+    Ok(Some((LinkConfig { listener: Arc::new(listener), keys, folder }, at)))
 }
 
 /// What shows over the bus that this node belongs to its cluster; none where no keys are named.
@@ -66,7 +70,7 @@ pub fn secret(settings: &Settings, is_alone: bool) -> Result<Option<String>, Fai
     Ok(Some(secret))
 }
 
-fn keys(folder: &str) -> Result<LinkKeys, Failure> {
+fn keys(named: &str, folder: &Folder, now: Timestamp) -> Result<LinkKeys, Failure> {
     let failed = |why: String| {
         let message = format!(
             "read the keys of the setting `links_folder`: {why}; name the folder that `tgs cert \
@@ -74,17 +78,11 @@ fn keys(folder: &str) -> Result<LinkKeys, Failure> {
         );
         Failure::new(Code::BadRequest, message)
     };
-    if folder.is_empty() {
+    if named.is_empty() {
         return Err(failed("it names none".to_owned()));
     }
-    let folder = Path::new(folder);
-    let read = |name: &str| {
-        let path = folder.join(name);
-        fs::read(&path).map_err(|error| failed(format!("{}: {error}", path.display())))
-    };
-    let secret = secret::in_file("the links", &folder.join(SECRET))?;
-    let keys = LinkKeys::of_pem(&read(AUTHORITY)?, &read(NODE)?, &read(NODE_KEY)?, &secret);
-    keys.map_err(|error| failed(error.to_string()))
+    let set = folder.read().map_err(failed)?;
+    LinkKeys::of(&set, now).map_err(|error| failed(error.to_string()))
 }
 
 /// Makes an authority for the links of a cluster.
@@ -92,8 +90,9 @@ pub fn make_authority(folder: &Path) -> Result<(), Failure> {
     Ok(certificate::make_authority(folder)?)
 }
 
-/// Issues a certificate to a node.
-pub fn issue(node: &str, authority: &Path, folder: &Path) -> Result<(), Failure> {
+/// Issues a certificate to a node, in a folder of its own or in the place of what it has.
+pub fn issue(node: &str, authority: &Path, folder: &Path, is_renewal: bool) -> Result<(), Failure> {
     check_name(node)?;
-    Ok(certificate::issue(node, CERTIFIED_NAME, authority, folder)?)
+    let issue = if is_renewal { certificate::renew } else { certificate::issue };
+    Ok(issue(node, CERTIFIED_NAME, authority, folder)?)
 }

@@ -149,6 +149,7 @@ mod tests {
             (Code::SourceUnreadable, false),
             (Code::Busy, true),
             (Code::StoreSilent, true),
+            (Code::StoreTooNew, true),
             (Code::DiskFull, true),
             (Code::Internal, true),
             (Code::DeviceLost, true),

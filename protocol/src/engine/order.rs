@@ -189,7 +189,7 @@ pub struct OutputFacts {
 }
 
 /// Digest of a fixed small training: same class, same bits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NumericsClass(pub String);

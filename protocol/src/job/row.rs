@@ -7,13 +7,13 @@ use crate::{
     digest::Digest,
     engine::{DatasetFacts, NumericsClass, ReportFacts},
     id::{JobId, TenantId},
-    job::{origin::Origin, state::JobState},
+    job::{format, origin::Origin, state::JobState},
     limits::{THREADS_MAX, TIMELINE_ENTRIES_MAX},
     model::TrainPlan,
     program::RunFacts,
-    queue::{Priority, estimate::Estimate},
+    queue::{Demand, DeviceClass, Priority, estimate::Estimate},
     request::{Goal, JobRequest},
-    residency::Residency,
+    residency::{Ground, Residency},
     stage::Stage,
     submission::Submission,
     unit::{Millis, Rows, Steps, Timestamp},
@@ -24,6 +24,9 @@ use crate::{
 pub struct JobRow {
     /// Its name.
     pub id: JobId,
+    /// The format that whoever touches it must know ([`ROW_FORMAT`](super::format::ROW_FORMAT)).
+    #[serde(default = "format::first", skip_serializing_if = "format::is_first")]
+    pub format: u32,
     /// What was asked for.
     pub request: JobRequest,
     /// Where it is.
@@ -42,6 +45,9 @@ pub struct JobRow {
     /// Whose it is, where several tenants share a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
+    /// It runs on no machine that may be taken away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays_off_spot: bool,
     /// The order that it came with, if it may be sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submission: Option<Submission>,
@@ -158,6 +164,7 @@ impl JobRow {
     pub fn accepted(id: JobId, request: JobRequest, now: Timestamp) -> Self {
         Self {
             id,
+            format: format::FIRST,
             request,
             state: JobState::Accepted,
             accepted_at: now,
@@ -165,6 +172,7 @@ impl JobRow {
             priority: Priority::default(),
             regions: Residency::default(),
             tenant: None,
+            stays_off_spot: false,
             submission: None,
             origin: Origin::default(),
             estimate: None,
@@ -194,9 +202,9 @@ impl JobRow {
         self.tenant.clone().unwrap_or_else(|| TenantId::new(TENANT_OF_ALL))
     }
 
-    /// Whether it may be in this region; everywhere is one, if none is named.
-    pub fn may_be_in(&self, region: Option<&str>) -> bool {
-        region.is_none_or(|region| self.regions.allows(region))
+    /// Whether it may run on a node that stands on this.
+    pub fn may_be_on(&self, ground: &Ground) -> bool {
+        self.regions.allows(&ground.region) && !(self.stays_off_spot && ground.is_spot)
     }
 
     /// The stages this goal needs, in order.
@@ -216,6 +224,23 @@ impl JobRow {
     pub fn train_threads(&self, devices: u32) -> u32 {
         let all = self.request.threads.saturating_mul(devices).min(THREADS_MAX);
         all.checked_shr(self.narrowed).unwrap_or(0).max(1)
+    }
+
+    /// The numerics class that it is to stay in, and on what it computes in it: the kind of device
+    /// that it would have, and how many threads. None while no bit depends on it.
+    pub fn stays_in(&self) -> Option<(&NumericsClass, DeviceClass, u32)> {
+        let class = self.done.class()?;
+        match self.next_stage()? {
+            Stage::Train => {
+                let Demand { class: device, devices, .. } = Demand::of(self);
+                Some((class, device, self.train_threads(devices)))
+            }
+            // Rows are drawn on cores, whatever they were learned on.
+            Stage::Sample if class.is_of_cores() => {
+                Some((class, DeviceClass::Cpu, self.request.threads))
+            }
+            _ => None,
+        }
     }
 
     /// Whether this stage's result is in the row.
@@ -270,7 +295,58 @@ impl JobRow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::Source;
+    use crate::{
+        job::step::samples::{self, row},
+        request::Source,
+    };
+
+    #[test]
+    fn it_runs_where_it_may_be_and_on_machines_that_it_may_use() {
+        let mut row = row(samples::train());
+        let may_be = |row: &JobRow| {
+            let grounds = [("eu", false), ("eu", true), ("us", false), ("us", true)];
+            grounds.map(|(region, is_spot)| {
+                row.may_be_on(&Ground { region: region.to_owned(), is_spot })
+            })
+        };
+        assert_eq!(may_be(&row), [true; 4]);
+        row.stays_off_spot = true;
+        assert_eq!(may_be(&row), [true, false, true, false]);
+        row.regions = "eu".parse().expect("a region");
+        assert_eq!(may_be(&row), [true, false, false, false]);
+        let written = serde_json::json!(row);
+        assert_eq!(serde_json::from_value::<JobRow>(written).expect("is read back"), row);
+    }
+
+    /// Rows of earlier versions say nothing of it.
+    #[test]
+    fn a_row_may_use_spot_machines_where_nothing_else_is_said() {
+        let written = serde_json::json!(row(samples::train()));
+        assert_eq!(written.get("stays_off_spot"), None);
+        let read: JobRow = serde_json::from_value(written).expect("is read back");
+        assert!(!read.stays_off_spot);
+    }
+
+    #[test]
+    fn it_stays_in_its_numerics_class_as_long_as_a_bit_depends_on_it() {
+        let class = |name: &str| NumericsClass(name.to_owned());
+        let mut row = row(samples::synthesize(10));
+        row.done.dataset = Some(samples::dataset(10));
+        row.done.profile = Some(Digest::of(b"profile"));
+        assert_eq!(row.stays_in(), None, "it has not begun to train");
+        row.done.numerics_class = Some(class("gpu-x"));
+        assert_eq!(row.stays_in(), Some((&class("gpu-x"), DeviceClass::Gpu, 2)));
+        (row.request.devices, row.off_gpu) = (3, true);
+        row.done.went_on_in.push(class("cpu-y"));
+        assert_eq!(row.stays_in(), Some((&class("cpu-y"), DeviceClass::Cpu, 6)));
+        row.done.model = Some(Digest::of(b"model"));
+        assert_eq!(row.stays_in(), Some((&class("cpu-y"), DeviceClass::Cpu, 2)), "it is sampled");
+        row.done.went_on_in.clear();
+        assert_eq!(row.stays_in(), None, "cores draw what a graphics processor learned");
+        row.done.went_on_in.push(class("cpu-y"));
+        row.done.sampled = true;
+        assert_eq!(row.stays_in(), None);
+    }
 
     #[test]
     fn a_holdout_file_does_not_count_as_rows_of_the_table() {

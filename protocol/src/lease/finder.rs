@@ -3,14 +3,19 @@
 //! Every node looks at all of them, again and again, and takes up those whose holder is gone: one
 //! that gave its lease back, or that did not renew it for a whole TTL. Several nodes may take up
 //! the same one; the store lets one of them claim. A job that comes back unfinished again and again
-//! is taken up ever more seldom; one that was suspended waits for a person, or for a while.
+//! is taken up ever more seldom; one that was suspended waits for a person, or for a while. One
+//! that began in another numerics class than a node computes in is left to nodes of that class,
+//! also for a while.
 
 use std::collections::BTreeMap;
 
 use crate::{
     id::JobId,
     lease::{LeaseCell, rule::Sighting},
-    limits::{FIND_FREE_MS, FIND_RESTED, FIND_TIRED_MAX, LEASE_TTL_MS, SUSPENDED_LOOK_MS},
+    limits::{
+        CLASS_WAIT_MAX_MS, FIND_FREE_MS, FIND_RESTED, FIND_TIRED_MAX, LEASE_TTL_MS,
+        SUSPENDED_LOOK_MS,
+    },
     unit::{Epoch, Millis},
 };
 
@@ -31,6 +36,9 @@ pub struct Found {
     pub is_assigned: bool,
     /// The leader saw this very lease, and that nobody need wait for it any more.
     pub is_vouched: bool,
+    /// It would compute in another numerics class here than it began in, and a node of that class
+    /// is there.
+    pub leaves_class: bool,
     /// Its lease.
     pub cell: LeaseCell,
 }
@@ -67,10 +75,13 @@ impl Finder {
                 seen.taken = 0; // Somebody got on with it.
             }
             let age = now.get().saturating_sub(seen.sighting.since.get());
+            let is_left = it.leaves_class && !it.is_assigned;
+            let left_for = if is_left { CLASS_WAIT_MAX_MS } else { 0 };
+            let wait = left_for + seen.wait(is_suspended, is_gone, it.is_assigned);
             if is_here {
                 // It is in good hands; its age counts anew once it leaves them.
                 seen.sighting.since = now;
-            } else if has_room && age >= seen.wait(is_suspended, is_gone, it.is_assigned) {
+            } else if has_room && age >= wait {
                 let mut sighting = seen.sighting.clone();
                 if it.is_vouched {
                     sighting.since = Millis(now.get().saturating_sub(LEASE_TTL_MS));
@@ -120,6 +131,7 @@ mod tests {
             is_orphan: false,
             is_assigned: false,
             is_vouched: false,
+            leaves_class: false,
             cell,
         }
     }
@@ -208,6 +220,23 @@ mod tests {
         let vouched = Found { is_vouched: true, ..held(0) };
         let taken = Finder::default().look(Millis(40_000), vec![vouched]);
         assert!(taken[0].1.may_claim(Millis(40_000), false), "{taken:?}");
+    }
+
+    /// Whoever computes as it began comes first; a leader has waited for such a node already.
+    #[test]
+    fn what_would_leave_its_numerics_class_is_left_to_others_for_a_while() {
+        let limit = CLASS_WAIT_MAX_MS / 1_000;
+        let leaves = |cell| Found { leaves_class: true, ..found(cell) };
+        let free = |_| leaves(cell(None, 1, 0));
+        assert_eq!(taken_at(&mut Finder::default(), 5, free), Some(5 + limit));
+        let silent = |_| leaves(cell(Some("b"), 1, 3));
+        let after = Some(5 + limit + LEASE_TTL_MS / 1_000);
+        assert_eq!(taken_at(&mut Finder::default(), 5, silent), after);
+        // The last node of that class goes.
+        let alone = |second| Found { leaves_class: second < 9, ..free(second) };
+        assert_eq!(taken_at(&mut Finder::default(), 5, alone), Some(9));
+        let assigned = |_| Found { is_assigned: true, ..leaves(cell(None, 1, 0)) };
+        assert_eq!(taken_at(&mut Finder::default(), 5, assigned), Some(5));
     }
 
     /// A node without room keeps counting: the job is due as soon as there is room.

@@ -34,6 +34,10 @@ pub struct Assignments {
     /// A waiting job needs what is free there: nothing begins there but what is assigned.
     #[serde(default)]
     pub is_kept: bool,
+    /// Waiting jobs that only a newer version than the leader's understands: whoever can read them
+    /// takes them up as it would without a leader.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<JobId>,
 }
 
 /// A job that a node is to take up.

@@ -10,7 +10,9 @@ use super::{
     room::{Need, Room, Traits},
     view::{Site, WaitingJob},
 };
-use crate::{limits::CLASS_WAIT_MAX_MS, queue::DeviceClass, residency::Residency};
+use crate::{
+    engine::NumericsClass, limits::CLASS_WAIT_MAX_MS, queue::DeviceClass, residency::Residency,
+};
 
 /// All kinds that wait.
 #[derive(Debug, Default)]
@@ -28,7 +30,7 @@ struct Walls<'a> {
     devices: u32,
     may_use_spot: bool,
     /// It stays in this numerics class.
-    stays_in: Option<&'a str>,
+    stays_in: Option<&'a NumericsClass>,
     residency: &'a Residency,
 }
 
@@ -53,14 +55,14 @@ pub(super) struct Kind<'a> {
 struct Taste<'a> {
     kind: usize,
     near: Option<&'a Site>,
-    began_in: Option<&'a str>,
+    began_in: Option<&'a NumericsClass>,
 }
 
 impl<'a> Kinds<'a> {
     /// The kind of this job. One that began in a numerics class stays there while a node of it is
     /// there that could ever take it, for a bounded time.
     pub(super) fn of(&mut self, job: &'a WaitingJob, room: &Room<'a>) -> usize {
-        let began_in = job.began_in.as_ref().map(|class| class.0.as_str());
+        let began_in = job.began_in.as_ref();
         let walls = Walls {
             class: job.turn.demand.class,
             devices: job.gang.get(),
@@ -98,8 +100,7 @@ impl<'a> Kinds<'a> {
         job: &'a WaitingJob,
         room: &Room<'a>,
     ) -> &[Vec<usize>] {
-        let began_in = job.began_in.as_ref().map(|class| class.0.as_str());
-        let taste = Taste { kind, near: job.near.as_ref(), began_in };
+        let taste = Taste { kind, near: job.near.as_ref(), began_in: job.began_in.as_ref() };
         let Self { all, tastes, .. } = self;
         tastes.entry(taste).or_insert_with(|| all[kind].in_order(taste, room))
     }
@@ -175,7 +176,7 @@ impl<'a> Walls<'a> {
     fn let_by(&self, pool: &Traits<'a>) -> bool {
         self.residency.allows(pool.region)
             && (self.may_use_spot || !pool.is_spot)
-            && self.stays_in.is_none_or(|class| pool.numerics(self.class) == Some(class))
+            && self.stays_in.is_none_or(|numerics| pool.computes_in(self.class, numerics))
     }
 
     fn why_nobody(&self, room: &Room<'a>, is_let_by: bool) -> Unplaced<'a> {
@@ -196,8 +197,9 @@ impl<'a> Walls<'a> {
             _ => 0,
         };
         let needs_gpu = self.class == DeviceClass::Gpu;
+        let leaves = |numerics: &NumericsClass| !pool.computes_in(self.class, numerics);
         Distance {
-            leaves_class: taste.began_in.is_some() && pool.numerics(self.class) != taste.began_in,
+            leaves_class: taste.began_in.is_some_and(leaves),
             is_stand_in: !pool.has(self.class),
             from_data,
             stays: self.may_use_spot && !pool.is_spot,

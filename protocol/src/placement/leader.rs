@@ -6,8 +6,10 @@
 //! assigned to until that node says so itself, and one that any node works at waits no more.
 //!
 //! Of waiting jobs almost none has a holder. A lease is looked at only where a job was assigned and
-//! not taken up: somebody may hold it who is gone.
+//! not taken up: somebody may hold it who is gone. Of a job that has begun and that no node works
+//! at it is always looked at: until it is known to be free, somebody may.
 
+mod in_line;
 mod known;
 
 use std::{
@@ -15,6 +17,7 @@ use std::{
     num::NonZeroU32,
 };
 
+pub use self::in_line::InLine;
 use self::known::{Flight, Known, LastSaid, age};
 use super::{
     Unplaced,
@@ -24,45 +27,12 @@ use super::{
 };
 use crate::{
     id::{Incarnation, JobId, TenantId},
-    job::JobRow,
     lease::{Lease, LeaseCell, rule::Sighting},
     limits::{FIND_PERIOD_MS, FIND_RESTED, FLIGHT_MS, LEADER_SAY_MS, WAITS_TOLD_MAX},
     presence::{Presence, Standing},
-    queue::{DeviceClass, Turn, Use, Waiting},
-    residency::Residency,
+    queue::{DeviceClass, Use, Waiting},
     unit::{ByteCount, Millis},
 };
-
-/// A job in line, as far as placing it goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InLine {
-    /// Which.
-    pub job: JobId,
-    /// Whose.
-    pub tenant: TenantId,
-    /// When its turn comes, and what it needs.
-    pub turn: Turn,
-    /// Where it may be.
-    pub regions: Residency,
-    /// It may run on a machine that may be taken away.
-    pub may_use_spot: bool,
-    /// It waits until something is mended.
-    pub is_suspended: bool,
-}
-
-impl InLine {
-    /// Of this job.
-    pub fn of(row: &JobRow) -> Self {
-        Self {
-            job: row.id.clone(),
-            tenant: row.tenant(),
-            turn: Turn::of(row),
-            regions: row.regions.clone(),
-            may_use_spot: true,
-            is_suspended: row.suspended,
-        }
-    }
-}
 
 /// A cluster as its leader sees it at one moment.
 #[derive(Debug)]
@@ -71,7 +41,7 @@ pub struct Seen<'a> {
     pub now: Millis,
     /// Who is there.
     pub nodes: &'a [Presence],
-    /// Who waits.
+    /// Who waits, and who has begun.
     pub line: &'a [&'a InLine],
     /// Leases that were [asked](Leader::asks) for, and whether their holders are known to be gone.
     pub cells: Vec<(JobId, LeaseCell, bool)>,
@@ -116,11 +86,14 @@ impl Leader {
 
     /// Jobs whose leases and rows are to be looked at again.
     pub fn asks(&self, now: Millis) -> BTreeSet<JobId> {
-        let is_asked = |known: &Known| {
-            known.sighting.is_some()
-                || known.is_suspended
-                || matches!(&known.said, LastSaid::Assigned(_, since)
-                    if age(*since, now) >= 2 * FIND_PERIOD_MS)
+        let is_asked = |known: &Known| match known.has_begun {
+            true => !known.is_at_work,
+            false => {
+                known.sighting.is_some()
+                    || known.is_suspended
+                    || matches!(&known.said, LastSaid::Assigned(_, since)
+                        if age(*since, now) >= 2 * FIND_PERIOD_MS)
+            }
         };
         let asked = self.known.iter().filter(|(_, known)| is_asked(known));
         asked.map(|(job, _)| job.clone()).collect()
@@ -178,18 +151,24 @@ impl Leader {
     /// Those who came, and those who went: where to, if they were assigned.
     fn see_line(&mut self, seen: &Seen<'_>, at_work: &BTreeSet<&JobId>) {
         let now = seen.now;
-        let mut earlier = std::mem::take(&mut self.known);
+        let (mut earlier, mut begun) = (std::mem::take(&mut self.known), Vec::new());
         for it in seen.line {
-            let mut known = earlier.remove(&it.job).unwrap_or_else(|| Known::of(it, now));
+            let mut known = Known::of(it, now);
+            match earlier.remove(&it.job) {
+                Some(before) if before.has_begun == it.has_begun => known = before,
+                Some(before) => begun.push((it.job.clone(), before)),
+                None => {}
+            }
             if known.is_suspended != it.is_suspended {
                 (known.is_suspended, known.since) = (it.is_suspended, now);
             }
-            if at_work.contains(&it.job) {
-                known.said = LastSaid::Nothing;
+            known.is_at_work = at_work.contains(&it.job);
+            if known.is_at_work {
+                (known.said, known.is_seen) = (LastSaid::Nothing, false);
             }
             self.known.insert(it.job.clone(), known);
         }
-        for (job, known) in earlier {
+        for (job, known) in earlier.into_iter().chain(begun) {
             if let LastSaid::Assigned(node, _) = known.said {
                 let Known { demand, tenant, .. } = known;
                 self.flights.insert(job, Flight { node, demand, tenant, since: now });
@@ -206,7 +185,8 @@ impl Leader {
             let Some(known) = self.known.get_mut(job) else { continue };
             let before = known.sighting.take();
             let has_grown = before.as_ref().is_some_and(|it| it.cell.epoch < cell.epoch);
-            known.taken = match cell.owner.is_some() && cell.renewals >= FIND_RESTED {
+            let is_held = cell.owner.is_some() || known.has_begun;
+            known.taken = match is_held && cell.renewals >= FIND_RESTED {
                 true => 0,
                 false => known.taken.saturating_add(u32::from(has_grown)),
             };
@@ -217,10 +197,15 @@ impl Leader {
             if sighting.since == now {
                 known.since = now;
             }
-            (known.sighting, known.is_orphan) = (Some(sighting), *is_orphan);
-            // Whoever holds it took it up; it waits on until its row says so.
-            if !known.is_free(now) {
-                known.said = LastSaid::Nothing;
+            (known.sighting, known.is_orphan, known.is_seen) = (Some(sighting), *is_orphan, true);
+            // Whoever holds it took it up; it waits on until its row or its node says so.
+            if known.is_free(now) {
+                self.flights.remove(job);
+            } else if let LastSaid::Assigned(node, _) =
+                std::mem::replace(&mut known.said, LastSaid::Nothing)
+            {
+                let (demand, tenant) = (known.demand, known.tenant.clone());
+                self.flights.insert(job.clone(), Flight { node, demand, tenant, since: now });
             }
         }
     }
@@ -262,8 +247,8 @@ impl Leader {
             gang: NonZeroU32::new(it.turn.demand.devices).unwrap_or(NonZeroU32::MIN),
             residency: it.regions.clone(),
             may_use_spot: it.may_use_spot,
-            began_in: None,
-            waited_for_class: Millis(0),
+            began_in: it.stays_in.clone(),
+            waited_for_class: Millis(age(known.since, now)),
             near: None,
             rests: known.rests(now),
             last,
@@ -278,7 +263,7 @@ impl Leader {
         let devices = |class| Devices {
             usable: count(class, &|used| used != Use::Aside),
             free: count(class, &|used| used == Use::Free),
-            numerics: None,
+            numerics: node.numerics.get(&class).cloned().unwrap_or_default(),
         };
         let standing = match node.is_full {
             true => Standing::Cordoned,

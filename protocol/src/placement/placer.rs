@@ -22,6 +22,7 @@ use super::{
     view::{ClusterView, Share, WaitingJob},
 };
 use crate::{
+    engine::NumericsClass,
     id::{Incarnation, TenantId},
     invariant::{Invariant, holds},
     presence::Standing,
@@ -245,13 +246,13 @@ impl<'a> Placer<'a> {
         holds!(Invariant::Place3, tenant.may_have(need.devices), "{} of {}", it.job, tenant.name);
         tenant.used += u64::from(need.devices);
         self.jobs[job].is_placed = true;
-        let computes_in = self.room.pools[self.room.nodes[node].pool].traits.numerics(need.class);
-        let began_in = it.began_in.as_ref().map(|class| class.0.as_str());
+        let traits = &self.room.pools[self.room.nodes[node].pool].traits;
+        let leaves = |numerics: &NumericsClass| !traits.computes_in(need.class, numerics);
         self.assignments.push(Assignment {
             job: &it.job,
             node: &there.incarnation,
             is_new,
-            leaves_class: began_in.is_some() && computes_in != began_in,
+            leaves_class: it.began_in.as_ref().is_some_and(leaves),
         });
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::{ClusterNode, ClusterView};
 use crate::{
+    engine::NumericsClass,
     invariant::{Invariant, holds},
     presence::Standing,
     queue::DeviceClass,
@@ -63,18 +64,17 @@ pub(super) struct Traits<'a> {
     pub zone: &'a str,
     pub is_spot: bool,
     has: [bool; CLASSES],
-    numerics: [Option<&'a str>; CLASSES],
+    numerics: [&'a BTreeSet<NumericsClass>; CLASSES],
 }
 
 impl<'a> Traits<'a> {
     fn of(node: &'a ClusterNode) -> Self {
-        let numerics = |class| node.devices(class).numerics.as_ref().map(|it| it.0.as_str());
         Self {
             region: &node.region,
             zone: &node.zone,
             is_spot: node.is_spot,
             has: DeviceClass::ALL.map(|class| node.devices(class).usable > 0),
-            numerics: DeviceClass::ALL.map(numerics),
+            numerics: DeviceClass::ALL.map(|class| &node.devices(class).numerics),
         }
     }
 
@@ -82,9 +82,9 @@ impl<'a> Traits<'a> {
         self.has[class as usize]
     }
 
-    /// The numerics class that a job of this class of device would compute in.
-    pub(super) fn numerics(&self, class: DeviceClass) -> Option<&'a str> {
-        self.numerics[self.serving(class)]
+    /// Whether a job of this class of device would compute in this numerics class.
+    pub(super) fn computes_in(&self, class: DeviceClass, numerics: &NumericsClass) -> bool {
+        self.numerics[self.serving(class)].contains(numerics)
     }
 
     /// The class of device that serves, by number. Every node that works has a device.

@@ -142,6 +142,8 @@ fn who_began_in_a_numerics_class_waits_for_it_and_not_for_ever() {
     check(&with("job a began=x in=eu gang=2"), &["a: Gang"]);
     check(&["node m class=x in=us", "node n", "job a began=x in=eu"], &["a n in another class"]);
     check(&["node m class=y", "node n class=x", &after], &["a n"]);
+    // With another number of threads a node may compute in another class.
+    check(&["node m class=y", "node n class=w,x", "job a began=x"], &["a n"]);
 }
 
 #[test]

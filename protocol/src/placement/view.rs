@@ -3,7 +3,10 @@
 //! A view tells lengths of time and no moments: whoever makes it holds them against one clock, its
 //! own.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+};
 
 use crate::{
     engine::NumericsClass,
@@ -75,8 +78,9 @@ pub struct Devices {
     pub usable: u32,
     /// Those of them that no job has.
     pub free: u32,
-    /// The numerics class that they compute in; none while nobody knows.
-    pub numerics: Option<NumericsClass>,
+    /// Numerics classes that they compute in, as far as that is known: another number of threads
+    /// may make another one.
+    pub numerics: BTreeSet<NumericsClass>,
 }
 
 /// A job that waits.

@@ -72,6 +72,9 @@ pub struct SynthesizeOrder {
     /// Whose it is, where several tenants share a cluster; everybody's, if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
+    /// It may run on machines that may be taken away.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub spot: bool,
 }
 
 /// A dataset in, a model out.
@@ -96,6 +99,9 @@ pub struct TrainOrder {
     /// Whose it is, where several tenants share a cluster; everybody's, if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
+    /// It may run on machines that may be taken away.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub spot: bool,
 }
 
 /// A model in, a table out.
@@ -123,6 +129,9 @@ pub struct GenerateOrder {
     /// Whose it is, where several tenants share a cluster; everybody's, if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
+    /// It may run on machines that may be taken away.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub spot: bool,
 }
 
 /// Two datasets in, a report out: what `tgs report` does.
@@ -162,6 +171,9 @@ pub struct EvaluateOrder {
     /// Whose it is, where several tenants share a cluster; everybody's, if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
+    /// It may run on machines that may be taken away.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub spot: bool,
 }
 
 /// A program of the user's: what it leaves in the folder `TGS_OUT` is delivered, with its log.
@@ -195,6 +207,9 @@ pub struct ExternalOrder {
     /// Whose it is, where several tenants share a cluster; everybody's, if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
+    /// It may run on machines that may be taken away.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub spot: bool,
 }
 
 /// How to learn.
@@ -299,6 +314,17 @@ impl JobOrder {
             Self::External(order) => order.tenant.as_ref(),
         }
     }
+
+    /// It may run on machines that may be taken away.
+    pub const fn spot(&self) -> bool {
+        match self {
+            Self::Synthesize(order) => order.spot,
+            Self::Train(order) => order.spot,
+            Self::Generate(order) => order.spot,
+            Self::Evaluate(order) => order.spot,
+            Self::External(order) => order.spot,
+        }
+    }
 }
 
 /// A dataset as orders name it: `trial`, its newest version, or `trial@3`.
@@ -360,6 +386,15 @@ pub(super) const fn one() -> u64 {
     1
 }
 
+pub(super) const fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+pub(super) const fn is_yes(answer: &bool) -> bool {
+    *answer
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -395,9 +430,29 @@ mod tests {
             ),
             (json!({"kind": "train", "dataset": "a", "priority": 11}), "a priority is 0 to 10"),
             (json!({"kind": "generate", "model": "m"}), "missing field `rows`"),
+            (json!({"kind": "train", "dataset": "a", "spot": "no"}), "expected a boolean"),
         ] {
             let error = read(order.clone()).expect_err(&order.to_string());
             assert!(error.contains(said), "{order}: {error}");
+        }
+    }
+
+    /// And an order that says nothing of it is written as before there was anything to say.
+    #[test]
+    fn it_may_run_on_spot_machines_unless_that_is_said() {
+        for order in [
+            json!({"kind": "synthesize", "dataset": "a"}),
+            json!({"kind": "train", "dataset": "a"}),
+            json!({"kind": "generate", "model": "m", "rows": 9}),
+            json!({"kind": "evaluate", "dataset": "a", "synthetic": "b"}),
+            json!({"kind": "external", "program": "/bin/true"}),
+        ] {
+            let plain = read(order.clone()).expect("an order");
+            assert!(plain.spot() && json!(plain).get("spot").is_none(), "{order}");
+            let mut bound = order;
+            bound["spot"] = json!(false);
+            let read_back = read(json!(read(bound.clone()).expect("an order")));
+            assert_eq!(read_back.map(|order| order.spot()), Ok(false), "{bound}");
         }
     }
 

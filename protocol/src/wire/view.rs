@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::order::{is_yes, yes};
 use crate::{
     digest::Digest,
     id::{JobId, TenantId},
@@ -39,6 +40,9 @@ pub struct JobView {
     /// Whose it is, where that was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<TenantId>,
+    /// It may run on machines that may be taken away.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub spot: bool,
     /// Generator, where one is trained or drawn from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelName>,
@@ -148,6 +152,7 @@ impl JobView {
             priority: row.priority,
             regions: row.regions.clone(),
             tenant: row.tenant.clone(),
+            spot: !row.stays_off_spot,
             model: row.request.has_model().then_some(row.request.model),
             seed: row.request.seed,
             origin: row.origin.clone(),

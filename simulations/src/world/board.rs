@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use tgs_protocol::{
     id::Incarnation,
-    job::{JobRow, JobState},
+    job::JobRow,
     lease::{
         Lease, LeaseCell,
         fence::{Fenced, admit, claim, release, renew, unclaimed},
@@ -13,6 +13,7 @@ use tgs_protocol::{
     limits::PRESENCE_TTL_MS,
     placement::{board::Assignments, leadership::office},
     presence::Presence,
+    unit::Epoch,
 };
 
 use super::{
@@ -33,7 +34,7 @@ pub enum BoardOp {
     Renew(Rc<Lease>),
     /// Give the lead back.
     Release(Rc<Lease>),
-    /// Read who is there, who waits, and these leases.
+    /// Read who is there, who waits or has begun, and these leases.
     Muster(Rc<[JobNo]>),
     /// Tell nodes what to take up.
     Assign(Rc<[(Incarnation, Assignments)]>),
@@ -98,7 +99,7 @@ pub enum BoardReply {
 pub struct Muster {
     /// Who is there.
     pub nodes: Vec<Presence>,
-    /// Who waits, as it stands.
+    /// Who waits or has begun, as it stands.
     pub line: Vec<(JobNo, Rc<JobRow>)>,
     /// Leases that were asked for.
     pub cells: Vec<(JobNo, LeaseCell)>,
@@ -119,6 +120,11 @@ impl Default for Board {
 }
 
 impl Store {
+    /// In which epoch of the lead a node was last told what stands there; none if it was not.
+    pub fn told_in(&self, node: &Incarnation) -> Option<Epoch> {
+        self.board.rows.get(node).map(|told| told.word.epoch)
+    }
+
     /// Carries a call about the lead out.
     pub fn council(&mut self, op: &BoardOp, now_ms: u64, flaw: Option<Flaw>) -> BoardReply {
         let board = &mut self.board;
@@ -151,8 +157,11 @@ impl Store {
                 Fenced::Overtaken(_) => BoardReply::Overtaken,
             },
             BoardOp::Assign(rows) => {
+                let takes_all = flaw == Some(Flaw::TakesStaleWords);
+                let is_later = |stands: &Assignments, told: &Assignments| stands.word < told.word;
                 for (node, told) in rows.iter() {
-                    if board.rows.get(node).is_none_or(|stands| stands.word < told.word) {
+                    let stands = board.rows.get(node);
+                    if takes_all || stands.is_none_or(|stands| is_later(stands, told)) {
                         board.rows.insert(node.clone(), told.clone());
                     }
                 }
@@ -168,11 +177,10 @@ impl Store {
             |said_ms: u64| now_ms < said_ms + PRESENCE_TTL_MS || flaw == Some(Flaw::AssignsForEver);
         let present = self.board.present.values().filter(|(_, at_ms)| is_there(*at_ms));
         let open = self.open.iter().map(|no| (*no, &self.jobs[no.at()]));
-        let waits = |it: &&super::store::Standing| it.row.state == JobState::Accepted;
         let known = asked.iter().map(|no| (*no, &self.jobs[no.at()]));
         Muster {
             nodes: present.map(|(said, _)| said.as_ref().clone()).collect(),
-            line: open.filter(|(_, it)| waits(it)).map(|(no, it)| (no, it.row.clone())).collect(),
+            line: open.map(|(no, it)| (no, it.row.clone())).collect(),
             cells: known
                 .filter(|(_, it)| !it.is_forgotten)
                 .map(|(no, it)| (no, it.cell.clone()))

@@ -115,7 +115,12 @@ pub fn plan(request: &JobRequest) -> (TrainPlan, NumericsClass) {
         _ => Steps(20),
     };
     let plan = TrainPlan { config: serde_json::Value::Null, steps, because: String::new() };
-    (plan, NumericsClass("one".to_owned()))
+    (plan, numerics())
+}
+
+/// The class of bits that every device computes in.
+pub fn numerics() -> NumericsClass {
+    NumericsClass("one".to_owned())
 }
 
 /// Training as it stands after a step.

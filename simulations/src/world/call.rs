@@ -15,7 +15,9 @@ use tgs_protocol::{
 };
 
 use super::{
-    World, bytes,
+    World,
+    board::BoardOp,
+    bytes,
     event::{Asker, Call, CallNo, Event, ShellNo},
     fault::Site,
     notifications::NoticeOp,
@@ -159,6 +161,9 @@ impl World<'_> {
                     watchman.notices_changed(*of, before, change, hand, store);
                 }
             }
+            (Op::Board(BoardOp::Assign(rows)), Reply::Board(_), _) => {
+                watchman.assigned(rows.iter().map(|(node, _)| node), store);
+            }
             (Op::Release(_), Reply::Done, Some(job)) => watchman.released(*job),
             (Op::End, Reply::Done, Some(job)) => watchman.end_ordered(*job),
             (Op::Empty | Op::DropResult, Reply::Done, Some(job)) => watchman.emptied(*job, store),
@@ -191,7 +196,7 @@ impl World<'_> {
             let (_, mut demand) = bytes::needs(self.seed, of);
             if self.is_led() {
                 // An order for more is refused.
-                demand.devices = demand.devices.min(quota_of(self.seed, of));
+                demand.devices = demand.devices.min(quota_of(self.seed, of, self.weather.times()));
             }
             self.turns.push(Turn { priority, accepted_at, demand, left: None });
             self.watchman.inserted(*job, &self.store);

@@ -71,6 +71,8 @@ pub enum Event {
     Find { node: u32, boot: u32 },
     /// A node looks who leads, or places jobs.
     Lead { node: u32, boot: u32 },
+    /// A node that stood still says what it had decided when it led.
+    Speak { node: u32, boot: u32 },
     /// A node says that it is there.
     Say { node: u32, boot: u32 },
     /// A node asks what its operators want of it.

@@ -94,6 +94,8 @@ sites! {
     Emptied = "emptied", Every(300_000): "operators let a node hand over what it has for a while";
     RegionLost = "region_lost", Every(300_000): "all nodes of a region die, or are cut off";
     Upgrade = "upgrade", Every(300_000): "all nodes are started anew, one after the other";
+    LeaderStill = "leader_still", Chance(20_000):
+        "whoever leads stands still for longer than that lasts, then says what it had decided";
 }
 
 impl fmt::Display for Site {
@@ -183,6 +185,8 @@ impl Kind {
     pub fn board(op: u8) -> Self {
         Self(170 + op)
     }
+    /// A leader is about to say what it has decided.
+    pub const SPEAK: Self = Self(190);
     /// A call about notices.
     pub fn notice(op: u8) -> Self {
         Self(146 + op)

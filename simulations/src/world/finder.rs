@@ -181,17 +181,19 @@ impl World<'_> {
         self.leave_to_leader(node, &rows);
         let is_led = self.nodes[node as usize].finding.is_led();
         if is_led || self.flaw != Some(Flaw::RunsAnywhere) {
-            let region = self.nodes[node as usize].region.to_string();
+            let ground = self.nodes[node as usize].ground();
             let waits = |row: &JobRow| !matches!(row.state, JobState::Running { .. });
-            rows.retain(|(_, row)| !waits(row) || row.may_be_in(Some(&region)));
+            rows.retain(|(_, row)| !waits(row) || row.may_be_on(&ground));
         }
         let assigned = self.assigned_to(node);
+        let said = |job: JobNo| assigned.iter().find(|(it, _)| *it == job).map(|it| it.1.clone());
         let hands = &mut self.nodes[node as usize].finding.hands;
         let (mut waiting, mut candidates) = (Vec::new(), Vec::with_capacity(rows.len()));
         for (job, row) in rows {
             match row.state {
                 JobState::Running { .. } => {
-                    candidates.push(Candidate { job, row, has_room: true, assigned: None });
+                    let assigned = said(job);
+                    candidates.push(Candidate { job, row, has_room: true, assigned });
                 }
                 _ if hands.holds(job) => {}
                 _ => waiting.push((self.turns[job.at()].rank_ms(), job, row)),
@@ -200,7 +202,6 @@ impl World<'_> {
         waiting.sort_by_key(|(rank, job, _)| (*rank, *job));
         let seats: usize = hands.free.values().sum();
         let looked_at = CANDIDATES.max(seats * CANDIDATES);
-        let said = |job: JobNo| assigned.iter().find(|(it, _)| *it == job).map(|it| it.1.clone());
         let before = candidates.len();
         for (_, job, row) in waiting {
             let assigned = said(job);
@@ -256,6 +257,7 @@ impl World<'_> {
                 is_orphan,
                 is_assigned: assigned.is_some(),
                 is_vouched: assigned.as_ref().is_some_and(|it| it.seen.as_ref() == Some(&cell)),
+                leaves_class: false, // All are of one class.
                 cell,
             });
         }

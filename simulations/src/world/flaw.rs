@@ -48,6 +48,8 @@ flaws! {
         "a job is handed over before its last checkpoint is written";
     KeepsEpoch = "keeps_epoch" breaks Lease1: "a claim does not grow the epoch";
     ForgetsEpochs = "forgets_epochs" breaks Lease2: "the store lets writes of any epoch through";
+    TakesStaleWords = "takes_stale_words" breaks Lease2:
+        "what a leader says who was overtaken is taken";
     ClaimsAtOnce = "claims_at_once" breaks Lease3: "a lease is claimed without a wait";
     ClaimsEarly = "claims_early" breaks Lease3: "a lease is claimed after half of its time";
     VouchesEarly = "vouches_early" breaks Lease3:

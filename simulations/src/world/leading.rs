@@ -10,7 +10,7 @@ use tgs_protocol::{
     id::Incarnation,
     job::{JobRow, JobState},
     lease::Lease,
-    limits::{FIND_PERIOD_MS, LEADER_LOOK_MS, PRESENCE_PERIOD_MS},
+    limits::{FIND_PERIOD_MS, LEADER_LOOK_MS, LEASE_TTL_MS, PRESENCE_PERIOD_MS},
     placement::{
         Share,
         board::{Assigned, Assignments},
@@ -18,14 +18,18 @@ use tgs_protocol::{
         leadership::{Leadership, Office},
     },
     presence::{DeviceAt, Presence, Standing},
+    queue::DeviceClass,
     unit::Millis,
 };
 
 use super::{
     World,
     board::{BoardOp, BoardReply, Muster},
+    bytes,
     event::{Asker, CallNo, Event},
+    fault::{Kind, Site},
     flaw::Flaw,
+    node::Node,
     scheduler::{TENANTS, share, tenant, tenant_of},
     store::{JobNo, Op, Reply},
     things::FINDERS_FROM,
@@ -40,6 +44,8 @@ pub struct Leading {
     awaits: Option<(CallNo, Awaits)>,
     /// What was told last, where that is never given up.
     told: BTreeMap<Incarnation, Assignments>,
+    /// What it has decided and not said yet.
+    unsaid: Vec<(Incarnation, Assignments)>,
 }
 
 /// What it waits for.
@@ -75,6 +81,8 @@ impl World<'_> {
             is_led: true,
             memory: it.premises().memory,
             free_memory: seats.free_memory(),
+            is_spot: it.is_spot,
+            numerics: DeviceClass::ALL.map(|class| (class, [bytes::numerics()].into())).into(),
             ..Presence::of(it.incarnation.as_ref().clone())
         };
         let op = Op::Board(BoardOp::Say(Rc::new(said)));
@@ -190,8 +198,9 @@ impl World<'_> {
             let order = self.store.ever_named(job).map_or(0, |job| self.orders[job.at()]);
             *running.entry(tenant_of(self.seed, order)).or_default() += 1;
         }
-        let shares: BTreeMap<_, Share> =
-            (0..TENANTS).map(|no| (tenant(no), share(self.seed, no))).collect();
+        let shares: BTreeMap<_, Share> = (0..TENANTS)
+            .map(|no| (tenant(no), share(self.seed, no, self.weather.times())))
+            .collect();
         if is_rash {
             nodes.iter_mut().for_each(|it| it.running.clear());
         }
@@ -209,6 +218,27 @@ impl World<'_> {
         if rows.is_empty() {
             return self.lead_later(node);
         }
+        leading.unsaid = rows;
+        let moment = self.faults.moment(FINDERS_FROM + node, Kind::SPEAK);
+        match self.faults.strikes(Site::LeaderStill, moment) {
+            Some(dice) => self.stand_still(node, dice),
+            None => self.speak(node),
+        }
+    }
+
+    /// Whoever has decided stands still before he says so, until another one leads.
+    fn stand_still(&mut self, node: u32, mut dice: Dice) {
+        let ms = dice.within(LEASE_TTL_MS, 4 * LEASE_TTL_MS);
+        self.say(true, |_| format!("node {node} leads, and stands still for {ms} ms"));
+        let it = &mut self.nodes[node as usize];
+        it.still_until_ms = self.now_ms + ms;
+        let boot = it.boot;
+        self.plan(ms, Event::Speak { node, boot });
+    }
+
+    /// What was decided is said.
+    pub(super) fn speak(&mut self, node: u32) {
+        let rows = std::mem::take(&mut self.nodes[node as usize].leading.unsaid);
         let nodes = rows.iter().map(|(node, _)| node.clone()).collect();
         self.ask_for_leader(node, BoardOp::Assign(rows.into()), Awaits::Telling(nodes));
     }
@@ -244,24 +274,30 @@ impl World<'_> {
         told.filter_map(|it| Some((self.store.named(&it.job)?, it.clone()))).collect()
     }
 
-    /// Regions that an order is bound to: every third one to one that has a node.
-    pub(super) fn regions_of(&self, order: u32) -> Vec<String> {
-        let mut dice = Dice::of_seed(self.seed).apart(BOUND).apart(u64::from(order));
-        let present: Vec<_> = self.nodes.iter().filter(|node| node.is_present).collect();
-        if !self.is_led() || dice.below(3) > 0 {
-            return Vec::new();
+    /// Regions that an order is bound to, every third one to one that has a node; and whether it
+    /// stays off spot machines, every third one of those for which another machine is there.
+    pub(super) fn bounds_of(&self, order: u32) -> (Vec<String>, bool) {
+        if !self.is_led() {
+            return (Vec::new(), false);
         }
-        let node = dice.pick(&present).map(|node| node.region.to_string());
-        node.into_iter().collect()
+        let dice = |of: u64| Dice::of_seed(self.seed).apart(of).apart(u64::from(order));
+        let present: Vec<_> = self.nodes.iter().filter(|node| node.is_present).collect();
+        let mut bound = dice(BOUND);
+        let is_bound = bound.below(3) == 0;
+        let region = bound.pick(&present).filter(|_| is_bound).map(|node| node.region);
+        let stays = |node: &&Node| !node.is_spot && region.is_none_or(|it| it == node.region);
+        let stays_off = dice(OFF_SPOT).below(3) == 0 && present.iter().any(stays);
+        (region.iter().map(u32::to_string).collect(), stays_off)
     }
 
     /// Whether a job may run on a node.
     pub(super) fn may_be_at(&self, job: JobNo, node: u32) -> bool {
-        let region = self.nodes[node as usize].region.to_string();
-        self.store.jobs[job.at()].row.regions.allows(&region)
+        self.store.jobs[job.at()].row.may_be_on(&self.nodes[node as usize].ground())
     }
 }
 
-/// The stream of dice that say whether a world is led, and the one that binds orders to regions.
+/// The stream of dice that say whether a world is led, and those that bind orders: to regions, and
+/// to machines that stay.
 const LED: u64 = 0x1ead;
 const BOUND: u64 = 0xb0d5;
+const OFF_SPOT: u64 = 0x0ff5;

@@ -7,6 +7,7 @@ use tgs_protocol::{
     lease::rule::Sighting,
     presence::{NodeOrder, Standing},
     queue::{DeviceClass, Queue, Seat, Seats, trust::Trust},
+    residency::Ground,
     unit::{ByteCount, Millis, Timestamp},
 };
 
@@ -28,6 +29,8 @@ pub struct Node {
     pub is_up: bool,
     /// Where it stands.
     pub region: u32,
+    /// Its machine is one that may be taken away.
+    pub is_spot: bool,
     /// It was asked to leave, and begins nothing any more.
     pub is_draining: bool,
     /// Its machine will be taken away.
@@ -118,6 +121,7 @@ impl Node {
             is_present,
             is_up: false,
             region,
+            is_spot: Dice::of_seed(seed).apart(SPOT).apart(u64::from(no)).below(2) == 0,
             is_draining: false,
             is_interrupted: false,
             wanted: NodeOrder::Work,
@@ -168,6 +172,11 @@ impl Node {
         self.waiting.clear();
         self.sightings.clear();
         std::mem::take(&mut self.shells)
+    }
+
+    /// What it stands on.
+    pub fn ground(&self) -> Ground {
+        Ground { region: self.region.to_string(), is_spot: self.is_spot }
     }
 
     /// What it has to compute with.
@@ -252,7 +261,8 @@ impl Node {
 const EPOCH_MS: u64 = 1_780_000_000_000;
 /// The stream of dice that nodes are made of.
 const NODE: u64 = 4;
-/// The one that says where they stand.
+/// The one that says where they stand, and the one that says on what.
 const REGIONS: u64 = 10;
+const SPOT: u64 = 0x5b07;
 /// Regions of a world, at most.
 pub const REGIONS_MAX: u32 = 4;

@@ -158,7 +158,9 @@ impl World<'_> {
         let digest = bytes::mixed(&[request.seed]);
         let mut row = JobRow::accepted(name, request, self.nodes[node as usize].wall(self.now_ms));
         row.priority = bytes::needs(self.seed, order).0;
-        row.regions.0.extend(self.regions_of(order));
+        let (regions, stays_off_spot) = self.bounds_of(order);
+        row.regions.0.extend(regions);
+        row.stays_off_spot = stays_off_spot;
         let key = format!("order-{order}").parse().expect("letters and digits are a key");
         row.submission = Some(Submission { key, body: digest });
         self.call(node, None, order, Op::Insert(Rc::new(row)), Asker::Front { sender });

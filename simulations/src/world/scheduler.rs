@@ -62,7 +62,8 @@ impl World<'_> {
 
     fn as_it_is(&self, waiting: &[JobNo]) -> ClusterView {
         let nodes = self.nodes.iter().filter(|node| node.is_up);
-        let tenants = (0..TENANTS).map(|no| (tenant(no), share(self.seed, no)));
+        let times = self.weather.times();
+        let tenants = (0..TENANTS).map(|no| (tenant(no), share(self.seed, no, times)));
         ClusterView {
             nodes: nodes.map(|node| as_node(self.seed, node)).collect(),
             jobs: waiting.iter().map(|job| self.as_waiting(*job)).collect(),
@@ -153,7 +154,7 @@ fn as_node(seed: u64, node: &Node) -> ClusterNode {
         Devices {
             usable: count(&|it| **it != Use::Aside),
             free: count(&|it| **it == Use::Free),
-            numerics: Some(numerics(&mut dice)),
+            numerics: [numerics(&mut dice)].into(),
         }
     };
     let (cpus, gpus) = (devices(DeviceClass::Cpu), devices(DeviceClass::Gpu));
@@ -171,10 +172,10 @@ fn as_node(seed: u64, node: &Node) -> ClusterNode {
     }
 }
 
-pub(super) fn share(seed: u64, tenant: u64) -> Share {
+pub(super) fn share(seed: u64, tenant: u64, times: u32) -> Share {
     let mut dice = stream(seed, TENANT + tenant);
     let weight = NonZeroU32::MIN.saturating_add(dice.below(3) as u32);
-    Share { weight, used: 0, quota: Some(dice.within(1, 3) as u32) }
+    Share { weight, used: 0, quota: Some(dice.within(1, 3) as u32 * times) }
 }
 
 pub(super) fn tenant(no: u64) -> TenantId {
@@ -182,8 +183,8 @@ pub(super) fn tenant(no: u64) -> TenantId {
 }
 
 /// Most devices that the tenant of an order may have, in a world that is led.
-pub(super) fn quota_of(seed: u64, order: u32) -> u32 {
-    share(seed, whose(seed, order)).quota.unwrap_or(u32::MAX)
+pub(super) fn quota_of(seed: u64, order: u32, times: u32) -> u32 {
+    share(seed, whose(seed, order), times).quota.unwrap_or(u32::MAX)
 }
 
 /// Whose an order is, in a world that is led.

@@ -6,9 +6,12 @@ mod notices;
 mod placement;
 mod telling;
 
+use std::collections::BTreeMap;
+
 use tgs_protocol::{
     checkpoint::CheckpointFacts,
     code::Code,
+    id::Incarnation,
     invariant::{Invariant, caught_with_facts},
     job::{
         JobRow, JobState, Outcome,
@@ -53,6 +56,8 @@ pub struct Watchman {
     pub lines: Vec<Line>,
     now_ms: u64,
     jobs: Vec<Memory>,
+    /// In which epoch of the lead each node was last told what to take up.
+    led: BTreeMap<Incarnation, Epoch>,
     /// Events in all.
     told: u64,
     notices: Vec<Notices>,
@@ -106,6 +111,17 @@ impl Watchman {
     pub fn placed(&mut self, view: &ClusterView, placement: &Placement<'_>) {
         if let Some((invariant, facts)) = placement::wrong(view, placement) {
             self.broken(invariant, facts);
+        }
+    }
+
+    /// Nodes were told what to take up: by whoever leads, and by nobody who was overtaken.
+    pub fn assigned<'a>(&mut self, told: impl Iterator<Item = &'a Incarnation>, store: &Store) {
+        for node in told {
+            let Some(epoch) = store.told_in(node) else { continue };
+            let newest = self.led.insert(node.clone(), epoch).unwrap_or(epoch);
+            self.holds(Invariant::Lease2, epoch >= newest, || {
+                format!("{node} is told in epoch {epoch} of the lead, and was in {newest}")
+            });
         }
     }
 

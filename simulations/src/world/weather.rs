@@ -111,6 +111,11 @@ impl Weather {
         Self { nodes, orders, subscribers: 0, calm_at_ms, orders_until_ms, ..self }
     }
 
+    /// How many small ones it is as large as: so many times as much its tenants may have at once.
+    pub fn times(&self) -> u32 {
+        (self.nodes / SMALL_NODES_MAX).max(1)
+    }
+
     /// Whether it is one of the few large ones.
     pub fn is_large(&self) -> bool {
         self.nodes > SMALL_NODES_MAX

@@ -34,6 +34,7 @@ impl World<'_> {
             Event::Tick { node, .. } => format!("node {node} looks at its leases"),
             Event::Find { node, .. } => format!("node {node} looks for jobs"),
             Event::Lead { node, .. } => format!("node {node} looks who leads"),
+            Event::Speak { node, .. } => format!("node {node} says what it had decided"),
             Event::Say { node, .. } => format!("node {node} says that it is there"),
             Event::Heed { node, .. } => format!("node {node} asks its operators"),
             Event::Interrupt { node, stays: false, .. } => {

@@ -22,6 +22,8 @@ const BLOCKS: u32 = 1 << 14;
 pub struct Addresses {
     /// That of the first server.
     first: Ipv4Addr,
+    /// How far the next one's is from it.
+    step: u32,
     /// None where somebody else sees to it that nobody has them.
     _taken: Option<UnixDatagram>,
 }
@@ -39,20 +41,20 @@ impl Addresses {
             let name = format!("tgs-services-{}", address(block, 0));
             let name = SocketAddr::from_abstract_name(name).expect("a short name");
             let taken = UnixDatagram::bind_addr(&name).ok()?;
-            Some(Self { first: address(block, 1), _taken: Some(taken) })
+            Some(Self { first: address(block, 1), step: 1, _taken: Some(taken) })
         });
         taken.expect("take loopback addresses: all of 127.64.0.0/10 are taken by running tests")
     }
 
-    /// One that is there for one server.
-    pub const fn of_one(address: Ipv4Addr) -> Self {
-        Self { first: address, _taken: None }
+    /// Those that somebody else keeps for us: the first one, and more at this distance.
+    pub const fn kept(first: Ipv4Addr, step: u32) -> Self {
+        Self { first, step, _taken: None }
     }
 
     /// The address of a server, counted from 0.
     pub fn of(&self, no: usize) -> Ipv4Addr {
-        let no = u8::try_from(no).expect("a service has few servers");
-        Ipv4Addr::from(u32::from(self.first) + u32::from(no))
+        let no = u32::from(u8::try_from(no).expect("a service has few servers"));
+        Ipv4Addr::from(u32::from(self.first) + self.step * no)
     }
 
     /// The first port, from this one on, that is free on the addresses of so many servers.

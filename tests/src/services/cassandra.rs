@@ -11,7 +11,6 @@ use std::{
 };
 
 use super::{
-    addresses::Addresses,
     cql::{Connection, Consistency, Database, Row},
     identity::Identity,
     process::Process,
@@ -57,19 +56,7 @@ impl Cassandra {
     /// # Panics
     /// When it does not come up.
     pub fn start() -> Self {
-        Self::start_in(Site::new())
-    }
-
-    /// The same, where the hosts of a network reach it.
-    ///
-    /// # Panics
-    /// When it does not come up.
-    pub fn start_near(network: &Network) -> Self {
-        Self::start_in(Site::at(Addresses::of_one(network.address())))
-    }
-
-    fn start_in(site: Site) -> Self {
-        let ring = CassandraRing::go_up(site, &[(ALONE, 1)]);
+        let ring = CassandraRing::go_up(Site::new(), &[(ALONE, 1)]);
         let [node] = ring.try_into().expect("a ring of one");
         node.wait_until_ready();
         node
@@ -173,7 +160,19 @@ impl CassandraRing {
     /// # Panics
     /// When they do not come up, or there are more than three.
     pub fn start(data_centres: &[(&str, usize)]) -> Self {
-        let ring = Self { nodes: Self::go_up(Site::new(), data_centres) };
+        Self::start_in(Site::new(), data_centres)
+    }
+
+    /// The same, where the hosts of a network reach them.
+    ///
+    /// # Panics
+    /// When they do not come up, or there are more than three, or more than hosts.
+    pub fn start_near(network: &Network, data_centres: &[(&str, usize)]) -> Self {
+        Self::start_in(Site::at(network.addresses()), data_centres)
+    }
+
+    fn start_in(site: Site, data_centres: &[(&str, usize)]) -> Self {
+        let ring = Self { nodes: Self::go_up(site, data_centres) };
         ring.nodes.iter().for_each(Cassandra::wait_until_ready);
         ring.wait_until_whole();
         ring
@@ -206,6 +205,17 @@ impl CassandraRing {
     /// The database that they are.
     pub fn database(&self) -> Database {
         database(&self.nodes)
+    }
+
+    /// Starts all nodes again on their data, killed before or not; returns when they see each
+    /// other.
+    ///
+    /// # Panics
+    /// When they do not come up.
+    pub fn restart(&self) {
+        self.nodes.iter().for_each(|it| it.process.start_again());
+        self.nodes.iter().for_each(Cassandra::wait_until_ready);
+        self.wait_until_whole();
     }
 
     /// Waits until every node sees every other one, and all have the same schema.

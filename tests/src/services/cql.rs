@@ -4,7 +4,7 @@
 use std::{
     env, fmt,
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpStream, ToSocketAddrs},
     str::FromStr,
     time::Duration,
 };
@@ -85,6 +85,18 @@ impl Database {
     /// When the variable cannot be read, or the nodes do not come up.
     pub fn shared_ring() -> Self {
         Self::named().unwrap_or_else(|| CassandraRing::shared().database())
+    }
+
+    /// Says something to it beside the program under test; gives the rows of the answer.
+    ///
+    /// # Panics
+    /// When it cannot be reached or refuses.
+    pub fn say(&self, statement: &str) -> Vec<Row> {
+        let points = self.contact_points[0].to_socket_addrs();
+        let at = points.ok().and_then(|mut all| all.next()).expect("an address");
+        let said =
+            Connection::start(at).and_then(|mut it| it.query(statement, Consistency::Quorum));
+        said.unwrap_or_else(|error| panic!("{statement}: {error}"))
     }
 
     fn named() -> Option<Self> {

@@ -21,11 +21,13 @@ use super::{
     set_up,
     site::Site,
 };
+use crate::network::Network;
 
 /// Longer than a healthy server takes for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Longer than a cluster takes to agree on a leader.
 const LEADER_MAX: Duration = Duration::from_secs(60);
+const WITH_JETSTREAM: [&str; 3] = ["--jetstream", "--store_dir", "data"];
 
 /// One server; ended when dropped.
 #[derive(Debug)]
@@ -58,7 +60,15 @@ impl Nats {
     /// # Panics
     /// When it does not come up.
     pub fn start() -> Self {
-        Self::start_alone(&["--jetstream", "--store_dir", "data"])
+        Self::start_alone(Site::new(), &WITH_JETSTREAM)
+    }
+
+    /// The same, where the hosts of a network reach it.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_near(network: &Network) -> Self {
+        Self::start_alone(Site::at(network.addresses()), &WITH_JETSTREAM)
     }
 
     /// Starts one server that keeps nothing: it has no JetStream.
@@ -66,7 +76,7 @@ impl Nats {
     /// # Panics
     /// When it does not come up.
     pub fn start_without_jetstream() -> Self {
-        Self::start_alone(&[])
+        Self::start_alone(Site::new(), &[])
     }
 
     /// Starts one server that speaks TLS alone, and wants a user and a password; gives the
@@ -85,17 +95,18 @@ impl Nats {
             fs::write(&path, text).expect("a file in a new folder");
             path.to_str().expect("a name").to_owned()
         });
-        let words = ["--jetstream", "--store_dir", "data", "--user", user, "--pass", password];
+        let guard = ["--user", user, "--pass", password];
         let tls = ["--tls", "--tlscert", &certificate, "--tlskey", &key];
-        let more: Vec<_> = [&words[..], &tls].concat().into_iter().map(str::to_owned).collect();
+        let more: Vec<_> =
+            [&WITH_JETSTREAM[..], &guard, &tls].concat().into_iter().map(str::to_owned).collect();
         let ports = Ports::free(&site, 1);
         let server = Self::start_at(site, 0, ports, &more);
         server.wait_until_ready();
         (server, cert.pem())
     }
 
-    fn start_alone(more: &[&str]) -> Self {
-        let site = Arc::new(Site::new());
+    fn start_alone(site: Site, more: &[&str]) -> Self {
+        let site = Arc::new(site);
         let ports = Ports::free(&site, 1);
         let more: Vec<_> = more.iter().map(|&word| word.to_owned()).collect();
         let server = Self::start_at(site, 0, ports, &more);
@@ -217,7 +228,7 @@ impl NatsCluster {
         let routes = (0..servers).map(place).collect::<Vec<_>>().join(",");
         let start = |no| {
             let cluster = ["--cluster_name", "tgs", "--cluster", &place(no), "--routes", &routes];
-            let words = [&["--jetstream", "--store_dir", "data"], &cluster[..]].concat();
+            let words = [&WITH_JETSTREAM[..], &cluster[..]].concat();
             let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
             Nats::start_at(site.clone(), no, ports, &words)
         };

@@ -221,9 +221,9 @@ async fn retry(
     let body = Digest::of(format!("retry {}", row.id).as_bytes());
     let submission = key_of(&request)?.map(|key| Submission { key, body });
     let again = again::retried(&house, &row).await?;
-    let JobRow { id, origin, priority, regions, tenant, .. } = row;
+    let JobRow { id, origin, priority, regions, tenant, stays_off_spot, .. } = row;
     let origin = Origin { retry_of: Some(id), ..origin };
-    let terms = Terms { priority, regions, tenant, submission, origin };
+    let terms = Terms { priority, regions, tenant, stays_off_spot, submission, origin };
     taken(house.desk.submit(again, terms).await?)
 }
 

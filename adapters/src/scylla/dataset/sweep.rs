@@ -22,7 +22,10 @@ impl Scylla {
                 continue;
             };
             let mut patience = Patience::of("look for datasets that are gone");
-            if self.incoming(&mut patience, &UploadId::new(upload)).await?.is_none() {
+            let incoming = self.incoming(&mut patience, &UploadId::new(upload)).await;
+            // One that a newer version wrote is there.
+            let incoming = self.passed_over().unless_newer(upload, incoming)?;
+            if incoming.is_some_and(|upload| upload.is_none()) {
                 blocking(|| remove_tree(&RealDisk, &file))
                     .map_err(|error| fault::on_file("remove", &file, error))?;
             }

@@ -21,6 +21,11 @@ pub(super) struct Known {
     /// Since when it is as it is.
     pub(super) since: Millis,
     pub(super) is_suspended: bool,
+    pub(super) has_begun: bool,
+    /// A node says that it works at it.
+    pub(super) is_at_work: bool,
+    /// Its lease was looked at since no node says so.
+    pub(super) is_seen: bool,
     pub(super) said: LastSaid,
     pub(super) demand: Demand,
     pub(super) tenant: TenantId,
@@ -51,15 +56,20 @@ impl Known {
             taken: 0,
             since: now,
             is_suspended: it.is_suspended,
+            has_begun: it.has_begun,
+            is_at_work: false,
+            is_seen: false,
             said: LastSaid::Nothing,
             demand: it.turn.demand,
             tenant: it.tenant.clone(),
         }
     }
 
-    /// Nobody holds it, or whoever does is gone.
+    /// Nobody holds it, or whoever does is gone. One that has begun was held: that is looked at.
     pub(super) fn is_free(&self, now: Millis) -> bool {
-        let Some(seen) = &self.sighting else { return true };
+        let Some(seen) = self.sighting.as_ref().filter(|_| self.is_seen || !self.has_begun) else {
+            return !self.has_begun;
+        };
         seen.cell.owner.is_none() || self.is_orphan || age(seen.since, now) >= LEASE_TTL_MS
     }
 

@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::{
+    engine::NumericsClass,
+    limits::CLASS_WAIT_MAX_MS,
     placement::leadership::office,
     presence::DeviceAt,
-    queue::{Demand, Priority},
+    queue::{Demand, Priority, Turn},
+    residency::Residency,
     unit::{Epoch, Timestamp},
 };
 
@@ -80,6 +83,8 @@ fn job(name: &str, at: u64) -> InLine {
         turn: Turn { priority, accepted_at, demand, left: None },
         regions: Residency::default(),
         may_use_spot: true,
+        has_begun: false,
+        stays_in: None,
         is_suspended: false,
     }
 }
@@ -145,6 +150,83 @@ fn a_device_is_not_given_twice_while_its_node_has_not_said_that_it_is_taken() {
     *scene.node("n") = node("n");
     scene.line = vec![job("c", 9)];
     assert_eq!(told(&scene.look(5)), "n: c");
+}
+
+/// Nor while the job stands in line as one that has begun.
+#[test]
+fn a_device_is_not_given_twice_once_the_job_has_begun_there() {
+    let mut scene = Scene::of(&["n"], &["a", "b"]);
+    assert_eq!(told(&scene.look(0)), "n: a");
+    scene.line[0].has_begun = true;
+    assert_eq!(told(&scene.look(1)), "n:");
+    scene.works("n", "a");
+    assert_eq!(told(&scene.look(2)), "");
+    // It is handed over; what waits longer has its turn first.
+    *scene.node("n") = node("n");
+    let free = vec![(JobId::new("a"), given_back(), false)];
+    assert_eq!(told(&scene.look_with(3, free)), "n: a");
+}
+
+fn given_back() -> LeaseCell {
+    LeaseCell { owner: None, ..held("gone", 0) }
+}
+
+#[test]
+fn who_has_begun_is_placed_once_it_is_known_that_nobody_holds_it() {
+    let mut scene = Scene::of(&["m", "n"], &["a"]);
+    let a = JobId::new("a");
+    scene.line[0].has_begun = true;
+    scene.works("m", "a");
+    assert_eq!(told(&scene.look(0)), "m:, n:");
+    assert!(scene.leader.asks(Millis(0)).is_empty(), "a node works at it");
+    *scene.node("m") = node("m");
+    let said = scene.look(1);
+    assert_eq!((told(&said), said.notice.why(&a)), (String::new(), None));
+    assert_eq!(scene.leader.asks(Millis(1_000)), BTreeSet::from([a.clone()]));
+    assert_eq!(told(&scene.look_with(2, vec![(a.clone(), held("gone", 3), false)])), "m:, n:");
+    assert_eq!(told(&scene.look_with(3, vec![(a, given_back(), false)])), "m: a");
+}
+
+/// What was seen of a lease before somebody worked at the job says nothing of who holds it now.
+#[test]
+fn who_was_at_work_for_long_is_not_taken_to_be_silent() {
+    let mut scene = Scene::of(&["n"], &["a"]);
+    scene.line[0].has_begun = true;
+    scene.look_with(0, vec![(JobId::new("a"), held("n", 0), false)]);
+    scene.works("n", "a");
+    scene.look(1);
+    *scene.node("n") = node("n");
+    assert_eq!(told(&scene.look(100)), "n:");
+    let renewed = || vec![(JobId::new("a"), held("n", 19), false)];
+    assert_eq!(told(&scene.look_with(101, renewed())), "");
+    assert_eq!(told(&scene.look_with(116, renewed())), "n: a!");
+}
+
+#[test]
+fn who_has_begun_waits_for_its_numerics_class_and_not_for_ever() {
+    let class = |name: &str| NumericsClass(name.to_owned());
+    let seen = || vec![(JobId::new("a"), given_back(), false)];
+    let scene = || {
+        let mut scene = Scene::of(&["m", "n"], &["a"]);
+        (scene.line[0].has_begun, scene.line[0].stays_in) = (true, Some(class("x")));
+        for (node, name) in [("m", "y"), ("n", "x")] {
+            scene.node(node).numerics = [(DeviceClass::Cpu, [class(name)].into())].into();
+        }
+        scene
+    };
+    assert_eq!(told(&scene().look_with(0, seen())), "m:, n: a");
+    let (mut full, limit) = (scene(), CLASS_WAIT_MAX_MS / 1_000);
+    full.works("n", "b");
+    for second in [0, limit - 1] {
+        let said = full.look_with(second, seen());
+        let why = said.notice.why(&JobId::new("a"));
+        assert_eq!((told(&said), why), ("m:, n:".to_owned(), Some(Waiting::NumericsClass)));
+    }
+    assert_eq!(told(&full.look_with(limit, seen())), "m: a");
+    // Nobody waits for what is not there.
+    let mut gone = scene();
+    gone.nodes.retain(|it| it.node == "m");
+    assert_eq!(told(&gone.look_with(0, seen())), "m: a");
 }
 
 #[test]
@@ -223,7 +305,7 @@ fn a_new_leader_goes_on_with_what_the_last_one_said() {
     let mut scene = Scene::of(&["m", "n"], &["a"]);
     let word = Word::default();
     let jobs = vec![Assigned { job: JobId::new("a"), seen: None }];
-    let row = Assignments { word, jobs, is_kept: false };
+    let row = Assignments { word, jobs, ..Assignments::default() };
     let line: Vec<_> = scene.line.iter().collect();
     scene.leader.adopt(&Incarnation::new("n"), &row, &line, Millis(0));
     let said = scene.look(0);

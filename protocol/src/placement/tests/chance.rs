@@ -57,7 +57,8 @@ pub fn random(chance: &mut Chance) -> ClusterView {
 
 fn random_node(chance: &mut Chance, no: u64) -> ClusterNode {
     let numerics = |chance: &mut Chance| {
-        (!chance.one_in(4)).then(|| NumericsClass(chance.below(2).to_string()))
+        let classes = if chance.one_in(4) { 0 } else { 1 + chance.below(2) };
+        (0..classes).map(|_| NumericsClass(chance.below(2).to_string())).collect()
     };
     let devices = |chance: &mut Chance| {
         let usable = chance.below(5) as u32;
@@ -143,7 +144,7 @@ fn wrongs(view: &ClusterView, placement: &Placement<'_>) -> Vec<String> {
         let there = node.devices(class);
         wrong(devices[&class] > there.free.min(there.usable), format!("devices of {}", it.node));
         wrong(*memory > node.free_memory.get(), format!("memory of {}", it.node));
-        let is_out = job.began_in.is_some() && there.numerics != job.began_in;
+        let is_out = job.began_in.as_ref().is_some_and(|class| !there.numerics.contains(class));
         wrong(it.leaves_class != is_out, format!("the class of {}", it.job));
     }
     for (tenant, used) in used {
@@ -233,8 +234,9 @@ fn with<'a>(
     node: &'a ClusterNode,
 ) -> Placement<'a> {
     let class = node.serves_by(job.turn.demand.class);
-    let numerics = class.and_then(|class| node.devices(class).numerics.as_ref());
-    let leaves_class = job.began_in.is_some() && numerics != job.began_in.as_ref();
+    let computes_in =
+        |numerics| class.is_some_and(|it| node.devices(it).numerics.contains(numerics));
+    let leaves_class = job.began_in.as_ref().is_some_and(|numerics| !computes_in(numerics));
     let (job, node) = (&job.job, &node.incarnation);
     let mut with = placement.clone();
     with.assignments.push(Assignment { job, node, is_new: true, leaves_class });

@@ -1,7 +1,7 @@
 //! Views written as lines, and answers read back as lines.
 //!
 //! ```text
-//! node n1 in=eu/a gpus=2/4 cpus=8 memory=50/100 spot cordoned class=x
+//! node n1 in=eu/a gpus=2/4 cpus=8 memory=50/100 spot cordoned class=x,y
 //! job  a  5@10 gpu memory=5 of=t gang=2 in=eu,us own-machine began=x waited=9 near=eu/a rests=5
 //!         told=n1@3 kept=n1
 //! tenant t weight=3 used=2 quota=5
@@ -9,7 +9,10 @@
 //! What is not said is: one free device of the class `cpu` and memory of 100, in region `eu`; a job
 //! of priority 5 that came at second 0 and needs one core and memory of 10.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+};
 
 use super::super::*;
 use crate::{
@@ -132,8 +135,9 @@ fn tell_node(mut node: ClusterNode, word: &str) -> ClusterNode {
         "spot" => node.is_spot = true,
         "cordoned" => node.standing = Standing::Cordoned,
         "class" => {
-            let class = Some(NumericsClass(value.to_owned()));
-            (node.cpus.numerics, node.gpus.numerics) = (class.clone(), class);
+            let classes = value.split(',').map(|class| NumericsClass(class.to_owned()));
+            node.cpus.numerics = classes.collect();
+            node.gpus.numerics.clone_from(&node.cpus.numerics);
         }
         other => panic!("what of a node is {other:?}?"),
     }
@@ -189,7 +193,7 @@ fn of(text: &str) -> (u64, u64) {
 
 fn devices(text: &str) -> Devices {
     let (free, usable) = of(text);
-    Devices { usable: usable as u32, free: free as u32, numerics: None }
+    Devices { usable: usable as u32, free: free as u32, numerics: BTreeSet::new() }
 }
 
 fn at_least_one(text: &str) -> NonZeroU32 {
