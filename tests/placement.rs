@@ -20,7 +20,7 @@ use tgs_tests::{
 };
 
 /// Longer than anything takes that is waited for.
-const LONG: Duration = Duration::from_secs(180);
+const LONG: Duration = Duration::from_secs(400);
 
 fn table() -> Vec<u8> {
     fs::read(in_repository("examples/actg175.csv")).expect("a table")
