@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgs_protocol::limits::{KEYS_LOOK_MS, LEASE_STAND_DOWN_MS, LINK_OPEN_MS};
 use tgs_tests::{
-    cluster::{Cluster, certify, files, is_training, keys_of, store},
+    cluster::{Cluster, certify, files, is_training, keys_of, store, undisturbed},
     program::{in_repository, refusal, run},
     server::{Server, free_address},
     services::{Database, Nats},
@@ -79,7 +79,7 @@ fn what_is_handed_over_is_taken_up_at_once() {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
     let learn = json!({"model": "tabgraph", "steps": 400, "threads": 1, "seed": 7});
     let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 25_000, "learn": learn});
-    let undisturbed = alone(&table, &order);
+    let undisturbed = undisturbed("trial", &table, &order);
     let (cluster, _) = Cluster::linked(2, &store(&Database::shared(), "handed_over"));
     let nodes = cluster.nodes();
     cluster.until_linked(0);
@@ -131,7 +131,7 @@ fn all_help(cluster: &Cluster) {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
     let learn = json!({"model": "tabgraph", "steps": 60, "threads": 1, "seed": 7});
     let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 305_000, "learn": learn});
-    let undisturbed = alone(&table, &order);
+    let undisturbed = undisturbed("trial", &table, &order);
     let nodes = cluster.nodes();
     nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
     let job = nodes[0].submit(&order);
@@ -145,16 +145,6 @@ fn all_help(cluster: &Cluster) {
     println!("{:?} of 31 chunks by the other helper", helped(helpers[1]));
     assert_eq!(files(&nodes[holder], &job), undisturbed);
     assert_eq!(files(&nodes[helpers[1]], &job), undisturbed);
-}
-
-/// What one server delivers that nobody disturbs.
-fn alone(table: &[u8], order: &Value) -> Vec<(String, Vec<u8>)> {
-    let home = TempDir::new().expect("a temporary folder");
-    let server = Server::start(home.path());
-    server.upload("trial", "trial.csv", table, 1 << 20);
-    let job = server.submit(order);
-    server.ended(&job);
-    files(&server, &job)
 }
 
 /// Neither with keys of another cluster, nor with none, nor by saying nothing; and they keep

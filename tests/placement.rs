@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tgs_protocol::limits::{LEADER_SILENT_MS, LEASE_TTL_MS};
 use tgs_tests::{
-    cluster::{Cluster, files, store},
+    cluster::{Cluster, files, store, undisturbed},
     program::{in_repository, refusal},
     server::Server,
     services::{CassandraRing, Database},
@@ -36,30 +36,15 @@ fn order(steps: u64, more: &[(&str, Value)]) -> Value {
     order
 }
 
-/// What comes of an order that nobody disturbs.
-fn undisturbed(order: &Value) -> Vec<(String, Vec<u8>)> {
-    let home = TempDir::new().expect("a temporary folder");
-    let server = Server::start(home.path());
-    server.upload("trial", "trial.csv", &table(), 1 << 20);
-    let job = server.submit(order);
-    server.ended(&job);
-    files(&server, &job)
-}
-
-/// The name of the node that places jobs, as this one says.
-fn leader(server: &Server) -> Option<String> {
-    let page = server.try_get("/v1/nodes").filter(|answer| answer.status == 200)?;
-    let mut nodes = page.body["items"].as_array()?.iter();
-    let found = nodes.find(|node| node["leads"] == json!(true))?;
-    found["node"].as_str().map(str::to_owned)
-}
-
 /// Waits until a node leads that is not this one; gives its number.
 fn until_led(cluster: &Cluster, by: &Server, but: Option<usize>) -> usize {
-    let other = but.map(|no| format!("node-{no}"));
-    waiting::until("a node leads", LONG, || leader(by).is_some_and(|it| Some(it) != other));
-    let name = leader(by).expect("a leader");
-    cluster.all().into_iter().find(|no| name == format!("node-{no}")).expect("it is one of them")
+    let other = || cluster.leader(by).filter(|it| Some(*it) != but);
+    let mut found = None;
+    waiting::until("a node leads", LONG, || {
+        found = other();
+        found.is_some()
+    });
+    found.expect("it was waited for")
 }
 
 /// Lets every node hear its leader.
@@ -87,7 +72,7 @@ fn claims(view: &Value) -> usize {
 #[test]
 fn jobs_wait_for_no_leader() {
     let order = order(60, &[]);
-    let same = undisturbed(&order);
+    let same = undisturbed("trial", &table(), &order);
     let (cluster, _) = Cluster::linked(3, &store(&Database::shared(), "led"));
     let nodes = cluster.nodes();
     nodes[0].upload("trial", "trial.csv", &table(), 1 << 20);

@@ -9,9 +9,8 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tgs_tests::{
-    cluster::{Cluster, files, is_training},
+    cluster::{Cluster, files, is_training, undisturbed},
     program::in_repository,
     server::Server,
     services::CassandraRing,
@@ -42,16 +41,6 @@ fn order(regions: &Value) -> Value {
            "regions": regions})
 }
 
-/// What comes of the order when nobody disturbs it.
-fn undisturbed(table: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let home = TempDir::new().expect("a temporary folder");
-    let server = Server::start(home.path());
-    server.upload("trial", "trial.csv", table, 1 << 20);
-    let job = server.submit(&order(&json!([])));
-    assert!(server.ended(&job)["state"].is_string());
-    files(&server, &job)
-}
-
 /// A cluster over three data centres, a table, and what comes of it undisturbed.
 struct Sites {
     // The nodes end before their database.
@@ -64,7 +53,7 @@ struct Sites {
 impl Sites {
     fn of(keyspace: &str) -> Self {
         let table = table();
-        let same = undisturbed(&table);
+        let same = undisturbed("trial", &table, &order(&json!([])));
         let ring = CassandraRing::start(&[("eu", 1), ("us", 1), ("ap", 1)]);
         let cluster = Cluster::in_regions(&REGIONS, &ring.database(), keyspace);
         Self { cluster, ring, table, same }

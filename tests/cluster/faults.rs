@@ -174,10 +174,10 @@ impl House {
                 working().for_each(|no| network.hosts()[no].mend());
             }
             Fault::LeaderKilled => {
-                waiting::until("a node leads", LONG, || cluster.leader(0).is_some());
-                let leader = cluster.leader(0).expect("there is one");
+                waiting::until("a node leads", LONG, || cluster.leader(&nodes[0]).is_some());
+                let leader = cluster.leader(&nodes[0]).expect("there is one");
                 nodes[leader].kill();
-                let other = (leader + 1) % nodes.len();
+                let other = &nodes[(leader + 1) % nodes.len()];
                 waiting::until("another node leads", LONG, || {
                     cluster.leader(other).is_some_and(|it| it != leader)
                 });

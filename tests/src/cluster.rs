@@ -205,8 +205,8 @@ impl Cluster {
     }
 
     /// The node that places jobs, as this one says; none if it knows of none, or is not there.
-    pub fn leader(&self, seen_by: usize) -> Option<usize> {
-        let page = self.nodes[seen_by].try_get("/v1/nodes").filter(|it| it.status == 200)?;
+    pub fn leader(&self, seen_by: &Server) -> Option<usize> {
+        let page = seen_by.try_get("/v1/nodes").filter(|it| it.status == 200)?;
         let mut nodes = page.body["items"].as_array()?.iter();
         let leader = nodes.find(|node| node["leads"] == Value::Bool(true))?["node"].as_str()?;
         self.all().into_iter().find(|no| leader == format!("node-{no}"))
@@ -341,6 +341,19 @@ fn notice(folder: &TempDir, no: usize) -> PathBuf {
 /// Whether a job is being trained.
 pub fn is_training(view: &Value) -> bool {
     view["progress"]["stage"] == "train"
+}
+
+/// What one server delivers of an order on this table that nobody disturbs.
+///
+/// # Panics
+/// When it cannot be had.
+pub fn undisturbed(dataset: &str, table: &[u8], order: &Value) -> Vec<(String, Vec<u8>)> {
+    let home = TempDir::new().expect("a temporary folder");
+    let server = Server::start(home.path());
+    server.upload(dataset, "trial.csv", table, 1 << 20);
+    let job = server.submit(order);
+    server.ended(&job);
+    files(&server, &job)
 }
 
 /// The files that a job delivered, by name, with their bytes.
