@@ -70,8 +70,7 @@ pub fn issue(
     authority_folder: &Path,
     folder: &Path,
 ) -> Result<(), StoreError> {
-    let [root, key, certificate, secret] = issued(node, dns_name, authority_folder)?;
-    put(folder, &[(AUTHORITY, &root), (NODE_KEY, &key), (NODE, &certificate), (SECRET, &secret)])
+    put(folder, &as_files(&issued(node, dns_name, authority_folder)?))
 }
 
 /// The same in the place of what the node has: a node that runs takes it.
@@ -84,7 +83,8 @@ pub fn renew(
     authority_folder: &Path,
     folder: &Path,
 ) -> Result<(), StoreError> {
-    let [root, key, certificate, secret] = issued(node, dns_name, authority_folder)?;
+    let set = issued(node, dns_name, authority_folder)?;
+    let [.., secret] = &set;
     let has = fs::read_to_string(folder.join(SECRET));
     if has.is_ok_and(|has| has.lines().next() != secret.lines().next()) {
         let message = format!(
@@ -95,8 +95,13 @@ pub fn renew(
         );
         return Err(StoreError::new(Code::BadRequest, message));
     }
-    let set = [(AUTHORITY, &*root), (NODE_KEY, &key), (NODE, &certificate), (SECRET, &secret)];
-    put_in_place(folder, &set)
+    put_in_place(folder, &as_files(&set))
+}
+
+/// What was issued under its names, in the order in which they are taken.
+fn as_files(set: &[String; 4]) -> [(&'static str, &str); 4] {
+    let [root, key, certificate, secret] = set;
+    [(AUTHORITY, root), (NODE_KEY, key), (NODE, certificate), (SECRET, secret)]
 }
 
 /// Certificates of the authority, key and certificate of the node, the secret.
