@@ -177,6 +177,7 @@ impl Reign {
                 }
             }
         }
+        let nodes: Vec<_> = nodes.iter().collect();
         let seen = Seen { now, nodes: &nodes, line: &line, cells, running, shares };
         Ok(self.leader.look(seen, lease))
     }

@@ -110,6 +110,7 @@ async fn cycle(
     let line = store.line(StateClass::Waiting, &names, usize::MAX).await.expect("a line");
     known.extend(line.1.iter().map(|row| (row.id.clone(), InLine::of(row))));
     let line: Vec<_> = known.values().collect();
+    let nodes: Vec<_> = nodes.iter().collect();
     let shares = BTreeMap::new();
     let seen = Seen {
         now: Millis(now_ms),

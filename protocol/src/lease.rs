@@ -3,6 +3,7 @@
 
 pub mod fence;
 pub mod finder;
+mod recall;
 pub mod rule;
 
 use serde::{Deserialize, Serialize};

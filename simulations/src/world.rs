@@ -38,9 +38,9 @@ mod watchman;
 mod weather;
 mod words;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
-use tgs_protocol::{invariant::Invariant, queue::Turn};
+use tgs_protocol::{invariant::Invariant, job::JobRow, placement::leader::InLine, queue::Turn};
 
 use self::{
     calendar::Calendar,
@@ -103,6 +103,8 @@ pub(crate) struct World<'a> {
     orders: Vec<u32>,
     /// What decides when each job's turn comes.
     turns: Vec<Turn>,
+    /// What a leader read last of each job, and of which row.
+    lines: Vec<Option<(Rc<JobRow>, Rc<InLine>)>>,
     /// When each job came in.
     came_at_ms: Vec<u64>,
     nodes: Vec<Node>,
@@ -147,6 +149,7 @@ impl<'a> World<'a> {
             full_until_ms: 0,
             orders: Vec::new(),
             turns: Vec::new(),
+            lines: Vec::new(),
             came_at_ms: Vec::new(),
             nodes,
             shells: Vec::new(),

@@ -6,6 +6,7 @@
 
 use std::env;
 
+use mimalloc::MiMalloc;
 use tgs_benches::{median, seconds_of};
 use tgs_protocol::spot::{
     Policy, Task, Zones,
@@ -23,6 +24,10 @@ use tgs_simulations::{
     scenario::Scenario,
     world::{Weather, simulate},
 };
+
+/// As in `tgs sim`.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Ticks of ten minutes: a month.
 const TICKS: usize = 4_320;

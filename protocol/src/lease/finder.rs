@@ -7,11 +7,9 @@
 //! that began in another numerics class than a node computes in is left to nodes of that class,
 //! also for a while.
 
-use std::collections::BTreeMap;
-
 use crate::{
     id::JobId,
-    lease::{LeaseCell, rule::Sighting},
+    lease::{LeaseCell, recall::Recall, rule::Sighting},
     limits::{
         CLASS_WAIT_MAX_MS, FIND_FREE_MS, FIND_RESTED, FIND_TIRED_MAX, LEASE_TTL_MS,
         SUSPENDED_LOOK_MS,
@@ -46,7 +44,10 @@ pub struct Found {
 /// What one node saw.
 #[derive(Debug, Clone, Default)]
 pub struct Finder {
-    seen: BTreeMap<JobId, Seen>,
+    /// Those of the last look, in its order.
+    jobs: Vec<JobId>,
+    /// What was seen of each.
+    seen: Vec<Seen>,
 }
 
 #[derive(Debug, Clone)]
@@ -60,12 +61,15 @@ impl Finder {
     /// Takes in one look at all jobs that have not ended; gives those to take up, with what was
     /// seen of their leases. `now` is read after the last answer came.
     pub fn look(&mut self, now: Millis, found: Vec<Found>) -> Vec<(JobId, Sighting)> {
-        let mut earlier = std::mem::take(&mut self.seen);
+        let jobs = std::mem::take(&mut self.jobs);
+        let mut earlier = Recall::of(&jobs, std::mem::take(&mut self.seen));
         let mut free = Vec::new();
+        self.jobs.reserve(found.len());
+        self.seen.reserve(found.len());
         for it in found {
             let Found { job, is_suspended, is_here, has_room, cell, .. } = it;
             let is_gone = it.is_orphan || it.is_vouched;
-            let mut seen = match earlier.remove(&job) {
+            let mut seen = match earlier.take(&job) {
                 Some(Seen { sighting, taken }) => {
                     Seen { sighting: sighting.look(cell, now), taken }
                 }
@@ -90,7 +94,8 @@ impl Finder {
                 seen.taken = seen.taken.saturating_add(1);
                 seen.sighting.since = now;
             }
-            self.seen.insert(job, seen);
+            self.jobs.push(job);
+            self.seen.push(seen);
         }
         free
     }

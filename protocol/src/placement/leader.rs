@@ -40,7 +40,7 @@ pub struct Seen<'a> {
     /// By the leader's clock, after the last answer came.
     pub now: Millis,
     /// Who is there.
-    pub nodes: &'a [Presence],
+    pub nodes: &'a [&'a Presence],
     /// Who waits, and who has begun.
     pub line: &'a [&'a InLine],
     /// Leases that were [asked](Leader::asks) for, and whether their holders are known to be gone.

@@ -98,7 +98,7 @@ pub enum BoardReply {
 #[derive(Debug, Clone, Default)]
 pub struct Muster {
     /// Who is there.
-    pub nodes: Vec<Presence>,
+    pub nodes: Vec<Rc<Presence>>,
     /// Who waits or has begun, as it stands.
     pub line: Vec<(JobNo, Rc<JobRow>)>,
     /// Leases that were asked for.
@@ -179,7 +179,7 @@ impl Store {
         let open = self.open.iter().map(|no| (*no, &self.jobs[no.at()]));
         let known = asked.iter().map(|no| (*no, &self.jobs[no.at()]));
         Muster {
-            nodes: present.map(|(said, _)| said.as_ref().clone()).collect(),
+            nodes: present.map(|(said, _)| said.clone()).collect(),
             line: open.map(|(no, it)| (no, it.row.clone())).collect(),
             cells: known
                 .filter(|(_, it)| !it.is_forgotten)

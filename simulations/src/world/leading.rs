@@ -185,8 +185,8 @@ impl World<'_> {
 
     fn place_jobs(&mut self, node: u32, lease: &Lease, muster: Muster) {
         let Muster { mut nodes, line, cells } = muster;
-        let line: Vec<_> = line.into_iter().map(|(job, row)| self.in_line(job, &row)).collect();
-        let line: Vec<_> = line.iter().collect();
+        let line: Vec<_> = line.into_iter().map(|(job, row)| self.in_line(job, row)).collect();
+        let line: Vec<_> = line.iter().map(Rc::as_ref).collect();
         let is_rash = self.flaw == Some(Flaw::VouchesEarly);
         let cells = cells.into_iter().map(|(job, cell)| {
             let is_gone = self.is_orphan(&cell) || is_rash;
@@ -202,7 +202,7 @@ impl World<'_> {
             .map(|no| (tenant(no), share(self.seed, no, self.weather.times())))
             .collect();
         if is_rash {
-            nodes.iter_mut().for_each(|it| it.running.clear());
+            nodes.iter_mut().for_each(|it| Rc::make_mut(it).running.clear());
         }
         let now = self.clock_of_claims(node);
         let mut leader = std::mem::take(&mut self.nodes[node as usize].leading.leader);
@@ -210,6 +210,7 @@ impl World<'_> {
             let told = &self.nodes[node as usize].leading.told;
             told.iter().for_each(|(node, told)| leader.adopt(node, told, &line, now));
         }
+        let nodes: Vec<_> = nodes.iter().map(Rc::as_ref).collect();
         let seen = Seen { now, nodes: &nodes, line: &line, cells, running, shares: &shares };
         let Said { rows, .. } = self.watchman.watching(|| leader.look(seen, lease));
         let leading = &mut self.nodes[node as usize].leading;
@@ -243,12 +244,18 @@ impl World<'_> {
         self.ask_for_leader(node, BoardOp::Assign(rows.into()), Awaits::Telling(nodes));
     }
 
-    fn in_line(&self, job: JobNo, row: &JobRow) -> InLine {
-        InLine {
-            tenant: tenant_of(self.seed, self.orders[job.at()]),
-            turn: self.turns[job.at()],
-            ..InLine::of(row)
+    /// What a leader reads of a row; made anew only when that is another one.
+    fn in_line(&mut self, job: JobNo, row: Rc<JobRow>) -> Rc<InLine> {
+        self.lines.resize(self.store.jobs.len(), None);
+        if let Some((of, it)) = &self.lines[job.at()]
+            && Rc::ptr_eq(of, &row)
+        {
+            return it.clone();
         }
+        let tenant = tenant_of(self.seed, self.orders[job.at()]);
+        let it = Rc::new(InLine { tenant, turn: self.turns[job.at()], ..InLine::of(&row) });
+        self.lines[job.at()] = Some((row, it.clone()));
+        it
     }
 
     /// What waits here, and was not begun anywhere nor assigned to this node, waits in the store.

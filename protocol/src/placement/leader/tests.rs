@@ -35,9 +35,10 @@ impl Scene {
 
     fn look_with(&mut self, second: u64, cells: Vec<(JobId, LeaseCell, bool)>) -> Said {
         let line: Vec<_> = self.line.iter().collect();
+        let nodes: Vec<_> = self.nodes.iter().collect();
         let seen = Seen {
             now: Millis(second * 1_000),
-            nodes: &self.nodes,
+            nodes: &nodes,
             line: &line,
             cells,
             running: self.running.clone(),
