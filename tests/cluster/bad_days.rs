@@ -100,7 +100,7 @@ fn what_is_wrong_with_nodes_is_seen_at_them() {
     other.upload(&task.name, "trial.csv", &task.table, 1 << 20);
     let job = other.submit(&task.order);
     let view = other.ended(&job);
-    assert_eq!(files(other, &job), task.files, "{view}");
+    assert_eq!(files(other, &job), *task.files(), "{view}");
     drop((late, twin, stranger));
 }
 
@@ -179,7 +179,7 @@ fn a_checkpoint_with_a_flipped_bit_is_found() {
     let other = 1 - worker;
     assert_eq!(cluster.at_work(&BTreeSet::from([other]), &job, |_| true), Some(other));
     let view = nodes[other].ended(&job);
-    assert_eq!(files(&nodes[other], &job), task.files, "{view}");
+    assert_eq!(files(&nodes[other], &job), *task.files(), "{view}");
     let told = view["timeline"].to_string();
     assert!(told.contains("is damaged; training goes on from step"), "{told}");
 }

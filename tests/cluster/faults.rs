@@ -2,28 +2,30 @@
 //! bus and links: whatever happens to any of it, and whenever, a job ends with the bytes of one
 //! that nobody disturbed, on every node.
 //!
-//! Each fault once; `soak` lets all of them happen at random moments, many times, to several jobs
-//! at once.
+//! Each fault once, one after the other; many times, at random moments and to several jobs at once
+//! in `soak`.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    env, fmt,
-    fs::{self, OpenOptions},
-    io::Write,
-    path::{Path, PathBuf},
+    fmt, fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tgs_simulations::dice::Dice;
 use tgs_tests::{
-    cluster::{Cluster, files, store},
+    cluster::{Cluster, Files, Undisturbed, files, store, undisturbed},
     network::{Loss, Network},
     server::Server,
     services::{CassandraRing, Nats},
-    waiting,
+    waiting::{self, Looks},
 };
 
 use super::{LONG, example, wait_for_list};
@@ -39,12 +41,10 @@ const BUS_LOST: Duration = Duration::from_secs(60);
 const SHORTER: f64 = 0.6;
 /// What a provider gives a machine at least.
 const NOTICE: Duration = Duration::from_secs(30);
-/// Of further tables of the soak, which are larger than the example.
-const STEPS_OF_LARGE: u64 = 120;
 
 /// What may happen. Whoever works is one node, or several if there are several jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fault {
+pub enum Fault {
     /// SIGKILL of whoever works.
     Killed,
     /// SIGSTOP of them, SIGCONT after a while.
@@ -73,7 +73,7 @@ enum Fault {
     BusLost,
 }
 
-const FAULTS: [Fault; 15] = [
+pub const FAULTS: [Fault; 15] = [
     Fault::Killed,
     Fault::Frozen,
     Fault::Stopped,
@@ -98,7 +98,7 @@ impl fmt::Display for Fault {
 }
 
 /// What faults happen to.
-struct House {
+pub struct House {
     // The nodes end before what they write to.
     cluster: Cluster,
     bus: Nats,
@@ -109,7 +109,7 @@ struct House {
 }
 
 impl House {
-    fn of(tasks: &[Task], keyspace: &str, lasting: f64) -> Self {
+    pub fn of(tasks: &[Task], keyspace: &str, lasting: f64) -> Self {
         let network = Network::of(REGIONS.len());
         let ring = CassandraRing::start_near(&network, &[("eu", 1), ("us", 1), ("ap", 1)]);
         let bus = Nats::start_near(&network);
@@ -122,25 +122,23 @@ impl House {
         Self { cluster, bus, ring, network, lasting }
     }
 
-    /// The nodes that work at one of these jobs; waits until one does. None if all have ended.
-    fn at_work(&self, jobs: &[String]) -> BTreeSet<usize> {
-        let began = Instant::now();
+    /// The nodes that work at a job; waits until one does. None if it has ended. After a fault a
+    /// node may still be without its database.
+    fn at_work(&self, job: &str) -> BTreeSet<usize> {
+        let looks = Looks::begin();
         loop {
-            let view = |no: usize, job: &str| {
+            let view = |no: usize| {
                 let answer = self.cluster.nodes()[no].get(&format!("/v1/jobs/{job}"));
-                assert_eq!(answer.status, 200, "{}", answer.body);
-                answer.body
+                Some(answer.body).filter(|_| answer.status == 200)
             };
-            let works = |no: &usize| jobs.iter().any(|job| view(*no, job)["progress"].is_object());
+            let works = |no: &usize| view(*no).is_some_and(|it| it["progress"].is_object());
             let working: BTreeSet<_> = self.cluster.all().into_iter().filter(works).collect();
-            let is_open = |job: &String| {
-                matches!(view(0, job)["state"].as_str(), Some("waiting" | "running"))
-            };
-            if !working.is_empty() || !jobs.iter().any(is_open) {
+            let is_open = |it: &Value| matches!(it["state"].as_str(), Some("waiting" | "running"));
+            if !working.is_empty() || view(0).is_some_and(|it| !is_open(&it)) {
                 return working;
             }
-            assert!(began.elapsed() < LONG, "nobody works at {jobs:?}");
-            thread::sleep(Duration::from_millis(50));
+            assert!(looks.waited() < LONG, "nobody works at {job}");
+            looks.rest();
         }
     }
 
@@ -234,46 +232,79 @@ impl House {
         node.go_up();
     }
 
-    /// Orders every task at once, lets something happen after a share of the time of the longest,
-    /// and looks at what comes of them.
-    fn disturb(&self, tasks: &[Task], fault: Fault, dice: &mut Dice, share: f64) -> Duration {
-        let nodes = self.cluster.nodes();
+    /// Orders these tasks, so that all are as far at one moment; then lets something happen to
+    /// whoever works at them. Does not wait for their ends.
+    pub fn strike(&self, tasks: &[Task], fault: Fault, dice: &mut Dice, share: f64) -> Struck {
         let began = Instant::now();
-        let jobs: Vec<_> = tasks.iter().map(|task| nodes[0].submit(&task.order)).collect();
-        self.at_work(&jobs);
-        let longest = tasks.iter().map(|task| task.took).max().expect("a task");
-        thread::sleep(longest.mul_f64(share));
-        let working = self.at_work(&jobs);
-        self.suffer(fault, &working, dice);
-        let happened = began.elapsed();
-        for (job, task) in jobs.iter().zip(tasks) {
-            let view = nodes[0].ended(job);
-            for (no, node) in nodes.iter().enumerate() {
-                let differs = differing(&files(node, job), &task.files);
-                assert_eq!(differs, [""; 0], "{fault} at {share} at node {no}: {view}");
-            }
-            let epochs = epochs(&view);
-            let once: BTreeSet<_> = epochs.iter().collect();
-            assert_eq!(
-                once.len(),
-                epochs.len(),
-                "{fault} at {share}: an epoch is one node's: {view}"
-            );
+        let wait = |until: Duration| thread::sleep(until.saturating_sub(began.elapsed()));
+        let mut by_length: Vec<_> = tasks.iter().collect();
+        by_length.sort_by_key(|task| Reverse(task.same.took));
+        let longest = by_length[0].same.took;
+        let order = |task: &Task| {
+            wait((longest - task.same.took).mul_f64(share));
+            (task.name.clone(), self.order(task))
+        };
+        let jobs: BTreeMap<_, _> = by_length.into_iter().map(order).collect();
+        jobs.values().for_each(|job| drop(self.at_work(job)));
+        wait(longest.mul_f64(share));
+        let workers = jobs.iter().map(|(name, job)| (name.clone(), self.at_work(job)));
+        let workers: BTreeMap<_, _> = workers.filter(|(_, nodes)| !nodes.is_empty()).collect();
+        let happens = Instant::now();
+        self.suffer(fault, &workers.values().flatten().copied().collect(), dice);
+        let took = happens.elapsed().as_secs_f64();
+        println!("{fault} at {share:.2} of {jobs:?} at {workers:?}: {took:.0} s");
+        Struck { jobs, at_work: workers.into_keys().collect() }
+    }
+
+    /// Orders a task, once, however long it takes until that is heard.
+    fn order(&self, task: &Task) -> String {
+        static ORDERS: AtomicU64 = AtomicU64::new(0);
+        let key = ORDERS.fetch_add(1, Ordering::Relaxed).to_string();
+        let mut job = None;
+        waiting::until("the order is taken", LONG, || {
+            let taken = self.cluster.nodes()[0].try_post("/v1/jobs", &task.order, Some(&key));
+            let taken = taken.filter(|it| matches!(it.status, 200 | 201));
+            job = taken.and_then(|it| it.body["id"].as_str().map(str::to_owned));
+            job.is_some()
+        });
+        job.expect("it was waited for")
+    }
+
+    /// Waits for the ends of all that was struck.
+    pub fn check_all(&self, struck: &Struck, tasks: &[Task], what: &str) {
+        tasks.iter().for_each(|task| self.check(&struck.jobs[&task.name], task, what));
+    }
+
+    /// Waits for the end of a job: the same bytes at every node, and no epoch is two nodes'.
+    fn check(&self, job: &str, task: &Task, what: &str) {
+        let nodes = self.cluster.nodes();
+        let view = nodes[0].ended(job);
+        for (no, node) in nodes.iter().enumerate() {
+            let differs = differing(&files(node, job), task.files());
+            assert_eq!(differs, [""; 0], "{what} at node {no}: {view}");
         }
+        let epochs = epochs(&view);
+        let once: BTreeSet<_> = epochs.iter().collect();
+        assert_eq!(once.len(), epochs.len(), "{what}: an epoch is one node's: {view}");
+    }
+
+    /// Nobody works any more, and nobody has seen a broken promise.
+    pub fn check_rest(&self) {
+        let nodes = self.cluster.nodes();
         wait_for_list(&nodes[0], "nobody works any more", |all| {
             all.len() == nodes.len() && all.iter().all(|(_, _, running)| *running == 0)
         });
         for node in nodes {
-            assert_eq!(node.metric("tgs_invariant_violations_total"), Some(0), "{fault}");
+            assert_eq!(node.metric("tgs_invariant_violations_total"), Some(0));
         }
-        let all = began.elapsed();
-        println!(
-            "{fault} at {share:.2} to {working:?}: {:.0} s, {:.0} s of them after it",
-            all.as_secs_f64(),
-            (all - happened).as_secs_f64()
-        );
-        all
     }
+}
+
+/// Jobs to which something happened, by the tables that they are on.
+pub struct Struck {
+    jobs: BTreeMap<String, String>,
+    /// Those that somebody worked at just then.
+    pub at_work: Vec<String>,
 }
 
 /// A table, a job on it, and what comes of the job when nobody disturbs it.
@@ -282,28 +313,25 @@ pub struct Task {
     pub name: String,
     pub table: Vec<u8>,
     pub order: Value,
-    pub files: Vec<(String, Vec<u8>)>,
-    took: Duration,
+    same: Arc<Undisturbed>,
 }
 
 impl Task {
-    fn of(table: &Path, steps: u64, rows: u64) -> Self {
+    pub fn of(table: &Path, steps: u64, rows: u64) -> Self {
         let name = table.file_stem().expect("a file").to_string_lossy().into_owned();
         let table = fs::read(table).unwrap_or_else(|error| panic!("{}: {error}", table.display()));
         let learn = json!({"model": "tabgraph", "steps": steps, "threads": 1, "seed": 7});
         let order = json!({"kind": "synthesize", "dataset": name, "rows": rows, "learn": learn});
-        let home = TempDir::new().expect("a temporary folder");
-        let server = Server::start(home.path());
-        server.upload(&name, "trial.csv", &table, 1 << 20);
-        let began = Instant::now();
-        let job = server.submit(&order);
-        assert!(server.ended(&job)["state"].is_string());
-        let (files, took) = (files(&server, &job), began.elapsed());
-        Self { name, table, order, files, took }
+        let same = undisturbed(&name, &table, &order);
+        Self { name, table, order, same }
+    }
+
+    pub fn files(&self) -> &Files {
+        &self.same.files
     }
 
     pub fn on_example() -> Self {
-        Self::of(&example(), 300, 12_000)
+        Self::of(&example(), 150, 12_000)
     }
 }
 
@@ -315,72 +343,35 @@ fn epochs(view: &Value) -> Vec<String> {
 }
 
 /// The names of files that are not the same.
-fn differing(some: &[(String, Vec<u8>)], others: &[(String, Vec<u8>)]) -> Vec<String> {
+fn differing(some: &Files, others: &Files) -> Vec<String> {
     let (some, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
         (some.iter().cloned().collect(), others.iter().cloned().collect());
     let names: BTreeSet<_> = some.keys().chain(others.keys()).collect();
     names.into_iter().filter(|name| some.get(*name) != others.get(*name)).cloned().collect()
 }
 
+/// Each fault once, one after the other, each at a job of its own: of jobs before it some still
+/// run, so that one meets what another one left behind.
 #[test]
-fn a_job_ends_with_the_same_bytes_whatever_happens() {
-    let task = [Task::of(&example(), 150, 12_000)];
-    let house = House::of(&task, "faults", SHORTER);
+fn jobs_end_with_the_same_bytes_whatever_happens() {
+    let tasks = [Task::on_example()];
+    let house = House::of(&tasks, "faults", SHORTER);
     let mut dice = Dice::of_seed(1);
-    for (no, fault) in FAULTS.into_iter().enumerate() {
-        house.disturb(&task, fault, &mut dice, 0.1 + 0.05 * no as f64);
-    }
+    let mut strike = |(no, fault): (u8, Fault)| {
+        let struck = house.strike(&tasks, fault, &mut dice, 0.04 * f64::from(no));
+        assert_eq!(struck.at_work.len(), 1, "{fault}: it has ended before");
+        (fault, struck)
+    };
+    let all: Vec<_> = (0..).zip(FAULTS).map(&mut strike).collect();
+    all.iter().for_each(|(fault, struck)| house.check_all(struck, &tasks, &fault.to_string()));
+    house.check_rest();
     // What is ended stays so, and nobody works at it.
     let nodes = house.cluster.nodes();
-    let mut order = task[0].order.clone();
+    let mut order = tasks[0].order.clone();
     order["learn"]["steps"] = json!(1_000_000);
     let job = nodes[0].submit(&order);
-    house.at_work(std::slice::from_ref(&job));
+    house.at_work(&job);
     let cancelled = nodes[2].post(&format!("/v1/jobs/{job}:cancel"), &json!({}));
     assert_eq!(cancelled.status, 200, "{}", cancelled.body);
-    wait_for_list(&nodes[1], "nothing is left running", |all| {
-        all.len() == nodes.len() && all.iter().all(|(_, _, running)| *running == 0)
-    });
-}
-
-/// Every fault at random moments, so often for each (TGS_SOAK_KILLS, TGS_SOAK_SEED), with a job on
-/// the example and one on each further table (TGS_SOAK_TABLES) at work at the same time. What was
-/// seen is appended to a file (TGS_SOAK_LOG), and not done again.
-#[test]
-#[ignore = "takes hours; ./dev soak runs it"]
-fn soak() {
-    let number = |name: &str, default: u64| {
-        env::var(name).map_or(default, |text| text.parse().expect("a number"))
-    };
-    let (rounds, seed) = (number("TGS_SOAK_KILLS", 20), number("TGS_SOAK_SEED", 1));
-    let further = env::var("TGS_SOAK_TABLES").unwrap_or_default();
-    let further = env::split_paths(&further).filter(|path| !path.as_os_str().is_empty());
-    let mut tasks = vec![Task::on_example()];
-    tasks.extend(further.map(|path| Task::of(&path, STEPS_OF_LARGE, 12_000)));
-    let names: Vec<_> = tasks.iter().map(|task| task.name.clone()).collect();
-    println!("seed {seed}, {rounds} rounds of {} faults, jobs on {names:?}", FAULTS.len());
-    let log = env::var_os("TGS_SOAK_LOG").map(PathBuf::from);
-    let mut seen = BTreeSet::new();
-    if let Some(text) = log.as_ref().and_then(|log| fs::read_to_string(log).ok()) {
-        seen.extend(text.lines().filter_map(|line| line.split(" at ").next().map(str::to_owned)));
-    }
-    let (house, mut done) = (House::of(&tasks, &format!("soak_{seed}"), 1.0), BTreeMap::new());
-    for round in 0..rounds {
-        for (no, fault) in FAULTS.into_iter().enumerate() {
-            let mut dice = Dice::of_seed((seed * 1_000 + round) * 100 + no as u64);
-            let share = dice.share();
-            let what = format!("seed {seed} round {round}: {fault}, jobs on {}", names.join(", "));
-            if !seen.contains(&what) {
-                let took = house.disturb(&tasks, fault, &mut dice, share).as_secs();
-                if let Some(log) = &log {
-                    let mut log = OpenOptions::new().create(true).append(true).open(log);
-                    let line = format!("{what} at {share:.3} in {took} s");
-                    let written = log.as_mut().map(|log| writeln!(log, "{line}"));
-                    written.expect("the log of the soak").expect("room on the disk");
-                }
-            }
-            *done.entry(fault).or_insert(0) += 1;
-        }
-    }
-    println!("all bytes identical: {done:?}");
+    house.check_rest();
 }

@@ -95,7 +95,7 @@ fn does_again(cluster: &Cluster, task: &Task) {
     let view = nodes[other].ended(again);
     is_done_by(&view, other);
     for node in nodes {
-        assert_eq!(files(node, again), task.files, "{view}");
+        assert_eq!(files(node, again), *task.files(), "{view}");
     }
     order_node(&nodes[other], first, "uncordon", "working");
 }
@@ -121,10 +121,10 @@ fn goes_on(cluster: &Cluster, task: &Task) {
     assert_eq!(at_work, Some(other));
     let view = nodes[other].ended(&job);
     is_done_by(&view, other);
-    assert_eq!(files(&nodes[other], &job), task.files, "{view}");
+    assert_eq!(files(&nodes[other], &job), *task.files(), "{view}");
     fs::remove_file(&folder).expect("our own file");
     fs::rename(&aside, &folder).expect("our own folder");
-    assert_eq!(files(&nodes[first], &job), task.files, "{view}");
+    assert_eq!(files(&nodes[first], &job), *task.files(), "{view}");
 }
 
 /// `tgs job resume`, as a person would.

@@ -13,7 +13,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::program::{Finished, tgs};
+use crate::{
+    program::{Finished, tgs},
+    starting,
+};
 
 /// When a run is killed.
 #[derive(Debug, Clone)]
@@ -85,7 +88,7 @@ pub fn run_and_ask(
 /// # Panics
 /// When the process cannot be started or reaped.
 pub fn run_and_time(home: &Path, words: &[String]) -> (Finished, BTreeMap<String, Duration>) {
-    let mut child = tgs(home, words).arg("--json").spawn().expect("the binary can be started");
+    let mut child = started(home, words);
     let lines = lines_of(child.stdout.take().expect("stdout is piped"));
     let stderr = text_of(child.stderr.take().expect("stderr is piped"));
     let (mut said, mut lengths) = (String::new(), BTreeMap::new());
@@ -106,6 +109,12 @@ pub fn run_and_time(home: &Path, words: &[String]) -> (Finished, BTreeMap<String
     (Finished { status, stdout: said, stderr }, lengths)
 }
 
+fn started(home: &Path, words: &[String]) -> Child {
+    let mut command = tgs(home, words);
+    command.arg("--json");
+    starting::start(command).expect("the binary can be started")
+}
+
 fn run_and(
     home: &Path,
     words: &[String],
@@ -113,8 +122,7 @@ fn run_and(
     act: impl FnOnce(&mut Child) -> io::Result<()>,
     kills: bool,
 ) -> Fate {
-    let mut command = tgs(home, words);
-    let mut child = command.arg("--json").spawn().expect("the binary can be started");
+    let mut child = started(home, words);
     let lines = lines_of(child.stdout.take().expect("stdout is piped"));
     let stderr = text_of(child.stderr.take().expect("stderr is piped"));
     let mut said = String::new();

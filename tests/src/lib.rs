@@ -14,5 +14,6 @@ pub mod server;
 pub mod services;
 pub mod skipping;
 pub mod small_disk;
+pub mod starting;
 pub mod tables;
 pub mod waiting;

@@ -14,7 +14,7 @@ use std::{
 use serde_json::{Value, json};
 use ureq::{Agent, Body, http::Response};
 
-use crate::{network::Host, program::tgs};
+use crate::{network::Host, program::tgs, starting, waiting::Looks};
 
 /// Longer than anything takes that a test waits for.
 const LONG: Duration = Duration::from_secs(120);
@@ -209,7 +209,7 @@ impl Server {
             command = host.run(&command);
         }
         command.stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut child = command.spawn().expect("the binary can be started");
+        let mut child = starting::start(command).expect("the binary can be started");
         let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let mut lines = stdout.lines().map_while(Result::ok);
         let listening = lines.next().and_then(|line| serde_json::from_str::<Value>(&line).ok());
@@ -299,14 +299,14 @@ impl Server {
     /// # Panics
     /// When it does not come to that.
     pub fn wait_for(&self, job: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let began = Instant::now();
+        let looks = Looks::begin();
         loop {
             let view = self.try_get(&format!("/v1/jobs/{job}")).map(|answer| answer.body);
             if let Some(view) = view.as_ref().filter(|view| is_so(view)) {
                 return view.clone();
             }
-            assert!(began.elapsed() < VERY_LONG, "in vain: {view:?}");
-            thread::sleep(Duration::from_millis(20));
+            assert!(looks.waited() < VERY_LONG, "in vain: {view:?}");
+            looks.rest();
         }
     }
 

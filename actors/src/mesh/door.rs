@@ -43,6 +43,9 @@ pub(super) async fn accept(
             drop(place);
             match greeted {
                 Ok(Ok(stream)) => hand_in(stream, true, &server),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    tracing::info!(%peer, "somebody connected and left");
+                }
                 Ok(Err(error)) => tracing::warn!(%peer, %error, "a stranger was turned away"),
                 Err(_) => tracing::info!(%peer, "somebody connected and said nothing"),
             }

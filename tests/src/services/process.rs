@@ -6,27 +6,28 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io,
     os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{
-        LazyLock, Mutex, MutexGuard, PoisonError,
-        mpsc::{self, Sender},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{Signal, setsid};
 
 use super::identity::Identity;
+use crate::starting;
 
 /// How long a server may take to end when it is asked to. Cassandra needs two seconds of two cores.
 const GRACE: Duration = Duration::from_secs(20);
 /// How long it may take to be ready; seconds on an idle machine.
 const READY_MAX: Duration = Duration::from_secs(240);
 const PERIOD: Duration = Duration::from_millis(10);
+/// Threads of Cassandra that wait for work sleep for ten microseconds at a time, ten thousand times
+/// a second, in every node of it: on two cores that was half of what tests took. So their sleep is
+/// longer; work waits for them by so much at most.
+const TIMER_SLACK_NS: libc::c_ulong = 1_000_000;
 /// What is shown of a log: lines from its end, and letters of each.
 const SHOWN_LINES: usize = 30;
 const SHOWN_LETTERS: usize = 300;
@@ -75,7 +76,7 @@ impl Process {
     pub fn start_again(&self) {
         self.kill();
         let Program { name, path, .. } = &self.program;
-        let child = start_from_a_lasting_thread(self.command());
+        let child = starting::start(self.command());
         let child =
             child.unwrap_or_else(|why| panic!("start {name}: run {}: {why}", path.display()));
         let identity = Identity::of(child.id()).expect("a child that nobody has waited for");
@@ -213,20 +214,14 @@ impl Process {
             .current_dir(folder)
             .stdin(Stdio::null());
         command.stderr(log.try_clone().expect("a file can be named twice")).stdout(log);
-        let starter = getpid();
-        let alone = move || {
-            setsid()?;
-            set_parent_process_death_signal(Some(Signal::KILL))?;
-            // The starter may have died before it could be said.
-            match getppid() == Some(starter) {
-                true => Ok(()),
-                false => Err(io::ErrorKind::Interrupted.into()),
-            }
-        };
-        #[expect(unsafe_code, reason = "only here can the child say that it dies with its parent")]
-        // SAFETY: between fork and exec it makes three system calls, and allocates nothing.
+        #[expect(unsafe_code, reason = "only here can the child have what exec leaves to it")]
+        // SAFETY: between fork and exec it makes two system calls, and allocates nothing.
         unsafe {
-            command.pre_exec(alone);
+            command.pre_exec(|| {
+                setsid()?;
+                libc::prctl(libc::PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+                Ok(())
+            });
         }
         command
     }
@@ -236,23 +231,4 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// The kernel takes the *thread* that started a process for its parent. Threads of tests end with
-/// their test; this one lasts as long as the process.
-fn start_from_a_lasting_thread(command: Command) -> io::Result<Child> {
-    type Order = (Command, Sender<io::Result<Child>>);
-    static STARTER: LazyLock<Sender<Order>> = LazyLock::new(|| {
-        let (send, orders) = mpsc::channel::<Order>();
-        thread::spawn(move || {
-            for (mut command, reply) in orders {
-                // Who asked waits for the reply.
-                let _ = reply.send(command.spawn());
-            }
-        });
-        send
-    });
-    let (reply, started) = mpsc::channel();
-    STARTER.send((command, reply)).expect("the thread lasts");
-    started.recv().expect("the thread replies")
 }

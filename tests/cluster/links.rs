@@ -23,7 +23,7 @@ use tgs_tests::{
 };
 
 /// Longer than anything takes that is waited for.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(180);
 
 fn endless(server: &Server) -> String {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
@@ -77,8 +77,8 @@ fn who_is_killed_is_noticed_at_once_and_who_stands_still_is_waited_for() {
 #[test]
 fn what_is_handed_over_is_taken_up_at_once() {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
-    let learn = json!({"model": "tabgraph", "steps": 400, "threads": 1, "seed": 7});
-    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 25_000, "learn": learn});
+    let learn = json!({"model": "tabgraph", "steps": 200, "threads": 1, "seed": 7});
+    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 12_000, "learn": learn});
     let undisturbed = undisturbed("trial", &table, &order);
     let (cluster, _) = Cluster::linked(2, &store(&Database::shared(), "handed_over"));
     let nodes = cluster.nodes();
@@ -92,7 +92,7 @@ fn what_is_handed_over_is_taken_up_at_once() {
     cluster.at_work(&other, &job, |_| true).expect("it has not ended");
     println!("another node goes on {:?} after the first one is gone", stopped.elapsed());
     nodes[1 - first].ended(&job);
-    assert_eq!(files(&nodes[1 - first], &job), undisturbed);
+    assert_eq!(files(&nodes[1 - first], &job), undisturbed.files);
 }
 
 /// Nodes that have nothing else to do sample chunks of a job that another one holds; one of them is
@@ -130,7 +130,7 @@ fn nodes_without_links_help_each_other_over_the_bus() {
 fn all_help(cluster: &Cluster) {
     let table = fs::read(in_repository("examples/actg175.csv")).expect("a table");
     let learn = json!({"model": "tabgraph", "steps": 60, "threads": 1, "seed": 7});
-    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 305_000, "learn": learn});
+    let order = json!({"kind": "synthesize", "dataset": "trial", "rows": 155_000, "learn": learn});
     let undisturbed = undisturbed("trial", &table, &order);
     let nodes = cluster.nodes();
     nodes[0].upload("trial", "trial.csv", &table, 1 << 20);
@@ -142,9 +142,9 @@ fn all_help(cluster: &Cluster) {
     waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > Some(0)));
     nodes[helpers[0]].kill();
     nodes[holder].ended(&job);
-    println!("{:?} of 31 chunks by the other helper", helped(helpers[1]));
-    assert_eq!(files(&nodes[holder], &job), undisturbed);
-    assert_eq!(files(&nodes[helpers[1]], &job), undisturbed);
+    println!("{:?} of 16 chunks by the other helper", helped(helpers[1]));
+    assert_eq!(files(&nodes[holder], &job), undisturbed.files);
+    assert_eq!(files(&nodes[helpers[1]], &job), undisturbed.files);
 }
 
 /// Neither with keys of another cluster, nor with none, nor by saying nothing; and they keep

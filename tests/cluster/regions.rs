@@ -5,12 +5,13 @@ use std::{
     collections::BTreeSet,
     fs,
     path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 use tgs_tests::{
-    cluster::{Cluster, files, is_training, undisturbed},
+    cluster::{Cluster, Undisturbed, files, is_training, undisturbed},
     program::in_repository,
     server::Server,
     services::CassandraRing,
@@ -36,8 +37,8 @@ fn table() -> Vec<u8> {
 }
 
 fn order(regions: &Value) -> Value {
-    let learn = json!({"model": "tabgraph", "steps": 300, "threads": 1, "seed": 7});
-    json!({"kind": "synthesize", "dataset": "trial", "rows": 25_000, "learn": learn,
+    let learn = json!({"model": "tabgraph", "steps": 150, "threads": 1, "seed": 7});
+    json!({"kind": "synthesize", "dataset": "trial", "rows": 12_000, "learn": learn,
            "regions": regions})
 }
 
@@ -47,7 +48,7 @@ struct Sites {
     cluster: Cluster,
     ring: CassandraRing,
     table: Vec<u8>,
-    same: Vec<(String, Vec<u8>)>,
+    same: Arc<Undisturbed>,
 }
 
 impl Sites {
@@ -121,7 +122,7 @@ fn what_is_pinned_never_leaves() {
     let other = &cluster.nodes()[other];
     let view = other.ended(&job);
     assert!(!view["timeline"].to_string().contains("node-2"), "{view}");
-    assert_eq!(files(other, &job), same, "{view}");
+    assert_eq!(files(other, &job), same.files, "{view}");
     let view = us.get(&format!("/v1/jobs/{job}"));
     assert!(view.status == 200 && view.body["files"][0]["size"].is_u64(), "{}", view.body);
     refused(asked(us, &format!("/v1/jobs/{job}/files/table.csv")));
@@ -169,7 +170,7 @@ fn work_goes_on_without_a_region_where_it_may() {
     assert_eq!(next, Some(2), "it has not ended");
     let view = us.ended(&free);
     assert_eq!(view["regions"], json!(["eu", "us"]));
-    assert_eq!(files(us, &free), same, "{view}");
+    assert_eq!(files(us, &free), same.files, "{view}");
     let state = us.get(&format!("/v1/jobs/{bound}")).body;
     assert!(matches!(state["state"].as_str(), Some("waiting" | "running")), "{state}");
     assert!(!state["timeline"].to_string().contains("node-2"), "{state}");
@@ -178,7 +179,7 @@ fn work_goes_on_without_a_region_where_it_may() {
     ring.wait_until_whole();
     nodes[0].go_up();
     let view = nodes[0].ended(&bound);
-    assert_eq!(files(&nodes[0], &bound), same, "{view}");
+    assert_eq!(files(&nodes[0], &bound), same.files, "{view}");
     waiting::until("both jobs have ended everywhere", LONG, || {
         [&free, &bound]
             .iter()
