@@ -288,9 +288,11 @@ fn a_keeper_that_is_killed_or_stopped_takes_everything_with_it() {
     // A program that stops its keeper and leaves one that writes without end.
     let stray = desk.beside("stray");
     let script = format!(
-        "setsid sh -c 'echo $$ > {stray}; exec yes' & sleep 0.3; kill -STOP $PPID; sleep 600"
+        "setsid sh -c 'echo $$ > {stray}; exec yes' & \
+         until test -s {stray}; do sleep 0.1; done; kill -STOP $PPID; sleep 600"
     );
-    let job = desk.submit(&script, &json!({"time_limit": "1s"}));
+    // Long enough to begin in, beside other tests.
+    let job = desk.submit(&script, &json!({"time_limit": "5s"}));
     let stray = number_in(&stray);
     let message = desk.ended(&job)["failure"]["message"].to_string();
     assert!(message.contains("time limit"), "{message}");

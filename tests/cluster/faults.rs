@@ -357,12 +357,18 @@ fn jobs_end_with_the_same_bytes_whatever_happens() {
     let tasks = [Task::on_example()];
     let house = House::of(&tasks, "faults", SHORTER);
     let mut dice = Dice::of_seed(1);
-    let mut strike = |(no, fault): (u8, Fault)| {
-        let struck = house.strike(&tasks, fault, &mut dice, 0.04 * f64::from(no));
-        assert_eq!(struck.at_work.len(), 1, "{fault}: it has ended before");
-        (fault, struck)
-    };
-    let all: Vec<_> = (0..).zip(FAULTS).map(&mut strike).collect();
+    let mut all = Vec::new();
+    for (no, fault) in (0_u8..).zip(FAULTS) {
+        // What was measured beside other tests may be longer than a job takes now.
+        let shares = [1, 4, 16].map(|part| 0.04 * f64::from(no) / f64::from(part));
+        let met = shares.into_iter().any(|share| {
+            let struck = house.strike(&tasks, fault, &mut dice, share);
+            let is_met = !struck.at_work.is_empty();
+            all.push((fault, struck));
+            is_met
+        });
+        assert!(met, "{fault}: every job has ended before it");
+    }
     all.iter().for_each(|(fault, struck)| house.check_all(struck, &tasks, &fault.to_string()));
     house.check_rest();
     // What is ended stays so, and nobody works at it.
