@@ -36,28 +36,30 @@ fn table() -> Vec<u8> {
     format!("{head},site\n{rows}").into_bytes()
 }
 
-fn order(regions: &Value) -> Value {
+fn order(dataset: &str, regions: &Value) -> Value {
     let learn = json!({"model": "tabgraph", "steps": 150, "threads": 1, "seed": 7});
-    json!({"kind": "synthesize", "dataset": "trial", "rows": 12_000, "learn": learn,
+    json!({"kind": "synthesize", "dataset": dataset, "rows": 12_000, "learn": learn,
            "regions": regions})
 }
 
-/// A cluster over three data centres, a table, and what comes of it undisturbed.
+/// A cluster over three data centres, and a table.
 struct Sites {
     // The nodes end before their database.
     cluster: Cluster,
     ring: CassandraRing,
     table: Vec<u8>,
-    same: Arc<Undisturbed>,
 }
 
 impl Sites {
     fn of(keyspace: &str) -> Self {
-        let table = table();
-        let same = undisturbed("trial", &table, &order(&json!([])));
         let ring = CassandraRing::start(&[("eu", 1), ("us", 1), ("ap", 1)]);
         let cluster = Cluster::in_regions(&REGIONS, &ring.database(), keyspace);
-        Self { cluster, ring, table, same }
+        Self { cluster, ring, table: table() }
+    }
+
+    /// What comes of an order on a dataset of the table.
+    fn undisturbed(&self, dataset: &str) -> Arc<Undisturbed> {
+        undisturbed(dataset, &self.table, &order(dataset, &json!([])))
     }
 }
 
@@ -94,26 +96,34 @@ fn asked(server: &Server, path: &str) -> (u16, Value) {
     (status, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
+/// One after the other at the same sites, which take as long to come up as to be tried.
+#[test]
+fn what_is_pinned_never_leaves_and_work_goes_on_where_it_may() {
+    let sites = Sites::of("regions");
+    never_leaves(&sites);
+    goes_on_without_a_region(&sites);
+}
+
 /// Nothing of it is on any disk of another region, whichever node was asked for it and whoever was
 /// killed on the way.
-#[test]
-fn what_is_pinned_never_leaves() {
-    let Sites { table, same, ring, cluster } = Sites::of("pinned");
+fn never_leaves(sites: &Sites) {
+    let Sites { table, ring, cluster } = sites;
+    let same = sites.undisturbed("pinned");
     let (eu, us) = (&cluster.nodes()[0], &cluster.nodes()[2]);
     let pinned = "trial.csv&regions=eu";
-    let begun = us.begin_upload("trial", pinned, table.len());
+    let begun = us.begin_upload("pinned", pinned, table.len());
     refused((begun.status, begun.body));
-    eu.upload("trial", pinned, &table, 1 << 20);
+    eu.upload("pinned", pinned, table, 1 << 20);
     let place = eu.begin("half", "half.csv&regions=eu", table.len());
     let sent = us.append(&place, 0, &table[..1000]).expect("the server runs");
     assert_eq!(sent.status(), 403, "the rest of an upload goes where it was begun");
     for regions in [json!(["us"]), json!(["us", "ap"]), json!(["moon"])] {
-        let taken = us.post("/v1/jobs", &order(&regions));
+        let taken = us.post("/v1/jobs", &order("pinned", &regions));
         refused((taken.status, taken.body));
     }
 
     // Any node takes the order; one of those that may begins with it.
-    let job = us.submit(&order(&json!([])));
+    let job = us.submit(&order("pinned", &json!([])));
     let view = us.get(&format!("/v1/jobs/{job}")).body;
     assert_eq!(view["regions"], json!(["eu"]), "{view}");
     let worker = cluster.at_work(&BTreeSet::from([0, 1]), &job, is_training).expect("it runs");
@@ -147,20 +157,21 @@ fn what_is_pinned_never_leaves() {
         let forgotten = us.delete(&format!("/v1/jobs/{job}"));
         assert_eq!(forgotten.status, 204, "{}", forgotten.body);
     }
+    cluster.nodes()[worker].go_up();
 }
 
 /// Every process of a region is killed, its data centre as well: what may be elsewhere goes on
 /// there to the same bytes, what may not waits for it.
-#[test]
-fn work_goes_on_without_a_region_where_it_may() {
-    let Sites { table, same, ring, cluster } = Sites::of("lost");
+fn goes_on_without_a_region(sites: &Sites) {
+    let Sites { table, ring, cluster } = sites;
+    let same = sites.undisturbed("trial");
     let nodes = cluster.nodes();
     let us = &nodes[2];
-    nodes[0].upload("trial", "trial.csv&regions=eu,us", &table, 1 << 20);
-    let free = nodes[0].submit(&order(&json!([])));
+    nodes[0].upload("trial", "trial.csv&regions=eu,us", table, 1 << 20);
+    let free = nodes[0].submit(&order("trial", &json!([])));
     let in_eu = BTreeSet::from([0, 1]);
     let _ = cluster.at_work(&in_eu, &free, is_training).expect("it has not ended");
-    let bound = us.submit(&order(&json!(["eu"])));
+    let bound = us.submit(&order("trial", &json!(["eu"])));
     ring.nodes()[0].kill();
     nodes[0].kill();
     nodes[1].kill();
