@@ -38,12 +38,13 @@ class Lab:
         self.results = Path(args.results)
         self.lock = threading.Lock()
         known = {trial["name"]: trial for trial in json.loads(Path(args.trials).read_text())}
-        names = args.names or [name for name, trial in known.items() if trial.get("stage", args.stage) == args.stage]
+        names = args.names or list(known)
         unknown = [name for name in names if name not in known]
         if unknown:
             sys.exit(f"there is no trial {unknown[0]!r} in {args.trials}: add it, with what is hoped of it")
         self.trials = [known[name] for name in names]
-        self.done = {key(line) for line in read(self.results)}
+        # What failed, or was ended from outside, is tried again by the next run.
+        self.done = {key(line) for line in read(self.results) if "failed" not in line}
 
     def tasks(self):
         tables = self.args.tables or (CHOOSING if self.args.stage == "choose" else CHOOSING + CONFIRMING)
@@ -76,7 +77,6 @@ class Lab:
             try:
                 line = {**task, **self.one(core, task, trial)}
             except subprocess.CalledProcessError as error:
-                # One that fails stands in the log as well: it must not be tried again and again.
                 line = {**task, "failed": " ".join(map(str, error.cmd))[-300:], "status": error.returncode}
             with self.lock, self.results.open("a") as out:
                 out.write(json.dumps(line) + "\n")
@@ -188,7 +188,7 @@ def arguments():
     numbers = lambda text: [int(each) for each in text.split(",")]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=["choose", "confirm"])
-    parser.add_argument("names", nargs="*", metavar="TRIAL", help="of trials.json; without any: all of this stage")
+    parser.add_argument("names", nargs="*", metavar="TRIAL", help="of trials.json; without any: all")
     parser.add_argument("--data", required=True, help="a folder for each table, with meta.json")
     parser.add_argument("--judge", required=True)
     parser.add_argument("--tables", type=words, help="instead of those of the stage")

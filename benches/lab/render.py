@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 TABLES = ["adult", "default", "beijing", "shoppers", "magic", "bank", "actg175", "king", "insurance", "airquality"]
-MODELS = {"base": "`tabgraph`", "tabgraph": "`tabgraph`", "seqtree": "`seqtree`", "original": "`original`", "tvae": "TVAE", "ctgan": "CTGAN"}
+MODELS = {"base": "`tabgraph`", "seqtree": "`seqtree`", "original": "`original`", "tvae": "TVAE", "ctgan": "CTGAN"}
 COLUMNS = ["seconds in all", "shape error %", "trend error %", "C2ST AUC, train", "TSTR / TRTR", "DCR share",
            "exact copies (their rate; holdout's rate)"]
 NONE = "–"
@@ -71,8 +71,7 @@ def log(lines, trials):
             if runs[0]["trial"] == name:
                 yield row([table, f"{budget} s × {len(runs)}", *cells(runs)])
         yield ""
-    failed = [line for line in lines if "failed" in line]
-    for line in failed:
+    for line in (line for line in lines if "failed" in line):
         yield f"Failed: {line['trial']} on {line['table']}, seed {line['seed']}: status {line['status']}."
 
 
