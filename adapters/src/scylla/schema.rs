@@ -37,7 +37,7 @@ const KEYSPACE_BYTES_MAX: usize = 48;
 const LOCK_SECONDS: u64 = 60;
 const WAIT_MAX: Duration = Duration::from_secs(2 * LOCK_SECONDS);
 const LOOK: Duration = Duration::from_millis(200);
-/// So long nodes of a database may disagree about its tables.
+/// So long nodes of a database may disagree about its tables, from a step's first failure on.
 const SETTLES: Duration = Duration::from_secs(60);
 
 /// Refuses a name that would have to be quoted.
@@ -55,55 +55,18 @@ pub(super) fn check_keyspace(name: &str) -> Result<(), StoreError> {
 
 /// Makes the keyspace and whatever tables are not there, and goes into it.
 pub(super) async fn bring_up(session: &Session, contact: &Contact) -> Result<(), StoreError> {
-    let settling = Settling::begins();
-    loop {
-        match bring_up_once(session, contact).await {
-            Err(error) => settling.after(error).await?,
-            Ok(()) => return Ok(()),
-        }
-    }
-}
-
-/// Nodes that begin at one time over an empty database make the same things at once, and its own
-/// nodes do not agree for a while what is there. All that is said here may be said again.
-struct Settling {
-    ends: Instant,
-}
-
-impl Settling {
-    fn begins() -> Self {
-        Self { ends: Instant::now() + SETTLES }
-    }
-
-    /// Waits before the next try; the error where there is none.
-    async fn after(&self, error: StoreError) -> Result<(), StoreError> {
-        if error.code != Code::StoreSilent || Instant::now() > self.ends {
-            return Err(error);
-        }
-        tracing::info!(%error, "the tables are looked for again");
-        sleep(LOOK).await;
-        Ok(())
-    }
-}
-
-async fn bring_up_once(session: &Session, contact: &Contact) -> Result<(), StoreError> {
     let name = &contact.keyspace;
-    make_keyspace(session, contact).await?;
-    session
-        .use_keyspace(name, false)
-        .await
-        .map_err(|error| failed(format!("use keyspace {name}"), error))?;
-    say(
-        session,
-        "CREATE TABLE IF NOT EXISTS schema_step (list text, no int, holder text, \
-        done boolean, PRIMARY KEY (list, no))",
-    )
-    .await?;
+    settled(|| make_keyspace(session, contact)).await?;
+    settled(|| go_into(session, name)).await?;
+    let list_of_steps = "CREATE TABLE IF NOT EXISTS schema_step (list text, no int, holder text, \
+                         done boolean, PRIMARY KEY (list, no))";
+    settled(|| say(session, list_of_steps)).await?;
     for (at, file) in FILES.iter().enumerate() {
         let no = i32::try_from(at + 1).unwrap_or(i32::MAX);
-        apply(session, (ALL, no), &statements(file)).await?;
+        let statements = statements(file);
+        settled(|| apply(session, (ALL, no), &statements)).await?;
     }
-    let newest = newest(session).await?;
+    let newest = settled(|| newest(session)).await?;
     let known = i32::try_from(FILES.len()).unwrap_or(i32::MAX);
     if newest > known {
         let message = format!(
@@ -113,6 +76,39 @@ async fn bring_up_once(session: &Session, contact: &Contact) -> Result<(), Store
         return Err(StoreError::new(Code::StoreTooNew, message));
     }
     Ok(())
+}
+
+/// One step, again where the database was silent. Nodes that begin at one time over an empty
+/// database make the same things at once, and its own nodes do not agree for a while what is
+/// there. All that is said here may be said again.
+async fn settled<T, F: Future<Output = Result<T, StoreError>>>(
+    step: impl Fn() -> F,
+) -> Result<T, StoreError> {
+    settled_within(SETTLES, step).await
+}
+
+async fn settled_within<T, F: Future<Output = Result<T, StoreError>>>(
+    patience: Duration,
+    step: impl Fn() -> F,
+) -> Result<T, StoreError> {
+    // From the first failure: a slow database may take minutes for a step that goes well.
+    let mut ends = None;
+    loop {
+        let error = match step().await {
+            Err(error) if error.code == Code::StoreSilent => error,
+            other => return other,
+        };
+        if Instant::now() > *ends.get_or_insert_with(|| Instant::now() + patience) {
+            return Err(error);
+        }
+        tracing::info!(%error, "the tables are looked for again");
+        sleep(LOOK).await;
+    }
+}
+
+async fn go_into(session: &Session, keyspace: &str) -> Result<(), StoreError> {
+    let gone_into = session.use_keyspace(keyspace, false).await;
+    gone_into.map_err(|error| failed(format!("use keyspace {keyspace}"), error))
 }
 
 async fn make_keyspace(session: &Session, contact: &Contact) -> Result<(), StoreError> {
@@ -166,13 +162,7 @@ pub(super) async fn bring_up_pinned(
     contact: &Contact,
     home: &Residency,
 ) -> Result<String, StoreError> {
-    let settling = Settling::begins();
-    loop {
-        match bring_up_pinned_once(session, contact, home).await {
-            Err(error) => settling.after(error).await?,
-            Ok(name) => return Ok(name),
-        }
-    }
+    settled(|| bring_up_pinned_once(session, contact, home)).await
 }
 
 async fn bring_up_pinned_once(
@@ -373,7 +363,47 @@ fn may_settle(error: &ExecutionError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    fn said(code: Code) -> Result<(), StoreError> {
+        Err(StoreError::new(code, "make tables".to_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_slow_step_is_said_again_after_its_first_failure() {
+        let tries = Cell::new(0);
+        let slow = || async {
+            sleep(PATIENCE * 3 / 2).await;
+            tries.update(|it| it + 1);
+            if tries.get() == 1 { said(Code::StoreSilent) } else { Ok(()) }
+        };
+        settled_within(PATIENCE, slow).await.expect("said again");
+        assert_eq!(tries.get(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_silent_database_is_given_up() {
+        let began = Instant::now();
+        let given_up = settled_within(PATIENCE, || async { said(Code::StoreSilent) }).await;
+        assert_eq!(given_up.map_err(|it| it.code), Err(Code::StoreSilent));
+        assert!(began.elapsed() >= PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_not_said_again() {
+        let tries = Cell::new(0);
+        let refused = || async {
+            tries.update(|it| it + 1);
+            said(Code::CannotWrite)
+        };
+        let refused = settled_within(PATIENCE, refused).await;
+        assert_eq!(refused.map_err(|it| it.code), Err(Code::CannotWrite));
+        assert_eq!(tries.get(), 1);
+    }
 
     #[test]
     fn files_fall_apart_into_statements() {
