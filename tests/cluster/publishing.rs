@@ -141,7 +141,7 @@ fn soak_a_thousand_published_orders() {
 /// What cannot be done is a dead letter with its reason, and whoever asked is told.
 #[test]
 fn what_cannot_be_done_is_said_to_its_publisher_and_kept_with_the_reason() {
-    let (bus, home) = (Nats::start(), TempDir::new().expect("a temporary folder"));
+    let (bus, home) = (Nats::start_taking(32 << 20), TempDir::new().expect("a temporary folder"));
     let address = format!("{}/lab", bus.url());
     let server = Server::start_with(home.path(), &[("TGS_NATS", &address)]);
     server.upload("small", "small.csv", &numbers(40), 100);
@@ -155,19 +155,21 @@ fn what_cannot_be_done_is_said_to_its_publisher_and_kept_with_the_reason() {
     let over_http = server.try_post("/v1/jobs", &order(1), Some("a")).expect("an answer");
     assert_eq!((over_http.status, &over_http.body["id"]), (200, &json!(job)), "one key, one job");
     let missing = good.replace("small", "absent");
-    let large = format!("{good}{}", " ".repeat(900_000));
+    let padded = |bytes: usize| format!("{good}{}", " ".repeat(bytes));
+    let too_large = padded(20 << 20);
     let refused = [
-        (vec![], "{", "USE-0001", "send what POST /v1/jobs takes"),
+        (vec![], &"{".to_owned(), "USE-0001", "send what POST /v1/jobs takes"),
         (vec![], &missing, "USE-0007", "no dataset \"absent\" is here"),
         (vec![("Tgs-Version", "2")], &good, "USE-0001", "version \"2\" is not known"),
         (vec![("Nats-Msg-Id", "two words")], &good, "USE-0001", "idempotency key"),
+        (vec![], &too_large, "USE-0009", "are taken"),
     ];
     for (headers, body, code, why) in &refused {
         let told = publisher.ask(headers, body);
         assert_eq!(told["code"], *code, "{told}");
         assert!(told["detail"].as_str().is_some_and(|it| it.contains(why)), "{told}");
     }
-    assert!(publisher.ask(&[], &large)["id"].is_string(), "as much as the bus takes");
+    assert!(publisher.ask(&[], &padded(900_000))["id"].is_string(), "as much as is taken");
     let letters = publisher.dead_letters();
     assert_eq!(letters.len(), refused.len());
     for ((code, reason, body), (_, sent, wanted, why)) in letters.iter().zip(&refused) {
@@ -177,7 +179,7 @@ fn what_cannot_be_done_is_said_to_its_publisher_and_kept_with_the_reason() {
     assert_eq!(publisher.orders_left(), 0);
     let metrics = server.get("/v1/metrics").body;
     let metrics = metrics.as_str().expect("text");
-    assert!(metrics.contains("tgs_orders_published_total{outcome=\"refused\"} 4"), "{metrics}");
+    assert!(metrics.contains("tgs_orders_published_total{outcome=\"refused\"} 5"), "{metrics}");
 }
 
 /// Jobs go on while there is no bus; orders are taken and events told once there is one.

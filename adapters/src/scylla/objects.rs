@@ -198,7 +198,7 @@ impl Objects {
             error => {
                 let message = format!(
                     "{act}: object storage at {} does not answer as it should; look whether it can \
-                     be reached, then try again",
+                     be reached and has room, then try again",
                     self.address
                 );
                 StoreError::because(Code::StoreSilent, message, error)

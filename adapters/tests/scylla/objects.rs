@@ -16,9 +16,12 @@ use tgs_protocol::{
     code::Code,
     unit::{ByteCount, Steps},
 };
-use tgs_tests::services::{
-    Database,
-    objects::{Objects, Provider},
+use tgs_tests::{
+    services::{
+        Database,
+        objects::{Objects, Provider},
+    },
+    small_disk::SmallDisk,
 };
 
 /// What this process says to the one that it starts.
@@ -168,4 +171,46 @@ async fn troubles() {
     let refused = untold.checkpoints.get(&lease.job, &late).await.expect_err("it knows no storage");
     assert!(refused.message.contains("the same setting `objects`"), "{refused}");
     ports.artifacts.sweep(&lease.job, &[]).await.expect("sweep");
+}
+
+#[test]
+fn full_storage_is_told_and_loses_nothing() {
+    let Some(disk) = SmallDisk::of_kibibytes(48 << 10) else { return };
+    let storage = Objects::on(&disk);
+    run_with(&storage, &storage.variables(), "full");
+    disk.grow_to_kibibytes(256 << 10);
+    run_with(&storage, &storage.variables(), "roomy");
+}
+
+/// What does not fit is told, and what was there stays whole.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "full_storage_is_told_and_loses_nothing runs it"]
+async fn full() {
+    let contact = contact("full", 1 << 20);
+    let (ports, _folder) = open(&contact).await;
+    insert(&ports, &row("a", 1)).await;
+    let lease = claim(&ports, &job("a"), "me").await;
+    let (some, more) = (vec![7; 20 << 20], vec![8; 40 << 20]);
+    let first = ports.checkpoints.put(&lease, Steps(1), &some).await.expect("put");
+    let began = Instant::now();
+    let refused = ports.checkpoints.put(&lease, Steps(2), &more).await.expect_err("no room");
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+    assert_eq!(refused.code, Code::StoreSilent);
+    assert!(refused.message.contains("has room"), "{refused}");
+    assert_eq!(ports.checkpoints.get(&lease.job, &first).await.expect("get"), some);
+    let small = ports.checkpoints.put(&lease, Steps(3), b"small").await.expect("by the database");
+    assert_eq!(ports.checkpoints.get(&lease.job, &small).await.expect("get"), b"small");
+}
+
+/// Whoever made room need not start anything again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "full_storage_is_told_and_loses_nothing runs it"]
+async fn roomy() {
+    let contact = contact("full", 1 << 20);
+    let (ports, _folder) = open(&contact).await;
+    insert(&ports, &row("b", 1)).await;
+    let lease = claim(&ports, &job("b"), "me").await;
+    let more = vec![8; 40 << 20];
+    let put = ports.checkpoints.put(&lease, Steps(1), &more).await.expect("there is room now");
+    assert_eq!(ports.checkpoints.get(&lease.job, &put).await.expect("get"), more);
 }

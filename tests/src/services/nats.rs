@@ -71,6 +71,19 @@ impl Nats {
         Self::start_alone(Site::at(network.addresses()), &WITH_JETSTREAM)
     }
 
+    /// Starts one server that takes messages of so many bytes, where others take a mebibyte.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_taking(bytes: usize) -> Self {
+        let site = Site::new();
+        let path = site.folder.path().join("large.conf");
+        let text = format!("max_payload: {bytes}\nmax_pending: {}\n", 4 * bytes);
+        fs::write(&path, text).expect("a file in a new folder");
+        let path = path.to_str().expect("a name").to_owned();
+        Self::start_alone(site, &[&WITH_JETSTREAM[..], &["--config", &path]].concat())
+    }
+
     /// Starts one server that keeps nothing: it has no JetStream.
     ///
     /// # Panics

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     net::{Ipv4Addr, SocketAddrV4},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -14,6 +15,7 @@ use super::{
     set_up,
     site::Site,
 };
+use crate::small_disk::SmallDisk;
 
 /// Longer than a healthy server takes for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -102,11 +104,30 @@ impl Objects {
     /// # Panics
     /// When it does not come up.
     pub fn of(provider: Provider) -> Self {
+        Self::start_with(provider, |folder| {
+            std::fs::create_dir_all(folder.join("data")).expect("a folder in a new folder");
+        })
+    }
+
+    /// Starts one whose disk is small: Azurite, since s3rver falls over when it is full, and moto keeps
+    /// all in memory.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn on(disk: &SmallDisk) -> Self {
+        Self::start_with(Provider::Azurite, |folder| {
+            let data = folder.join("data");
+            std::os::unix::fs::symlink(disk.path(), data).expect("a link in a new folder");
+        })
+    }
+
+    fn start_with(provider: Provider, make_data: impl FnOnce(&Path)) -> Self {
         let site = Arc::new(Site::new());
         let address: Ipv4Addr = site.addresses.of(0);
         let at = SocketAddrV4::new(address, site.addresses.free_port(1, 5000));
         let folder = site.folder.path().join("objects");
-        std::fs::create_dir_all(folder.join("data")).expect("a folder in a new folder");
+        std::fs::create_dir(&folder).expect("a folder in a new folder");
+        make_data(&folder);
         let (name, path, arguments) = provider.program(at);
         let (name, path) = (name.to_owned(), set_up(path));
         let process = Process::start(Program { name, path, arguments, folder });
