@@ -9,6 +9,7 @@
 //! | readers: CSV, Parquet, JSON lines, Excel | [`ingest`] |
 //! | profile of a table | [`profile`] |
 //! | counter-based random numbers | [`random`] |
+//! | gradient-boosted trees | `boost` |
 //! | constants of a model: merged, bounded, refused | `constants` |
 //! | the file form of models and snapshots | `container` |
 //! | moments that follow each other, kept in order | `order_of_moments` |
@@ -20,6 +21,7 @@
 //! | the port of `protocol` | [`port`] |
 
 mod association;
+mod boost;
 mod constants;
 mod container;
 pub mod dataset;

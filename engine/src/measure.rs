@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the three tables on one footing | [`frame`] |
 //! | one column, one pair of columns, associations | [`shape`], `pair`, [`association`] |
-//! | boosted trees, detection, utility | `boost`, `detect`, `utility` |
+//! | detection, utility, columns in bins | `detect`, `utility`, `bins` |
 //! | rows as points, distances, α-precision | `space`, `closest`, `support` |
 //! | membership inference | `membership` |
 //! | singling out, linking, inferring | `attacks` |
@@ -16,7 +16,7 @@
 
 pub mod association;
 mod attacks;
-mod boost;
+pub(crate) mod bins;
 mod closest;
 mod columns;
 pub(crate) mod copies;
@@ -36,7 +36,7 @@ mod pairs;
 mod picture;
 mod row_key;
 mod sample;
-mod score;
+pub(crate) mod score;
 pub mod shape;
 mod space;
 mod support;

@@ -44,6 +44,12 @@ pub enum Purpose {
     OwnNumber = 16,
     /// Latents that shares are calibrated on; index: batch.
     Calibration = 17,
+    /// Rows that columns are compared on before some are drawn once more; index: which.
+    RedrawRows = 18,
+    /// Rows and columns of the trees that columns are drawn from; index: which, and round.
+    RedrawTree = 19,
+    /// Columns of a chunk that are drawn once more; index: which, and chunk.
+    Redraw = 20,
     /// Anything a test draws.
     Test = 99,
 }

@@ -15,6 +15,7 @@
 //! | loss of a step | `learner` |
 //! | noise to rows | `sampler` |
 //! | shares of frequent values | `calibrate` |
+//! | columns that trees know better, drawn once more | `redraw` |
 //! | how long to train | `plan` |
 //! | the file of a trained model | `model_file` |
 //! | what an opened model has ready | `opened` |
@@ -27,6 +28,7 @@ mod learner;
 mod model_file;
 mod opened;
 mod plan;
+mod redraw;
 pub(crate) mod sampler;
 pub(crate) mod tokenizer;
 

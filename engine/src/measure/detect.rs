@@ -3,12 +3,16 @@
 
 use tgs_protocol::engine::EngineError;
 
-use crate::measure::{
-    boost::{BoostConfig, Forest, Target, bins::Binning},
-    crew::Crew,
-    frame::{Field, Frame, Side, Values},
-    sample::Draw,
-    score::{Estimate, Z_95, auc},
+use crate::{
+    boost::{BoostConfig, Feature, Forest, Target},
+    measure::{
+        bins::Binning,
+        crew::Crew,
+        frame::{Field, Frame, Side, Values},
+        sample::Draw,
+        score::{Estimate, Z_95, auc},
+    },
+    random::{Purpose, Stream},
 };
 
 /// Rows per class.
@@ -62,7 +66,7 @@ pub fn measure(frame: &Frame, seed: u64, crew: Crew) -> Result<Detection, Engine
 /// Rows of two tables, real ones first, in random order each.
 struct Contest {
     rows: usize,
-    features: Vec<crate::measure::boost::bins::Feature>,
+    features: Vec<Feature>,
 }
 
 impl Contest {
@@ -85,7 +89,7 @@ impl Contest {
     fn fold(
         &self,
         fold: usize,
-        stream: (u64, u64),
+        (seed, stream): (u64, u64),
         crew: Crew,
     ) -> Result<Option<f64>, EngineError> {
         let (test, train): (Vec<usize>, Vec<usize>) =
@@ -98,7 +102,8 @@ impl Contest {
         let of = is_other(&train).into_iter().map(u32::from).collect();
         let target = Target::Classes { of, count: 2 };
         let stopped = || crew.watch.stopped();
-        let forest = Forest::fit(&pick(&train), &target, &BoostConfig::default(), stream, &stopped)
+        let dice = |round| Stream::new(seed, Purpose::Tree, stream << 20 | round);
+        let forest = Forest::fit(&pick(&train), &target, &BoostConfig::default(), &dice, &stopped)
             .ok_or(EngineError::Stopped)?;
         let scores = forest.scores(&pick(&test), test.len());
         Ok(auc(&scores[0], &is_other(&test)))

@@ -4,17 +4,16 @@
 use tgs_protocol::engine::EngineError;
 
 use crate::{
+    boost::{BoostConfig, Feature, Forest, Target},
     ingest::name_hint::words,
     measure::{
-        boost::{
-            BoostConfig, Forest, Target,
-            bins::{Binning, Feature},
-        },
+        bins::Binning,
         crew::Crew,
         frame::{Field, Frame, MISSING, Side, Values},
         sample::Draw,
         score::{Z_95, auc, auc_interval, regression},
     },
+    random::{Purpose, Stream},
 };
 
 /// Rows one model learns from.
@@ -223,8 +222,8 @@ impl Task {
         let rounds = ROUNDS.min((TREES_MAX / outputs).max(30));
         let config = BoostConfig { rounds, ..BoostConfig::default() };
         let stopped = || crew.watch.stopped();
-        let stream = (seed, 100 + which);
-        let forest = Forest::fit(&learn, &self.target(&side), &config, stream, &stopped)
+        let dice = |round| Stream::new(seed, Purpose::Tree, (100 + which) << 20 | round);
+        let forest = Forest::fit(&learn, &self.target(&side), &config, &dice, &stopped)
             .ok_or(EngineError::Stopped)?;
         Ok(Outcome { predictions: forest.predictions(&ask, self.test.rows) })
     }

@@ -124,6 +124,14 @@ pub(crate) struct TabgraphConfig {
     pub rho: f64,
     /// Rounds in which the shares of categories are calibrated after training; 0: not at all.
     pub calibration_rounds: usize,
+    /// A column is drawn once more by boosted trees where trees that learn it from training rows
+    /// know more of it than trees that learn it from drawn rows, by this share of all there is to
+    /// know; 1: never.
+    #[serde(default = "never")]
+    pub redraw_gain_min: f64,
+    /// Trees of all such columns together; each makes rows slower to draw.
+    #[serde(default)]
+    pub redraw_trees_max: usize,
 }
 
 /// Shape of the denoiser.
@@ -213,8 +221,15 @@ impl Default for TabgraphConfig {
             sigma_min: 0.05,
             rho: 7.0,
             calibration_rounds: 4,
+            redraw_gain_min: 1.0,
+            redraw_trees_max: 1_500,
         }
     }
+}
+
+/// What a model that was trained before there was any redrawing does.
+fn never() -> f64 {
+    1.0
 }
 
 /// The values each numeric constant may take.
@@ -266,6 +281,8 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("sigma_min", 1e-4, 0.99),
     bound("rho", 1.0, 20.0),
     bound("calibration_rounds", 0.0, 100.0),
+    bound("redraw_gain_min", 0.0, 1.0),
+    bound("redraw_trees_max", 0.0, 100_000.0),
 ];
 
 #[cfg(test)]

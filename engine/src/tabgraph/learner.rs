@@ -12,6 +12,7 @@ use super::{
     config::TabgraphConfig,
     denoiser::{Denoiser, Noisy},
     model_file,
+    redraw::{self, Redraw},
     sampler::TabgraphSampler,
     tokenizer::{Encoded, Tokenizer},
 };
@@ -284,7 +285,10 @@ impl Learner for TabgraphLearner {
             denoiser: self.denoiser.clone(),
             weights: best.to_vec(),
             offsets: vec![0.0; self.denoiser.heads.iter().sum()],
+            redraw: Redraw::default(),
         };
-        model_file::write(&calibrate::calibrate(sampler, crew, pause)?, curves)
+        let sampler = calibrate::calibrate(sampler, crew, pause)?;
+        let redraw = redraw::fit(&sampler, (&self.train, &self.parts), self.seed, crew, pause)?;
+        model_file::write(&TabgraphSampler { redraw, ..sampler }, curves)
     }
 }

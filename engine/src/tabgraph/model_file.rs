@@ -6,6 +6,7 @@ use tgs_protocol::{engine::EngineError, model::ModelName, report::Curve};
 use super::{
     config::{BOUNDS, TabgraphConfig},
     denoiser::Denoiser,
+    redraw::RedrawRecord,
     sampler::TabgraphSampler,
     tokenizer::{head::Head, record::TokenizerRecord},
 };
@@ -21,6 +22,8 @@ struct Record {
     config: TabgraphConfig,
     tokenizer: TokenizerRecord,
     curves: Vec<Curve>,
+    #[serde(default)]
+    redraw: RedrawRecord,
 }
 
 /// The bytes of a model; the same model gives the same bytes.
@@ -31,7 +34,9 @@ pub(super) fn write(model: &TabgraphSampler, curves: Vec<Curve>) -> Result<Vec<u
         arrays.push((format!("denoiser.{name}"), weights));
     }
     arrays.push(("offsets".to_owned(), Array::list(&model.offsets)));
-    container::write(KIND, &Record { config: model.config.clone(), tokenizer, curves }, arrays)
+    let redraw = model.redraw.record(&mut arrays);
+    let record = Record { config: model.config.clone(), tokenizer, curves, redraw };
+    container::write(KIND, &record, arrays)
 }
 
 /// The model that [`write`] wrote.
@@ -48,7 +53,8 @@ pub(super) fn open(bytes: &[u8]) -> Result<TabgraphSampler, EngineError> {
         weights.extend(file.take_exactly::<f32>(&format!("denoiser.{name}"), range.len())?);
     }
     let offsets = file.take_exactly("offsets", denoiser.heads.iter().sum())?;
-    Ok(TabgraphSampler { config, tokenizer, denoiser, weights, offsets })
+    let redraw = std::mem::take(&mut file.record.redraw).open(&tokenizer, &mut file)?;
+    Ok(TabgraphSampler { config, tokenizer, denoiser, weights, offsets, redraw })
 }
 
 /// The curves of a model file.

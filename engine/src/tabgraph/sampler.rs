@@ -16,7 +16,12 @@ pub(super) use self::levels::mean_probabilities;
 pub(crate) use self::levels::told;
 use self::levels::{as_told, is_calibrated};
 pub(super) use self::solver::Ready;
-use super::{config::TabgraphConfig, denoiser::Denoiser, tokenizer::Tokenizer};
+use super::{
+    config::TabgraphConfig,
+    denoiser::Denoiser,
+    redraw::{Redraw, Rows},
+    tokenizer::Tokenizer,
+};
 use crate::{
     learn::{
         flat::Leaves,
@@ -48,6 +53,8 @@ pub(super) struct TabgraphSampler {
     pub weights: Vec<f32>,
     /// What calibration adds to the logits of all levels.
     pub offsets: Vec<f32>,
+    /// Columns that are drawn once more.
+    pub redraw: Redraw,
 }
 
 /// What the net answered at the last noise level.
@@ -114,17 +121,39 @@ impl TabgraphSampler {
         let index = u64::from(chunk.0);
         let mut latents = Stream::new(seed, Purpose::SampleLatent, index);
         let mut draws = Stream::new(seed, Purpose::SampleLevel, index);
-        let answer = self.solve(ready, rows, &mut latents, &mut draws)?;
+        let mut tokens = self.tokens(ready, rows, &mut latents, &mut draws)?;
+        self.redraw.apply(&self.tokenizer, &mut tokens, rows, (seed, chunk));
+        let mut members = Stream::new(seed, Purpose::SampleNumber, index);
+        let tokens = (&*tokens.numbers, &*tokens.levels);
+        let rank_map = self.config.rank_map;
+        Ok(self.tokenizer.decode(rows, tokens, rank_map, &mut members, (seed, chunk)))
+    }
+
+    /// Rows that are nobody's chunk, before anything is drawn once more.
+    ///
+    /// # Errors
+    /// `DeviceFailed`.
+    pub(super) fn tokens_of_nobody(&self, rows: usize) -> Result<Rows, EngineError> {
+        // Seed 0 of a purpose of its own, beyond the batches that shares are calibrated on.
+        let stream = |index| Stream::new(0, Purpose::Calibration, u64::from(u32::MAX) + index);
+        self.tokens(&self.ready()?, rows, &mut stream(1), &mut stream(2))
+    }
+
+    fn tokens(
+        &self,
+        ready: &Ready,
+        rows: usize,
+        latents: &mut Stream,
+        draws: &mut Stream,
+    ) -> Result<Rows, EngineError> {
+        let answer = self.solve(ready, rows, latents, draws)?;
         let shares = self.tokenizer.heads.iter().map(|head| head.shares());
         let level = |(answer, shares): (HeadAnswer, Vec<f64>)| match answer {
             HeadAnswer::Drawn(levels) => levels,
-            HeadAnswer::Logits(logits) => told(logits, &shares, &mut draws),
+            HeadAnswer::Logits(logits) => told(logits, &shares, draws),
         };
-        let levels: Vec<Vec<u32>> = answer.heads.into_iter().zip(shares).map(level).collect();
-        let mut members = Stream::new(seed, Purpose::SampleNumber, index);
-        let tokens = (&*answer.numbers, &*levels);
-        let rank_map = self.config.rank_map;
-        Ok(self.tokenizer.decode(rows, tokens, rank_map, &mut members, (seed, chunk)))
+        let levels = answer.heads.into_iter().zip(shares).map(level).collect();
+        Ok(Rows { numbers: answer.numbers, levels })
     }
 
     /// Rows that go through the net together: a function of the model.

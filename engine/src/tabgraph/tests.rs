@@ -648,3 +648,42 @@ fn damaged_snapshots_are_refused() {
     assert_eq!(opened, Some(Code::ModelUnreadable), "a snapshot is not a model");
     assert!(CHUNK_ROWS == 10_000 && resume(&bytes).is_ok());
 }
+
+/// A label that is an exclusive or of two numbers, a number that is another's size: a net learns
+/// neither in so few steps.
+fn entangled(rows: usize) -> Table {
+    let mut dice = Stream::new(SEED, Purpose::Test, 9);
+    let mut normal = || (0..rows).map(|_| (dice.normal() * 100.0).round()).collect::<Vec<f64>>();
+    let (a, b, noise) = (normal(), normal(), normal());
+    let label = a.iter().zip(&b).map(|(a, b)| Some(u32::from((*a > 0.0) != (*b > 0.0))));
+    let size = a.iter().zip(&noise).map(|(a, noise)| Some((10.0 * a.abs() + 0.1 * noise).round()));
+    let (label, size): (Vec<_>, Vec<_>) = (label.collect(), size.collect());
+    let present = |cells: &[f64]| cells.iter().map(|cell| Some(*cell)).collect::<Vec<_>>();
+    Table::new(vec![
+        numbers("a", 0, present(&a).into_iter()),
+        category("label", &["no", "yes"], label.into_iter()),
+        numbers("b", 0, present(&b).into_iter()),
+        numbers("size", 0, size.into_iter()),
+    ])
+}
+
+#[test]
+fn what_trees_know_better_is_drawn_once_more() {
+    let train = entangled(3_000);
+    let known = |gain_min: f64| {
+        let mut overrides = small();
+        overrides.insert("redraw_gain_min".to_owned(), json!(gain_min));
+        let drawn = copied(&train, 2_000, &overrides);
+        let cell = |column: usize, row: usize| number(&drawn, column, row).expect("no gaps");
+        let share =
+            |is: &dyn Fn(usize) -> bool| (0..2_000).filter(|row| is(*row)).count() as f64 / 2_000.0;
+        let label =
+            |row: usize| ((cell(0, row) > 0.0) != (cell(2, row) > 0.0)) == (cell(1, row) > 0.0);
+        let size = |row: usize| (cell(3, row) - 10.0 * cell(0, row).abs()).abs() < 150.0;
+        (share(&label), share(&size))
+    };
+    let (label, size) = known(1.0);
+    assert!(label < 0.7 && size < 0.5, "the net alone: {label} {size}");
+    let (label, size) = known(0.02);
+    assert!(label > 0.9 && size > 0.8, "with trees: {label} {size}");
+}

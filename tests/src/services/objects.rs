@@ -109,8 +109,8 @@ impl Objects {
         })
     }
 
-    /// Starts one whose disk is small: Azurite, since s3rver falls over when it is full, and moto keeps
-    /// all in memory.
+    /// Starts one whose disk is small: Azurite, since s3rver falls over when it is full, and moto
+    /// keeps all in memory.
     ///
     /// # Panics
     /// When it does not come up.

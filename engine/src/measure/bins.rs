@@ -1,23 +1,12 @@
 //! Columns as bytes: at most 255 bins of a number or levels of a category, bin 0 for missing.
 
-use crate::measure::{
-    frame::{MISSING, Values},
-    shape,
+use crate::{
+    boost::{BINS_MAX, Feature},
+    measure::{
+        frame::{MISSING, Values},
+        shape,
+    },
 };
-
-/// Bins per column, the one for missing cells included.
-pub const BINS_MAX: usize = 256;
-
-/// One column of rows, binned.
-#[derive(Debug, Clone)]
-pub struct Feature {
-    /// Bin of each row; 0 is missing.
-    pub bins: Vec<u8>,
-    /// Number of bins in use, the missing one included.
-    pub count: usize,
-    /// Whether neighbouring bins mean neighbouring values.
-    pub ordered: bool,
-}
 
 /// How the cells of one column become bins.
 #[derive(Debug, Clone)]
@@ -77,14 +66,6 @@ impl Binning {
             // Columns keep their kind over all tables of a frame.
             _ => Feature { bins: Vec::new(), count: 1, ordered: true },
         }
-    }
-}
-
-impl Feature {
-    /// The bins of these rows.
-    pub fn pick(&self, rows: &[usize]) -> Self {
-        let bins = rows.iter().map(|&row| self.bins[row]).collect();
-        Self { bins, count: self.count, ordered: self.ordered }
     }
 }
 

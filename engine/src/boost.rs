@@ -1,20 +1,38 @@
-//! Gradient-boosted trees on histograms: the judge of detection and utility.
+//! Gradient-boosted trees on histograms: the judge of detection and utility, and what a model draws
+//! columns from that a net knows less of.
 //!
 //! Second-order boosting after Chen and Guestrin ("XGBoost", 2016) with the constants that the
 //! published comparisons use: depth 6, rate .1, 80 % of rows and columns per tree, λ 1. Levels are
 //! split by the sorted ratio of gradient to curvature (Fisher, 1958); a missing number goes where
 //! it gains more. One thread per forest; the same order of additions always, hence the same bits.
 
-pub mod bins;
+mod file;
 mod tree;
 
-use crate::{
-    measure::boost::{
-        bins::Feature,
-        tree::{Grower, Tree},
-    },
-    random::{Purpose, Stream},
-};
+use self::tree::{Grower, Sums, Tree};
+use crate::random::Stream;
+
+/// Bins of a column, at most.
+pub const BINS_MAX: usize = 256;
+
+/// One column of rows, binned.
+#[derive(Debug, Clone)]
+pub struct Feature {
+    /// Bin of each row; in an ordered column 0 is missing.
+    pub bins: Vec<u8>,
+    /// Number of bins in use, the missing one included.
+    pub count: usize,
+    /// Whether neighbouring bins mean neighbouring values.
+    pub ordered: bool,
+}
+
+impl Feature {
+    /// The bins of these rows.
+    pub fn pick(&self, rows: &[usize]) -> Self {
+        let bins = rows.iter().map(|&row| self.bins[row]).collect();
+        Self { bins, count: self.count, ordered: self.ordered }
+    }
+}
 
 /// Constants of a forest.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +82,7 @@ pub enum Target {
 }
 
 /// A fitted forest.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Forest {
     /// Raw score before the first tree, per output.
     base: Vec<f64>,
@@ -73,46 +91,73 @@ pub struct Forest {
     logistic: bool,
 }
 
+/// Rows that say when a forest is done: their features, their target, and the rounds without a
+/// gain on them that it takes.
+pub type Judged<'a> = (&'a [Feature], &'a Target, usize);
+
 impl Forest {
-    /// Fits a forest. `stopped` is asked between rounds; then none comes back.
-    /// `stream` numbers the forest among those of one seed, below 2¹².
+    /// Fits a forest. `dice` are those of a round; `stopped` is asked between rounds; once it says
+    /// so none comes back.
     pub fn fit(
         features: &[Feature],
         target: &Target,
         config: &BoostConfig,
-        (seed, stream): (u64, u64),
+        dice: &dyn Fn(u64) -> Stream,
         stopped: &dyn Fn() -> bool,
     ) -> Option<Self> {
-        let rows = target.rows();
-        let base = target.base();
-        let mut forest = Self {
-            trees: Vec::with_capacity(config.rounds),
-            logistic: matches!(target, Target::Classes { .. }),
-            base,
-        };
-        let outputs = forest.base.len();
-        let mut scores: Vec<Vec<f64>> = forest.base.iter().map(|base| vec![*base; rows]).collect();
-        let mut grower = Grower::new(features, config);
+        let mut growth = Growth::new(features, target, config);
         for round in 0..config.rounds {
-            let mut dice = Stream::new(seed, Purpose::Tree, stream << 20 | round as u64);
-            let gradients = target.gradients(&scores);
-            let trees = (0..outputs).map(|output| {
-                let tree = || grower.grow(&gradients[output], &mut scores[output], &mut dice);
-                (!stopped()).then(tree)
-            });
-            forest.trees.push(trees.collect::<Option<_>>()?);
+            growth.round(&mut dice(round as u64), stopped)?;
         }
-        Some(forest)
+        Some(growth.forest)
+    }
+
+    /// The same with as many rounds as serve the rows that judge, at most `config.rounds`.
+    pub fn fit_until(
+        features: &[Feature],
+        target: &Target,
+        (judge, truth, patience): Judged<'_>,
+        config: &BoostConfig,
+        dice: &dyn Fn(u64) -> Stream,
+        stopped: &dyn Fn() -> bool,
+    ) -> Option<Self> {
+        let mut growth = Growth::new(features, target, config);
+        let mut scores = growth.forest.scores(judge, truth.rows());
+        let mean = |scores: &[Vec<f64>]| {
+            truth.losses(scores).iter().sum::<f64>() / truth.rows().max(1) as f64
+        };
+        let mut best = (mean(&scores), 0);
+        for round in 0..config.rounds {
+            growth.round(&mut dice(round as u64), stopped)?;
+            growth.forest.add_round(round, judge, &mut scores);
+            let loss = mean(&scores);
+            if loss < best.0 {
+                best = (loss, round + 1);
+            }
+            if round + 1 >= best.1 + patience {
+                break;
+            }
+        }
+        growth.forest.trees.truncate(best.1);
+        Some(growth.forest)
+    }
+
+    /// Number of trees.
+    pub fn trees(&self) -> usize {
+        self.trees.iter().map(Vec::len).sum()
+    }
+
+    fn add_round(&self, round: usize, features: &[Feature], scores: &mut [Vec<f64>]) {
+        for (tree, scores) in self.trees[round].iter().zip(scores) {
+            let rows = scores.iter_mut().enumerate();
+            rows.for_each(|(row, score)| *score += tree.value(features, row));
+        }
     }
 
     /// Raw scores of rows: per output, per row. Features must be binned as the fitted ones.
     pub fn scores(&self, features: &[Feature], rows: usize) -> Vec<Vec<f64>> {
         let mut scores: Vec<Vec<f64>> = self.base.iter().map(|base| vec![*base; rows]).collect();
-        for round in &self.trees {
-            for (tree, scores) in round.iter().zip(&mut scores) {
-                (0..rows).for_each(|row| scores[row] += tree.value(features, row));
-            }
-        }
+        (0..self.trees.len()).for_each(|round| self.add_round(round, features, &mut scores));
         scores
     }
 
@@ -130,12 +175,50 @@ impl Forest {
     }
 }
 
+/// A forest while it grows.
+struct Growth<'a> {
+    forest: Forest,
+    grower: Grower<'a>,
+    target: &'a Target,
+    /// Of the rows that it learns from.
+    scores: Vec<Vec<f64>>,
+}
+
+impl<'a> Growth<'a> {
+    fn new(features: &'a [Feature], target: &'a Target, config: &'a BoostConfig) -> Self {
+        let base = target.base();
+        let scores = base.iter().map(|base| vec![*base; target.rows()]).collect();
+        let logistic = matches!(target, Target::Classes { .. });
+        let forest = Forest { trees: Vec::with_capacity(config.rounds), logistic, base };
+        Self { forest, grower: Grower::new(features, config), target, scores }
+    }
+
+    /// A tree per output; none when stopped.
+    fn round(&mut self, dice: &mut Stream, stopped: &dyn Fn() -> bool) -> Option<()> {
+        let gradients = self.target.gradients(&self.scores);
+        let outputs = gradients.iter().zip(&mut self.scores);
+        let trees = outputs.map(|(gradients, scores)| {
+            (!stopped()).then(|| self.grower.grow(gradients, scores, dice))
+        });
+        self.forest.trees.push(trees.collect::<Option<_>>()?);
+        Some(())
+    }
+}
+
 impl Target {
     /// Number of rows.
     pub fn rows(&self) -> usize {
         match self {
             Self::Classes { of, .. } => of.len(),
             Self::Numbers(values) => values.len(),
+        }
+    }
+
+    /// Raw scores of a row: of two classes the odds of the second tell both.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Classes { count, .. } if *count > 2 => *count,
+            _ => 1,
         }
     }
 
@@ -152,8 +235,49 @@ impl Target {
         }
     }
 
+    /// Loss of each row under raw scores: of classes the logarithmic loss, of numbers the squared
+    /// error.
+    pub fn losses(&self, scores: &[Vec<f64>]) -> Vec<f64> {
+        // ln(1 + eˢ), which does not overflow.
+        let softplus = |s: f64| s.max(0.0) + libm::log1p(libm::exp(-s.abs()));
+        match self {
+            Self::Classes { of, count: 0..=2 } => {
+                let pairs = scores[0].iter().zip(of);
+                pairs.map(|(s, class)| softplus(if *class == 1 { -s } else { *s })).collect()
+            }
+            Self::Classes { of, .. } => {
+                let row = |(row, class): (usize, &u32)| {
+                    let top = scores.iter().map(|of| of[row]).fold(f64::NEG_INFINITY, f64::max);
+                    let all: f64 = scores.iter().map(|of| libm::exp(of[row] - top)).sum();
+                    libm::log(all) + top - scores[*class as usize][row]
+                };
+                of.iter().enumerate().map(row).collect()
+            }
+            Self::Numbers(values) => {
+                scores[0].iter().zip(values).map(|(s, y)| (s - y) * (s - y)).collect()
+            }
+        }
+    }
+
+    /// Mean loss of who knows the shares of the classes, or the mean, and nothing else.
+    pub fn loss_of_the_ignorant(&self) -> f64 {
+        let rows = self.rows().max(1) as f64;
+        match self {
+            Self::Classes { of, count } => {
+                let mut counts = vec![0.0_f64; (*count).max(2)];
+                of.iter().for_each(|class| counts[*class as usize] += 1.0);
+                let shares = counts.iter().filter(|count| **count > 0.0).map(|count| count / rows);
+                -shares.map(|share| share * libm::log(share)).sum::<f64>()
+            }
+            Self::Numbers(values) => {
+                let mean = values.iter().sum::<f64>() / rows;
+                values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>() / rows
+            }
+        }
+    }
+
     /// Gradient and curvature of the loss: per output, per row.
-    fn gradients(&self, scores: &[Vec<f64>]) -> Vec<Vec<[f64; 2]>> {
+    fn gradients(&self, scores: &[Vec<f64>]) -> Vec<Vec<Sums>> {
         const CURVATURE_MIN: f64 = 1e-16;
         let logistic =
             |p: f64, yes: bool| [p - f64::from(u8::from(yes)), (p * (1.0 - p)).max(CURVATURE_MIN)];
@@ -199,10 +323,13 @@ fn softmax(scores: &[Vec<f64>]) -> Vec<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{
-        boost::bins::Binning,
-        frame::{MISSING, Values},
-        score,
+    use crate::{
+        measure::{
+            bins::Binning,
+            frame::{MISSING, Values},
+            score,
+        },
+        random::Purpose,
     };
 
     /// Fits on the first half, predicts the second.
@@ -223,7 +350,8 @@ mod tests {
             Target::Numbers(values) => Target::Numbers(values[..rows / 2].to_vec()),
         };
         let config = BoostConfig { rounds: 60, ..BoostConfig::default() };
-        let forest = Forest::fit(&pick(&first), &known, &config, (3, 1), &|| false).unwrap();
+        let dice = |round| Stream::new(3, Purpose::Tree, 1 << 20 | round);
+        let forest = Forest::fit(&pick(&first), &known, &config, &dice, &|| false).unwrap();
         forest.predictions(&pick(&second), second.len())
     }
 
@@ -248,6 +376,49 @@ mod tests {
             .collect();
         let found = halves(&columns, &Target::Classes { of, count: 2 });
         assert!(score::auc(&found[1], &truth).unwrap() > 0.97);
+    }
+
+    /// Rows that judge end it; without them it would go on.
+    #[test]
+    fn noise_is_given_up_and_a_signal_is_not() {
+        let mut dice = dice();
+        let a: Vec<f64> = (0..2_000).map(|_| dice.uniform()).collect();
+        let noise: Vec<f64> = (0..2_000).map(|_| dice.normal()).collect();
+        let values = Values::Number(a.clone().into());
+        let features = [Binning::fit(&values, 0).apply(&values)];
+        let (learn, judge): (Vec<usize>, Vec<usize>) = (0..2_000).partition(|row| row % 2 == 0);
+        let trees = |cells: &[f64]| {
+            let of = |rows: &[usize]| Target::Numbers(rows.iter().map(|row| cells[*row]).collect());
+            let [learned, judged] = [&learn, &judge].map(|rows| [features[0].pick(rows)]);
+            let truth = of(&judge);
+            let config = BoostConfig { column_share: 1.0, ..BoostConfig::default() };
+            let dice = |round| Stream::new(5, Purpose::Tree, round);
+            let until = (&judged[..], &truth, 10);
+            let target = of(&learn);
+            let forest =
+                Forest::fit_until(&learned, &target, until, &config, &dice, &|| false).unwrap();
+            let losses = truth.losses(&forest.scores(&judged, judge.len()));
+            (forest.trees(), losses.iter().sum::<f64>() / truth.loss_of_the_ignorant() / 1_000.0)
+        };
+        let (grown, lost) = trees(&noise);
+        assert!(grown < 10 && lost < 1.02, "{grown} trees of noise, {lost} of the loss left");
+        let signal: Vec<f64> = a.iter().map(|a| libm::sin(9.0 * a)).collect();
+        let (grown, lost) = trees(&signal);
+        assert!(grown > 20 && lost < 0.01, "{grown} trees of a signal, {lost} of the loss left");
+    }
+
+    #[test]
+    fn losses_are_those_of_the_shares() {
+        for count in [2, 3] {
+            let of: Vec<u32> = (0..90).map(|row| row % count).collect();
+            let target = Target::Classes { of, count: count as usize };
+            let scores = vec![vec![0.0; 90]; target.outputs()];
+            let mean = target.losses(&scores).iter().sum::<f64>() / 90.0;
+            assert!((mean - libm::log(f64::from(count))).abs() < 1e-12);
+            assert!((target.loss_of_the_ignorant() - mean).abs() < 1e-12);
+        }
+        let sure = Target::Classes { of: vec![1, 0], count: 2 };
+        assert!(sure.losses(&[vec![800.0, 800.0]]) == [0.0, 800.0]);
     }
 
     #[test]

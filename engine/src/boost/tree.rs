@@ -1,38 +1,36 @@
 //! One regression tree, grown depth first from histograms of gradients.
 
-use crate::{
-    measure::boost::{
-        BoostConfig,
-        bins::{BINS_MAX, Feature},
-    },
-    random::Stream,
-};
+use super::{BINS_MAX, BoostConfig, Feature};
+use crate::random::Stream;
 
 /// A grown tree; node 0 is the root.
-#[derive(Debug)]
-pub struct Tree {
-    nodes: Vec<Node>,
+#[derive(Debug, Clone)]
+pub(super) struct Tree {
+    pub nodes: Vec<Node>,
 }
 
+/// Of a tree; the first child of a split is the next node.
 #[derive(Debug, Clone, Copy)]
-enum Node {
+pub(super) enum Node {
+    /// What a row that ends here adds to its score.
     Leaf(f64),
-    Split(Split, [usize; 2]),
+    /// A question, and where the second child stands.
+    Split(Split, usize),
 }
 
 /// Rows whose bin is in `left` go to the first child.
 #[derive(Debug, Clone, Copy)]
-struct Split {
-    feature: usize,
-    left: [u64; BINS_MAX / 64],
+pub(super) struct Split {
+    pub feature: usize,
+    pub left: [u64; BINS_MAX / 64],
 }
 
 /// Summed gradient and curvature.
-type Sums = [f64; 2];
+pub(super) type Sums = [f64; 2];
 
 /// Grows the trees of one forest; keeps its buffers between trees.
 #[derive(Debug)]
-pub struct Grower<'a> {
+pub(super) struct Grower<'a> {
     features: &'a [Feature],
     config: &'a BoostConfig,
     /// Rows of the tree, grouped by node.
@@ -49,15 +47,27 @@ pub struct Grower<'a> {
 }
 
 impl Tree {
+    /// Whether what came from a file ends in a leaf whatever is asked of so many features.
+    pub(super) fn is_whole(&self, width: usize) -> bool {
+        let count = self.nodes.len();
+        let fits = |(at, node): (usize, &Node)| match node {
+            Node::Leaf(_) => true,
+            Node::Split(split, second) => {
+                split.feature < width && at + 1 < *second && *second < count
+            }
+        };
+        count > 0 && self.nodes.iter().enumerate().all(fits)
+    }
+
     /// Value of the leaf that a row falls into.
     pub fn value(&self, features: &[Feature], row: usize) -> f64 {
         let mut at = 0;
         loop {
             match &self.nodes[at] {
                 Node::Leaf(value) => return *value,
-                Node::Split(split, children) => {
+                Node::Split(split, second) => {
                     let bin = features[split.feature].bins[row];
-                    at = children[usize::from(!split.sends_left(bin))];
+                    at = if split.sends_left(bin) { at + 1 } else { *second };
                 }
             }
         }
@@ -169,15 +179,15 @@ impl<'a> Grower<'a> {
             self.pool.extend(histogram);
             return node;
         };
-        tree.nodes.push(Node::Split(found.split, [0; 2]));
+        tree.nodes.push(Node::Split(found.split, 0));
         let middle = self.partition(&found.split, at.from, at.to);
         let depth = at.depth + 1;
         let left = Branch { to: middle, sums: found.left, depth, ..at };
         let right = Branch { from: middle, sums: subtract(at.sums, found.left), depth, ..at };
         let [of_left, of_right] = self.child_histograms(histogram, gradients, [left, right]);
-        let first = self.branch(tree, left, of_left, gradients, scores);
+        self.branch(tree, left, of_left, gradients, scores);
         let second = self.branch(tree, right, of_right, gradients, scores);
-        tree.nodes[node] = Node::Split(found.split, [first, second]);
+        tree.nodes[node] = Node::Split(found.split, second);
         node
     }
 
