@@ -116,8 +116,9 @@ fn sample_all(orders: &mpsc::Receiver<ChunkOrder>, seat: &Seat, runtime: &Handle
                 let _ = report_to.cast(ended);
             }
             Whose::Anothers { answer, place, .. } => {
-                let _ = answer.send(end.answer());
+                // Before the answer, which the next order for this place follows.
                 drop(place);
+                let _ = answer.send(end.answer());
             }
         }
     }

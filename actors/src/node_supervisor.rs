@@ -16,6 +16,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, Supervi
 use tgs_protocol::{
     id::JobId,
     lease::rule::Sighting,
+    limits::CHUNKS_OFFERED_PER_SAMPLER,
     presence::{NodeOrder, Standing},
     queue::{Queue, Seats, trust::Trust},
     space::Room,
@@ -86,7 +87,8 @@ pub(crate) struct Floor {
     /// Why the machine will be taken away; none while it stays.
     interrupted: Option<String>,
     awaiting_standstill: Vec<RpcReplyPort<()>>,
-    /// Places for chunks of other nodes' jobs, one for each sampler.
+    /// Places for chunks of other nodes' jobs: as many as samplers have of their own node's, one at
+    /// work and one waiting, so that a node that is asked for the next in time never rests.
     places: Arc<Semaphore>,
     /// How many were taken in so far.
     helped: usize,
@@ -116,7 +118,8 @@ impl Actor for NodeSupervisor {
         let keeper = CrewKeeper::start(&ports, &config, &bell, door, &myself).await?;
         let queue = Queue::new(Seats::new(config.devices.iter().copied(), config.memory));
         let (trust, room) = (Trust::default(), Room::above(config.disk_floor));
-        let places = Arc::new(Semaphore::new(keeper.crew().samplers.len()));
+        let places = keeper.crew().samplers.len() * CHUNKS_OFFERED_PER_SAMPLER;
+        let places = Arc::new(Semaphore::new(places));
         // Whoever was emptied takes up nothing in the moment after its start.
         let ordered = ports.board.is_none().then_some(NodeOrder::Work);
         let mut floor = Floor {

@@ -81,6 +81,9 @@ metrics! {
     CHUNKS_SAMPLED: Kind::Counter, "tgs_chunks_sampled_total"
         by "whose" &["ours", "anothers"],
         "Chunks that this node sampled and sealed.";
+    CHUNKS_LENT: Kind::Counter, "tgs_chunks_lent_total"
+        by "outcome" &["sealed", "returned"],
+        "Chunks of its own jobs that this node asked other nodes for, by what came of it.";
     CHECKPOINT_BYTES: Kind::Counter, "tgs_checkpoint_bytes_total",
         "Bytes of checkpoints that were made durable.";
     CHECKPOINT_SECONDS: Kind::Histogram(&CHECKPOINT_SECONDS_BUCKETS), "tgs_checkpoint_seconds",

@@ -140,6 +140,9 @@ fn all_help(cluster: &Cluster) {
     let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
     let helped = |no: usize| nodes[no].metric("tgs_chunks_sampled_total{whose=\"anothers\"}");
     waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > Some(0)));
+    // Whoever refuses what it is asked for in time rests, and helps little.
+    let returned = nodes[holder].metric("tgs_chunks_lent_total{outcome=\"returned\"}");
+    assert_eq!(returned, Some(0), "idle nodes take what they are offered");
     nodes[helpers[0]].kill();
     nodes[holder].ended(&job);
     println!("{:?} of 16 chunks by the other helper", helped(helpers[1]));

@@ -13,6 +13,7 @@ use tgs_protocol::{
     limits::{
         CHUNK_ELSEWHERE_MS, CHUNKS_OFFERED_PER_PEER, CHUNKS_OFFERED_PER_SAMPLER, PEER_REST_MS,
     },
+    metric_definitions::CHUNKS_LENT,
     peer::{ChunkTask, PeerAnswer, PeerLink, PeerRequest},
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
@@ -185,6 +186,8 @@ impl Shell {
                 let (ports, peer) = (self.ports.clone(), peer.clone());
                 tokio::spawn(async move {
                     let sealed = elsewhere(&ports, &peer, threads, task).await;
+                    let outcome = if sealed.is_some() { "sealed" } else { "returned" };
+                    metrics::counter!(CHUNKS_LENT, "outcome" => outcome).increment(1);
                     // What comes back is done here, and what is then said of it is said of the job.
                     let end = sealed.map_or(ChunkEnd::Returned(chunk, rows), ChunkEnd::Sealed);
                     let ended = JobSupervisorMessage::ChunkEnded { work_no, sampler, end };

@@ -30,23 +30,24 @@ impl Seen {
         Self { features: features.collect(), numbers }
     }
 
-    /// Looks again at what was drawn anew.
+    /// Looks again at a column that was drawn anew.
     pub(super) fn see(&mut self, tokenizer: &Tokenizer, which: Which, rows: &Rows) {
-        match which {
-            Which::Head(head) => {
-                self.features[self.numbers + head] = level(tokenizer, head, &rows.levels[head]);
-            }
-            Which::Number(token) => self.features[token] = number(tokenizer, token, rows),
+        if let Some(head) = which.head(tokenizer) {
+            self.features[self.numbers + head] = level(tokenizer, head, &rows.levels[head]);
+        }
+        if let Which::Number(token) = which {
+            self.features[token] = number(tokenizer, token, rows);
         }
     }
 
-    /// All but the answer itself.
-    pub(super) fn without(&self, which: Which) -> Vec<Feature> {
-        let hidden = match which {
-            Which::Head(head) => self.numbers + head,
-            Which::Number(token) => token,
+    /// All but the column itself.
+    pub(super) fn without(&self, tokenizer: &Tokenizer, which: Which) -> Vec<Feature> {
+        let head = which.head(tokenizer).map(|head| self.numbers + head);
+        let token = match which {
+            Which::Category(_) => None,
+            Which::Number(token) => Some(token),
         };
-        let shown = |(at, feature): (usize, &Feature)| match at == hidden {
+        let shown = |(at, feature): (usize, &Feature)| match [head, token].contains(&Some(at)) {
             // A column of one bin, which no tree asks: places stay the same.
             true => Feature { bins: vec![0; feature.bins.len()], count: 1, ordered: true },
             false => feature.clone(),
@@ -64,14 +65,6 @@ pub(super) fn width(tokenizer: &Tokenizer) -> usize {
 pub(super) fn head_of(tokenizer: &Tokenizer, token: usize) -> Option<usize> {
     tokenizer.codes.iter().find_map(|code| match code {
         ColumnCode::Number { token: of, head } if *of == token => *head,
-        _ => None,
-    })
-}
-
-/// The number token of a head's column.
-pub(super) fn token_of(tokenizer: &Tokenizer, head: usize) -> Option<usize> {
-    tokenizer.codes.iter().find_map(|code| match code {
-        ColumnCode::Number { token, head: Some(of) } if *of == head => Some(*token),
         _ => None,
     })
 }

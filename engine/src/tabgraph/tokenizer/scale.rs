@@ -6,6 +6,8 @@
 //! moved. A column of very many distinct values keeps intervals of neighbours instead of single
 //! values.
 
+mod among;
+
 use tgs_protocol::column::ValueFormat;
 
 use super::{NO_GROUP, head::Meaning};
