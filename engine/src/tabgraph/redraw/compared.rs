@@ -69,8 +69,8 @@ enum Use {
     Final,
 }
 
-/// What trees that learned from training rows lose, and more of it what trees lose that learned
-/// from drawn rows.
+/// Loss of each training row under trees that learned from training rows, and under trees that
+/// learned from drawn ones.
 struct Losses {
     real: Vec<f64>,
     made: Vec<f64>,
