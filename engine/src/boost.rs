@@ -175,6 +175,11 @@ impl Forest {
     }
 }
 
+/// Raw scores of a row of so many classes: of two the odds of the second tell both.
+pub fn outputs(classes: usize) -> usize {
+    if classes > 2 { classes } else { 1 }
+}
+
 /// A forest while it grows.
 struct Growth<'a> {
     forest: Forest,
@@ -214,11 +219,11 @@ impl Target {
         }
     }
 
-    /// Raw scores of a row: of two classes the odds of the second tell both.
+    /// Raw scores of a row.
     pub fn outputs(&self) -> usize {
         match self {
-            Self::Classes { count, .. } if *count > 2 => *count,
-            _ => 1,
+            Self::Classes { count, .. } => outputs(*count),
+            Self::Numbers(_) => 1,
         }
     }
 

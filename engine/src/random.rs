@@ -157,6 +157,11 @@ impl Stream {
     }
 }
 
+/// The share of a standard normal distribution that lies below.
+pub fn normal_share(below: f64) -> f64 {
+    0.5 * libm::erfc(-below * std::f64::consts::FRAC_1_SQRT_2)
+}
+
 /// Φ⁻¹(p) for p in (0, 1): algorithm AS 241, PPND16 (Wichura, 1988), relative error 1e-16.
 pub fn inverse_normal(p: f64) -> f64 {
     let q = p - 0.5;

@@ -14,6 +14,7 @@ use tgs_adapters::{
 };
 use tgs_protocol::{
     code::Code,
+    lease::Lease,
     unit::{ByteCount, Steps},
 };
 use tgs_tests::{
@@ -38,6 +39,14 @@ fn contact(keyspace: &str, from: u64) -> Contact {
 async fn open(contact: &Contact) -> (Ports, tempfile::TempDir) {
     let folder = tempfile::tempdir().expect("folder");
     (Scylla::open(contact, folder.path()).await.expect("opens").ports(), folder)
+}
+
+/// The stores, and a job in hand.
+async fn at_work(contact: &Contact, name: &str) -> (Ports, tempfile::TempDir, Lease) {
+    let (ports, folder) = open(contact).await;
+    insert(&ports, &row(name, 1)).await;
+    let lease = claim(&ports, &job(name), "me").await;
+    (ports, folder, lease)
 }
 
 /// Runs one of the tests below with the variables of a provider, which are a process's own; over
@@ -138,9 +147,7 @@ fn storage_that_fails_is_told() {
 #[ignore = "storage_that_fails_is_told runs it"]
 async fn troubles() {
     let contact = contact("troubles", 1 << 20);
-    let (ports, _folder) = open(&contact).await;
-    insert(&ports, &row("a", 1)).await;
-    let lease = claim(&ports, &job("a"), "me").await;
+    let (ports, _folder, lease) = at_work(&contact, "a").await;
     let (large, small) = (vec![7; 20 << 20], vec![1; 1000]);
     let first = ports.checkpoints.put(&lease, Steps(1), &large).await.expect("put");
     let began = Instant::now();
@@ -187,9 +194,7 @@ fn full_storage_is_told_and_loses_nothing() {
 #[ignore = "full_storage_is_told_and_loses_nothing runs it"]
 async fn full() {
     let contact = contact("full", 1 << 20);
-    let (ports, _folder) = open(&contact).await;
-    insert(&ports, &row("a", 1)).await;
-    let lease = claim(&ports, &job("a"), "me").await;
+    let (ports, _folder, lease) = at_work(&contact, "a").await;
     let (some, more) = (vec![7; 20 << 20], vec![8; 40 << 20]);
     let first = ports.checkpoints.put(&lease, Steps(1), &some).await.expect("put");
     let began = Instant::now();
@@ -207,9 +212,7 @@ async fn full() {
 #[ignore = "full_storage_is_told_and_loses_nothing runs it"]
 async fn roomy() {
     let contact = contact("full", 1 << 20);
-    let (ports, _folder) = open(&contact).await;
-    insert(&ports, &row("b", 1)).await;
-    let lease = claim(&ports, &job("b"), "me").await;
+    let (ports, _folder, lease) = at_work(&contact, "b").await;
     let more = vec![8; 40 << 20];
     let put = ports.checkpoints.put(&lease, Steps(1), &more).await.expect("there is room now");
     assert_eq!(ports.checkpoints.get(&lease.job, &put).await.expect("get"), more);

@@ -115,8 +115,7 @@ impl Redraw {
         for (at, member) in self.members.iter().enumerate() {
             let index = (at as u64) << u32::BITS | u64::from(chunk.0);
             let mut dice = Stream::new(seed, Purpose::Redraw, index);
-            let features = seen.without(tokenizer, member.which);
-            member.draw(tokenizer, rows, (&features, count), &mut dice);
+            member.draw(tokenizer, rows, (seen.features(), count), &mut dice);
             seen.see(tokenizer, member.which, rows);
         }
     }
@@ -128,6 +127,7 @@ impl Member {
         self.levels.iter().chain(of_numbers).map(Forest::trees).sum()
     }
 
+    /// `features` of all columns: no tree asks the column itself, which it was not shown.
     fn draw(
         &self,
         tokenizer: &Tokenizer,
@@ -140,11 +140,9 @@ impl Member {
             rows.levels[head] = told(logits, &tokenizer.heads[head].shares(), dice);
         }
         if let (Some((forest, residuals)), Which::Number(token)) = (&self.by_rank, self.which) {
-            let picked = rows.by_rank(tokenizer, token);
-            let features: Vec<_> = features.iter().map(|feature| feature.pick(&picked)).collect();
-            let said = forest.scores(&features, picked.len()).swap_remove(0);
-            for (row, said) in picked.into_iter().zip(said) {
-                let number = tokenizer.scales[token].of_free(residuals.around(said, dice));
+            let said = forest.scores(features, count).swap_remove(0);
+            for row in rows.by_rank(tokenizer, token) {
+                let number = tokenizer.scales[token].of_free(residuals.around(said[row], dice));
                 #[expect(clippy::cast_possible_truncation, reason = "a token is single")]
                 let number = number as f32;
                 rows.numbers[token][row] = number;

@@ -5,7 +5,7 @@ use tgs_protocol::engine::EngineError;
 
 use super::{Member, Redraw, Which, residuals::Residuals, seen::width};
 use crate::{
-    boost::Forest,
+    boost::{Forest, outputs},
     container::{Array, Container},
     tabgraph::tokenizer::Tokenizer,
 };
@@ -61,11 +61,8 @@ impl RedrawRecord {
             if !is_there || (levels && head.is_none()) {
                 return Err(file.refuse("a column that is drawn once more is missing"));
             }
-            let of_levels = |head: usize| {
-                // Of two levels the odds of one tell both.
-                let outputs = Some(tokenizer.heads[head].meanings.len()).filter(|it| *it != 2);
-                (outputs.unwrap_or(1), width, true)
-            };
+            let of_levels =
+                |head: usize| (outputs(tokenizer.heads[head].meanings.len()), width, true);
             let name = format!("redraw.{at}.levels");
             let levels = head.map(|head| Forest::take(&name, file, of_levels(head))).transpose()?;
             let by_rank = by_rank.then(|| open_number(at, file, width)).transpose()?;

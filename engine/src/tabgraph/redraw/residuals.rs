@@ -7,7 +7,7 @@ use crate::random::Stream;
 const BAND_ROWS: usize = 100;
 const BANDS_MAX: usize = 32;
 /// Quantiles that are kept of a band.
-pub(super) const KNOTS: usize = 33;
+const KNOTS: usize = 33;
 
 /// Bands of equal mass of what was said, each with the quantiles of what was left open there.
 #[derive(Debug, Clone, PartialEq)]

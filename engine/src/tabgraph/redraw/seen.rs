@@ -40,7 +40,12 @@ impl Seen {
         }
     }
 
-    /// All but the column itself.
+    /// Of all columns.
+    pub(super) fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    /// The same, but of the column itself: for trees that learn it.
     pub(super) fn without(&self, tokenizer: &Tokenizer, which: Which) -> Vec<Feature> {
         let head = which.head(tokenizer).map(|head| self.numbers + head);
         let token = match which {

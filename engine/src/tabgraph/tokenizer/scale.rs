@@ -13,7 +13,7 @@ use tgs_protocol::column::ValueFormat;
 use super::{NO_GROUP, head::Meaning};
 use crate::{
     own_numbers::{OwnNumbers, runs},
-    random::inverse_normal,
+    random::{inverse_normal, normal_share},
     tabgraph::config::{Normalisation, TabgraphConfig},
     table::grid::Grid,
 };
@@ -207,10 +207,7 @@ impl NumberScale {
     /// The value that a token stands for by itself.
     fn value(&self, token: f64) -> f64 {
         match self.normalisation {
-            Normalisation::Quantile => {
-                let rank = 0.5 * libm::erfc(-token * std::f64::consts::FRAC_1_SQRT_2);
-                self.at(rank)
-            }
+            Normalisation::Quantile => self.at(normal_share(token)),
             Normalisation::Cdf => self.at((token / UNIFORM_SPREAD + 0.5).clamp(0.0, 1.0)),
             Normalisation::Standard => {
                 let (first, last) = (self.low.first(), self.high.last());

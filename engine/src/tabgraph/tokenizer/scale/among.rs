@@ -1,7 +1,7 @@
 //! Ranks among the cells that are told by rank, where the head tells the others.
 
 use super::{NO_GROUP, NumberScale, RANK_EDGE};
-use crate::random::inverse_normal;
+use crate::random::{inverse_normal, normal_share};
 
 impl NumberScale {
     /// The normal quantile of a cell's rank among the cells told by rank; `uniform` in (0, 1) says
@@ -18,7 +18,7 @@ impl NumberScale {
 
     /// The token of the cell that such a quantile means.
     pub(crate) fn of_free(&self, free: f64) -> f64 {
-        let rank = 0.5 * libm::erfc(-free * std::f64::consts::FRAC_1_SQRT_2);
+        let rank = normal_share(free);
         let total = self.free_below.last().copied().unwrap_or(0.0);
         let rows = rank.clamp(RANK_EDGE, 1.0 - RANK_EDGE) * total;
         let above = self.free_below.partition_point(|below| *below <= rows);
