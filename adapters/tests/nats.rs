@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_nats::{
-    Client, HeaderMap,
+    Client, HeaderMap, Subscriber,
     jetstream::{self, Context, consumer::pull, stream::Stream},
 };
 use futures_util::StreamExt;
@@ -35,6 +35,17 @@ async fn bus(prefix: &str) -> Nats {
 async fn publisher() -> (Client, Context) {
     let client = async_nats::connect(Server::shared().url()).await.expect("a connection");
     (client.clone(), jetstream::new(client))
+}
+
+/// What is published there from now on: flushing only writes, so that a message to itself tells
+/// that the server has taken the subscription.
+async fn subscribed(client: &Client, subject: &'static str) -> Subscriber {
+    let subscription = client.subscribe(subject).await.expect("a subscription");
+    let inbox = client.new_inbox();
+    let mut own = client.subscribe(inbox.clone()).await.expect("a subscription");
+    client.publish(inbox, "taken".into()).await.expect("sent");
+    own.next().await.expect("its own message");
+    subscription
 }
 
 async fn publish(context: &Context, prefix: &str, key: &str, body: &str) {
@@ -164,14 +175,13 @@ async fn a_publisher_cannot_have_others_spoken_to() {
     let queue = bus("answers").await.orders();
     nothing_is_left(&*queue).await;
     let (client, context) = publisher().await;
-    let mut overheard = client.subscribe("somebody.else").await.expect("a subscription");
+    let mut overheard = subscribed(&client, "somebody.else").await;
     let mut headers = HeaderMap::new();
     headers.insert("Tgs-Answer-To", "somebody.else");
     let sent = context.publish_with_headers("answers.v1.orders", headers, "{}".into());
     sent.await.expect("sent").await.expect("kept");
     let order = one(&*queue).await;
     order.refused(&Problem::of(Code::BadRequest, "no")).await.expect("an answer");
-    client.flush().await.expect("flushed");
     let heard = tokio::time::timeout(Duration::from_millis(300), overheard.next()).await;
     assert!(heard.is_err(), "{heard:?}");
 }
@@ -358,8 +368,7 @@ async fn nodes_of_one_cluster_hear_each_other_and_no_stranger() {
 
     // Who answers for another node is not believed.
     let (client, _) = publisher().await;
-    let mut asked = client.subscribe("peers.v1.peers.one.gone").await.expect("a subscription");
-    client.flush().await.expect("an answer");
+    let mut asked = subscribed(&client, "peers.v1.peers.one.gone").await;
     let forging = tokio::spawn(async move {
         let question = asked.next().await.expect("a question");
         let reply = question.reply.expect("an inbox");
