@@ -4,7 +4,7 @@
 //! What lies here is named in the database as everything else is, before it is written and under a
 //! name that is given once; an object is there whole or not at all.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use futures_util::stream::{self, Stream, StreamExt};
 use object_store::{
@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// A part takes no longer than this, also over a slow line.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 const CONNECTION_LIMIT: Duration = Duration::from_secs(5);
+/// Pauses before a part that is shorter than it was written is read again: some storage says that
+/// it has an object before all of it can be read.
+const UNTIL_WHOLE_MS: [u64; 4] = [50, 200, 800, 2_000];
 
 /// A bucket, and where in it.
 #[derive(Debug, Clone)]
@@ -161,16 +164,31 @@ impl Objects {
         let (objects, path) = (self.clone(), self.path(name));
         let reads = (0..size.get()).step_by(PART).map(move |from| {
             let (objects, path) = (objects.clone(), path.clone());
-            async move {
-                let to = size.get().min(from + PART as u64);
-                match objects.store.get_range(&path, from..to).await {
-                    Ok(bytes) => Ok(bytes.to_vec()),
-                    Err(Error::NotFound { .. }) => Ok(Vec::new()),
-                    Err(error) => Err(objects.failed("read bytes", error)),
-                }
-            }
+            async move { objects.part(&path, from..size.get().min(from + PART as u64)).await }
         });
         stream::iter(reads).buffered(AT_ONCE)
+    }
+
+    /// Some bytes of an object; none of them if it is gone.
+    async fn part(&self, path: &Path, place: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let mut pauses = UNTIL_WHOLE_MS.into_iter().map(Duration::from_millis);
+        loop {
+            let read = match self.store.get_range(path, place.clone()).await {
+                Ok(bytes) if bytes.len() as u64 == place.end - place.start => {
+                    return Ok(bytes.to_vec());
+                }
+                Err(Error::NotFound { .. }) => return Ok(Vec::new()),
+                read => read,
+            };
+            match (read, pauses.next()) {
+                // Where nothing of it can be read yet, storage knows of no such place.
+                (Ok(_) | Err(Error::Generic { .. }), Some(pause)) => {
+                    tokio::time::sleep(pause).await;
+                }
+                (Ok(bytes), None) => return Ok(bytes.to_vec()),
+                (Err(error), _) => return Err(self.failed("read bytes", error)),
+            }
+        }
     }
 
     /// Removes the bytes of a name; idempotent.
@@ -223,7 +241,47 @@ fn limits(allow_http: &str) -> impl Iterator<Item = (ClientConfigKey, String)> +
 
 #[cfg(test)]
 mod tests {
+    use futures_util::TryStreamExt;
+    use object_store::memory::InMemory;
+
     use super::*;
+
+    /// As a test server does that answers before it has written; and what stays short is given as
+    /// it is, for its digest tells.
+    #[tokio::test]
+    async fn what_is_not_whole_yet_is_waited_for() {
+        let store = Arc::new(InMemory::new());
+        let (folder, from) = (Path::from("here"), ByteCount(0));
+        let address = "s3://bucket/here".to_owned();
+        let objects = Objects {
+            store: Arc::clone(&store) as Arc<dyn ObjectStore>,
+            folder,
+            from,
+            address,
+            allow_http: "AWS_ALLOW_HTTP",
+        };
+        let whole: Vec<u8> = (0..=255).cycle().take(PART + 1_000).collect();
+        let read = || objects.parts("name", ByteCount(whole.len() as u64)).try_concat();
+        assert_eq!(read().await.expect("it is gone"), b"");
+        for begun in [0, 100, PART, PART + 999] {
+            let put = |bytes: &[u8]| {
+                let (store, path) = (Arc::clone(&store), objects.path("name"));
+                let bytes = PutPayload::from(bytes.to_vec());
+                async move { store.put(&path, bytes).await.map(drop) }
+            };
+            put(&whole[..begun]).await.expect("is put");
+            let rest = put(&whole);
+            let ends = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                rest.await.expect("is put");
+            });
+            assert!(read().await.expect("is read") == whole, "{begun} bytes were there");
+            ends.await.expect("no panic");
+        }
+        store.put(&objects.path("name"), PutPayload::from(whole[..7].to_vec())).await.expect("put");
+        let short = objects.part(&objects.path("name"), 0..9).await;
+        assert_eq!(short.expect("is read"), whole[..7]);
+    }
 
     #[test]
     fn addresses_that_cannot_be_meant_are_refused() {
