@@ -146,17 +146,20 @@ fn seqtree_on_the_example() {
 }
 
 #[test]
-fn tabgraph_on_the_example() {
+fn nets_on_the_example() {
     let table = in_repository("examples/actg175.csv");
-    let case = Case::new(&table, &["--steps", "150", "-n", "21000", "--gates", "warn"]);
-    check(
-        &case,
-        &case.undisturbed(),
-        &[
-            vec![moment("train", 3, 40), moment("train", 6, 700)],
-            vec![moment("sample", 1, 200), moment("evaluate", 0, 50)],
-        ],
-    );
+    for (model, steps) in [("tabgraph", "150"), ("autoregressive", "80")] {
+        let words = ["--model", model, "--steps", steps, "-n", "21000", "--gates", "warn"];
+        let case = Case::new(&table, &words);
+        check(
+            &case,
+            &case.undisturbed(),
+            &[
+                vec![moment("train", 3, 40), moment("train", 6, 700)],
+                vec![moment("sample", 1, 200), moment("evaluate", 0, 50)],
+            ],
+        );
+    }
 }
 
 #[test]
@@ -415,7 +418,11 @@ fn soak() {
     let mut tables = vec![in_repository("examples/actg175.csv")];
     tables.extend(env::var("TGS_SOAK_TABLES").iter().flat_map(|all| env::split_paths(all)));
     for table in &tables {
-        for words in [&["--model", "seqtree"][..], &["--steps", "300"]] {
+        for words in [
+            &["--model", "seqtree"][..],
+            &["--steps", "300"],
+            &["--model", "autoregressive", "--steps", "150"],
+        ] {
             let with = |samplers| {
                 let more = ["-n", "60000", "--gates", "warn", "--samplers", samplers];
                 Case::new(table, &[words, &more].concat())

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-OURS = {"seqtree", "tabgraph", "original"}
+OURS = {"seqtree", "tabgraph", "autoregressive", "original"}
 # Settings are chosen on these alone.
 CHOOSING = ["adult", "default", "beijing", "shoppers", "magic"]
 CONFIRMING = ["bank", "actg175", "king", "insurance", "airquality"]

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 TABLES = ["adult", "default", "beijing", "shoppers", "magic", "bank", "actg175", "king", "insurance", "airquality"]
-MODELS = {"base": "`tabgraph`", "seqtree": "`seqtree`", "original": "`original`", "tvae": "TVAE", "ctgan": "CTGAN"}
+MODELS = {"base": "`tabgraph`", "seqtree": "`seqtree`", "autoregressive": "`autoregressive`", "original": "`original`", "tvae": "TVAE", "ctgan": "CTGAN"}
 COLUMNS = ["seconds in all", "shape error %", "trend error %", "C2ST AUC, train", "TSTR / TRTR", "DCR share",
            "exact copies (their rate; holdout's rate)"]
 NONE = "–"

@@ -6,6 +6,7 @@
 
 pub(crate) mod adamw;
 pub(crate) mod crew;
+pub(crate) mod dropout;
 pub(crate) mod flat;
 pub(crate) mod layers;
 pub(crate) mod learner;

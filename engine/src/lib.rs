@@ -14,13 +14,14 @@
 //! | the file form of models and snapshots | `container` |
 //! | moments that follow each other, kept in order | `order_of_moments` |
 //! | flat parameters, AdamW, numerics class, training runs | [`learn`] |
-//! | the models, all behind [`model`] | [`tabgraph`], [`original`], [`seqtree`] |
+//! | models behind [`model`] | [`tabgraph`], [`autoregressive`], [`seqtree`], [`original`] |
 //! | writers: CSV, Parquet, JSON lines | [`export`] |
 //! | every measure of the report | [`measure`] |
 //! | the HTML page | [`page`] |
 //! | the port of `protocol` | [`port`] |
 
 mod association;
+pub mod autoregressive;
 mod boost;
 mod constants;
 mod container;

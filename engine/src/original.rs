@@ -61,31 +61,24 @@ pub fn plan(
         constants::resolve(&OriginalConfig::default(), overrides, config::BOUNDS)?;
     let learned = train.rows() - config.validation().rows(train.rows());
     config.batch = config.batch.clamp(1, learned.max(1));
-    let per_epoch = (learned / config.batch).max(1) as u64;
-    let speed = || measure(train, &config, (seed, threads), watch);
-    let (steps, how) = match length {
-        TrainingLength::Default => {
-            let wanted = (config.default_steps, "the default of the model".to_owned());
-            let (steps, how) = pace::default_steps(wanted, config.default_seconds_max, speed()?);
-            (steps.max(2), how)
-        }
-        TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
-        TrainingLength::Epochs(epochs) => {
-            (epochs.saturating_mul(per_epoch), format!("{epochs} passes over the rows"))
-        }
-        TrainingLength::BudgetSeconds(seconds) => {
-            let speed = speed()?;
-            let steps = pace::steps_within(seconds as f64, speed);
-            (steps.max(2), format!("{seconds} s at {speed:.1} steps/s"))
-        }
+    let wish = pace::Wish {
+        per_epoch: (learned / config.batch).max(1) as u64,
+        epochs_max: u64::MAX,
+        default_steps: config.default_steps,
+        default_seconds_max: config.default_seconds_max,
     };
+    let speed = || measure(train, &config, (seed, threads), watch);
+    let (mut steps, how) = pace::steps_of(length, &wish, speed)?;
+    if matches!(length, TrainingLength::Default | TrainingLength::BudgetSeconds(_)) {
+        steps = steps.max(2);
+    }
     if steps < 2 {
         let message = "plan the training: its two phases need at least two steps; ask for more";
         return Err(EngineError::new(Code::BadRequest, message));
     }
     if config.eval_every <= 0.0 {
         let every = steps.div_ceil(config.validation_looks);
-        config.eval_every = every as f64 / per_epoch as f64;
+        config.eval_every = every as f64 / wish.per_epoch as f64;
     }
     let because = format!("{steps} steps of {} rows: {how}", config.batch);
     let config = serde_json::to_value(&config)

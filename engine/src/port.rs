@@ -24,6 +24,7 @@ use tgs_protocol::{
 
 pub use self::files::{compare, profile_file};
 use crate::{
+    autoregressive,
     container::{self, FileKind},
     dataset::Dataset,
     export, ingest, learn,
@@ -75,6 +76,7 @@ impl Engine for LocalEngine {
         let plan = match order.model {
             ModelName::Tabgraph => tabgraph::plan,
             ModelName::Original => original::plan,
+            ModelName::Autoregressive => autoregressive::plan,
             ModelName::Seqtree => seqtree::plan,
         };
         // Rows kept aside are for the report: no model may choose by them.
@@ -94,6 +96,7 @@ impl Engine for LocalEngine {
         let trainer = match order.model {
             ModelName::Tabgraph => tabgraph::trainer,
             ModelName::Original => original::trainer,
+            ModelName::Autoregressive => autoregressive::trainer,
             ModelName::Seqtree => seqtree::trainer,
         };
         let work = (order.seed, order.threads);
@@ -174,6 +177,7 @@ pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
     let inner = match name {
         ModelName::Tabgraph => tabgraph::generator(model)?,
         ModelName::Original => original::generator(model)?,
+        ModelName::Autoregressive => autoregressive::generator(model)?,
         ModelName::Seqtree => seqtree::generator(model)?,
     };
     order_of_moments::generator(name, model, inner)
@@ -187,6 +191,7 @@ pub fn check_constants(model: ModelName, set: &Map<String, Value>) -> Result<(),
     match model {
         ModelName::Tabgraph => tabgraph::check_constants(set),
         ModelName::Original => original::check_constants(set),
+        ModelName::Autoregressive => autoregressive::check_constants(set),
         ModelName::Seqtree => seqtree::check_constants(set),
     }
 }

@@ -50,6 +50,10 @@ pub enum Purpose {
     RedrawTree = 19,
     /// Columns of a chunk that are drawn once more; index: which, and chunk.
     Redraw = 20,
+    /// In which order a training step knows columns; index: step and shard.
+    ColumnOrder = 21,
+    /// Latents that noise levels are fitted on; index: batch.
+    NoiseLevels = 22,
     /// Anything a test draws.
     Test = 99,
 }

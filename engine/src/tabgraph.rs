@@ -16,6 +16,7 @@
 //! | noise to rows | `sampler` |
 //! | shares of frequent values | `calibrate` |
 //! | columns that trees know better, drawn once more | `redraw` |
+//! | noise levels of a quick sampler | `schedule` |
 //! | how long to train | `plan` |
 //! | the file of a trained model | `model_file` |
 //! | what an opened model has ready | `opened` |
@@ -30,6 +31,7 @@ mod opened;
 mod plan;
 mod redraw;
 pub(crate) mod sampler;
+mod schedule;
 pub(crate) mod tokenizer;
 
 #[cfg(test)]

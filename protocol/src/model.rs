@@ -22,15 +22,18 @@ pub enum ModelName {
     Seqtree,
     /// The published two-stage constants: VAE of transformers, then a wide denoiser.
     Original,
+    /// Column after column, each given those before it: quick to learn and to draw.
+    Autoregressive,
 }
 
 impl ModelName {
     /// Every generator.
-    pub const ALL: [Self; 3] = [Self::Tabgraph, Self::Seqtree, Self::Original];
+    pub const ALL: [Self; 4] =
+        [Self::Tabgraph, Self::Seqtree, Self::Original, Self::Autoregressive];
 
     /// Whether it is a neural net, which a graphics processor trains faster.
     pub const fn is_net(self) -> bool {
-        matches!(self, Self::Tabgraph | Self::Original)
+        matches!(self, Self::Tabgraph | Self::Original | Self::Autoregressive)
     }
 }
 
@@ -40,6 +43,7 @@ impl fmt::Display for ModelName {
             Self::Tabgraph => "tabgraph",
             Self::Seqtree => "seqtree",
             Self::Original => "original",
+            Self::Autoregressive => "autoregressive",
         })
     }
 }

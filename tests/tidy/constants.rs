@@ -11,9 +11,10 @@ use syn::{
 use super::tree::{File, Tree};
 
 /// Models with the files that hold their constants.
-const MODELS: [(&str, &str); 3] = [
+const MODELS: [(&str, &str); 4] = [
     ("tabgraph", "engine/src/tabgraph/config.rs"),
     ("seqtree", "engine/src/seqtree/config.rs"),
+    ("autoregressive", "engine/src/autoregressive/config.rs"),
     ("original", "engine/src/original/config.rs"),
 ];
 

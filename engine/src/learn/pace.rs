@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use tgs_protocol::{
+    code::Code,
     engine::{EngineError, Trainer},
+    model::TrainingLength,
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
 };
@@ -14,15 +16,69 @@ use super::{learner::Learner, run::Run};
 const STEPS_SHARE: f64 = 0.93;
 
 /// Steps that fit in so many seconds.
-pub(crate) fn steps_within(seconds: f64, speed: f64) -> u64 {
+fn steps_within(seconds: f64, speed: f64) -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "≥ 0")]
     let steps = (speed * seconds * STEPS_SHARE) as u64;
     steps
 }
 
+/// What a model says of the length of its runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
+    /// Steps of a pass over the rows.
+    pub per_epoch: u64,
+    /// Passes over the rows that neither a budget nor a default exceeds.
+    pub epochs_max: u64,
+    /// Steps of a run that nobody gave a length …
+    pub default_steps: u64,
+    /// … and the seconds that it takes at most.
+    pub default_seconds_max: u64,
+}
+
+/// The steps of a run, at least one, and why they are so many. `speed` measures steps per second
+/// and is asked only where it matters.
+///
+/// # Errors
+/// `BadRequest` when it is asked for no steps; what `speed` gives.
+pub(crate) fn steps_of(
+    length: TrainingLength,
+    wish: &Wish,
+    speed: impl Fn() -> Result<f64, EngineError>,
+) -> Result<(u64, String), EngineError> {
+    let cap = wish.epochs_max.saturating_mul(wish.per_epoch);
+    let capped = format!("{} passes over the rows are enough (`epochs_max`)", wish.epochs_max);
+    let (steps, how) = match length {
+        TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
+        TrainingLength::Epochs(epochs) => {
+            (epochs.saturating_mul(wish.per_epoch), format!("{epochs} passes over the rows"))
+        }
+        TrainingLength::Default => {
+            let wanted = match wish.default_steps > cap {
+                true => (cap, capped),
+                false => (wish.default_steps, "the default of the model".to_owned()),
+            };
+            default_steps(wanted, wish.default_seconds_max, speed()?)
+        }
+        TrainingLength::BudgetSeconds(seconds) => {
+            let speed = speed()?;
+            let steps = steps_within(seconds as f64, speed);
+            let how = format!("{seconds} s at {speed:.1} steps/s");
+            match steps > cap {
+                true => (cap, format!("{how} would be more; {capped}")),
+                false => (steps, how),
+            }
+        }
+    };
+    if steps == 0 && matches!(length, TrainingLength::Steps(_) | TrainingLength::Epochs(_)) {
+        let message = "plan the training: its length is zero; ask for at least one step";
+        return Err(EngineError::new(Code::BadRequest, message));
+    }
+    Ok((steps.max(1), how))
+}
+
 /// The steps of a run that nobody gave a length: those of the model, but no more than so many
 /// seconds hold at this speed. And why they are so many.
-pub(crate) fn default_steps(wanted: (u64, String), seconds: u64, speed: f64) -> (u64, String) {
+fn default_steps(wanted: (u64, String), seconds: u64, speed: f64) -> (u64, String) {
     let most = steps_within(seconds as f64, speed);
     if wanted.0 <= most {
         return wanted;

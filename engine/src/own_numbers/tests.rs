@@ -12,6 +12,7 @@ use tgs_protocol::{
 };
 
 use crate::{
+    autoregressive,
     ingest::read_table,
     original,
     port::generator,
@@ -19,8 +20,6 @@ use crate::{
     seqtree, tabgraph,
     table::{Cells, Table, cell::NumberWriter},
 };
-
-const MODELS: [ModelName; 3] = [ModelName::Tabgraph, ModelName::Seqtree, ModelName::Original];
 
 fn read(csv: &str) -> (Table, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -32,10 +31,12 @@ fn read(csv: &str) -> (Table, Vec<String>) {
 fn constants(model: ModelName) -> Map<String, Value> {
     let small = match model {
         ModelName::Tabgraph => json!({"width": 16, "blocks": 1, "batch": 64, "validation_looks": 1,
-            "evaluations": 2, "calibration_rounds": 0}),
+            "evaluations": 2, "slow_evaluations": 0, "calibration_rounds": 0}),
         ModelName::Seqtree => json!({}),
         ModelName::Original => json!({"width": 16, "batch": 64, "validation_looks": 1,
             "feed_forward": 8, "solver_steps": 2}),
+        ModelName::Autoregressive => json!({"width": 16, "column_width": 8, "batch": 64,
+            "validation_looks": 1}),
     };
     small.as_object().cloned().expect("an object")
 }
@@ -46,11 +47,13 @@ fn trained(model: ModelName, train: &Table) -> Vec<u8> {
         ModelName::Tabgraph => tabgraph::plan,
         ModelName::Seqtree => seqtree::plan,
         ModelName::Original => original::plan,
+        ModelName::Autoregressive => autoregressive::plan,
     };
     let begin = match model {
         ModelName::Tabgraph => tabgraph::trainer,
         ModelName::Seqtree => seqtree::trainer,
         ModelName::Original => original::trainer,
+        ModelName::Autoregressive => autoregressive::trainer,
     };
     let (set, length) = (constants(model), TrainingLength::Steps(8));
     let plan = plan(train, length, &set, 1, 1, &Unwatched).expect("plans");
@@ -102,7 +105,7 @@ fn amounts_among_zeros_are_no_levels() {
         _ => "0.00".to_owned(),
     };
     let (table, _) = read(&people(1_400, "claim", claim));
-    for model in MODELS {
+    for model in ModelName::ALL {
         let file = trained(model, &table);
         let made = drawn(&file, 0);
         let claims = numbers(&made, "claim");
@@ -125,7 +128,7 @@ fn a_column_that_few_rows_fill_is_learned_as_empty() {
         };
         let (table, notices) = read(&people(1_500, "bonus", bonus));
         assert_eq!(notices.len(), usize::from(filled < 5), "{notices:?}");
-        for model in MODELS {
+        for model in ModelName::ALL {
             let file = trained(model, &table);
             let made = drawn(&file, 0);
             let given = numbers(&made, "bonus").iter().flatten().count();
@@ -146,7 +149,7 @@ fn more_rows_do_not_tell_a_number_better() {
     };
     let (table, _) = read(&people(1_500, "income", income));
     let known: Vec<f64> = numbers(&table, "income").into_iter().flatten().collect();
-    for model in MODELS {
+    for model in ModelName::ALL {
         let file = trained(model, &table);
         let kept = known.iter().filter(|income| holds(&file, **income)).count();
         assert_eq!(kept, 0, "{model:?} keeps incomes in its file");
@@ -173,7 +176,7 @@ fn long_whole_numbers_are_learned_as_numbers() {
     let (table, _) = read(&csv);
     let known: BTreeSet<&str> = csv.lines().filter_map(|line| line.split(',').nth(2)).collect();
     let spec = &table.columns()[2].spec;
-    for model in MODELS {
+    for model in ModelName::ALL {
         let made = drawn(&trained(model, &table), 0);
         let Cells::Number(cells) = &made.columns()[2].cells else { panic!("{model:?}: numbers") };
         assert_eq!(made.columns()[2].spec.format, spec.format, "{model:?}");

@@ -19,6 +19,7 @@ use tgs_protocol::{
 };
 
 use crate::{
+    autoregressive,
     dataset::Dataset,
     ingest, measure, original, page, port, profile, tabgraph,
     table::{Table, ipc, stack::Stack},
@@ -125,6 +126,7 @@ fn about_model(file: &Path) -> Result<(Option<String>, Vec<Curve>), EngineError>
     let curves = match name {
         ModelName::Tabgraph => tabgraph::curves(&bytes)?,
         ModelName::Original => original::curves(&bytes)?,
+        ModelName::Autoregressive => autoregressive::curves(&bytes)?,
         ModelName::Seqtree => Vec::new(),
     };
     Ok((Some(name.to_string()), curves))

@@ -116,6 +116,10 @@ pub(crate) struct TabgraphConfig {
     pub default_steps: u64,
     /// Evaluations of the denoiser per row.
     pub evaluations: usize,
+    /// A sampler of fewer evaluations than this has its noise levels fitted after training, so that
+    /// it makes of the same noise what one of so many makes; 0: never.
+    #[serde(default)]
+    pub slow_evaluations: usize,
     /// First noise level of sampling.
     pub sigma_max: f64,
     /// Last noise level of sampling.
@@ -217,6 +221,7 @@ impl Default for TabgraphConfig {
             default_seconds_max: 600,
             default_steps: 10_000,
             evaluations: 12,
+            slow_evaluations: 12,
             sigma_max: 20.0,
             sigma_min: 0.05,
             rho: 7.0,
@@ -277,6 +282,7 @@ pub(crate) const BOUNDS: &[Bound] = &[
     bound("default_seconds_max", 1.0, 1e9),
     bound("default_steps", 1.0, 1e9),
     bound("evaluations", 2.0, 1_000.0),
+    bound("slow_evaluations", 0.0, 1_000.0),
     bound("sigma_max", 1.0, 1e4),
     bound("sigma_min", 1e-4, 0.99),
     bound("rho", 1.0, 20.0),

@@ -13,18 +13,20 @@ use super::{
     denoiser::{Denoiser, Noisy},
     model_file,
     redraw::{self, Redraw},
-    sampler::TabgraphSampler,
+    sampler::{TabgraphSampler, noise_levels},
+    schedule,
     tokenizer::{Encoded, Tokenizer},
 };
 use crate::{
     learn::{
         adamw::Rule,
         crew::Crew,
+        dropout::Dropout,
         flat::{Layout, Leaves},
         learner::{Learner, Pause},
         schedule::{average_decay, cosine},
         stopping::{Stopping, steps_apart},
-        torch::{Torch, matrix},
+        torch::Torch,
         validation::Parts,
     },
     random::{Purpose, Stream},
@@ -177,22 +179,10 @@ impl TabgraphLearner {
     }
 
     fn masks(&self, step: u64, rows: usize) -> Torch<Vec<Tensor>> {
-        if self.config.dropout <= 0.0 {
-            return Ok(vec![]);
-        }
+        let Some(dropout) = Dropout::of(self.config.dropout) else { return Ok(vec![]) };
         let mut stream = Stream::new(self.seed, Purpose::Dropout, step);
         let widths = self.denoiser.inner_widths();
-        // One byte decides one activation: the rate is kept to 1/256.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 256")]
-        let drop = (self.config.dropout * 256.0).round() as u8;
-        let keep = 256.0 / (256.0 - f32::from(drop));
-        let mask = |width: usize| {
-            let words = (rows * width).div_ceil(4);
-            let bytes = (0..words).flat_map(|_| stream.bits().to_le_bytes());
-            let cells = bytes.take(rows * width).map(|byte| if byte < drop { 0.0 } else { keep });
-            matrix(&cells.collect::<Vec<f32>>(), width)
-        };
-        widths.into_iter().map(mask).collect()
+        widths.into_iter().map(|width| dropout.mask(&mut stream, rows, width)).collect()
     }
 }
 
@@ -284,9 +274,11 @@ impl Learner for TabgraphLearner {
             tokenizer: self.tokenizer.clone(),
             denoiser: self.denoiser.clone(),
             weights: best.to_vec(),
+            noise_levels: noise_levels(&self.config),
             offsets: vec![0.0; self.denoiser.heads.iter().sum()],
             redraw: Redraw::default(),
         };
+        let sampler = schedule::fit(sampler, crew, pause)?;
         let sampler = calibrate::calibrate(sampler, crew, pause)?;
         let redraw = redraw::fit(&sampler, (&self.train, &self.parts), self.seed, crew, pause)?;
         model_file::write(&TabgraphSampler { redraw, ..sampler }, curves)

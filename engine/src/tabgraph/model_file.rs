@@ -7,7 +7,7 @@ use super::{
     config::{BOUNDS, TabgraphConfig},
     denoiser::Denoiser,
     redraw::RedrawRecord,
-    sampler::TabgraphSampler,
+    sampler::{TabgraphSampler, noise_levels},
     tokenizer::{head::Head, record::TokenizerRecord},
 };
 use crate::{
@@ -22,6 +22,9 @@ struct Record {
     config: TabgraphConfig,
     tokenizer: TokenizerRecord,
     curves: Vec<Curve>,
+    /// Empty in files of models that had none of their own.
+    #[serde(default)]
+    noise_levels: Vec<f64>,
     #[serde(default)]
     redraw: RedrawRecord,
 }
@@ -35,7 +38,8 @@ pub(super) fn write(model: &TabgraphSampler, curves: Vec<Curve>) -> Result<Vec<u
     }
     arrays.push(("offsets".to_owned(), Array::list(&model.offsets)));
     let redraw = model.redraw.record(&mut arrays);
-    let record = Record { config: model.config.clone(), tokenizer, curves, redraw };
+    let (config, noise_levels) = (model.config.clone(), model.noise_levels.clone());
+    let record = Record { config, tokenizer, curves, noise_levels, redraw };
     container::write(KIND, &record, arrays)
 }
 
@@ -53,8 +57,19 @@ pub(super) fn open(bytes: &[u8]) -> Result<TabgraphSampler, EngineError> {
         weights.extend(file.take_exactly::<f32>(&format!("denoiser.{name}"), range.len())?);
     }
     let offsets = file.take_exactly("offsets", denoiser.heads.iter().sum())?;
+    let noise_levels = match std::mem::take(&mut file.record.noise_levels) {
+        none if none.is_empty() => noise_levels(&config),
+        own if are_levels(&own) => own,
+        _ => return Err(file.refuse("its noise levels are not in order")),
+    };
     let redraw = std::mem::take(&mut file.record.redraw).open(&tokenizer, &mut file)?;
-    Ok(TabgraphSampler { config, tokenizer, denoiser, weights, offsets, redraw })
+    Ok(TabgraphSampler { config, tokenizer, denoiser, weights, noise_levels, offsets, redraw })
+}
+
+/// Whether a solver can go down these.
+fn are_levels(levels: &[f64]) -> bool {
+    let in_order = levels.windows(2).all(|pair| pair[0] > pair[1]);
+    levels.len() > 1 && in_order && levels.iter().all(|level| level.is_finite() && *level > 0.0)
 }
 
 /// The curves of a model file.

@@ -60,52 +60,23 @@ pub(super) fn plan(
     }
     let mut config: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
     config.batch = config.batch.clamp(1, learned.max(1));
-    let per_epoch = (learned / config.batch).max(1) as u64;
-    let cap = config.epochs_max.saturating_mul(per_epoch);
-    let speed = || measure(train, &config, (seed, threads), watch);
-    let (steps, how) = match length {
-        TrainingLength::Steps(steps) => (steps, "as asked".to_owned()),
-        TrainingLength::Epochs(epochs) => {
-            (epochs.saturating_mul(per_epoch), format!("{epochs} passes over the rows"))
-        }
-        TrainingLength::Default => {
-            let wanted = match config.default_steps > cap {
-                true => (cap, capped(&config)),
-                false => (config.default_steps, "the default of the model".to_owned()),
-            };
-            pace::default_steps(wanted, config.default_seconds_max, speed()?)
-        }
-        TrainingLength::BudgetSeconds(seconds) => {
-            let speed = speed()?;
-            let steps = pace::steps_within(seconds as f64, speed);
-            let how = format!("{seconds} s at {speed:.1} steps/s");
-            if steps > cap {
-                (cap, format!("{how} would be more; {}", capped(&config)))
-            } else {
-                (steps, how)
-            }
-        }
+    let wish = pace::Wish {
+        per_epoch: (learned / config.batch).max(1) as u64,
+        epochs_max: config.epochs_max,
+        default_steps: config.default_steps,
+        default_seconds_max: config.default_seconds_max,
     };
-    if steps == 0 && matches!(length, TrainingLength::Steps(_) | TrainingLength::Epochs(_)) {
-        return Err(EngineError::new(
-            Code::BadRequest,
-            "plan the training: its length is zero; ask for at least one step",
-        ));
-    }
-    let steps = steps.max(1);
+    let speed = || measure(train, &config, (seed, threads), watch);
+    let (steps, how) = pace::steps_of(length, &wish, speed)?;
     if config.eval_every <= 0.0 {
-        let often = per_epoch.saturating_mul(EPOCHS_PER_LOOK);
+        let often = wish.per_epoch.saturating_mul(EPOCHS_PER_LOOK);
         let every = steps.div_ceil(config.validation_looks).min(often);
-        config.eval_every = every as f64 / per_epoch as f64;
+        config.eval_every = every as f64 / wish.per_epoch as f64;
     }
     let because = format!("{steps} steps of {} rows: {how}", config.batch);
     let config = serde_json::to_value(&config)
         .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
     Ok(TrainPlan { config, steps: Steps(steps), because })
-}
-
-fn capped(config: &TabgraphConfig) -> String {
-    format!("{} passes over the rows are enough (`epochs_max`)", config.epochs_max)
 }
 
 /// Rows of a step for a table of so many rows: a power of two, several to a pass.

@@ -13,9 +13,8 @@ use tch::Tensor;
 use tgs_protocol::{chunk::ChunkNo, engine::EngineError};
 
 pub(super) use self::levels::mean_probabilities;
-pub(crate) use self::levels::told;
-use self::levels::{as_told, is_calibrated};
-pub(super) use self::solver::Ready;
+pub(crate) use self::levels::{as_told, is_calibrated, told};
+pub(super) use self::solver::{Ready, noise_levels};
 use super::{
     config::TabgraphConfig,
     denoiser::Denoiser,
@@ -51,6 +50,8 @@ pub(super) struct TabgraphSampler {
     pub denoiser: Denoiser,
     /// Its parameters.
     pub weights: Vec<f32>,
+    /// Noise levels of the evaluations, descending.
+    pub noise_levels: Vec<f64>,
     /// What calibration adds to the logits of all levels.
     pub offsets: Vec<f32>,
     /// Columns that are drawn once more.
@@ -108,7 +109,12 @@ impl TabgraphSampler {
     /// What every chunk needs: it depends on the model alone.
     pub(super) fn ready(&self) -> Result<Ready, EngineError> {
         let _guard = tch::no_grad_guard();
-        Ready::of(self).map_err(failed("make a model ready"))
+        self.solver(&self.noise_levels).map_err(failed("make a model ready"))
+    }
+
+    /// A solver of other noise levels.
+    pub(super) fn solver(&self, noise_levels: &[f64]) -> Torch<Ready> {
+        Ready::of(self, noise_levels)
     }
 
     /// The rows of a chunk, on this thread.
@@ -166,7 +172,7 @@ impl TabgraphSampler {
     /// each head.
     pub(super) fn last_pieces(&self, rows: usize, latents: &mut Stream) -> Torch<Vec<Tensor>> {
         let noise = matrix(&self.noise(rows, latents), self.denoiser.tokens())?;
-        let (_, last) = Ready::of(self)?.solve(self, &noise)?;
+        let (_, last) = self.solver(&self.noise_levels)?.solve(self, &noise)?;
         self.denoiser.pieces(&last)
     }
 

@@ -85,7 +85,7 @@ fn mixed(rows: usize) -> Table {
 
 fn small() -> Map<String, Value> {
     let overrides = json!({"width": 32, "blocks": 2, "batch": 64, "validation_looks": 5,
-        "evaluations": 4, "calibration_rounds": 1, "warmup_steps": 5});
+        "evaluations": 4, "slow_evaluations": 0, "calibration_rounds": 1, "warmup_steps": 5});
     overrides.as_object().expect("a record").clone()
 }
 
@@ -293,6 +293,46 @@ fn a_single_row_is_what_it_is_among_many() {
         assert_near(&values(&clean).expect("values"), &clean_rows.concat());
         assert_near(&values(&last).expect("values"), &last_rows.concat());
     }
+}
+
+/// What is made of noise that nothing was fitted on comes nearer to what the slow sampler makes of
+/// it; and the levels do not depend on how many threads looked for them.
+#[test]
+fn a_quick_sampler_is_fitted_to_a_slow_one() {
+    let mut overrides = small();
+    overrides.extend(
+        [("evaluations", 5), ("slow_evaluations", 16)]
+            .map(|(key, count)| (key.to_owned(), json!(count))),
+    );
+    let train = mixed(600);
+    let plan = planned(&train, TrainingLength::Steps(150), &overrides);
+    let file = |threads| {
+        let mut run = trainer(&train, &plan, (SEED, threads), None, &Unwatched).expect("begins");
+        run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
+        run.finish(&Unwatched).expect("finishes")
+    };
+    let bytes = file(1);
+    assert!(bytes == file(2), "other bytes by two threads");
+    let model = super::model_file::open(&bytes).expect("opens");
+    let by_rule = |evaluations| {
+        let config = super::config::TabgraphConfig { evaluations, ..model.config.clone() };
+        super::sampler::noise_levels(&config)
+    };
+    let mut noise = vec![0.0; 500 * model.denoiser.tokens()];
+    Stream::new(4, Purpose::Test, 1).fill_normal(&mut noise);
+    let noise = matrix(&noise, model.denoiser.tokens()).expect("a matrix");
+    let made = |levels: &[f64]| {
+        let solved = model.solver(levels).and_then(|solver| solver.solve(&model, &noise));
+        values(&solved.expect("solves").0).expect("values")
+    };
+    let slow = made(&by_rule(16));
+    let off = |levels: &[f64]| {
+        let made = made(levels);
+        made.iter().zip(&slow).map(|(made, slow)| f64::from(made - slow).powi(2)).sum::<f64>()
+    };
+    let (fitted, ruled) = (off(&model.noise_levels), off(&by_rule(5)));
+    println!("{:?}: {fitted} where levels by rule give {ruled}", model.noise_levels);
+    assert!(fitted < 0.7 * ruled, "{:?}: {fitted}, {ruled}", model.noise_levels);
 }
 
 fn assert_near(many: &[f32], single: &[f32]) {

@@ -119,6 +119,7 @@ const SEQTREE_ROWS_PER_S: f64 = 400e3;
 /// Rows drawn and written in a second.
 const SEQTREE_DRAWN_PER_S: f64 = 1.7e6;
 const NET_DRAWN_PER_S: f64 = 12.9e3;
+const AUTOREGRESSIVE_DRAWN_PER_S: f64 = 40e3;
 /// A report measures samples of so many rows at most, and takes so long on them (adult: 5.7 s).
 const REPORT_ROWS_MAX: f64 = 200e3;
 const REPORT_ROWS_PER_S: f64 = 15e3;
@@ -159,7 +160,7 @@ fn prior(request: &JobRequest) -> Estimate {
 fn training_s(request: &JobRequest, rows: f64) -> (&'static str, f64) {
     let step_s = match request.model {
         ModelName::Seqtree => return ("training", rows / SEQTREE_ROWS_PER_S),
-        ModelName::Tabgraph | ModelName::Original => 1.0 / STEPS_PER_S,
+        ModelName::Tabgraph | ModelName::Original | ModelName::Autoregressive => 1.0 / STEPS_PER_S,
     };
     match request.length {
         TrainingLength::BudgetSeconds(seconds) => ("training, as asked", seconds as f64),
@@ -175,6 +176,7 @@ const fn drawn_per_s(model: ModelName) -> f64 {
     match model {
         ModelName::Seqtree => SEQTREE_DRAWN_PER_S,
         ModelName::Tabgraph | ModelName::Original => NET_DRAWN_PER_S,
+        ModelName::Autoregressive => AUTOREGRESSIVE_DRAWN_PER_S,
     }
 }
 

@@ -186,6 +186,8 @@ impl Compared {
                 let residuals = Residuals::new(&said, so);
                 Some((forest, residuals))
             }
+            // A row that a level newly tells by rank would keep the rank of another number.
+            _ if self.learned.is_by_rank(&self.tokenizer, which) => return None,
             _ => None,
         };
         Some(Member { which, levels, by_rank })
@@ -216,5 +218,64 @@ impl Compared {
         };
         let index = ((place as u64) << 2 | of as u64) << 20 | round;
         Stream::new(self.seed, Purpose::RedrawTree, index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::Float64Array;
+    use tgs_protocol::{
+        column::{ColumnKind, ColumnSpec, ValueFormat},
+        progress::Unwatched,
+    };
+
+    use super::*;
+    use crate::{
+        tabgraph::config::TabgraphConfig,
+        table::{Cells, Column, Table},
+    };
+
+    fn numbers(name: &str, values: impl Iterator<Item = f64>) -> Column {
+        let (name, reason) = (name.to_owned(), "made for a test".to_owned());
+        let (kind, format) = (ColumnKind::Real, ValueFormat::Shortest);
+        let spec = Arc::new(ColumnSpec { name, kind, reason, format, missing_token: None });
+        Column { spec, cells: Cells::Number(values.map(Some).collect::<Float64Array>()) }
+    }
+
+    /// A number and one that follows it: 0 or 1, but for `rare` rows, which are told by rank.
+    fn compared(rare: usize) -> Compared {
+        let mut dice = Stream::new(1, Purpose::Test, 0);
+        let cause: Vec<f64> = (0..1_200).map(|_| dice.normal()).collect();
+        let follows = |(row, cause): (usize, &f64)| match row < rare {
+            true => 5.0 + row as f64 / 7.0,
+            false => f64::from(u8::from(*cause > 0.0)),
+        };
+        let follows: Vec<f64> = cause.iter().enumerate().map(follows).collect();
+        let table = Table::new(vec![
+            numbers("cause", cause.into_iter()),
+            numbers("follows", follows.into_iter()),
+        ]);
+        let config = TabgraphConfig { category_values_max: 1, ..TabgraphConfig::default() };
+        let tokenizer = Tokenizer::fit(&table, &config, &Unwatched).expect("fits");
+        let data = tokenizer.encode(&table, &Unwatched).expect("encodes");
+        let mut kind = |step: usize| {
+            let picked: Vec<usize> = (0..table.rows()).step_by(step).collect();
+            Kind::trained(&tokenizer, &data, &picked, &mut dice)
+        };
+        let (learned, some, drawn, validation) = (kind(1), kind(1), kind(1), kind(2));
+        Compared { learned, some, drawn, validation, seed: 1, tokenizer }
+    }
+
+    #[test]
+    fn a_number_is_drawn_whole_or_not_at_all() {
+        let member = |rare| compared(rare).member(Which::Number(1));
+        let whole = member(400).expect("can be learned");
+        assert!(whole.levels.is_some() && whole.by_rank.is_some());
+        // Too few to learn their ranks from, among those that teach or those that judge.
+        for rare in [30, 80] {
+            assert!(member(rare).is_none(), "{rare} rows told by rank");
+        }
     }
 }

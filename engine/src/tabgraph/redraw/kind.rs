@@ -72,6 +72,14 @@ impl Kind {
         Self { free: free.collect(), rows, count, seen }
     }
 
+    /// Whether any cell of a column is told by rank.
+    pub(super) fn is_by_rank(&self, tokenizer: &Tokenizer, which: Which) -> bool {
+        match which {
+            Which::Category(_) => false,
+            Which::Number(token) => !self.rows.by_rank(tokenizer, token).is_empty(),
+        }
+    }
+
     /// What is asked of a column; nothing where too few rows have an answer.
     pub(super) fn tasks(&self, tokenizer: &Tokenizer, which: Which) -> Tasks {
         let features = self.seen.without(tokenizer, which);

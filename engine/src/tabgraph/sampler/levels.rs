@@ -24,7 +24,7 @@ const WEIGHT_MIN: f32 = 0.01;
 const STRATUM_ROWS: usize = 64;
 
 /// Whether the shares of a head of so many levels are brought to those of the training table.
-pub(super) fn is_calibrated(levels: usize) -> bool {
+pub(crate) fn is_calibrated(levels: usize) -> bool {
     levels <= LEVELS_CALIBRATED_MAX
 }
 
@@ -51,7 +51,7 @@ fn calibrated(logits: Vec<f32>, shares: &[f64], draws: &mut Stream) -> Vec<u32> 
 }
 
 /// One level per row, by the probabilities of the net alone.
-pub(super) fn as_told(logits: Vec<f32>, levels: usize, draws: &mut Stream) -> Vec<u32> {
+pub(crate) fn as_told(logits: Vec<f32>, levels: usize, draws: &mut Stream) -> Vec<u32> {
     drawn(&exponentials(logits, levels), levels, draws)
 }
 

@@ -47,9 +47,8 @@ struct Step {
 }
 
 impl Ready {
-    pub(super) fn of(model: &TabgraphSampler) -> Torch<Self> {
+    pub(super) fn of(model: &TabgraphSampler, sigmas: &[f64]) -> Torch<Self> {
         let leaves = model.leaves()?;
-        let sigmas = noise_levels(&model.config);
         let time = |sigma: &f64| model.denoiser.time(&leaves, &single(libm::log(*sigma))?);
         let times: Vec<Tensor> = sigmas.iter().map(time).collect::<Torch<_>>()?;
         let table = model.denoiser.table(&leaves)?;
@@ -57,7 +56,7 @@ impl Ready {
             table: values(&table)?,
             times: times.iter().map(values).collect::<Torch<_>>()?,
         };
-        Ok(Self { leaves, table, times, steps: steps(&sigmas).into(), plain: Arc::new(plain) })
+        Ok(Self { leaves, table, times, steps: steps(sigmas).into(), plain: Arc::new(plain) })
     }
 
     /// The same tensors for another thread.
@@ -166,7 +165,7 @@ fn single(value: f64) -> Torch<Tensor> {
 }
 
 /// From the largest to the smallest noise level (Karras et al., 2022).
-fn noise_levels(config: &TabgraphConfig) -> Vec<f64> {
+pub(in crate::tabgraph) fn noise_levels(config: &TabgraphConfig) -> Vec<f64> {
     let root = |sigma: f64| libm::pow(sigma, 1.0 / config.rho);
     let (first, last) = (root(config.sigma_max), root(config.sigma_min));
     let steps = (config.evaluations.max(2) - 1) as f64;
