@@ -8,6 +8,8 @@ use std::{
     net::{Ipv4Addr, SocketAddrV4},
     path::PathBuf,
     sync::{Arc, OnceLock},
+    thread,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -25,6 +27,11 @@ mod program;
 const ALONE: &str = "dc1";
 /// The table that shows whether nodes see each other has three replicas.
 const NODES_MAX: usize = 3;
+/// How long nodes may take to see each other, seconds on an idle machine, before they are started
+/// again, and how often they are.
+const WHOLE_MAX: Duration = Duration::from_secs(80);
+const STARTS_MAX: usize = 3;
+const PERIOD: Duration = Duration::from_millis(10);
 
 /// One node; ended when dropped.
 #[derive(Debug)]
@@ -220,20 +227,40 @@ impl CassandraRing {
 
     /// Waits until every node sees every other one, and all have the same schema.
     ///
+    /// A node that hears of another one asks it once whether it is alive, and where that question
+    /// is lost, as on a machine too busy to reply in time, it takes the other one for dead until
+    /// that starts anew (`Gossiper.inflightEcho` of Cassandra 5.0.8). So all are started again.
+    ///
     /// # Panics
     /// When they do not come to that, as when one is killed or paused.
     pub fn wait_until_whole(&self) {
+        for _ in 0..STARTS_MAX {
+            let began = Instant::now();
+            while began.elapsed() < WHOLE_MAX {
+                if self.is_whole() {
+                    return;
+                }
+                let all = || self.nodes.iter().map(|it| &it.process);
+                all().for_each(|it| it.must_run("seeing the whole ring"));
+                thread::sleep(PERIOD);
+            }
+            eprintln!("The nodes of a ring do not see each other; all are started again");
+            self.nodes.iter().for_each(|it| it.process.start_again());
+            self.nodes.iter().for_each(Cassandra::wait_until_ready);
+        }
+        let words: String = self.nodes.iter().map(|it| it.process.last_words() + "\n").collect();
+        panic!("start a ring: its nodes, started {STARTS_MAX} times, see not each other; {words}");
+    }
+
+    fn is_whole(&self) -> bool {
         let replicas = match self.nodes.len() {
             1 => Consistency::One,
             2 => Consistency::Two,
             _ => Consistency::Three,
         };
-        for node in &self.nodes {
-            node.process.wait_until("seeing the whole ring", || {
-                let own = node.schema(replicas).ok();
-                own.is_some() && self.nodes.iter().all(|it| it.schema(replicas).ok() == own)
-            });
-        }
+        let mut schemas = self.nodes.iter().map(|it| it.schema(replicas).ok());
+        let first = schemas.next().flatten();
+        first.is_some() && schemas.all(|it| it == first)
     }
 
     fn go_up(site: Site, data_centres: &[(&str, usize)]) -> Vec<Cassandra> {

@@ -147,18 +147,26 @@ impl Process {
     pub fn wait_until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
         let began = Instant::now();
         while !is_so() {
-            let name = &self.program.name;
-            assert!(self.identity().is_some(), "wait for {name}, {what}: it is killed; restart it");
-            if let Some(status) = self.ended() {
-                panic!("start {name}: it ended ({status}) before {what}; {}", self.last_words());
-            }
-            let seconds = READY_MAX.as_secs();
+            self.must_run(what);
+            let (name, seconds) = (&self.program.name, READY_MAX.as_secs());
             assert!(
                 began.elapsed() < READY_MAX,
                 "start {name}: not {what} after {seconds} s; {}",
                 self.last_words()
             );
             thread::sleep(PERIOD);
+        }
+    }
+
+    /// While somebody waits until it is `what`.
+    ///
+    /// # Panics
+    /// When it is killed or has ended: with the end of its log.
+    pub fn must_run(&self, what: &str) {
+        let name = &self.program.name;
+        assert!(self.identity().is_some(), "wait for {name}, {what}: it is killed; restart it");
+        if let Some(status) = self.ended() {
+            panic!("start {name}: it ended ({status}) before {what}; {}", self.last_words());
         }
     }
 
