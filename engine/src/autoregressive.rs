@@ -32,18 +32,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tgs_protocol::{
-    code::Code,
     engine::{EngineError, Trainer},
     model::{TrainPlan, TrainingLength},
     progress::Watch,
     report::Curve,
-    unit::Steps,
 };
 
 use self::{config::AutoregressiveConfig, learner::AutoregressiveLearner};
 use crate::{
     constants,
-    learn::{pace, run::Run, stopping::Stopping},
+    learn::{pace, run::Run},
     model::Generator,
     table::Table,
 };
@@ -85,14 +83,10 @@ pub fn plan(
     let (steps, how) =
         pace::steps_of(length, &wish, || measure(train, &config, (seed, threads), watch))?;
     if config.eval_every <= 0.0 {
-        let often = wish.per_epoch.saturating_mul(config::EPOCHS_PER_LOOK);
-        let every = steps.div_ceil(config.validation_looks).min(often);
-        config.eval_every = every as f64 / wish.per_epoch as f64;
+        config.eval_every =
+            wish.between_looks(steps, config.validation_looks, config::EPOCHS_PER_LOOK);
     }
-    let because = format!("{steps} steps of {} rows: {how}", config.batch);
-    let config = serde_json::to_value(&config)
-        .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
-    Ok(TrainPlan { config, steps: Steps(steps), because })
+    pace::planned(&config, config.batch, (steps, how))
 }
 
 /// Begins a training run, or goes on from a snapshot.
@@ -134,12 +128,9 @@ fn measure(
     (seed, threads): (u64, u32),
     watch: &dyn Watch,
 ) -> Result<f64, EngineError> {
-    let many = Steps(1_000_000);
-    let learner = AutoregressiveLearner::new(train, config.clone(), (many, seed), watch)?;
+    let learner = AutoregressiveLearner::new(train, config.clone(), (pace::MANY, seed), watch)?;
     if !learner.has_columns() {
         return Ok(1.0);
     }
-    let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
-    let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
-    pace::steps_per_second(&mut run, watch)
+    pace::speed_of(learner, (seed, threads), watch)
 }

@@ -5,9 +5,11 @@
 //! snapshots. Nothing here draws from libtorch's own generator and nothing reads the clock.
 
 pub(crate) mod adamw;
+pub(crate) mod batches;
 pub(crate) mod crew;
 pub(crate) mod dropout;
 pub(crate) mod flat;
+pub(crate) mod kept;
 pub(crate) mod layers;
 pub(crate) mod learner;
 pub(crate) mod numerics;

@@ -26,13 +26,12 @@ use tgs_protocol::{
     model::{TrainPlan, TrainingLength},
     progress::Watch,
     report::Curve,
-    unit::Steps,
 };
 
 use self::{config::OriginalConfig, learner::OriginalLearner};
 use crate::{
     constants,
-    learn::{pace, run::Run, stopping::Stopping},
+    learn::{pace, run::Run},
     model::Generator,
     table::Table,
 };
@@ -77,13 +76,9 @@ pub fn plan(
         return Err(EngineError::new(Code::BadRequest, message));
     }
     if config.eval_every <= 0.0 {
-        let every = steps.div_ceil(config.validation_looks);
-        config.eval_every = every as f64 / wish.per_epoch as f64;
+        config.eval_every = wish.between_looks(steps, config.validation_looks, u64::MAX);
     }
-    let because = format!("{steps} steps of {} rows: {how}", config.batch);
-    let config = serde_json::to_value(&config)
-        .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
-    Ok(TrainPlan { config, steps: Steps(steps), because })
+    pace::planned(&config, config.batch, (steps, how))
 }
 
 /// Begins a training run, or goes on from a snapshot.
@@ -126,10 +121,7 @@ fn measure(
     (seed, threads): (u64, u32),
     watch: &dyn Watch,
 ) -> Result<f64, EngineError> {
-    let steps = Steps(1_000_000);
     let config = OriginalConfig { encoder_share: 0.0, ..config.clone() };
-    let learner = OriginalLearner::new(train, config, (steps, seed), watch)?;
-    let plan = TrainPlan { config: Value::Null, steps, because: String::new() };
-    let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
-    pace::steps_per_second(&mut run, watch)
+    let learner = OriginalLearner::new(train, config, (pace::MANY, seed), watch)?;
+    pace::speed_of(learner, (seed, threads), watch)
 }

@@ -5,14 +5,16 @@ use tgs_protocol::limits::SHARED_ROWS_MIN;
 
 use crate::{
     constants::{Bound, bound},
-    learn::{stopping::Stopping, stopping::steps_apart, validation::Validation},
+    learn::{
+        batches,
+        stopping::{Stopping, steps_apart},
+        validation::Validation,
+    },
     tabgraph::config::{Normalisation, TabgraphConfig},
 };
 
 /// Passes over the rows between two looks, at most, unless `eval_every` is set.
 pub(super) const EPOCHS_PER_LOOK: u64 = 2;
-/// Batches that a pass over a small table should have.
-const BATCHES_PER_EPOCH: usize = 8;
 /// Tables of fewer rows than these have narrower nets.
 const WIDE_ROWS: usize = 12_000;
 const NARROW: (usize, usize) = (64, 64);
@@ -167,8 +169,7 @@ impl Default for AutoregressiveConfig {
 impl AutoregressiveConfig {
     /// These constants for a table of so many rows that learn.
     pub(super) fn fitted(mut self, rows: usize) -> Self {
-        let wanted = (rows / BATCHES_PER_EPOCH).max(32).next_power_of_two();
-        self.batch = wanted.min(self.batch).min(rows.max(1));
+        self.batch = batches::fitting(rows, self.batch);
         if rows < WIDE_ROWS {
             (self.width, self.column_width) = NARROW;
         }

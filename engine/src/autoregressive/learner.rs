@@ -2,8 +2,7 @@
 
 use tch::Tensor;
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, progress::Watch,
-    report::Curve, unit::Steps,
+    engine::EngineError, model::ModelName, progress::Watch, report::Curve, unit::Steps,
 };
 
 use super::{
@@ -17,6 +16,7 @@ use super::{
 use crate::{
     learn::{
         adamw::Rule,
+        batches::{Batches, Shards, check_rows},
         crew::Crew,
         dropout::Dropout,
         flat::{Layout, Leaves},
@@ -24,17 +24,14 @@ use crate::{
         schedule::{average_decay, cosine},
         stopping::Stopping,
         torch::Torch,
-        validation::Parts,
     },
     random::{Purpose, Stream},
     tabgraph::tokenizer::{Encoded, Tokenizer},
     table::Table,
 };
 
-/// Rows that go through the net together in training: activations stay in the second-level cache.
-const SHARD_ROWS: usize = 256;
-/// Shards of a step; larger batches have larger shards.
-const SHARDS_MAX: usize = 64;
+/// How a step is cut.
+const SHARDS: Shards = Shards { rows: 256, most: 64 };
 
 /// See the module.
 pub(super) struct AutoregressiveLearner {
@@ -44,38 +41,30 @@ pub(super) struct AutoregressiveLearner {
     net: Net,
     /// All training rows.
     train: Encoded,
-    /// Those of them that learn, and those that choose.
-    parts: Parts,
+    batches: Batches,
     steps: u64,
     seed: u64,
-    order: Option<(u64, Vec<usize>)>,
 }
 
 impl AutoregressiveLearner {
     /// Fits the tokenizer and encodes the rows.
     ///
     /// # Errors
-    /// `TooFewRows` below [`TRAIN_ROWS_MIN`]; `Stopped` once `watch` says so.
+    /// As [`check_rows`]; `Stopped` once `watch` says so.
     pub(super) fn new(
         train: &Table,
         config: AutoregressiveConfig,
         (steps, seed): (Steps, u64),
         watch: &dyn Watch,
     ) -> Result<Self, EngineError> {
-        if (train.rows() as u64) < TRAIN_ROWS_MIN {
-            let message = format!(
-                "train on {} rows: at least {TRAIN_ROWS_MIN} are needed; bring more rows",
-                train.rows()
-            );
-            return Err(EngineError::new(Code::TooFewRows, message));
-        }
+        check_rows(train)?;
         let tokenizer = Tokenizer::fit(train, &config.cells(), watch)?;
         let links = links(&tokenizer);
         let net = Net::new(&tokenizer, &links, &config);
         let parts = config.validation().parts(train.rows(), seed);
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
-            parts,
+            batches: Batches::new(parts, config.batch, SHARDS, seed),
             // A table of constants, ids and texts only has nothing to learn.
             steps: if links.is_empty() { 0 } else { steps.get() },
             config,
@@ -83,13 +72,12 @@ impl AutoregressiveLearner {
             links,
             net,
             seed,
-            order: None,
         })
     }
 
     /// When to look at the validation loss.
     pub(super) fn stopping(&self) -> Stopping {
-        self.config.stopping(self.batches_per_epoch())
+        self.config.stopping(self.batches.per_epoch())
     }
 
     /// Whether there is anything to learn.
@@ -97,24 +85,8 @@ impl AutoregressiveLearner {
         !self.links.is_empty()
     }
 
-    fn batches_per_epoch(&self) -> u64 {
-        (self.parts.learned.len() / self.batch_rows()).max(1) as u64
-    }
-
-    fn batch_rows(&self) -> usize {
-        self.config.batch.clamp(1, self.parts.learned.len())
-    }
-
-    fn shard_rows(&self) -> usize {
-        SHARD_ROWS.max(self.batch_rows().div_ceil(SHARDS_MAX))
-    }
-
-    /// Rows of one shard of a step.
-    fn picked(&self, step: u64, shard: usize) -> &[usize] {
-        let at = usize::try_from(step % self.batches_per_epoch()).unwrap_or(0);
-        let order: &[usize] = self.order.as_ref().map_or(&[], |(_, order)| order);
-        let batch = &order[at * self.batch_rows()..(at + 1) * self.batch_rows()];
-        batch.chunks(self.shard_rows()).nth(shard).unwrap_or(&[])
+    fn is_judged(&self, step: u64) -> bool {
+        step > self.config.judged_from()
     }
 
     /// In which order a shard of a step knows its columns.
@@ -140,7 +112,7 @@ impl AutoregressiveLearner {
         // In the order of the columns, whatever the order in which they are known.
         let cells: Vec<Told> =
             self.links.iter().map(|link| told(rows, link, bins, picked, ranks)).collect();
-        let scale = Scale::new(bins)?;
+        let scale = self.net.numbers.scale()?;
         let (mut context, mut terms) = (self.net.nothing(leaves)?, vec![]);
         for (place, at) in order.iter().enumerate() {
             let (column, told) = (&self.net.columns[*at], &cells[*at]);
@@ -175,18 +147,15 @@ fn surprises(
         logits.f_cross_entropy_loss(&cells, none, sum, UNTOLD, 0.0)
     };
     let mut terms = vec![];
-    if let Some(logits) = column.levels(leaves, hidden)? {
-        terms.push(surprise(&logits, &told.levels)?);
+    if let Some(levels) = &column.levels {
+        terms.push(surprise(&levels.forward(leaves, hidden)?, &told.levels)?);
     }
-    if let Some(mixture) = column.mixture(leaves, hidden)?
-        && let Some(logits) = column.coarse(leaves, scale, (hidden, &mixture))?
-    {
-        terms.push(surprise(&logits, &told.coarse)?);
+    if let Some(bins) = &column.bins {
+        let said = (hidden, &bins.mixture(leaves, hidden)?);
+        terms.push(surprise(&bins.coarse(leaves, scale, said)?, &told.coarse)?);
         let coarse: Vec<i64> = told.coarse.iter().map(|bin| *bin.max(&0)).collect();
         let coarse = Tensor::f_from_slice(&coarse)?;
-        if let Some(logits) = column.fine(leaves, scale, (hidden, &mixture), &coarse)? {
-            terms.push(surprise(&logits, &told.fine)?);
-        }
+        terms.push(surprise(&bins.fine(leaves, scale, said, &coarse)?, &told.fine)?);
     }
     Ok(terms)
 }
@@ -216,31 +185,21 @@ impl Learner for AutoregressiveLearner {
         }
     }
 
-    fn rows_per_step(&self) -> usize {
-        self.batch_rows()
+    fn batches(&self) -> &Batches {
+        &self.batches
     }
 
-    fn epoch(&self, step: u64) -> f64 {
-        step as f64 / self.batches_per_epoch() as f64
-    }
-
-    fn prepare(&mut self, step: u64) {
-        let epoch = step / self.batches_per_epoch();
-        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
-            let mut order = self.parts.learned.clone();
-            stream.shuffle(&mut order);
-            self.order = Some((epoch, order));
-        }
+    fn batches_mut(&mut self) -> &mut Batches {
+        &mut self.batches
     }
 
     fn shards(&self, _step: u64) -> usize {
-        if self.has_columns() { self.batch_rows().div_ceil(self.shard_rows()) } else { 0 }
+        if self.has_columns() { self.batches.shards() } else { 0 }
     }
 
     fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor> {
-        let picked = self.picked(step, shard);
-        let index = step * SHARDS_MAX as u64 + shard as u64;
+        let picked = self.batches.shard(step, shard);
+        let index = self.batches.number(step, shard);
         let mask = Dropout::of(self.config.dropout).map(|dropout| {
             let mut stream = Stream::new(self.seed, Purpose::Dropout, index);
             dropout.mask(&mut stream, picked.len(), self.net.width)
@@ -249,25 +208,25 @@ impl Learner for AutoregressiveLearner {
         let mut ranks = Stream::new(self.seed, Purpose::Dequantise, index);
         let rows = (picked, &*self.known_in(index));
         let loss = self.surprise(leaves, rows, &mut ranks, mask.as_ref())?;
-        loss.f_mul_scalar(picked.len() as f64 / self.batch_rows() as f64)
+        loss.f_mul_scalar(self.batches.share(picked.len()))
     }
 
     fn validation_shards(&self, step: u64) -> usize {
-        match step <= self.config.judged_from() {
-            true => 0,
-            false => self.parts.shards(SHARD_ROWS) + self.seen_shards(step),
+        match self.is_judged(step) {
+            true => self.batches.parts.shards(SHARDS.rows) + self.seen_shards(step),
+            false => 0,
         }
     }
 
     fn seen_shards(&self, step: u64) -> usize {
-        match step <= self.config.judged_from() {
-            true => 0,
-            false => self.parts.seen_shards(SHARD_ROWS),
+        match self.is_judged(step) {
+            true => self.batches.parts.seen_shards(SHARDS.rows),
+            false => 0,
         }
     }
 
     fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let looked = self.parts.looked(SHARD_ROWS, shard);
+        let looked = self.batches.parts.looked(SHARDS.rows, shard);
         let mut ranks = Stream::new(self.seed, Purpose::Validation, 2 + looked.place);
         let order: Vec<usize> = (0..self.links.len()).collect();
         let loss = self.surprise(leaves, (looked.rows, &order), &mut ranks, None)?;

@@ -3,12 +3,14 @@
 //! Shapes: context `rows × width`, hidden `rows × column width`, logits `rows × levels` or `rows ×
 //! bins`. The context is the sum of what every known column adds to a layer that all share.
 
+use std::{ops::Range, sync::Arc};
+
 use tch::Tensor;
 
 use super::{
     chain::{Bins, Link, UNTOLD},
     config::AutoregressiveConfig,
-    scale::{FEATURES, Mixture, Scale},
+    scale::{FEATURES, Mixture, Numbers, Scale, wave},
 };
 use crate::{
     learn::{
@@ -29,6 +31,8 @@ pub(super) struct Net {
     pub width: usize,
     /// In the order of the links.
     pub columns: Vec<Column>,
+    /// What bins mean.
+    pub numbers: Arc<Numbers>,
     shift: Slot,
 }
 
@@ -40,8 +44,10 @@ pub(super) struct Column {
     asked: Slot,
     first: Linear,
     second: Linear,
-    levels: Option<Linear>,
-    bins: Option<Ranked>,
+    /// The odds of its levels.
+    pub levels: Option<Linear>,
+    /// The odds of its bins.
+    pub bins: Option<Ranked>,
 }
 
 /// What a value adds to the context: its embedding, times a matrix.
@@ -56,7 +62,7 @@ pub(super) struct Input {
 
 /// The odds of bins: a fine bin depends on the coarse one.
 #[derive(Debug, Clone)]
-struct Ranked {
+pub(super) struct Ranked {
     mixture: Linear,
     coarse: Linear,
     beside: Slot,
@@ -97,17 +103,11 @@ impl Shape {
         if self.kind == Values::Levels {
             return Begin::Normal;
         }
-        let cell = |value: usize, wave: usize| {
-            let rank = (value as f64 + 0.5) / self.values as f64;
-            let turns = std::f64::consts::PI * (wave + 1) as f64 * rank;
-            #[expect(clippy::cast_possible_truncation, reason = "single precision is used")]
-            let cell = (std::f64::consts::SQRT_2 * libm::cos(turns)) as f32;
-            if value < self.values { cell } else { 0.0 }
-        };
-        let values = 0..self.values + self.spare;
-        Begin::Values(
-            values.flat_map(|value| (0..self.numbers).map(move |wave| cell(value, wave))).collect(),
-        )
+        let rank = |value: usize| (value as f64 + 0.5) / self.values as f64;
+        let waves = |value| (0..self.numbers).map(move |at| wave(rank(value), at));
+        let mut cells: Vec<f32> = (0..self.values).flat_map(waves).collect();
+        cells.resize((self.values + self.spare) * self.numbers, 0.0);
+        Begin::Values(cells)
     }
 }
 
@@ -145,7 +145,7 @@ impl Net {
             Column::new(&mut layout, at, inputs, (shares, bins), config)
         });
         let columns = columns.collect();
-        Self { layout, width, columns, shift }
+        Self { layout, width, columns, numbers: Arc::new(Numbers::new(bins)), shift }
     }
 
     /// What is known of rows of which nothing is known; `1 × width`.
@@ -188,7 +188,7 @@ impl Input {
     }
 
     /// Where the values of rows stand among those of [`Self::added`].
-    pub(super) fn places(&self, values: &[i64]) -> Torch<Tensor> {
+    fn places(&self, values: &[i64]) -> Torch<Tensor> {
         let last = self.values as i64 - 1;
         let place = |value: &i64| if *value == UNTOLD { last } else { *value };
         Tensor::f_from_slice(&values.iter().map(place).collect::<Vec<i64>>())
@@ -264,6 +264,23 @@ impl Column {
         Ok(sum)
     }
 
+    /// Adds what the cells of a part of the rows say to its context. `added`: what each value of
+    /// [`Self::inputs`] adds; `told`: the values of all rows.
+    pub(super) fn add(
+        &self,
+        added: &[Option<Tensor>; 3],
+        told: [&[i64]; 3],
+        part: &Range<usize>,
+        context: &mut Tensor,
+    ) -> Torch<()> {
+        for ((input, added), told) in self.inputs.iter().zip(added).zip(told) {
+            let (Some(input), Some(added)) = (input, added) else { continue };
+            let places = input.places(&told[part.clone()])?;
+            let _ = context.f_add_(&added.f_index_select(0, &places)?)?;
+        }
+        Ok(())
+    }
+
     /// What the column's own layers make of a context. `mask`: dropout of the shared layer.
     pub(super) fn hidden(
         &self,
@@ -278,16 +295,12 @@ impl Column {
         let first = self.first.forward(leaves, &shared)?.f_silu()?;
         self.second.forward(leaves, &first)?.f_silu()
     }
+}
 
-    /// Logits of the levels.
-    pub(super) fn levels(&self, leaves: &Leaves, hidden: &Tensor) -> Torch<Option<Tensor>> {
-        self.levels.as_ref().map(|levels| levels.forward(leaves, hidden)).transpose()
-    }
-
+impl Ranked {
     /// The density of a number.
-    pub(super) fn mixture(&self, leaves: &Leaves, hidden: &Tensor) -> Torch<Option<Mixture>> {
-        let of = |bins: &Ranked| Mixture::of(&bins.mixture.forward(leaves, hidden)?);
-        self.bins.as_ref().map(of).transpose()
+    pub(super) fn mixture(&self, leaves: &Leaves, hidden: &Tensor) -> Torch<Mixture> {
+        Mixture::of(&self.mixture.forward(leaves, hidden)?)
     }
 
     /// Logits of the coarse bins.
@@ -296,10 +309,8 @@ impl Column {
         leaves: &Leaves,
         scale: &Scale,
         (hidden, mixture): (&Tensor, &Mixture),
-    ) -> Torch<Option<Tensor>> {
-        let Some(bins) = &self.bins else { return Ok(None) };
-        let beside = bins.coarse.forward(leaves, hidden)?;
-        scale.coarse_logits(mixture)?.f_add(&beside).map(Some)
+    ) -> Torch<Tensor> {
+        scale.coarse_logits(mixture)?.f_add(&self.coarse.forward(leaves, hidden)?)
     }
 
     /// Logits of the fine bins within these coarse ones.
@@ -309,12 +320,10 @@ impl Column {
         scale: &Scale,
         (hidden, mixture): (&Tensor, &Mixture),
         coarse: &Tensor,
-    ) -> Torch<Option<Tensor>> {
-        let Some(bins) = &self.bins else { return Ok(None) };
-        let beside = leaves.get(bins.beside).f_index_select(0, coarse)?;
-        let narrow = bins.narrow.forward(leaves, hidden)?.f_add(&beside)?.f_silu()?;
-        let beside = bins.fine.forward(leaves, &narrow)?;
-        scale.fine_logits(mixture, coarse)?.f_add(&beside).map(Some)
+    ) -> Torch<Tensor> {
+        let beside = leaves.get(self.beside).f_index_select(0, coarse)?;
+        let narrow = self.narrow.forward(leaves, hidden)?.f_add(&beside)?.f_silu()?;
+        scale.fine_logits(mixture, coarse)?.f_add(&self.fine.forward(leaves, &narrow)?)
     }
 }
 

@@ -4,7 +4,7 @@
 //! can be brought to those of the training table among the very rows that are asked for.
 //! Sub-batches are of fixed size, so the bytes do not depend on the thread.
 
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
 
 use tch::Tensor;
 use tgs_protocol::{chunk::ChunkNo, engine::EngineError};
@@ -12,19 +12,21 @@ use tgs_protocol::{chunk::ChunkNo, engine::EngineError};
 use super::{
     chain::{Bins, Link, UNTOLD},
     config::AutoregressiveConfig,
-    net::{Column, Net},
+    net::{Column, Net, Ranked},
     scale::Scale,
 };
 use crate::{
     learn::{
         flat::Leaves,
+        kept::{Kept, Shared},
+        layers::Linear,
         torch::{Torch, failed, use_threads, values},
     },
     model::Generator,
     random::{Purpose, Stream},
     tabgraph::{
         sampler::{as_told, is_calibrated, told},
-        tokenizer::Tokenizer,
+        tokenizer::{Tokenizer, scale::NumberScale},
     },
     table::Table,
 };
@@ -61,7 +63,7 @@ impl Ready {
         let _guard = tch::no_grad_guard();
         let flat = Tensor::f_from_slice(&model.weights)?;
         let leaves = model.net.layout.split(&flat, &(0..model.weights.len()))?;
-        let scale = Scale::new(Bins::of(&model.config))?;
+        let scale = model.net.numbers.scale()?;
         let of_column = |column: &Column| -> Torch<[Option<Tensor>; 3]> {
             let mut added = [None, None, None];
             for (added, input) in added.iter_mut().zip(&column.inputs) {
@@ -72,8 +74,9 @@ impl Ready {
         let added = model.net.columns.iter().map(of_column).collect::<Torch<_>>()?;
         Ok(Self { nothing: model.net.nothing(&leaves)?, added, scale, leaves })
     }
+}
 
-    /// The same storage once more.
+impl Shared for Ready {
     fn shared(&self) -> Self {
         let shared = |added: &[Option<Tensor>; 3]| {
             added.each_ref().map(|it| it.as_ref().map(Tensor::shallow_clone))
@@ -123,7 +126,7 @@ impl AutoregressiveSampler {
         let mut levels = vec![vec![0_u32; rows]; self.tokenizer.heads.len()];
         let part = |begin: usize| begin..rows.min(begin + SUB_BATCH_ROWS);
         let parts: Vec<_> = (0..rows).step_by(SUB_BATCH_ROWS).map(part).collect();
-        let nothing = |part: &std::ops::Range<usize>| {
+        let nothing = |part: &Range<usize>| {
             // A copy, which is added to: of one row, an expanded tensor is the tensor itself.
             ready.nothing.f_repeat([part.len() as i64, 1])
         };
@@ -133,40 +136,21 @@ impl AutoregressiveSampler {
             let hidden = contexts.iter().map(|context| column.hidden(&ready.leaves, context, None));
             let hidden = hidden.collect::<Torch<Vec<Tensor>>>()?;
             let mut drawn = Drawn::default();
-            if let Some(head) = link.head {
-                drawn.levels = self.levels(ready, (column, head), &hidden, draws)?;
+            if let (Some(head), Some(of_levels)) = (link.head, &column.levels) {
+                drawn.levels = self.levels(ready, (of_levels, head), &hidden, draws)?;
             }
-            if let Some(number) = link.number {
+            if let (Some(number), Some(of_bins)) = (link.number, &column.bins) {
+                let how = (link, of_bins, &self.tokenizer.scales[number]);
                 for (part, hidden) in parts.iter().zip(&hidden) {
-                    let of_level = |row: usize| drawn.levels.get(row).copied();
-                    let by_rank: Vec<usize> =
-                        part.clone().filter(|row| link.is_by_rank(of_level(*row))).collect();
-                    let bins = self.bins(ready, column, (hidden, part.start, &by_rank), draws)?;
-                    drawn.coarse.resize(part.end, UNTOLD);
-                    drawn.places.resize(part.end, UNTOLD);
-                    for (row, (coarse, fine)) in by_rank.into_iter().zip(bins) {
-                        drawn.coarse[row] = i64::from(coarse);
-                        drawn.places[row] =
-                            Bins::of(&self.config).place(coarse.into(), fine.into());
-                        let rank = Bins::of(&self.config).rank((coarse, fine), draws.uniform());
-                        let token = self.tokenizer.scales[number].of_free_rank(rank);
-                        #[expect(clippy::cast_possible_truncation, reason = "single precision")]
-                        let token = token as f32;
-                        numbers[number][row] = token;
-                    }
+                    let into = (&mut drawn, &mut *numbers[number]);
+                    self.number(ready, how, (part.clone(), hidden), into, draws)?;
                 }
             }
             if at + 1 < self.links.len() {
                 let told: Vec<i64> = drawn.levels.iter().map(|level| i64::from(*level)).collect();
                 let told = [&*told, &*drawn.coarse, &*drawn.places];
                 for (part, context) in parts.iter().zip(&mut contexts) {
-                    for ((input, added), told) in
-                        column.inputs.iter().zip(&ready.added[at]).zip(told)
-                    {
-                        let (Some(input), Some(added)) = (input, added) else { continue };
-                        let places = input.places(&told[part.clone()])?;
-                        let _ = context.f_add_(&added.f_index_select(0, &places)?)?;
-                    }
+                    column.add(&ready.added[at], told, part, context)?;
                 }
             }
             if let Some(head) = link.head {
@@ -176,11 +160,38 @@ impl AutoregressiveSampler {
         Ok((numbers, levels))
     }
 
+    /// Bins and tokens of the rows of a part that are told by rank.
+    fn number(
+        &self,
+        ready: &Ready,
+        (link, of_bins, scale): (&Link, &Ranked, &NumberScale),
+        (part, hidden): (Range<usize>, &Tensor),
+        (drawn, tokens): (&mut Drawn, &mut [f32]),
+        draws: &mut Stream,
+    ) -> Torch<()> {
+        let bins = Bins::of(&self.config);
+        let of_level = |row: usize| drawn.levels.get(row).copied();
+        let by_rank: Vec<usize> =
+            part.clone().filter(|row| link.is_by_rank(of_level(*row))).collect();
+        let of_rows = self.bins(ready, of_bins, (hidden, part.start, &by_rank), draws)?;
+        drawn.coarse.resize(part.end, UNTOLD);
+        drawn.places.resize(part.end, UNTOLD);
+        for (row, (coarse, fine)) in by_rank.into_iter().zip(of_rows) {
+            drawn.coarse[row] = i64::from(coarse);
+            drawn.places[row] = bins.place(coarse.into(), fine.into());
+            let rank = bins.rank((coarse, fine), draws.uniform());
+            #[expect(clippy::cast_possible_truncation, reason = "single precision is used")]
+            let token = scale.of_free_rank(rank) as f32;
+            tokens[row] = token;
+        }
+        Ok(())
+    }
+
     /// One level per row.
     fn levels(
         &self,
         ready: &Ready,
-        (column, head): (&Column, usize),
+        (of_levels, head): (&Linear, usize),
         hidden: &[Tensor],
         draws: &mut Stream,
     ) -> Torch<Vec<u32>> {
@@ -188,11 +199,11 @@ impl AutoregressiveSampler {
         let calibrated = self.config.rank_map && is_calibrated(shares.len());
         let (mut logits, mut levels) = (vec![], vec![]);
         for hidden in hidden {
-            let Some(of_part) = column.levels(&ready.leaves, hidden)? else { continue };
+            let of_part = values(&of_levels.forward(&ready.leaves, hidden)?)?;
             match calibrated {
-                true => logits.extend(values(&of_part)?),
+                true => logits.extend(of_part),
                 // Logits of very many levels would fill the memory.
-                false => levels.extend(as_told(values(&of_part)?, shares.len(), draws)),
+                false => levels.extend(as_told(of_part, shares.len(), draws)),
             }
         }
         Ok(if calibrated { told(logits, &shares, draws) } else { levels })
@@ -202,7 +213,7 @@ impl AutoregressiveSampler {
     fn bins(
         &self,
         ready: &Ready,
-        column: &Column,
+        of_bins: &Ranked,
         (hidden, begin, rows): (&Tensor, usize, &[usize]),
         draws: &mut Stream,
     ) -> Torch<Vec<(u32, u32)>> {
@@ -215,13 +226,11 @@ impl AutoregressiveSampler {
             false => hidden.f_index_select(0, &Tensor::f_from_slice(&picked)?)?,
         };
         let (leaves, scale) = (&ready.leaves, &ready.scale);
-        let Some(mixture) = column.mixture(leaves, &hidden)? else { return Ok(vec![]) };
-        let said = (&hidden, &mixture);
-        let Some(logits) = column.coarse(leaves, scale, said)? else { return Ok(vec![]) };
+        let said = (&hidden, &of_bins.mixture(leaves, &hidden)?);
+        let logits = of_bins.coarse(leaves, scale, said)?;
         let coarse = as_told(values(&logits)?, self.config.coarse_bins, draws);
         let places: Vec<i64> = coarse.iter().map(|bin| i64::from(*bin)).collect();
-        let places = Tensor::f_from_slice(&places)?;
-        let Some(logits) = column.fine(leaves, scale, said, &places)? else { return Ok(vec![]) };
+        let logits = of_bins.fine(leaves, scale, said, &Tensor::f_from_slice(&places)?)?;
         let fine = as_told(values(&logits)?, self.config.fine_bins, draws);
         Ok(coarse.into_iter().zip(fine).collect())
     }
@@ -233,27 +242,19 @@ type Columns = (Vec<Vec<f32>>, Vec<Vec<u32>>);
 /// A model that was opened for sampling: what every chunk would compute first is computed once.
 pub(super) struct Opened {
     sampler: AutoregressiveSampler,
-    ready: Mutex<Option<Ready>>,
+    ready: Kept<Ready>,
 }
 
 impl Opened {
     pub(super) fn new(sampler: AutoregressiveSampler) -> Self {
-        Self { sampler, ready: Mutex::new(None) }
-    }
-
-    fn ready(&self) -> Result<Ready, EngineError> {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(ready) = ready.as_ref() {
-            return Ok(ready.shared());
-        }
-        let made = Ready::of(&self.sampler).map_err(failed("make a model ready"))?;
-        Ok(ready.insert(made).shared())
+        Self { sampler, ready: Kept::default() }
     }
 }
 
 impl Generator for Opened {
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
         use_threads(1);
-        self.sampler.drawn(&self.ready()?, (seed, chunk), rows)
+        let make = || Ready::of(&self.sampler).map_err(failed("make a model ready"));
+        self.sampler.drawn(&self.ready.or_make(make)?, (seed, chunk), rows)
     }
 }

@@ -26,6 +26,15 @@ pub(super) struct Scale {
     fine: Tensor,
 }
 
+/// The same as numbers, which all threads share: they cost thousands of quantiles.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    features: Vec<f32>,
+    coarse: Vec<f32>,
+    fine: Vec<f32>,
+    fine_bins: usize,
+}
+
 /// Components of a mixture: of rows, `rows × components` each.
 #[derive(Debug)]
 pub(super) struct Mixture {
@@ -53,9 +62,9 @@ impl Mixture {
     }
 }
 
-impl Scale {
+impl Numbers {
     /// For these bins.
-    pub(super) fn new(bins: Bins) -> Torch<Self> {
+    pub(super) fn new(bins: Bins) -> Self {
         let all = bins.coarse * bins.fine;
         let edge = |at: usize| single(inverse_normal(at as f64 / all as f64));
         let ends = |at: usize| {
@@ -71,23 +80,26 @@ impl Scale {
         for bin in 0..all {
             let rank = (bin as f64 + 0.5) / all as f64;
             features.push(single(inverse_normal(rank)));
-            let wave = |wave: usize| {
-                let turns = std::f64::consts::PI * wave as f64 * rank;
-                single(std::f64::consts::SQRT_2 * libm::cos(turns))
-            };
-            features.extend((1..=WAVES).map(wave));
+            features.extend((0..WAVES).map(|at| wave(rank, at)));
         }
         features.extend([0.0; FEATURES]);
-        let coarse: Vec<f32> = (1..bins.coarse).map(|bin| edge(bin * bins.fine)).collect();
+        let coarse = (1..bins.coarse).map(|bin| edge(bin * bins.fine)).collect();
         let of_bin = |bin: usize| (0..=bins.fine).map(move |at| ends(bin * bins.fine + at));
-        let fine: Vec<f32> = (0..bins.coarse).flat_map(of_bin).collect();
-        Ok(Self {
-            features: matrix(&features, FEATURES)?,
-            coarse: Tensor::f_from_slice(&coarse)?,
-            fine: matrix(&fine, bins.fine + 1)?,
-        })
+        let fine = (0..bins.coarse).flat_map(of_bin).collect();
+        Self { features, coarse, fine, fine_bins: bins.fine }
     }
 
+    /// As tensors of this thread.
+    pub(super) fn scale(&self) -> Torch<Scale> {
+        Ok(Scale {
+            features: matrix(&self.features, FEATURES)?,
+            coarse: Tensor::f_from_slice(&self.coarse)?,
+            fine: matrix(&self.fine, self.fine_bins + 1)?,
+        })
+    }
+}
+
+impl Scale {
     /// The same storage once more.
     pub(super) fn shared(&self) -> Self {
         Self {
@@ -115,6 +127,12 @@ fn logits(below: &Tensor) -> Torch<Tensor> {
     let edges = below.size()[1];
     let mass = below.f_narrow(1, 1, edges - 1)?.f_sub(&below.f_narrow(1, 0, edges - 1)?)?;
     mass.f_clamp_min(0.0)?.f_add_scalar(MASS_MIN)?.f_log()
+}
+
+/// A wave of the cosine basis at a rank: of variance 1, like all inputs.
+pub(super) fn wave(rank: f64, wave: usize) -> f32 {
+    let turns = std::f64::consts::PI * (wave + 1) as f64 * rank;
+    single(std::f64::consts::SQRT_2 * libm::cos(turns))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "single precision is what models use")]

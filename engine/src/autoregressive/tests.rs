@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tgs_protocol::{
     chunk::ChunkNo,
     code::Code,
-    column::{ColumnKind, ColumnSpec, ValueFormat},
+    column::{ColumnKind, ValueFormat},
     model::{TrainPlan, TrainingLength},
     progress::Unwatched,
     unit::Steps,
@@ -17,12 +17,8 @@ use super::{curves, generator, plan, trainer};
 use crate::{
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
+    testing::spec,
 };
-
-fn spec(name: &str, kind: ColumnKind, format: ValueFormat) -> Arc<ColumnSpec> {
-    let (name, reason) = (name.to_owned(), "made for a test".to_owned());
-    Arc::new(ColumnSpec { name, kind, reason, format, missing_token: None })
-}
 
 /// A group; a value that follows it, missing in one of twenty rows; a sum that is zero in half of
 /// the rows of one group, and never in those of the other.

@@ -5,6 +5,7 @@ use tgs_protocol::{engine::EngineError, model::ModelName, report::Curve};
 
 use super::{
     adamw::Rule,
+    batches::Batches,
     crew::Crew,
     flat::{Layout, Leaves},
     torch::Torch,
@@ -21,10 +22,10 @@ pub(crate) trait Learner: Send + Sync + 'static {
     fn layout(&self) -> &Layout;
     /// Constants of the optimiser at a step.
     fn rule(&self, step: u64) -> Rule;
-    /// Rows of a step.
-    fn rows_per_step(&self) -> usize;
-    /// Passes over the data before this step.
-    fn epoch(&self, step: u64) -> f64;
+    /// The rows of every step.
+    fn batches(&self) -> &Batches;
+    /// The same, to cut them anew.
+    fn batches_mut(&mut self) -> &mut Batches;
     /// Called before the first step, after a restore and wherever [`Rule::active`] changes, with
     /// the average of all parameters: what a phase needs from the one before is computed here.
     ///
@@ -38,8 +39,6 @@ pub(crate) trait Learner: Send + Sync + 'static {
     ) -> Result<(), EngineError> {
         Ok(())
     }
-    /// Called before the shards of a step.
-    fn prepare(&mut self, step: u64);
     /// Shards of a step; none where there is nothing to learn.
     fn shards(&self, step: u64) -> usize;
     /// What a shard adds to the loss of a step, a scalar that depends on the leaves.

@@ -2,15 +2,18 @@
 
 use std::time::Instant;
 
+use serde::Serialize;
+use serde_json::Value;
 use tgs_protocol::{
     code::Code,
     engine::{EngineError, Trainer},
-    model::TrainingLength,
+    model::{TrainPlan, TrainingLength},
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
+    unit::Steps,
 };
 
-use super::{learner::Learner, run::Run};
+use super::{learner::Learner, run::Run, stopping::Stopping};
 
 /// Share of a time that steps may take; the rest is for looks, snapshots and calibration.
 const STEPS_SHARE: f64 = 0.93;
@@ -33,6 +36,46 @@ pub(crate) struct Wish {
     pub default_steps: u64,
     /// … and the seconds that it takes at most.
     pub default_seconds_max: u64,
+}
+
+impl Wish {
+    /// Passes over the rows between two looks, of so many looks in a run; at most `most` passes.
+    pub(crate) fn between_looks(&self, steps: u64, looks: u64, most: u64) -> f64 {
+        let every = steps.div_ceil(looks).min(self.per_epoch.saturating_mul(most));
+        every as f64 / self.per_epoch as f64
+    }
+}
+
+/// The plan of so many steps of so many rows, with these constants.
+///
+/// # Errors
+/// `Internal` when the constants cannot be written.
+pub(crate) fn planned<C: Serialize>(
+    config: &C,
+    rows: usize,
+    (steps, how): (u64, String),
+) -> Result<TrainPlan, EngineError> {
+    let because = format!("{steps} steps of {rows} rows: {how}");
+    let config = serde_json::to_value(config)
+        .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
+    Ok(TrainPlan { config, steps: Steps(steps), because })
+}
+
+/// Steps that a run of which only the speed is measured never reaches.
+pub(crate) const MANY: Steps = Steps(1_000_000);
+
+/// Speed of a learner of [`MANY`] steps, in steps per second.
+///
+/// # Errors
+/// As steps have; `Stopped` once `watch` says so.
+pub(crate) fn speed_of<L: Learner>(
+    learner: L,
+    (seed, threads): (u64, u32),
+    watch: &dyn Watch,
+) -> Result<f64, EngineError> {
+    let plan = TrainPlan { config: Value::Null, steps: MANY, because: String::new() };
+    let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
+    steps_per_second(&mut run, watch)
 }
 
 /// The steps of a run, at least one, and why they are so many. `speed` measures steps per second
@@ -90,10 +133,7 @@ fn default_steps(wanted: (u64, String), seconds: u64, speed: f64) -> (u64, Strin
 /// Speed measured on a throwaway run, in steps per second.
 ///
 /// The first steps are not counted: they touch memory for the first time.
-pub(crate) fn steps_per_second<L: Learner>(
-    run: &mut Run<L>,
-    watch: &dyn Watch,
-) -> Result<f64, EngineError> {
+fn steps_per_second<L: Learner>(run: &mut Run<L>, watch: &dyn Watch) -> Result<f64, EngineError> {
     const WARM_STEPS: u64 = 3;
     const SECONDS: f64 = 2.0;
     const STEPS_MAX: u64 = 400;

@@ -120,7 +120,7 @@ impl<L: Learner> Run<L> {
         let mut rule = self.read().rule(step);
         rule.rate *= self.state.looks.rate_left(step);
         self.enter(&rule.active, watch)?;
-        self.write().prepare(step);
+        self.write().batches_mut().prepare(step);
         let (loss, gradient) = self.gradient(&rule.active)?;
         let norm = self.moments.step(gradient, &rule, &self.crew)?;
         if !(loss.is_finite() && norm.is_finite()) {
@@ -273,7 +273,7 @@ impl<L: Learner> Run<L> {
 
     fn progress(&self, loss: Option<f64>) -> Progress {
         let (done, total) = (self.state.step, Some(self.last_step()));
-        let epoch = Some(self.read().epoch(done));
+        let epoch = Some(self.read().batches().epoch(done));
         Progress { epoch, loss, ..Progress::of(Stage::Train, done, total, ProgressUnit::Steps) }
     }
 }
@@ -299,7 +299,7 @@ impl<L: Learner> Trainer for Run<L> {
     }
 
     fn rows_per_step(&self) -> Rows {
-        Rows(self.read().rows_per_step() as u64)
+        Rows(self.read().batches().rows() as u64)
     }
 
     fn is_done(&self) -> bool {
@@ -330,7 +330,7 @@ impl<L: Learner> Trainer for Run<L> {
         Ok(SegmentFacts {
             at: Steps(self.state.step),
             loss: sum / count.max(1) as f64,
-            epoch: self.read().epoch(self.state.step),
+            epoch: self.read().batches().epoch(self.state.step),
             done: self.state.finished,
             stopped,
         })

@@ -2,30 +2,28 @@
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, progress::Watch,
-    report::Curve, unit::Steps,
+    engine::EngineError, model::ModelName, progress::Watch, report::Curve, unit::Steps,
 };
 
 use super::{config::OriginalConfig, sampler::OriginalSampler, vae::Nets};
 use crate::{
     learn::{
         adamw::Rule,
+        batches::{Batches, Shards, check_rows},
         crew::Crew,
         flat::{Layout, Leaves},
         learner::{Learner, Pause},
         schedule::average_decay,
         stopping::{Stopping, steps_apart},
         torch::{Torch, failed, matrix, values},
-        validation::Parts,
     },
     random::{Purpose, Stream, inverse_normal},
     tabgraph::tokenizer::{Encoded, Tokenizer},
     table::Table,
 };
 
-/// Rows that go through the nets together.
-const SHARD_ROWS: usize = 512;
-const SHARDS_MAX: usize = 128;
+/// How a step is cut.
+const SHARDS: Shards = Shards { rows: 512, most: 128 };
 
 /// See the module.
 pub(super) struct OriginalLearner {
@@ -34,12 +32,10 @@ pub(super) struct OriginalLearner {
     nets: Nets,
     /// All training rows.
     train: Encoded,
-    /// Those of them that learn, and those that choose.
-    parts: Parts,
+    batches: Batches,
     latents: Option<Latents>,
     encoder_steps: u64,
     seed: u64,
-    order: Option<(u64, Vec<usize>)>,
 }
 
 /// Tokens of all rows in the second phase, centred and halved as published.
@@ -60,20 +56,14 @@ impl OriginalLearner {
     /// Fits the tokenizer and encodes the rows.
     ///
     /// # Errors
-    /// `TooFewRows` below [`TRAIN_ROWS_MIN`]; `Stopped` once `watch` says so.
+    /// As [`check_rows`]; `Stopped` once `watch` says so.
     pub(super) fn new(
         train: &Table,
         config: OriginalConfig,
         (steps, seed): (Steps, u64),
         watch: &dyn Watch,
     ) -> Result<Self, EngineError> {
-        if (train.rows() as u64) < TRAIN_ROWS_MIN {
-            let message = format!(
-                "train on {} rows: at least {TRAIN_ROWS_MIN} are needed; bring more rows",
-                train.rows()
-            );
-            return Err(EngineError::new(Code::TooFewRows, message));
-        }
+        check_rows(train)?;
         let tokenizer = Tokenizer::fit(train, &config.cells(), watch)?;
         let heads = tokenizer.heads.iter().map(|head| head.meanings.len()).collect();
         let nets = Nets::new(tokenizer.scales.len(), heads, &config);
@@ -89,14 +79,13 @@ impl OriginalLearner {
         let parts = parts.looked_at(config.validation_pairs);
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
-            parts,
+            batches: Batches::new(parts, config.batch, SHARDS, seed),
             latents: None,
             encoder_steps,
             config,
             tokenizer,
             nets,
             seed,
-            order: None,
         })
     }
 
@@ -104,7 +93,7 @@ impl OriginalLearner {
     pub(super) fn stopping(&self) -> Stopping {
         let config = &self.config;
         Stopping {
-            every: steps_apart(config.eval_every, self.batches_per_epoch()),
+            every: steps_apart(config.eval_every, self.batches.per_epoch()),
             from: self.encoder_steps,
             patience: (config.patience > 0).then_some(config.patience),
             shared_gain_min: Some(config.shared_gain_min),
@@ -113,25 +102,6 @@ impl OriginalLearner {
             agreeing_looks: config.agreeing_looks,
             ending_share: config.ending_share,
         }
-    }
-
-    fn batch_rows(&self) -> usize {
-        self.config.batch.clamp(1, self.parts.learned.len())
-    }
-
-    fn batches_per_epoch(&self) -> u64 {
-        (self.parts.learned.len() / self.batch_rows()).max(1) as u64
-    }
-
-    fn shard_rows(&self) -> usize {
-        SHARD_ROWS.max(self.batch_rows().div_ceil(SHARDS_MAX))
-    }
-
-    fn picked(&self, step: u64, shard: usize) -> &[usize] {
-        let at = usize::try_from(step % self.batches_per_epoch()).unwrap_or(0);
-        let order: &[usize] = self.order.as_ref().map_or(&[], |(_, order)| order);
-        let batch = &order[at * self.batch_rows()..(at + 1) * self.batch_rows()];
-        batch.chunks(self.shard_rows()).nth(shard).unwrap_or(&[])
     }
 
     /// Error of rebuilding rows from noised tokens, and β times the divergence.
@@ -204,7 +174,7 @@ impl OriginalLearner {
     fn encode_all(&self, leaves: &Leaves, pause: Pause<'_>) -> Result<Vec<f32>, EngineError> {
         let rows: Vec<usize> = (0..self.train.rows).collect();
         let mut out = Vec::with_capacity(rows.len() * self.nets.tokens());
-        for picked in rows.chunks(SHARD_ROWS) {
+        for picked in rows.chunks(SHARDS.rows) {
             pause("encoding rows")?;
             let tokens = self.mean_tokens(leaves, picked);
             out.extend(tokens.map_err(failed("encode the rows"))?);
@@ -280,14 +250,6 @@ impl Learner for OriginalLearner {
         }
     }
 
-    fn rows_per_step(&self) -> usize {
-        self.batch_rows()
-    }
-
-    fn epoch(&self, step: u64) -> f64 {
-        step as f64 / self.batches_per_epoch() as f64
-    }
-
     fn enter(&mut self, step: u64, average: &Tensor, pause: Pause<'_>) -> Result<(), EngineError> {
         if step < self.encoder_steps || self.nets.tokens() == 0 {
             return Ok(());
@@ -308,23 +270,21 @@ impl Learner for OriginalLearner {
         Ok(())
     }
 
-    fn prepare(&mut self, step: u64) {
-        let epoch = step / self.batches_per_epoch();
-        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
-            let mut order = self.parts.learned.clone();
-            stream.shuffle(&mut order);
-            self.order = Some((epoch, order));
-        }
+    fn batches(&self) -> &Batches {
+        &self.batches
+    }
+
+    fn batches_mut(&mut self) -> &mut Batches {
+        &mut self.batches
     }
 
     fn shards(&self, _step: u64) -> usize {
-        if self.nets.tokens() == 0 { 0 } else { self.batch_rows().div_ceil(self.shard_rows()) }
+        if self.nets.tokens() == 0 { 0 } else { self.batches.shards() }
     }
 
     fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor> {
-        let picked = self.picked(step, shard);
-        let index = step * SHARDS_MAX as u64 + shard as u64;
+        let picked = self.batches.shard(step, shard);
+        let index = self.batches.number(step, shard);
         let loss = match &self.latents {
             Some(latents) if step >= self.encoder_steps => {
                 let clean = latents.rows(picked, self.nets.tokens());
@@ -335,21 +295,21 @@ impl Learner for OriginalLearner {
             }
             _ => self.encoder_loss(leaves, picked, step, index)?,
         };
-        loss.f_mul_scalar(picked.len() as f64 / self.batch_rows() as f64)
+        loss.f_mul_scalar(self.batches.share(picked.len()))
     }
 
     fn validation_shards(&self, step: u64) -> usize {
         // The auto-encoder is judged by nothing; a look after its last step still belongs to it.
-        let unseen = self.parts.shards(SHARD_ROWS);
+        let unseen = self.batches.parts.shards(SHARDS.rows);
         if step <= self.encoder_steps { 0 } else { unseen + self.seen_shards(step) }
     }
 
     fn seen_shards(&self, step: u64) -> usize {
-        if step <= self.encoder_steps { 0 } else { self.parts.seen_shards(SHARD_ROWS) }
+        if step <= self.encoder_steps { 0 } else { self.batches.parts.seen_shards(SHARDS.rows) }
     }
 
     fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let looked = self.parts.looked(SHARD_ROWS, shard);
+        let looked = self.batches.parts.looked(SHARDS.rows, shard);
         let rows = looked.rows;
         let latents = self.latents.as_ref();
         let clean = latents.map_or_else(Vec::new, |it| it.rows(rows, self.nets.tokens()));

@@ -17,6 +17,7 @@ use super::{curves, generator, plan, trainer};
 use crate::{
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
+    testing::spec,
 };
 
 fn pair(rows: usize) -> Table {
@@ -26,10 +27,6 @@ fn pair(rows: usize) -> Table {
         .iter()
         .map(|code| (draw.below(20) > 0).then(|| f64::from(*code) * 6.0 + draw.normal()));
     let values: Float64Array = values.collect();
-    let spec = |name: &str, kind, format| {
-        let (name, reason) = (name.to_owned(), "made for a test".to_owned());
-        Arc::new(ColumnSpec { name, kind, reason, format, missing_token: None })
-    };
     let levels = Arc::new(StringArray::from(vec!["a", "b"]));
     let codes = UInt32Array::from(codes);
     Table::new(vec![

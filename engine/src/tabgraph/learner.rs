@@ -2,8 +2,7 @@
 
 use tch::{Kind, Tensor};
 use tgs_protocol::{
-    code::Code, engine::EngineError, limits::TRAIN_ROWS_MIN, model::ModelName, progress::Watch,
-    report::Curve, unit::Steps,
+    engine::EngineError, model::ModelName, progress::Watch, report::Curve, unit::Steps,
 };
 
 use super::{
@@ -20,6 +19,7 @@ use super::{
 use crate::{
     learn::{
         adamw::Rule,
+        batches::{Batches, Shards, check_rows},
         crew::Crew,
         dropout::Dropout,
         flat::{Layout, Leaves},
@@ -27,16 +27,13 @@ use crate::{
         schedule::{average_decay, cosine},
         stopping::{Stopping, steps_apart},
         torch::Torch,
-        validation::Parts,
     },
     random::{Purpose, Stream},
     table::Table,
 };
 
-/// Rows that go through the net together in training: activations stay in the second-level cache.
-const SHARD_ROWS: usize = 256;
-/// Shards of a step; larger batches have larger shards.
-const SHARDS_MAX: usize = 64;
+/// How a step is cut.
+const SHARDS: Shards = Shards { rows: 256, most: 64 };
 
 /// See the module.
 pub(super) struct TabgraphLearner {
@@ -45,31 +42,23 @@ pub(super) struct TabgraphLearner {
     denoiser: Denoiser,
     /// All training rows.
     train: Encoded,
-    /// Those of them that learn, and those that choose.
-    parts: Parts,
+    batches: Batches,
     steps: u64,
     seed: u64,
-    order: Option<(u64, Vec<usize>)>,
 }
 
 impl TabgraphLearner {
     /// Fits the tokenizer and encodes the rows.
     ///
     /// # Errors
-    /// `TooFewRows` below [`TRAIN_ROWS_MIN`]; `Stopped` once `watch` says so.
+    /// As [`check_rows`]; `Stopped` once `watch` says so.
     pub(super) fn new(
         train: &Table,
         config: TabgraphConfig,
         (steps, seed): (Steps, u64),
         watch: &dyn Watch,
     ) -> Result<Self, EngineError> {
-        if (train.rows() as u64) < TRAIN_ROWS_MIN {
-            let message = format!(
-                "train on {} rows: at least {TRAIN_ROWS_MIN} are needed; bring more rows",
-                train.rows()
-            );
-            return Err(EngineError::new(Code::TooFewRows, message));
-        }
+        check_rows(train)?;
         let tokenizer = Tokenizer::fit(train, &config, watch)?;
         let shares: Vec<Vec<f64>> = tokenizer.heads.iter().map(|head| head.shares()).collect();
         let denoiser = Denoiser::new(tokenizer.scales.len(), &shares, &config);
@@ -77,14 +66,13 @@ impl TabgraphLearner {
         let parts = parts.looked_at(config.validation_pairs);
         Ok(Self {
             train: tokenizer.encode(train, watch)?,
-            parts,
+            batches: Batches::new(parts, config.batch, SHARDS, seed),
             // A table of constants, ids and texts only has nothing to learn.
             steps: if denoiser.tokens() == 0 { 0 } else { steps.get() },
             config,
             tokenizer,
             denoiser,
             seed,
-            order: None,
         })
     }
 
@@ -92,7 +80,7 @@ impl TabgraphLearner {
     pub(super) fn stopping(&self) -> Stopping {
         let config = &self.config;
         Stopping {
-            every: steps_apart(config.eval_every, self.batches_per_epoch()),
+            every: steps_apart(config.eval_every, self.batches.per_epoch()),
             from: 0,
             patience: (config.patience > 0).then_some(config.patience),
             shared_gain_min: Some(config.shared_gain_min),
@@ -106,26 +94,6 @@ impl TabgraphLearner {
     /// Whether there is anything to learn.
     pub(super) fn has_tokens(&self) -> bool {
         self.denoiser.tokens() > 0
-    }
-
-    fn batches_per_epoch(&self) -> u64 {
-        (self.parts.learned.len() / self.batch_rows()).max(1) as u64
-    }
-
-    fn batch_rows(&self) -> usize {
-        self.config.batch.clamp(1, self.parts.learned.len())
-    }
-
-    /// Rows of one shard of a step.
-    fn picked(&self, step: u64, shard: usize) -> &[usize] {
-        let at = usize::try_from(step % self.batches_per_epoch()).unwrap_or(0);
-        let order: &[usize] = self.order.as_ref().map_or(&[], |(_, order)| order);
-        let batch = &order[at * self.batch_rows()..(at + 1) * self.batch_rows()];
-        batch.chunks(self.shard_rows()).nth(shard).unwrap_or(&[])
-    }
-
-    fn shard_rows(&self) -> usize {
-        SHARD_ROWS.max(self.batch_rows().div_ceil(SHARDS_MAX))
     }
 
     /// The weighted mean of squared errors of numbers and cross-entropies of heads.
@@ -211,50 +179,40 @@ impl Learner for TabgraphLearner {
         }
     }
 
-    fn rows_per_step(&self) -> usize {
-        self.batch_rows()
+    fn batches(&self) -> &Batches {
+        &self.batches
     }
 
-    fn epoch(&self, step: u64) -> f64 {
-        step as f64 / self.batches_per_epoch() as f64
-    }
-
-    fn prepare(&mut self, step: u64) {
-        let epoch = step / self.batches_per_epoch();
-        if self.order.as_ref().is_none_or(|(of, _)| *of != epoch) {
-            let mut stream = Stream::new(self.seed, Purpose::Order, epoch);
-            let mut order = self.parts.learned.clone();
-            stream.shuffle(&mut order);
-            self.order = Some((epoch, order));
-        }
+    fn batches_mut(&mut self) -> &mut Batches {
+        &mut self.batches
     }
 
     fn shards(&self, _step: u64) -> usize {
-        if self.has_tokens() { self.batch_rows().div_ceil(self.shard_rows()) } else { 0 }
+        if self.has_tokens() { self.batches.shards() } else { 0 }
     }
 
     fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor> {
-        let picked = self.picked(step, shard);
-        let index = step * SHARDS_MAX as u64 + shard as u64;
+        let picked = self.batches.shard(step, shard);
+        let index = self.batches.number(step, shard);
         let mut draws = Draws::of_step(self.seed, index);
         let (tokenizer, config) = (&self.tokenizer, &self.config);
         let batch = Batch::new(tokenizer, &self.train, picked, config, &mut draws, false)?;
         let masks = self.masks(index, picked.len())?;
         let sees_itself = self.config.self_conditioning && draws.coin();
         let loss = self.loss_of(leaves, &batch, &masks, sees_itself)?;
-        loss.f_mul_scalar(picked.len() as f64 / self.batch_rows() as f64)
+        loss.f_mul_scalar(self.batches.share(picked.len()))
     }
 
     fn validation_shards(&self, step: u64) -> usize {
-        self.parts.shards(SHARD_ROWS) + self.seen_shards(step)
+        self.batches.parts.shards(SHARDS.rows) + self.seen_shards(step)
     }
 
     fn seen_shards(&self, _step: u64) -> usize {
-        self.parts.seen_shards(SHARD_ROWS)
+        self.batches.parts.seen_shards(SHARDS.rows)
     }
 
     fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
-        let looked = self.parts.looked(SHARD_ROWS, shard);
+        let looked = self.batches.parts.looked(SHARDS.rows, shard);
         let mut draws = Draws::validation(self.seed, looked.place);
         let (tokenizer, config) = (&self.tokenizer, &self.config);
         let batch = Batch::new(tokenizer, &self.train, looked.rows, config, &mut draws, true)?;
@@ -280,7 +238,8 @@ impl Learner for TabgraphLearner {
         };
         let sampler = schedule::fit(sampler, crew, pause)?;
         let sampler = calibrate::calibrate(sampler, crew, pause)?;
-        let redraw = redraw::fit(&sampler, (&self.train, &self.parts), self.seed, crew, pause)?;
+        let redraw =
+            redraw::fit(&sampler, (&self.train, &self.batches.parts), self.seed, crew, pause)?;
         model_file::write(&TabgraphSampler { redraw, ..sampler }, curves)
     }
 }

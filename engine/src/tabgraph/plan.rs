@@ -2,11 +2,9 @@
 
 use serde_json::{Map, Value};
 use tgs_protocol::{
-    code::Code,
     engine::EngineError,
     model::{TrainPlan, TrainingLength},
     progress::Watch,
-    unit::Steps,
 };
 
 use super::{
@@ -15,7 +13,7 @@ use super::{
 };
 use crate::{
     constants,
-    learn::{pace, run::Run, stopping::Stopping},
+    learn::{batches, pace},
     table::Table,
 };
 
@@ -38,8 +36,6 @@ const DECAY_MAX: f64 = 5.0;
 /// Passes over the rows between two looks, at most, unless `eval_every` is set: a small table may
 /// be learned by heart within a small part of its steps.
 const EPOCHS_PER_LOOK: u64 = 8;
-/// Batches that a pass over a small table should have.
-const BATCHES_PER_EPOCH: usize = 8;
 
 /// See [`super::plan`].
 pub(super) fn plan(
@@ -53,7 +49,7 @@ pub(super) fn plan(
     let asked: TabgraphConfig = constants::resolve(&defaults, overrides, BOUNDS)?;
     // Rows that choose cannot be learned by heart: the others are the table that a net sees.
     let learned = train.rows() - asked.validation().rows(train.rows());
-    defaults.batch = fitting_batch(learned, defaults.batch);
+    defaults.batch = batches::fitting(learned, defaults.batch);
     defaults.width = fitting_width(learned, defaults.width);
     if learned < CAREFUL_ROWS {
         take_care(learned, &mut defaults);
@@ -69,20 +65,9 @@ pub(super) fn plan(
     let speed = || measure(train, &config, (seed, threads), watch);
     let (steps, how) = pace::steps_of(length, &wish, speed)?;
     if config.eval_every <= 0.0 {
-        let often = wish.per_epoch.saturating_mul(EPOCHS_PER_LOOK);
-        let every = steps.div_ceil(config.validation_looks).min(often);
-        config.eval_every = every as f64 / wish.per_epoch as f64;
+        config.eval_every = wish.between_looks(steps, config.validation_looks, EPOCHS_PER_LOOK);
     }
-    let because = format!("{steps} steps of {} rows: {how}", config.batch);
-    let config = serde_json::to_value(&config)
-        .map_err(|error| EngineError::because(Code::Internal, "write the plan", error))?;
-    Ok(TrainPlan { config, steps: Steps(steps), because })
-}
-
-/// Rows of a step for a table of so many rows: a power of two, several to a pass.
-fn fitting_batch(rows: usize, most: usize) -> usize {
-    let wanted = (rows / BATCHES_PER_EPOCH).max(32).next_power_of_two();
-    wanted.min(most).min(rows.max(1))
+    pace::planned(&config, config.batch, (steps, how))
 }
 
 /// Width of the trunk for a table of so many rows.
@@ -106,14 +91,11 @@ fn measure(
     (seed, threads): (u64, u32),
     watch: &dyn Watch,
 ) -> Result<f64, EngineError> {
-    let many = Steps(1_000_000);
-    let learner = TabgraphLearner::new(train, config.clone(), (many, seed), watch)?;
+    let learner = TabgraphLearner::new(train, config.clone(), (pace::MANY, seed), watch)?;
     if !learner.has_tokens() {
         return Ok(1.0);
     }
-    let plan = TrainPlan { config: Value::Null, steps: many, because: String::new() };
-    let mut run = Run::new(learner, &plan, Stopping::NEVER, (seed, threads), None)?;
-    pace::steps_per_second(&mut run, watch)
+    pace::speed_of(learner, (seed, threads), watch)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::{
     model::Generator,
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
-    testing::Stop,
+    testing::{self, Stop},
 };
 
 const SEED: u64 = 11;
@@ -36,8 +36,7 @@ fn spec(name: &str, kind: ColumnKind, digits: u8) -> Arc<ColumnSpec> {
     } else {
         ValueFormat::Verbatim
     };
-    let reason = "made for a test".to_owned();
-    Arc::new(ColumnSpec { name: name.to_owned(), kind, reason, format, missing_token: None })
+    testing::spec(name, kind, format)
 }
 
 fn numbers(name: &str, digits: u8, cells: impl Iterator<Item = Option<f64>>) -> Column {

@@ -223,11 +223,9 @@ impl Compared {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::Float64Array;
     use tgs_protocol::{
-        column::{ColumnKind, ColumnSpec, ValueFormat},
+        column::{ColumnKind, ValueFormat},
         progress::Unwatched,
     };
 
@@ -235,12 +233,11 @@ mod tests {
     use crate::{
         tabgraph::config::TabgraphConfig,
         table::{Cells, Column, Table},
+        testing::spec,
     };
 
     fn numbers(name: &str, values: impl Iterator<Item = f64>) -> Column {
-        let (name, reason) = (name.to_owned(), "made for a test".to_owned());
-        let (kind, format) = (ColumnKind::Real, ValueFormat::Shortest);
-        let spec = Arc::new(ColumnSpec { name, kind, reason, format, missing_token: None });
+        let spec = spec(name, ColumnKind::Real, ValueFormat::Shortest);
         Column { spec, cells: Cells::Number(values.map(Some).collect::<Float64Array>()) }
     }
 

@@ -9,6 +9,7 @@ use super::TabgraphSampler;
 use crate::{
     learn::{
         flat::Leaves,
+        kept::Shared,
         plain::Parameters,
         torch::{Torch, values},
     },
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// What all chunks of a model share. Threads may read the same tensors, but not through one value:
-/// each takes a [`shared`](Self::shared) one of its own.
+/// each takes a [`Shared`] one of its own.
 #[derive(Debug)]
 pub(in crate::tabgraph) struct Ready {
     leaves: Leaves,
@@ -57,17 +58,6 @@ impl Ready {
             times: times.iter().map(values).collect::<Torch<_>>()?,
         };
         Ok(Self { leaves, table, times, steps: steps(sigmas).into(), plain: Arc::new(plain) })
-    }
-
-    /// The same tensors for another thread.
-    pub(in crate::tabgraph) fn shared(&self) -> Self {
-        Self {
-            leaves: self.leaves.shared(),
-            table: self.table.shallow_clone(),
-            times: self.times.iter().map(Tensor::shallow_clone).collect(),
-            steps: Arc::clone(&self.steps),
-            plain: Arc::clone(&self.plain),
-        }
     }
 
     /// Clean tokens and the answer of the last evaluation, from standard normal noise.
@@ -138,6 +128,18 @@ impl Ready {
             last = Some((clean, answer));
         }
         last.unwrap_or_default()
+    }
+}
+
+impl Shared for Ready {
+    fn shared(&self) -> Self {
+        Self {
+            leaves: self.leaves.shared(),
+            table: self.table.shallow_clone(),
+            times: self.times.iter().map(Tensor::shallow_clone).collect(),
+            steps: Arc::clone(&self.steps),
+            plain: Arc::clone(&self.plain),
+        }
     }
 }
 
