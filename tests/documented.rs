@@ -217,6 +217,11 @@ fn the_page_of_constants_does_what_it_shows() {
 }
 
 #[test]
+fn the_page_of_conditions_does_what_it_shows() {
+    assert!(run("docs/guide/conditions.md", "") >= 3, "it shows conditions and shares");
+}
+
+#[test]
 fn the_page_of_serving_does_what_it_shows() {
     assert!(run("docs/guide/serving.md", "") >= 10, "it shows the way of a table");
 }
@@ -261,6 +266,7 @@ fn no_page_shows_commands_that_are_not_run() {
         "README.md",
         "examples/README.md",
         "docs/guide/cluster.md",
+        "docs/guide/conditions.md",
         "docs/guide/constants.md",
         "docs/guide/deploying.md",
         "docs/guide/messages.md",

@@ -84,7 +84,7 @@ async fn generate(
     walls: &mut Residency,
     order: GenerateOrder,
 ) -> Result<(JobRequest, Origin), DeskError> {
-    let GenerateOrder { model, rows, seed, format, .. } = order;
+    let GenerateOrder { model, rows, seed, format, given, complete, .. } = order;
     let row = desk.row(&model).await?;
     may_be_sampled(&row)?;
     narrow(walls, &row.regions, &format!("model {model}"))?;
@@ -93,10 +93,18 @@ async fn generate(
         return Err(DeskError::not_found("model", model.as_str()));
     }
     let model_file = Kept::Model(model.clone()).path();
-    let output = output(desk, Some(rows), format);
-    let goal = Goal::Generate { model_file, output };
+    let mut origin = Origin { model_of: Some(model), ..Origin::default() };
+    let complete = match complete {
+        None => None,
+        Some(named) => {
+            let version = find(desk, walls, &named).await?;
+            origin.dataset = Some((&version).into());
+            Some(Kept::dataset(&version))
+        }
+    };
+    let output = output(desk, rows, format);
+    let goal = Goal::Generate { model_file, output, given, complete };
     let learn = LearnOrder { model: row.request.model, seed, ..LearnOrder::default() };
-    let origin = Origin { model_of: Some(model), ..Origin::default() };
     Ok((learned(desk, goal, Gates::default(), learn)?, origin))
 }
 

@@ -14,16 +14,22 @@
 //! | the net | `net` |
 //! | loss of a step | `learner` |
 //! | where bins lie, and densities over them | `scale` |
-//! | rows, column after column | `sampler` |
+//! | rows, column after column | `sampler`, `drawing` |
+//! | rows under conditions | `within`, `limit` |
+//! | rows of which some cells are known | `completing` |
 //! | the file of a trained model | `model_file` |
 
 mod chain;
+mod completing;
 mod config;
+mod drawing;
 mod learner;
+mod limit;
 mod model_file;
 mod net;
 mod sampler;
 mod scale;
+mod within;
 
 #[cfg(test)]
 mod tests;

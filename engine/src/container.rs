@@ -15,6 +15,8 @@ use tgs_protocol::{code::Code, digest::Digest, engine::EngineError, model::Model
 const FORMAT_VERSION: u32 = 3;
 /// Shape of files with something beside their record, which readers of [`FORMAT_VERSION`] overlook.
 const BESIDE_VERSION: u32 = 4;
+/// Shape of files that say what rows must be like, which readers of the others overlook.
+const GIVEN_VERSION: u32 = 5;
 
 const KEY: &str = "tgs";
 const HOLE: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -56,13 +58,15 @@ pub(crate) struct Container<R> {
 }
 
 #[derive(Serialize)]
-struct Sealed<'a, R, B> {
+struct Sealed<'a, R, B, G> {
     digest: &'a str,
     version: u32,
     kind: String,
     record: &'a R,
     #[serde(skip_serializing_if = "Option::is_none")]
     beside: Option<&'a B>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    given: Option<&'a G>,
 }
 
 /// What is read of a [`Sealed`] before its digest is checked.
@@ -85,13 +89,21 @@ struct Beside<B> {
     beside: Option<B>,
 }
 
+/// What may be said of the rows of a model.
+#[derive(Deserialize)]
+struct Conditioned<G> {
+    given: Option<G>,
+}
+
+const NOTHING: Option<&()> = None;
+
 /// Writes record and arrays; the same arguments give the same bytes.
 pub(crate) fn write<R: Serialize>(
     kind: FileKind,
     record: &R,
     arrays: Vec<(String, Array)>,
 ) -> Result<Vec<u8>, EngineError> {
-    write_with(kind, record, None::<&()>, arrays)
+    write_with(kind, record, (NOTHING, NOTHING), arrays)
 }
 
 /// The same file with something said beside its record, by who knows nothing of the record.
@@ -104,7 +116,38 @@ pub(crate) fn with_beside<B: Serialize>(
     beside: &B,
 ) -> Result<Vec<u8>, EngineError> {
     let file: Container<serde_json::Value> = read(kind, bytes)?;
-    write_with(kind, &file.record, Some(beside), file.arrays.into_iter().collect())
+    let arrays = file.arrays.into_iter().collect();
+    write_with(kind, &file.record, (Some(beside), NOTHING), arrays)
+}
+
+/// The same file, what stands beside its record with it, that says what its rows must be like;
+/// `more`: what that needs.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn with_given<G: Serialize>(
+    kind: FileKind,
+    bytes: &[u8],
+    given: &G,
+    more: Option<(String, Array)>,
+) -> Result<Vec<u8>, EngineError> {
+    let file: Container<serde_json::Value> = read(kind, bytes)?;
+    let beside: Option<serde_json::Value> = beside(kind, bytes)?;
+    let arrays = file.arrays.into_iter().chain(more).collect();
+    write_with(kind, &file.record, (beside.as_ref(), Some(given)), arrays)
+}
+
+/// What [`with_given`] said, if anything.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn given<G: DeserializeOwned>(
+    kind: FileKind,
+    bytes: &[u8],
+) -> Result<Option<G>, EngineError> {
+    let text = checked(kind, bytes)?;
+    let read = serde_json::from_str(&text).map(|Conditioned { given }| given);
+    read.map_err(|error| foreign(kind, format_args!("what it says of its rows ({error})")))
 }
 
 /// What [`with_beside`] said, if anything.
@@ -120,15 +163,19 @@ pub(crate) fn beside<B: DeserializeOwned>(
     read.map_err(|error| foreign(kind, format_args!("what stands beside its record ({error})")))
 }
 
-fn write_with<R: Serialize, B: Serialize>(
+fn write_with<R: Serialize, B: Serialize, G: Serialize>(
     kind: FileKind,
     record: &R,
-    beside: Option<&B>,
+    (beside, given): (Option<&B>, Option<&G>),
     arrays: Vec<(String, Array)>,
 ) -> Result<Vec<u8>, EngineError> {
     let fault = |why: String| EngineError::new(Code::Internal, format!("write a {kind}: {why}"));
-    let version = if beside.is_some() { BESIDE_VERSION } else { FORMAT_VERSION };
-    let sealed = Sealed { digest: HOLE, version, kind: kind.to_string(), record, beside };
+    let version = match (beside, given) {
+        (_, Some(_)) => GIVEN_VERSION,
+        (Some(_), None) => BESIDE_VERSION,
+        (None, None) => FORMAT_VERSION,
+    };
+    let sealed = Sealed { digest: HOLE, version, kind: kind.to_string(), record, beside, given };
     let text = serde_json::to_string(&sealed).map_err(|error| fault(error.to_string()))?;
     let metadata = Some([(KEY.to_owned(), text)].into());
     let mut bytes = safetensors::serialize(arrays, metadata).map_err(|e| fault(e.to_string()))?;
@@ -166,11 +213,11 @@ fn checked(kind: FileKind, bytes: &[u8]) -> Result<String, EngineError> {
     if !is_whole(bytes, &seal) {
         return Err(damaged(kind, "they do not match their digest"));
     }
-    if ![FORMAT_VERSION, BESIDE_VERSION].contains(&seal.version) {
+    if ![FORMAT_VERSION, BESIDE_VERSION, GIVEN_VERSION].contains(&seal.version) {
         let version = seal.version;
         return Err(foreign(
             kind,
-            format_args!("its format is {version}, where format {BESIDE_VERSION} is understood"),
+            format_args!("its format is {version}, where format {GIVEN_VERSION} is understood"),
         ));
     }
     if FileKind::of(&seal.kind) != Some(kind) {
@@ -498,6 +545,6 @@ mod tests {
         let error = read::<()>(MODEL, &bytes).expect_err("must be refused");
         assert_eq!(error.code(), Some(Code::ModelUnreadable));
         let said = error.to_string();
-        assert!(said.contains("its format is 1, where format 4 is understood"), "{said}");
+        assert!(said.contains("its format is 1, where format 5 is understood"), "{said}");
     }
 }

@@ -148,14 +148,7 @@ pub fn read_like(
     called_missing: &[String],
     watch: &dyn Watch,
 ) -> Result<(Table, Vec<String>), EngineError> {
-    let tokens = specs.iter().filter(|spec| !spec.kind.is_numeric());
-    let mut called_missing: Vec<String> = tokens
-        .filter_map(|spec| spec.missing_token.clone())
-        .filter(|text| !text.is_empty())
-        .chain(called_missing.iter().cloned())
-        .collect();
-    called_missing.sort_unstable();
-    called_missing.dedup();
+    let called_missing = called_missing_by(specs, called_missing);
     let mut raw = read_raw(path, &called_missing, watch)?;
     let differ = |what: String| {
         let message = format!("cannot compare {}: {what}", path.display());
@@ -183,8 +176,58 @@ pub fn read_like(
         }
     }
     raw.order_by(specs);
+    settled_like(raw, specs, &called_missing, watch)
+}
+
+/// Reads a file whose columns are some of another table's, in any order: same kinds, same formats.
+/// Gives the table, its columns in the order of `specs`, and what a user should know.
+///
+/// # Errors
+/// `DATA-0010` when a column is none of them, or none of them is there; `DATA-0008` when a cell
+/// does not fit; else as [`read_table`].
+pub fn read_part_of(
+    path: &Path,
+    specs: &[Arc<ColumnSpec>],
+    watch: &dyn Watch,
+) -> Result<(Table, Vec<String>), EngineError> {
+    let called_missing = called_missing_by(specs, &[]);
+    let mut raw = read_raw(path, &called_missing, watch)?;
+    let known = |name: &String| specs.iter().any(|spec| spec.name == *name);
+    if let Some(extra) = raw.names.iter().find(|name| !known(name)) {
+        let message = format!(
+            "complete the rows of {}: the model has no column \"{extra}\"; leave it out",
+            path.display()
+        );
+        return Err(EngineError::new(Code::TablesDiffer, message));
+    }
+    let found = |spec: &&Arc<ColumnSpec>| raw.names.contains(&spec.name);
+    let specs: Vec<Arc<ColumnSpec>> = specs.iter().filter(found).cloned().collect();
+    raw.order_by(&specs);
+    settled_like(raw, &specs, &called_missing, watch)
+}
+
+/// What cells that are no numbers call missing, where the columns are like these.
+fn called_missing_by(specs: &[Arc<ColumnSpec>], called_missing: &[String]) -> Vec<String> {
+    let tokens = specs.iter().filter(|spec| !spec.kind.is_numeric());
+    let mut called_missing: Vec<String> = tokens
+        .filter_map(|spec| spec.missing_token.clone())
+        .filter(|text| !text.is_empty())
+        .chain(called_missing.iter().cloned())
+        .collect();
+    called_missing.sort_unstable();
+    called_missing.dedup();
+    called_missing
+}
+
+/// Columns in the order of others, settled as those are.
+fn settled_like(
+    raw: Raw,
+    specs: &[Arc<ColumnSpec>],
+    called_missing: &[String],
+    watch: &dyn Watch,
+) -> Result<(Table, Vec<String>), EngineError> {
     let wishes: Vec<Option<Wish>> = specs.iter().map(|spec| Some(like(spec))).collect();
-    let (table, notices) = settle(raw, &wishes, &called_missing, watch)?;
+    let (table, notices) = settle(raw, &wishes, called_missing, watch)?;
     let columns = table.columns().iter().zip(specs).map(|(column, spec)| crate::table::Column {
         spec: Arc::clone(spec),
         cells: column.cells.clone(),

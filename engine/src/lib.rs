@@ -13,6 +13,7 @@
 //! | constants of a model: merged, bounded, refused | `constants` |
 //! | the file form of models and snapshots | `container` |
 //! | moments that follow each other, kept in order | `order_of_moments` |
+//! | rows under conditions | [`given`] |
 //! | flat parameters, AdamW, numerics class, training runs | [`learn`] |
 //! | models behind [`model`] | [`tabgraph`], [`autoregressive`], [`seqtree`], [`original`] |
 //! | writers: CSV, Parquet, JSON lines | [`export`] |
@@ -28,6 +29,7 @@ mod container;
 pub mod dataset;
 pub mod export;
 pub mod generated;
+pub mod given;
 pub mod ingest;
 pub mod learn;
 pub mod measure;

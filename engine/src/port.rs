@@ -4,6 +4,7 @@ mod files;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -16,6 +17,7 @@ use tgs_protocol::{
         IngestOrder, NumericsClass, OutputFacts, PlanOrder, ProfileOrder, ReportFacts, RowFormat,
         Sampler, TrainOrder, Trainer,
     },
+    given::Given,
     limits::TRAIN_ROWS_MIN,
     model::{ModelName, TrainPlan},
     progress::Watch,
@@ -27,7 +29,7 @@ use crate::{
     autoregressive,
     container::{self, FileKind},
     dataset::Dataset,
-    export, ingest, learn,
+    export, given, ingest, learn,
     model::Generator,
     order_of_moments::{self, OrderOfMoments},
     original, seqtree, tabgraph,
@@ -109,6 +111,19 @@ impl Engine for LocalEngine {
         Ok(Arc::new(IpcSampler(generator(model)?)))
     }
 
+    fn given(&self, model: &[u8], given: &Given) -> Result<(Vec<u8>, Vec<String>), EngineError> {
+        given::given((name_of(model)?, model), &generator(model)?, given)
+    }
+
+    fn complete(
+        &self,
+        model: &[u8],
+        rows: &Path,
+        watch: &dyn Watch,
+    ) -> Result<(Vec<u8>, Vec<String>, Rows), EngineError> {
+        given::completed((name_of(model)?, model), &generator(model)?, rows, watch)
+    }
+
     fn evaluate(
         &self,
         order: &EvaluateOrder,
@@ -180,7 +195,7 @@ pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
         ModelName::Autoregressive => autoregressive::generator(model)?,
         ModelName::Seqtree => seqtree::generator(model)?,
     };
-    order_of_moments::generator(name, model, inner)
+    given::generator(name, model, order_of_moments::generator(name, model, inner)?)
 }
 
 /// Checks constants that a user set, before any work.

@@ -54,6 +54,10 @@ pub enum Purpose {
     ColumnOrder = 21,
     /// Latents that noise levels are fitted on; index: batch.
     NoiseLevels = 22,
+    /// Seeds of rows under conditions; index: chunk and attempt, or group from the end.
+    Given = 23,
+    /// In which order the groups of a chunk stand; index: chunk.
+    GivenOrder = 24,
     /// Anything a test draws.
     Test = 99,
 }

@@ -11,7 +11,10 @@ pub mod stack;
 
 use std::sync::Arc;
 
-use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
+use arrow::{
+    array::{Array, Float64Array, StringArray, UInt32Array},
+    compute::take,
+};
 use tgs_protocol::column::ColumnSpec;
 
 /// Columns of equal length. Cheap to clone: cells are shared.
@@ -67,6 +70,19 @@ impl Table {
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
+    /// These rows, in this order.
+    ///
+    /// # Panics
+    /// When one is not there.
+    pub fn picked(&self, rows: &[usize]) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "rows of a table are fewer")]
+        let places: UInt32Array = rows.iter().map(|row| *row as u32).collect();
+        let columns = self.columns.iter().map(|column| Column {
+            spec: Arc::clone(&column.spec),
+            cells: column.cells.picked(&places),
+        });
+        Self { columns: columns.collect(), rows: rows.len() }
+    }
     /// The rows `from .. from + count`, sharing buffers.
     pub fn slice(&self, from: usize, count: usize) -> Self {
         let columns = self.columns.iter().map(|column| Column {
@@ -94,6 +110,15 @@ impl Cells {
     pub fn is_present(&self, row: usize) -> bool {
         self.as_array().is_valid(row)
     }
+    fn picked(&self, rows: &UInt32Array) -> Self {
+        match self {
+            Self::Number(values) => Self::Number(gathered(values, rows)),
+            Self::Level { codes, levels } => {
+                Self::Level { codes: gathered(codes, rows), levels: Arc::clone(levels) }
+            }
+            Self::Text(texts) => Self::Text(gathered(texts, rows)),
+        }
+    }
     fn slice(&self, from: usize, count: usize) -> Self {
         match self {
             Self::Number(values) => Self::Number(values.slice(from, count)),
@@ -110,4 +135,9 @@ impl Cells {
             Self::Text(texts) => texts,
         }
     }
+}
+
+fn gathered<A: Array + Clone + 'static>(cells: &A, rows: &UInt32Array) -> A {
+    let taken = take(cells, rows, None).expect("rows are within the table");
+    taken.as_any().downcast_ref::<A>().expect("taking keeps the type").clone()
 }

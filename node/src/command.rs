@@ -44,6 +44,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Synth(asked) => wait_for(synth::run(asked, home, &settings, voice)),
         Command::Train(asked) => wait_for(train::run(asked, home, &settings, voice)),
         Command::Generate(asked) => wait_for(generate::run(asked, home, &settings, voice)),
+        Command::Complete(asked) => wait_for(generate::complete(asked, home, &settings, voice)),
         Command::Resume(asked) => wait_for(resume::run(asked, home, &settings, voice)),
         Command::Up(asked) => wait_for(up::run(asked, home, &settings, voice)),
         Command::Node(NodeArguments { act: Some(act), .. }) => nodes::run(&act, voice),

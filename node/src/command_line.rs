@@ -1,5 +1,6 @@
 //! What may be typed. Data goes to stdout, messages to stderr; secrets are never flags.
 
+mod given;
 mod job;
 mod serving;
 mod sim;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, error::ErrorKind};
 use tgs_protocol::{code::Code, model::ModelName, residency::Residency};
 
 pub use self::{
+    given::{CompleteArguments, GivenArguments},
     job::{JobAct, JobArguments},
     serving::{CertAct, NamedNode, NodeAct, NodeArguments, UpArguments},
     sim::SimArguments,
@@ -55,6 +57,8 @@ pub enum Command {
     Train(TrainArguments),
     /// Only sample: a model file in, a synthetic table out (without a report).
     Generate(GenerateArguments),
+    /// Fill in what the rows of a table lack: a model file and the table in, the rows whole out.
+    Complete(CompleteArguments),
     /// Go on with what was interrupted, to the same bytes.
     Resume(ResumeArguments),
     /// Look at a table: kinds with reasons, missing values, correlations, keys, personal data.
@@ -135,6 +139,8 @@ pub struct GenerateArguments {
     pub model_file: PathBuf,
     #[command(flatten)]
     pub release: ReleaseArguments,
+    #[command(flatten)]
+    pub given: GivenArguments,
     /// Another seed gives other rows of the same model.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,

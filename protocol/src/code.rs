@@ -82,6 +82,8 @@ codes! {
     "USE-0013" => ProgramNotAllowed, 2, Never, "This server may not run that program.";
     "USE-0014" => OutsideRegion, 2, Mended,
         "The data may not leave its regions, and this node stands in none of them.";
+    "USE-0015" => NoSuchRows, 2, Never,
+        "No rows can be drawn under the conditions that were given.";
     "JOB-0001" => JobNotFound, 2, Never, "No such job is in this data folder.";
     "JOB-0002" => NothingToResume, 2, Never, "No interrupted job is in this data folder.";
     "JOB-0003" => JobCancelled, 130, Never, "The job was cancelled.";

@@ -5,12 +5,13 @@ mod error;
 mod order;
 mod output;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use serde_json::{Map, Value};
 
 use crate::{
     chunk::ChunkNo,
+    given::Given,
     model::{ModelName, TrainPlan},
     progress::Watch,
     unit::{Rows, Steps},
@@ -57,7 +58,29 @@ pub trait Engine: Send + Sync {
         watch: &dyn Watch,
     ) -> Result<Box<dyn Trainer>, EngineError>;
 
-    /// Opens a model for sampling. `model` is what [`Trainer::finish`] gave.
+    /// The model whose rows are all like this, from one of any rows; with what a user should know
+    /// of such rows.
+    ///
+    /// # Errors
+    /// `NoSuchRows` where no row can be so; `ModelUnreadable`.
+    fn given(&self, model: &[u8], given: &Given) -> Result<(Vec<u8>, Vec<String>), EngineError>;
+
+    /// The model whose rows are those of a file in their order, which may lack columns and cells:
+    /// they are drawn given what is there. Also gives the notices of reading the file, and how many
+    /// rows there are.
+    ///
+    /// # Errors
+    /// `NoSuchRows` for a model that cannot draw so; those of a file that cannot be read;
+    /// `ModelUnreadable`; `Stopped`.
+    fn complete(
+        &self,
+        model: &[u8],
+        rows: &Path,
+        watch: &dyn Watch,
+    ) -> Result<(Vec<u8>, Vec<String>, Rows), EngineError>;
+
+    /// Opens a model for sampling. `model` is what [`Trainer::finish`],
+    /// [`Engine::given`] or [`Engine::complete`] gave.
     fn sampler(&self, model: &[u8]) -> Result<Arc<dyn Sampler>, EngineError>;
 
     /// Judges chunks against the dataset: writes `report.json` and `report.html` into `order.into`.

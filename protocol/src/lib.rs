@@ -57,6 +57,7 @@ pub mod engine;
 pub mod event;
 pub mod figure;
 pub mod gate;
+pub mod given;
 pub mod id;
 pub mod interruption;
 pub mod invariant;

@@ -11,6 +11,14 @@ pub const TRAIN_ROWS_MIN: u64 = 8;
 /// What fewer rows share, be it a number or the look of a text, is somebody's own: no model keeps
 /// it as it stands.
 pub const SHARED_ROWS_MIN: u64 = 5;
+/// Conditions of one order.
+pub const CONDITIONS_MAX: usize = 100;
+/// Values that they name together.
+pub const CONDITION_VALUES_MAX: usize = 10_000;
+/// Rows drawn for one that fits, if not said, where the others are thrown away.
+pub const GIVEN_TRIES: u32 = 100;
+/// As many as may be asked for.
+pub const GIVEN_TRIES_MAX: u32 = 100_000;
 /// Compute threads of one job.
 pub const THREADS_MAX: u32 = 64;
 /// Devices of one node that one job may share.

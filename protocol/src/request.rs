@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     engine::OutputFormat,
     gate::Gates,
+    given::Given,
     metadata::Metadata,
     model::{ModelName, TrainingLength},
     program::Command,
@@ -95,6 +96,12 @@ pub enum Goal {
         model_file: PathBuf,
         /// What to release.
         output: Output,
+        /// What its rows must be like.
+        #[serde(default, skip_serializing_if = "Given::is_nothing")]
+        given: Given,
+        /// A table whose rows are completed, in place of rows that are all drawn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        complete: Option<PathBuf>,
     },
     /// A program of the user's. Generator, length and constants are of no effect.
     External {
@@ -192,10 +199,11 @@ impl JobRequest {
     }
     /// Every file that is read, and what it is called in messages.
     pub fn files_read(&self) -> Vec<(&Path, &'static str)> {
-        if let Goal::Generate { model_file, .. } = &self.goal {
-            return vec![(model_file, "the model file")];
+        let mut files: Vec<(&Path, &'static str)> = Vec::new();
+        if let Goal::Generate { model_file, complete, .. } = &self.goal {
+            files.push((model_file, "the model file"));
+            files.extend(complete.as_deref().map(|file| (file, "the table to complete")));
         }
-        let mut files = Vec::new();
         if let Some(source) = self.source() {
             files.push((source.table.as_path(), "the source table"));
             files.extend(source.holdout.as_deref().map(|file| (file, "the holdout table")));

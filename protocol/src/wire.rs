@@ -2,6 +2,7 @@
 //!
 //! A field that is not known is refused, so that a slip of the pen is not taken for a default.
 
+pub mod dataset_ref;
 pub mod format;
 pub mod front;
 pub mod model;
@@ -13,12 +14,13 @@ pub mod schema;
 pub mod view;
 
 pub use self::{
+    dataset_ref::DatasetRef,
     format::TableFormat,
     front::{Health, HealthView, Problem, TicketView},
     model::{ModelView, SampleFormat, SampleOrder},
     order::{
-        DatasetRef, EvaluateOrder, ExternalOrder, GenerateOrder, JobOrder, LearnOrder,
-        SynthesizeOrder, TrainOrder,
+        EvaluateOrder, ExternalOrder, GenerateOrder, JobOrder, LearnOrder, SynthesizeOrder,
+        TrainOrder,
     },
     reading::read,
     view::{FileView, JobView, PageView},

@@ -6,24 +6,31 @@ use tgs_protocol::{
     chunk::partition,
     code::Code,
     digest::Digest,
-    engine::{CompareOrder, EvaluateOrder, IngestOrder, PlanOrder, ProfileOrder, ReportFacts},
+    engine::{
+        CompareOrder, EngineError, EvaluateOrder, IngestOrder, PlanOrder, ProfileOrder, ReportFacts,
+    },
+    given::Given,
     job::JobEvent,
     metadata::Metadata,
     program::RunOrder,
     progress::Watch,
-    request::{Goal, Source},
+    request::{Goal, JobRequest, Source},
     store::ArtifactName,
-    unit::Steps,
+    unit::{Rows, Steps},
 };
 
 use super::{
     bench::{Bench, MODEL_FILE, internal, write_file},
     message::WorkOrder,
+    training::notice,
 };
 use crate::{
     failure::{Fault, Halt},
     input::check_same,
 };
+
+/// A model, what a user should know of it, and how many rows it has if it completes some.
+type Adopted = (Vec<u8>, Vec<String>, Option<Rows>);
 
 impl Bench {
     /// Runs the program from its beginning; an attempt that was broken off has left nothing.
@@ -94,20 +101,41 @@ impl Bench {
         Ok(JobEvent::Planned(plan, class))
     }
 
-    /// Takes the model of an earlier job, once it is seen to open.
+    /// Takes the model of an earlier job, once it is seen to open: as a model of rows under
+    /// conditions, or of rows that are completed, where that is asked for.
     pub(super) fn adopt_model(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
-        let Goal::Generate { model_file, .. } = &order.row.request.goal else {
+        let request = &order.row.request;
+        let Goal::Generate { model_file, given, complete, .. } = &request.goal else {
             return Err(internal("a model is adopted only to generate"));
         };
-        check_same(&order.row.request)?;
+        check_same(request)?;
         let model = std::fs::read(self.local(model_file)?).map_err(|error| {
             let said = format!("read model {}: {error}; name a model file", model_file.display());
             Fault::new(Code::ModelUnreadable, said)
         })?;
-        check_same(&order.row.request)?;
-        let opened = self.ports.engine.sampler(&model);
-        opened.map_err(|error| naming(model_file, error.into()))?;
-        self.seal_model(order, &model, None)
+        let adopted = match complete {
+            Some(table) => {
+                let (engine, table) = (&self.ports.engine, self.local(table)?);
+                let completed = engine.complete(&model, &table, order.watch.as_ref());
+                completed.map(|(model, said, rows)| (model, said, Some(rows)))
+            }
+            None => self.conditioned(model, given),
+        };
+        let (model, said, rows) = adopted.map_err(|error| naming(model_file, error.into()))?;
+        // It may have been written to while it was read.
+        check_same(request)?;
+        said.into_iter().for_each(|said| notice(order, said));
+        let artifact = adopted_as(request);
+        Ok(JobEvent::Adopted(self.keep_model(order, artifact, &model)?, rows))
+    }
+
+    fn conditioned(&self, model: Vec<u8>, given: &Given) -> Result<Adopted, EngineError> {
+        if given.is_nothing() {
+            let _ = self.ports.engine.sampler(&model)?;
+            return Ok((model, Vec::new(), None));
+        }
+        let (model, said) = self.ports.engine.given(&model, given)?;
+        Ok((model, said, None))
     }
 
     /// Makes a model durable. Its digest is that of the file, so that anyone can check it.
@@ -117,10 +145,19 @@ impl Bench {
         model: &[u8],
         steps: Option<Steps>,
     ) -> Result<JobEvent, Halt> {
-        let staged = self.stage(order, ArtifactName::Model)?;
+        Ok(JobEvent::Trained(self.keep_model(order, ArtifactName::Model, model)?, steps))
+    }
+
+    fn keep_model(
+        &self,
+        order: &WorkOrder,
+        artifact: ArtifactName,
+        model: &[u8],
+    ) -> Result<Digest, Halt> {
+        let staged = self.stage(order, artifact)?;
         write_file(&staged.join(MODEL_FILE), model)?;
-        self.seal(order, ArtifactName::Model)?;
-        Ok(JobEvent::Trained(Digest::of(model), steps))
+        self.seal(order, artifact)?;
+        Ok(Digest::of(model))
     }
 
     pub(super) fn judge(&self, order: &WorkOrder) -> Result<JobEvent, Halt> {
@@ -188,6 +225,15 @@ impl Bench {
 }
 
 /// The engine knows only bytes: which file they are of is said here.
+/// Where an adopted model lies. One that completes rows holds them as they stand, so it goes where
+/// tables lie, which do not outlive the job.
+pub(super) fn adopted_as(request: &JobRequest) -> ArtifactName {
+    match request.goal {
+        Goal::Generate { complete: Some(_), .. } => ArtifactName::Dataset,
+        _ => ArtifactName::Model,
+    }
+}
+
 fn naming(model_file: &Path, halt: Halt) -> Halt {
     match halt {
         Halt::Failed(mut fault) if fault.code == Code::ModelUnreadable => {

@@ -142,7 +142,8 @@ impl Bench {
     }
 }
 
-fn notice(order: &WorkOrder, said: String) {
+/// Tells whoever watches the job.
+pub(super) fn notice(order: &WorkOrder, said: String) {
     let noticed = JobEvent::Noticed(said);
     let _ = order.report_to.cast(JobSupervisorMessage::Occurred(noticed));
 }

@@ -8,6 +8,7 @@ use tgs_protocol::{
     code::Code,
     digest::Digest,
     engine::*,
+    given::Given,
     model::{ModelName, TrainPlan, TrainingLength},
     progress::Watch,
     report::Verdict,
@@ -88,6 +89,23 @@ impl Engine for FakeEngine {
         pass(&self.script, &format!("train with {} threads", order.threads))?;
         let (script, clock) = (self.script.clone(), self.clock.clone());
         Ok(Box::new(FakeTrainer { script, clock, at, state, steps: order.plan.steps.get() }))
+    }
+
+    fn given(&self, model: &[u8], given: &Given) -> Result<(Vec<u8>, Vec<String>), EngineError> {
+        let conditions = serde_json::to_string(given).expect("written");
+        Ok(([model, conditions.as_bytes()].concat(), vec!["rare rows".to_owned()]))
+    }
+
+    fn complete(
+        &self,
+        model: &[u8],
+        rows: &Path,
+        watch: &dyn Watch,
+    ) -> Result<(Vec<u8>, Vec<String>, Rows), EngineError> {
+        self.script.pass_watched("complete", watch)?;
+        let rows = read(rows)?;
+        let count = rows.iter().filter(|byte| **byte == b'\n').count() as u64;
+        Ok(([model, &rows].concat(), vec!["a notice".to_owned()], Rows(count)))
     }
 
     fn sampler(&self, model: &[u8]) -> Result<Arc<dyn Sampler>, EngineError> {

@@ -4,6 +4,7 @@
 use tgs_protocol::{
     code::Code,
     desk::DeskError,
+    given::Given,
     id::JobId,
     job::listing::Page,
     limits::{ROW_SAMPLERS, SAMPLE_ROWS_MAX, SAMPLES_WAITING_MAX},
@@ -52,7 +53,12 @@ async fn a_model_is_opened_once_and_draws_the_rows_of_a_job() {
     let model_file = node.desk().model_file(&job).await.expect("asked").expect("a model");
     let mut output = world.output();
     output.rows = Some(Rows(500));
-    let mut request = world.request(Goal::Generate { model_file, output });
+    let mut request = world.request(Goal::Generate {
+        model_file,
+        output,
+        given: Given::default(),
+        complete: None,
+    });
     request.seed = 3;
     let generated = submit(&node, request).await;
     follow(&node.desk(), &generated).await;

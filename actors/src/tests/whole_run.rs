@@ -7,6 +7,7 @@ use tgs_protocol::{
     code::Code,
     desk::{News, Terms},
     digest::Digest,
+    given::Given,
     job::{JobState, Outcome, action::Tidings, listing::Listing},
     report::Verdict,
     request::Goal,
@@ -109,7 +110,8 @@ async fn a_model_is_trained_once_and_generates_elsewhere() {
     let train = submit(&node, world.request(goal)).await;
     let (told, _) = follow(&desk, &train).await;
     assert_eq!(stages(&told), [Stage::Ingest, Stage::Profile, Stage::Train, Stage::Publish]);
-    let goal = Goal::Generate { model_file: model_file.clone(), output: world.output() };
+    let (output, given) = (world.output(), Given::default());
+    let goal = Goal::Generate { model_file: model_file.clone(), output, given, complete: None };
     let generate = submit(&node, world.request(goal)).await;
     let (told, row) = follow(&desk, &generate).await;
     assert_eq!(stages(&told), [Stage::Train, Stage::Sample, Stage::Publish]);

@@ -1,10 +1,8 @@
 //! Keeps rows aside that no model ever sees.
 
-use arrow::{array::UInt32Array, compute::take};
-
 use crate::{
     random::{Purpose, Stream},
-    table::{Cells, Column, Table},
+    table::Table,
 };
 
 /// One row of so many is kept aside.
@@ -18,31 +16,11 @@ pub fn split(table: Table, seed: u64) -> (Table, Table) {
     let picked = Stream::new(seed, Purpose::Split, 0).subsample(rows, aside);
     let mut is_aside = vec![false; rows];
     picked.iter().for_each(|&row| is_aside[row] = true);
-    let of = |wanted: bool| -> UInt32Array {
+    let of = |wanted: bool| {
         let rows = is_aside.iter().enumerate().filter(|(_, aside)| **aside == wanted);
-        rows.map(|(row, _)| row as u32).collect()
+        table.picked(&rows.map(|(row, _)| row).collect::<Vec<usize>>())
     };
-    (rows_of(&table, &of(false)), rows_of(&table, &of(true)))
-}
-
-/// The rows of a table at these places, all of which must be there.
-pub fn rows_of(table: &Table, rows: &UInt32Array) -> Table {
-    let columns = table.columns().iter().map(|column| Column {
-        spec: column.spec.clone(),
-        cells: match &column.cells {
-            Cells::Number(values) => Cells::Number(gather(values, rows)),
-            Cells::Text(texts) => Cells::Text(gather(texts, rows)),
-            Cells::Level { codes, levels } => {
-                Cells::Level { codes: gather(codes, rows), levels: levels.clone() }
-            }
-        },
-    });
-    Table::new(columns.collect())
-}
-
-fn gather<A: arrow::array::Array + Clone + 'static>(cells: &A, rows: &UInt32Array) -> A {
-    let taken = take(cells, rows, None).expect("rows are within the table");
-    taken.as_any().downcast_ref::<A>().expect("taking keeps the type").clone()
+    (of(false), of(true))
 }
 
 #[cfg(test)]
@@ -53,6 +31,7 @@ mod tests {
     use tgs_protocol::column::{ColumnKind, ColumnSpec, ValueFormat};
 
     use super::*;
+    use crate::table::{Cells, Column};
 
     fn numbered(rows: usize) -> Table {
         let spec = ColumnSpec {

@@ -14,8 +14,9 @@ use tgs_protocol::{
 use super::OrderOfMoments;
 use crate::{
     container::{self, FileKind},
+    given::{self, Fitting, Incomplete, Limits},
     model::Generator,
-    table::Table,
+    table::{Cells, Table},
 };
 
 /// Begins a run on the table as models see it, or goes on from a snapshot. `begin` does so for a
@@ -88,6 +89,7 @@ impl Trainer for Around {
 }
 
 /// A generator that tells moments in place of gaps.
+#[derive(Clone)]
 struct Telling {
     inner: Arc<dyn Generator>,
     order: OrderOfMoments,
@@ -101,5 +103,32 @@ impl Generator for Telling {
             EngineError::new(Code::ModelUnreadable, message)
         })?;
         Ok(self.order.told(&drawn))
+    }
+
+    fn generated(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Vec<(usize, Cells)> {
+        self.inner.generated(seed, chunk, rows)
+    }
+
+    /// Later moments are not what the model draws: rows with others than are wanted are thrown away
+    /// after they are told.
+    fn within(&self, limits: &Limits, tries: u32) -> Result<Option<Fitting>, EngineError> {
+        let is_told = |at: usize| self.order.0.iter().any(|later| later.column == at);
+        let (told, drawn): (Limits, Limits) =
+            limits.iter().cloned().partition(|(at, _)| is_told(*at));
+        if drawn.is_empty() {
+            return Ok(None);
+        }
+        let Fitting { rows, share } = given::within(&self.inner, &drawn, tries)?;
+        let rows: Arc<dyn Generator> = Arc::new(Self { inner: rows, ..self.clone() });
+        Ok(Some(match told.is_empty() {
+            true => Fitting { rows, share },
+            false => Fitting { rows: given::rejecting(&rows, &told, tries), share: None },
+        }))
+    }
+
+    fn completing(&self, rows: Incomplete) -> Option<Arc<dyn Generator>> {
+        let learned = Incomplete { table: self.order.learned(&rows.table), ..rows };
+        let inner = self.inner.completing(learned)?;
+        Some(Arc::new(Self { inner, ..self.clone() }))
     }
 }

@@ -21,7 +21,7 @@ use crate::{
         sampler::told,
         tokenizer::{Tokenizer, record::TokenizerRecord},
     },
-    table::Table,
+    table::{Cells, Table},
 };
 
 const KIND: FileKind = FileKind::Model(ModelName::Original);
@@ -145,6 +145,10 @@ impl Generator for OriginalSampler {
         let mut members = Stream::new(seed, Purpose::SampleNumber, index);
         let tokens = (&*numbers, &*levels);
         Ok(self.tokenizer.decode(rows, tokens, true, &mut members, (seed, chunk)))
+    }
+
+    fn generated(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Vec<(usize, Cells)> {
+        self.tokenizer.generated(seed, chunk, rows)
     }
 }
 

@@ -25,7 +25,6 @@ use super::{
     training::Training,
 };
 use crate::{
-    ingest::holdout::rows_of,
     measure::{copies, frame::Frame},
     model::Generator,
     table::Table,
@@ -115,11 +114,11 @@ fn splits(train: &Table, config: &Config, seed: u64) -> Result<Vec<Split>, Engin
     if spared == 0 {
         return Ok(Vec::new());
     }
-    let of = |rows: &[usize]| rows_of(train, &rows.iter().map(|row| *row as u32).collect());
     let count = (LOOKED_AT_ROWS / spared).clamp(1, SPLITS_MAX) as u64;
     let split = |at: u64| {
         let parts = validation.parts(train.rows(), seed.wrapping_add(at));
-        Ok((sample(&of(&parts.learned), COMPARED_ROWS, seed, 4)?, of(&parts.validation)))
+        let (learned, spared) = (train.picked(&parts.learned), train.picked(&parts.validation));
+        Ok((sample(&learned, COMPARED_ROWS, seed, 4)?, spared))
     };
     (0..count).map(split).collect()
 }

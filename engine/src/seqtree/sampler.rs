@@ -105,13 +105,18 @@ impl Generator for Sampler {
                 }
             });
         }
-        for (at, generated) in &self.generated {
-            cells[*at] = Some(generated.chunk(seed, chunk, rows));
+        for (at, generated) in self.generated(seed, chunk, rows) {
+            cells[at] = Some(generated);
         }
         let columns = self.specs.iter().zip(cells).filter_map(|(spec, cells)| {
             cells.map(|cells| Column { spec: Arc::clone(spec), cells })
         });
         Ok(Table::new(columns.collect()))
+    }
+
+    fn generated(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Vec<(usize, Cells)> {
+        let made = |(at, of): &(usize, Generated)| (*at, of.chunk(seed, chunk, rows));
+        self.generated.iter().map(made).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use super::sampler::{Ready, TabgraphSampler};
 use crate::{
     learn::{kept::Kept, torch::use_threads},
     model::Generator,
-    table::Table,
+    table::{Cells, Table},
 };
 
 /// The model, and what is ready of it.
@@ -27,5 +27,9 @@ impl Generator for Opened {
         use_threads(1);
         let ready = self.ready.or_make(|| self.sampler.ready())?;
         self.sampler.drawn(&ready, (seed, chunk), rows)
+    }
+
+    fn generated(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Vec<(usize, Cells)> {
+        self.sampler.tokenizer.generated(seed, chunk, rows)
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     },
     model::Generator,
     random::{Purpose, Stream},
-    table::Table,
+    table::{Cells, Table},
 };
 
 /// Rows that go through the net together: activations of a block stay in the second-level cache.
@@ -102,6 +102,10 @@ impl Generator for TabgraphSampler {
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
         use_threads(1);
         self.drawn(&self.ready()?, (seed, chunk), rows)
+    }
+
+    fn generated(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Vec<(usize, Cells)> {
+        self.tokenizer.generated(seed, chunk, rows)
     }
 }
 

@@ -105,6 +105,15 @@ impl Tokenizer {
         Ok(out)
     }
 
+    /// Ids and texts of a chunk, by the places of their columns.
+    pub(crate) fn generated(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Vec<(usize, Cells)> {
+        let made = |(at, code): (usize, &ColumnCode)| match code {
+            ColumnCode::Generated(generated) => Some((at, generated.chunk(seed, chunk, rows))),
+            ColumnCode::Constant(_) | ColumnCode::Number { .. } | ColumnCode::Head(_) => None,
+        };
+        self.codes.iter().enumerate().filter_map(made).collect()
+    }
+
     /// The table that tokens stand for. `numbers`: per token, one per row; `levels`: per head, one
     /// per row; `draws` picks members of grouped levels; ids and texts are those of `place`.
     pub(crate) fn decode(

@@ -23,18 +23,8 @@ impl NumberWriter {
     /// The writer of a column of numbers or moments. A pattern that cannot be read is written in
     /// the ISO form of its kind.
     pub fn new(spec: &ColumnSpec) -> Self {
-        let iso = match spec.kind {
-            ColumnKind::Date => "%Y-%m-%d",
-            ColumnKind::Time => "%H:%M:%S",
-            _ => "%Y-%m-%d %H:%M:%S",
-        };
-        let moment = |pattern: &str| {
-            let pattern = Pattern::new(pattern).or_else(|| Pattern::new(iso));
-            Style::Moment(pattern.expect("the ISO patterns are valid"))
-        };
         let style = match (&spec.format, spec.kind.is_moment()) {
-            (ValueFormat::Moment { pattern }, _) => moment(pattern),
-            (_, true) => moment(iso),
+            (ValueFormat::Moment { .. }, _) | (_, true) => Style::Moment(moment_pattern(spec)),
             (ValueFormat::Dressed { digits, least, dress }, false) => {
                 Style::Dressed { digits: *digits, least: *least, dress: dress.clone() }
             }
@@ -74,6 +64,20 @@ impl NumberWriter {
             Style::Moment(pattern) => pattern.write(value, out),
         }
     }
+}
+
+/// How the moments of a column are written; as ISO 8601 where its format does not say.
+pub(crate) fn moment_pattern(spec: &ColumnSpec) -> Pattern {
+    let iso = match spec.kind {
+        ColumnKind::Date => "%Y-%m-%d",
+        ColumnKind::Time => "%H:%M:%S",
+        _ => "%Y-%m-%d %H:%M:%S",
+    };
+    let own = match &spec.format {
+        ValueFormat::Moment { pattern } => Pattern::new(pattern),
+        _ => None,
+    };
+    own.or_else(|| Pattern::new(iso)).expect("the ISO patterns are valid")
 }
 
 /// The whole number that a cell held less an offset stands for.

@@ -60,6 +60,7 @@ fn page(code: Code) -> &'static str {
         Busy => "use-0012",
         ProgramNotAllowed => "use-0013",
         OutsideRegion => "use-0014",
+        NoSuchRows => "use-0015",
         JobNotFound => "job-0001",
         NothingToResume => "job-0002",
         JobCancelled => "job-0003",

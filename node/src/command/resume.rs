@@ -178,7 +178,7 @@ fn paths(goal: &Goal) -> (&Path, &Path) {
     match goal {
         Goal::Synthesize { source, output } => (&source.table, &output.table),
         Goal::Train { source, model_file } => (&source.table, model_file),
-        Goal::Generate { model_file, output } => (model_file, &output.table),
+        Goal::Generate { model_file, output, .. } => (model_file, &output.table),
         Goal::Evaluate { synthetic, report, .. } => (synthetic, report),
         Goal::External { command, folder } => (&command.program, folder),
     }

@@ -8,7 +8,7 @@ use crate::{
     job::outcome::Failure,
     model::TrainPlan,
     program::RunFacts,
-    unit::{Epoch, Steps},
+    unit::{Epoch, Rows, Steps},
 };
 
 /// One thing that happened to a job.
@@ -31,6 +31,9 @@ pub enum JobEvent {
     CheckpointWritten(CheckpointFacts),
     /// The model is durable; with the steps that were made, if it was trained here.
     Trained(Digest, Option<Steps>),
+    /// The model of an earlier job is durable as this one's; with the rows of the table that it
+    /// completes, if it does.
+    Adopted(Digest, Option<Rows>),
     /// A chunk is durable and stands in the manifest.
     ChunkSealed(SealedChunk),
     /// The program has ended, and what it left is durable.

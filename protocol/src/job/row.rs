@@ -125,6 +125,9 @@ pub struct Done {
     pub trained_steps: Option<Steps>,
     /// Train: the model's digest.
     pub model: Option<Digest>,
+    /// Train: rows of a table that is completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
     /// Sample: all chunks are sealed.
     pub sampled: bool,
     /// Evaluate: what the report says.
@@ -288,7 +291,7 @@ impl JobRow {
             let aside = if has_own_holdout { 0 } else { facts.holdout_rows.0 };
             Some(Rows(facts.train_rows.0 + aside))
         };
-        output.rows.or_else(of_table)
+        output.rows.or(self.done.rows).or_else(of_table)
     }
 }
 

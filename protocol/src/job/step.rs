@@ -210,6 +210,10 @@ impl Job {
                     told.push(Tidings::Notice(said));
                 }
             }
+            JobEvent::Adopted(digest, rows) => {
+                done.model = Some(digest);
+                done.rows = rows;
+            }
             JobEvent::Ran(facts) => done.run = Some(facts),
             JobEvent::Judged(facts) => done.report = Some(facts),
             JobEvent::Delivered => return self.delivered(now),

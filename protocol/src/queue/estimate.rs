@@ -182,7 +182,8 @@ const fn drawn_per_s(model: ModelName) -> f64 {
 
 /// Bytes of the tables as text, from the memory that they are thought to need.
 fn table_bytes(request: &JobRequest) -> f64 {
-    if request.source().is_none() {
+    let is_completion = matches!(request.goal, Goal::Generate { complete: Some(_), .. });
+    if request.source().is_none() && !is_completion {
         return 0.0;
     }
     let memory = memory_of(request).get().saturating_sub(MEMORY_PER_JOB_BYTES);

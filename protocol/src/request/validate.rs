@@ -9,6 +9,7 @@ use crate::{
     code::Code,
     engine::OutputFormat,
     gate::Gates,
+    given::Given,
     limits::{
         BUDGET_SECONDS_MAX, DEVICES_PER_JOB_MAX, EPOCHS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX,
         PROGRAM_ARGUMENT_BYTES_MAX, PROGRAM_ARGUMENTS_MAX, PROGRAM_DATASETS_MAX,
@@ -36,9 +37,12 @@ pub fn validate(request: &JobRequest) -> Result<(), Refusal> {
             check_source(source)?;
             check_file(model_file, "the model file", Code::BadOutputName)
         }
-        Goal::Generate { model_file, output } => {
+        Goal::Generate { model_file, output, given, complete } => {
             check_file(model_file, "the model file", Code::BadRequest)?;
-            if output.rows.is_none() {
+            given.check()?;
+            if let Some(table) = complete {
+                check_completion(table, given, output)?;
+            } else if output.rows.is_none() {
                 return refuse(
                     Code::RowsOutOfRange,
                     "cannot tell how many rows to generate: a model file has no row count of its \
@@ -58,6 +62,25 @@ pub fn validate(request: &JobRequest) -> Result<(), Refusal> {
         }
     }?;
     check_apart(request)
+}
+
+/// Rows that are completed are as many as they are, and like what they are.
+fn check_completion(table: &Path, given: &Given, output: &Output) -> Result<(), Refusal> {
+    check_file(table, "the table to complete", Code::BadRequest)?;
+    let table = table.display();
+    if let Some(rows) = output.rows {
+        let message = format!(
+            "cannot complete {table} to {rows} rows: it has as many as it has; leave the number out"
+        );
+        return refuse(Code::RowsOutOfRange, message);
+    }
+    if !given.is_nothing() {
+        let message = format!(
+            "cannot complete {table} under conditions: its rows are what they are; leave one out"
+        );
+        return refuse(Code::NoSuchRows, message);
+    }
+    Ok(())
 }
 
 /// Refuses a number of compute threads that no machine has.

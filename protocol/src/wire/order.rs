@@ -1,6 +1,6 @@
 //! What may be ordered of a server: jobs over datasets that were handed in, never over paths.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,8 +11,8 @@ use crate::limits::{
 };
 use crate::{
     code::Code,
-    dataset::DatasetName,
     gate::Gates,
+    given::Given,
     id::{JobId, TenantId},
     metadata::Metadata,
     model::{ModelName, TrainingLength},
@@ -20,7 +20,7 @@ use crate::{
     refusal::Refusal,
     request::parse_budget,
     residency::Residency,
-    wire::TableFormat,
+    wire::{DatasetRef, TableFormat},
 };
 
 /// One job.
@@ -111,9 +111,17 @@ pub struct TrainOrder {
 pub struct GenerateOrder {
     /// The job that trained the model.
     pub model: JobId,
-    /// Rows to make.
+    /// Rows to make; not said where a dataset is completed.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = ROWS_PER_REQUEST_MAX)))]
-    pub rows: u64,
+    #[serde(default)]
+    pub rows: Option<u64>,
+    /// A dataset whose rows are completed: what they lack is drawn given what they have. It has
+    /// some of the columns of the model's table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<DatasetRef>,
+    /// What its rows must be like.
+    #[serde(default, skip_serializing_if = "Given::is_nothing")]
+    pub given: Given,
     /// Another seed gives other rows of the same model.
     #[serde(default = "one")]
     pub seed: u64,
@@ -324,57 +332,6 @@ impl JobOrder {
             Self::Evaluate(order) => order.spot,
             Self::External(order) => order.spot,
         }
-    }
-}
-
-/// A dataset as orders name it: `trial`, its newest version, or `trial@3`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct DatasetRef {
-    /// Which dataset.
-    pub dataset: DatasetName,
-    /// Which version; the newest if none.
-    pub version: Option<u32>,
-}
-
-impl FromStr for DatasetRef {
-    type Err = Refusal;
-
-    fn from_str(text: &str) -> Result<Self, Refusal> {
-        let (name, version) = match text.split_once('@') {
-            Some((name, version)) => (name, Some(version)),
-            None => (text, None),
-        };
-        let number = |text: &str| {
-            text.parse().map_err(|_| {
-                let message = format!("cannot find {text:?}: a version is a number, as in trial@3");
-                Refusal::new(Code::BadRequest, message)
-            })
-        };
-        Ok(Self { dataset: name.parse()?, version: version.map(number).transpose()? })
-    }
-}
-
-impl fmt::Display for DatasetRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.version {
-            Some(version) => write!(f, "{}@{version}", self.dataset),
-            None => self.dataset.fmt(f),
-        }
-    }
-}
-
-impl TryFrom<String> for DatasetRef {
-    type Error = Refusal;
-
-    fn try_from(text: String) -> Result<Self, Refusal> {
-        text.parse()
-    }
-}
-
-impl From<DatasetRef> for String {
-    fn from(named: DatasetRef) -> Self {
-        named.to_string()
     }
 }
 

@@ -272,10 +272,10 @@ impl World<'_> {
                     Artifact::Files => JobEvent::Ran(bytes::ran(&row.request)),
                     Artifact::Dataset => JobEvent::Ingested(bytes::dataset(&row.request)),
                     Artifact::Profile => JobEvent::Profiled(*digest),
-                    Artifact::Model => {
-                        let steps = row.done.plan.as_ref().map(|plan| plan.steps);
-                        JobEvent::Trained(*digest, steps)
-                    }
+                    Artifact::Model => match row.done.plan.as_ref() {
+                        Some(plan) => JobEvent::Trained(*digest, Some(plan.steps)),
+                        None => JobEvent::Adopted(*digest, None),
+                    },
                     Artifact::Report => {
                         let Some(model) = row.done.model else { return };
                         JobEvent::Judged(bytes::report(&model))

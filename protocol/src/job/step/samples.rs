@@ -6,6 +6,7 @@ use crate::{
     digest::Digest,
     engine::{DatasetFacts, OutputFormat},
     gate::Gates,
+    given::Given,
     id::JobId,
     job::row::JobRow,
     model::{ModelName, TrainingLength},
@@ -31,7 +32,8 @@ pub(crate) fn train() -> JobRequest {
 }
 
 pub(crate) fn generate(rows: Option<u64>) -> JobRequest {
-    request(Goal::Generate { model_file: "/in/m".into(), output: output(rows.map(Rows)) })
+    let (output, given) = (output(rows.map(Rows)), Given::default());
+    request(Goal::Generate { model_file: "/in/m".into(), output, given, complete: None })
 }
 
 pub(crate) fn external() -> JobRequest {

@@ -58,6 +58,10 @@ fn event(line: &str) -> JobEvent {
             let steps = words.get(1).map(|_| Steps(number(1)));
             JobEvent::Trained(Digest::of(b"model"), steps)
         }
+        "adopted" => {
+            let rows = words.get(1).map(|_| Rows(number(1)));
+            JobEvent::Adopted(Digest::of(b"model"), rows)
+        }
         "sealed" => JobEvent::ChunkSealed(chunk(number(1))),
         "judged" => {
             let (verdict, reasons) = match words[1] {

@@ -182,7 +182,8 @@ impl World {
                 self.work = Some(Work::Train { plan: self.plan(), from });
                 return self.feed(JobEvent::CheckpointWritten(facts));
             }
-            Work::Train { .. } | Work::AdoptModel => JobEvent::Trained(Digest::of(b"model"), None),
+            Work::Train { .. } => JobEvent::Trained(Digest::of(b"model"), None),
+            Work::AdoptModel => JobEvent::Adopted(Digest::of(b"model"), None),
             Work::Sample { chunks } => return self.seal_one(chunks),
             Work::Evaluate => {
                 let reasons = vec!["a".to_owned()];
@@ -249,6 +250,7 @@ fn stray() -> impl Strategy<Value = JobEvent> {
         Just(JobEvent::Ingested(samples::dataset(7))),
         Just(JobEvent::Profiled(Digest::of(b"stray"))),
         Just(JobEvent::Trained(Digest::of(b"stray"), None)),
+        Just(JobEvent::Adopted(Digest::of(b"stray"), Some(Rows(3)))),
         Just(JobEvent::Delivered),
         Just(JobEvent::RetryDue),
         Just(JobEvent::Claimed { epoch: Epoch(0), sealed: Vec::new() }),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     gate::{Gate, GateLevel},
+    given::Given,
     model::ModelName,
     unit::Rows,
 };
@@ -19,7 +20,13 @@ fn train() -> JobRequest {
 
 fn generate() -> JobRequest {
     let output = Output { rows: Some(Rows(7)), ..output() };
-    request(Goal::Generate { model_file: "/in/model.safetensors".into(), output })
+    let given = Given::default();
+    request(Goal::Generate {
+        model_file: "/in/model.safetensors".into(),
+        output,
+        given,
+        complete: None,
+    })
 }
 
 fn request(goal: Goal) -> JobRequest {
@@ -240,6 +247,8 @@ fn nothing_is_written_over_what_is_read_or_written() {
                 r.goal = Goal::Generate {
                     model_file: "/out/x.csv".into(),
                     output: Output { rows: Some(Rows(1)), ..output() },
+                    given: Given::default(),
+                    complete: None,
                 };
                 r.write_to("/out/x.csv");
             },
