@@ -152,10 +152,10 @@ fn what_a_table_lacks_is_filled_in() {
     let jobs = fs::read_dir(folder.path().join("home/jobs")).expect("one job").flatten();
     let kept: Vec<_> = jobs.flat_map(|job| fs::read_dir(job.path()).expect("it stays")).collect();
     assert!(kept.is_empty(), "{kept:?}");
-    let said = complete(&model("seqtree"), &table).expect_status(2).stdout;
+    let said = complete(&model("seqtree"), &table).expect_status(2).stderr;
     assert!(said.contains("error[USE-0015]") && said.contains("train one of kind"), "{said}");
     fs::write(&table, "age,of\n3,4\n").expect("our own folder");
-    let said = complete(&model("autoregressive"), &table).expect_status(4).stdout;
+    let said = complete(&model("autoregressive"), &table).expect_status(4).stderr;
     assert!(said.contains("no column \"of\""), "{said}");
 }
 

@@ -250,7 +250,7 @@ fn rows_under_conditions_are_like_those_of_the_table() {
             .expect("they can be met");
         let table = drawn(&bytes, (1, 0), 2_000).expect("they can be met");
         let found = means(&table)[2];
-        assert!((found - expected).abs() < 0.1, "{told}: {found}, not {expected}");
+        assert!((found - expected).abs() < 0.15, "{told}: {found}, not {expected}");
     }
 }
 

@@ -386,7 +386,7 @@ mod tests {
                 "unknown field `step`",
             ),
             (json!({"kind": "train", "dataset": "a", "priority": 11}), "a priority is 0 to 10"),
-            (json!({"kind": "generate", "model": "m"}), "missing field `rows`"),
+            (json!({"kind": "generate", "rows": 3}), "missing field `model`"),
             (json!({"kind": "train", "dataset": "a", "spot": "no"}), "expected a boolean"),
         ] {
             let error = read(order.clone()).expect_err(&order.to_string());

@@ -241,10 +241,18 @@ fn a_training_that_ends_early_says_so() {
 }
 
 #[test]
+fn a_table_that_is_completed_tells_how_many_rows_there_are() {
+    let mut job = Job::new(samples::row(samples::generate(None)));
+    let transcript = play_on(&mut job, "claimed\nadopted 25000\nsealed 0\nsealed 1\nsealed 2");
+    assert_eq!(job.row().rows(), Some(Rows(25_000)), "{transcript}");
+    assert_eq!(job.row().state, JobState::Running { stage: Stage::Publish }, "{transcript}");
+}
+
+#[test]
 fn generate_from_a_model_file() {
     let script = "
         claimed
-        trained
+        adopted
         sealed 0
         sealed 1
         sealed 2
@@ -253,7 +261,7 @@ fn generate_from_a_model_file() {
     insta::assert_snapshot!(play(samples::generate(Some(25_000)), script), @r"
     claimed
         save train, tell train began, begin adoptmodel
-    trained
+    adopted
         save sample, tell sample began, begin sample [0:10000 1:10000 2:5000]
     sealed 0
         -
@@ -689,7 +697,7 @@ fn a_failure_while_leaving_only_makes_it_leave() {
 fn a_table_that_was_delivered_before_the_cancel_was_heard_is_published() {
     let script = "
         claimed
-        trained
+        adopted
         sealed 0
         sealed 1
         sealed 2
@@ -700,7 +708,7 @@ fn a_table_that_was_delivered_before_the_cancel_was_heard_is_published() {
     insta::assert_snapshot!(play(samples::generate(Some(25_000)), script), @r"
     claimed
         save train, tell train began, begin adoptmodel
-    trained
+    adopted
         save sample, tell sample began, begin sample [0:10000 1:10000 2:5000]
     sealed 0
         -
@@ -958,7 +966,7 @@ fn events_that_come_twice_or_out_of_place_change_nothing() {
 fn chunks_that_come_during_a_back_off_count() {
     let script = "
         claimed
-        trained
+        adopted
         sealed 0
         sealed 0
         failed sample later
@@ -968,7 +976,7 @@ fn chunks_that_come_during_a_back_off_count() {
     ";
     let finished_while_waiting = "
         claimed
-        trained
+        adopted
         sealed 0
         failed sample later
         sealed 1
@@ -978,7 +986,7 @@ fn chunks_that_come_during_a_back_off_count() {
     insta::assert_snapshot!(play(samples::generate(Some(25_000)), script), @r"
     claimed
         save train, tell train began, begin adoptmodel
-    trained
+    adopted
         save sample, tell sample began, begin sample [0:10000 1:10000 2:5000]
     sealed 0
         -
@@ -997,7 +1005,7 @@ fn chunks_that_come_during_a_back_off_count() {
     insta::assert_snapshot!(play(generate, finished_while_waiting), @r"
     claimed
         save train, tell train began, begin adoptmodel
-    trained
+    adopted
         save sample, tell sample began, begin sample [0:10000 1:10000 2:5000]
     sealed 0
         -
@@ -1045,7 +1053,7 @@ fn a_claim_goes_on_where_the_row_says() {
         save train, tell train began again, begin train 50 from 20
     ");
     let request = samples::generate(Some(25_000));
-    let sampled_half = "claimed\ntrained\nsealed 1";
+    let sampled_half = "claimed\nadopted\nsealed 1";
     insta::assert_snapshot!(resume(request.clone(), sampled_half, "claimed 1"), @r"
     claimed 1
         save sample, tell sample began again, begin sample [0:10000 2:5000]
@@ -1112,12 +1120,12 @@ fn rows_that_only_the_source_could_tell_are_checked() {
     }
     let script = "
         claimed
-        trained
+        adopted
     ";
     insta::assert_snapshot!(play(samples::generate(None), script), @r"
     claimed
         save train, tell train began, begin adoptmodel
-    trained
+    adopted
         save failed, release, sweep, tell failed USE-0002 in sample, leave
     ");
 }
@@ -1127,7 +1135,7 @@ fn a_chunk_of_another_partition_breaks_job_1_and_stops_the_job() {
     let mut job = Job::new(samples::row(samples::generate(Some(15_000))));
     let mut transcript = String::new();
     let broken = caught(|| {
-        transcript = play_on(&mut job, "claimed\ntrained\nsealed 0\nsealed 1\nsealed 2");
+        transcript = play_on(&mut job, "claimed\nadopted\nsealed 0\nsealed 1\nsealed 2");
     });
     assert_eq!(broken, [Invariant::Job1]);
     assert!(!job.row().done.sampled);
@@ -1135,7 +1143,7 @@ fn a_chunk_of_another_partition_breaks_job_1_and_stops_the_job() {
     insta::assert_snapshot!(transcript, @r"
     claimed
         save train, tell train began, begin adoptmodel
-    trained
+    adopted
         save sample, tell sample began, begin sample [0:10000 1:5000]
     sealed 0
         -
@@ -1149,7 +1157,7 @@ fn a_chunk_of_another_partition_breaks_job_1_and_stops_the_job() {
 #[test]
 fn another_digest_for_a_sealed_chunk_breaks_chunk_1_and_stops_the_job() {
     let mut job = Job::new(samples::row(samples::generate(Some(25_000))));
-    play_on(&mut job, "claimed\ntrained\nsealed 0");
+    play_on(&mut job, "claimed\nadopted\nsealed 0");
     let other = SealedChunk { digest: Digest::of(b"other"), ..chunk(0) };
     let mut actions = Vec::new();
     let broken = caught(|| actions = job.step(Timestamp(9), JobEvent::ChunkSealed(other)));
