@@ -235,6 +235,10 @@ fn a_server_draws_the_same_rows() {
         let said = refused.body["detail"].as_str().unwrap_or_default();
         assert!(refused.status == 400 && said.contains(told), "{given}: {refused:?}");
     }
+    // It is a refusal that the document tells of.
+    let document = server.get("/v1/openapi.json").body;
+    let told = &document["paths"]["/v1/jobs"]["post"]["responses"]["400"];
+    assert!(told.to_string().contains("USE-0015"), "{told}");
     // Of what only the model can tell, the job says why it ended.
     let given = json!({"conditions": [{"column": "ages", "above": "3"}]});
     let order = json!({"kind": "generate", "model": trained, "rows": 1, "given": given});

@@ -42,9 +42,10 @@ const PAGE_ROWS: usize = 50;
 const KEY_HEADER: &str = "Idempotency-Key";
 const BEFORE: &str = "It was taken before, by the same order with the same key.";
 /// What an order may be refused for, beside its form.
-const ORDER_REFUSED: [Code; 15] = [
+const ORDER_REFUSED: [Code; 16] = [
     Code::ProgramNotAllowed,
     Code::OutsideRegion,
+    Code::NoSuchRows,
     Code::RowsOutOfRange,
     Code::BadMetadata,
     Code::UnknownConstant,
