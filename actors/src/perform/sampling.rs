@@ -3,7 +3,10 @@
 //! The window per sampler keeps every sampler busy and mailboxes short; jobs that sample at the
 //! same time take turns by it. Which sampler takes which chunk changes no byte.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk},
@@ -12,16 +15,17 @@ use tgs_protocol::{
     id::Incarnation,
     limits::{
         CHUNK_ELSEWHERE_MS, CHUNKS_OFFERED_PER_PEER, CHUNKS_OFFERED_PER_SAMPLER, PEER_REST_MS,
+        PRESENCE_PERIOD_MS,
     },
     metric_definitions::CHUNKS_LENT,
-    peer::{ChunkTask, PeerAnswer, PeerLink, PeerRequest},
+    peer::{ChunkTask, PeerAnswer, PeerError, PeerLink, PeerRequest},
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
     unit::{Millis, Rows},
     watchdog::{Pace, Signs, Silence, Watchdog},
 };
 
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::sleep};
 
 use crate::{
     chunk_sampler::message::{ChunkEnd, ChunkOrder, Whose},
@@ -35,8 +39,7 @@ pub(crate) struct Sampling {
     waiting: VecDeque<(ChunkNo, Rows)>,
     /// Chunks in the hands of each sampler, and then of each node that helps.
     out: Vec<usize>,
-    /// Nodes that are asked for help, and since when each of them rests.
-    helpers: Vec<(Incarnation, Option<Millis>)>,
+    helpers: Vec<Helper>,
     is_stopping: bool,
     rows_before: Rows,
     rows_sealed: Rows,
@@ -49,7 +52,35 @@ pub(crate) struct Sampling {
     watchdog: Watchdog,
 }
 
+/// A node that is asked for help.
+struct Helper {
+    peer: Incarnation,
+    is_reached: bool,
+    /// Since when it rests.
+    rests: Option<Millis>,
+}
+
+impl Helper {
+    fn is_ready(&self, now: Millis) -> bool {
+        let rested = |since: Millis| now.get().saturating_sub(since.get()) >= PEER_REST_MS;
+        self.is_reached && self.rests.is_none_or(rested)
+    }
+}
+
 impl Sampling {
+    /// These nodes can be asked for help now, also those that came while it went on.
+    fn meet(&mut self, reached: Vec<Incarnation>) {
+        for helper in &mut self.helpers {
+            helper.is_reached = reached.contains(&helper.peer);
+        }
+        for peer in reached {
+            if self.helpers.iter().all(|helper| helper.peer != peer) {
+                self.helpers.push(Helper { peer, is_reached: true, rests: None });
+                self.out.push(0);
+            }
+        }
+    }
+
     /// Whether samplers have chunks and give no sign of life.
     fn hangs(&mut self, now: Millis, allowed: Silence) -> bool {
         let signs = Signs { pace: Pace::Free, count: self.heard, longest: Millis(0) };
@@ -87,10 +118,7 @@ impl Sampling {
         let has_room = |(at, out): &(usize, usize)| match at.checked_sub(samplers) {
             None if !all_are_silent && self.silent.contains(at) => false,
             None => *out < CHUNKS_OFFERED_PER_SAMPLER,
-            Some(helper) => {
-                let rested = |since: Millis| now.get().saturating_sub(since.get()) >= PEER_REST_MS;
-                *out < CHUNKS_OFFERED_PER_PEER && helpers[helper].1.is_none_or(rested)
-            }
+            Some(helper) => *out < CHUNKS_OFFERED_PER_PEER && helpers[helper].is_ready(now),
         };
         let out = self.out.iter().copied().enumerate().filter(has_room);
         let (sampler, _) = out.min_by_key(|(at, out)| (*out, *at))?;
@@ -124,7 +152,12 @@ async fn elsewhere(
     let task = task(spawn_blocking(class).await.ok()?.ok()?);
     let (job, chunk, rows) = (task.lease.job.clone(), task.chunk, task.rows);
     let within = Millis(CHUNK_ELSEWHERE_MS);
-    match ports.links.ask(peer, PeerRequest::Sample(task), within).await {
+    let asked = tokio::select! {
+        answer = ports.links.ask(peer, PeerRequest::Sample(task), within) => answer,
+        // Nobody says so over a bus.
+        () = gone(ports, peer) => Err(PeerError::NoLink),
+    };
+    match asked {
         Ok(PeerAnswer::Sealed(sealed)) if sealed.chunk == chunk && sealed.rows == rows => {
             Some(sealed)
         }
@@ -136,20 +169,26 @@ async fn elsewhere(
     }
 }
 
+/// Returns once a node is not to be reached any more.
+async fn gone(ports: &Ports, peer: &Incarnation) {
+    while ports.links.reached().contains(peer) {
+        sleep(Duration::from_millis(PRESENCE_PERIOD_MS)).await;
+    }
+}
+
 impl Shell {
     pub(crate) fn sampling_of(&self, chunks: Vec<(ChunkNo, Rows)>) -> Sampling {
         let rows_total = self.row().and_then(|row| row.rows()).unwrap_or_default();
         let missing: u64 = chunks.iter().map(|(_, rows)| rows.get()).sum();
-        let (now, reached) = (self.ports.clock.monotonic(), self.ports.links.reached());
         Sampling {
             waiting: chunks.into(),
-            out: vec![0; self.crew.samplers.len() + reached.len()],
-            helpers: reached.into_iter().map(|peer| (peer, None)).collect(),
+            out: vec![0; self.crew.samplers.len()],
+            helpers: Vec::new(),
             is_stopping: false,
             rows_before: Rows(rows_total.get().saturating_sub(missing)),
             rows_sealed: Rows(0),
             rows_total,
-            begun: now,
+            begun: self.ports.clock.monotonic(),
             silent: self.silent_samplers.clone(),
             heard: 0,
             watchdog: Watchdog::default(),
@@ -163,12 +202,13 @@ impl Shell {
         let now = self.ports.clock.monotonic();
         let Some(work) = &mut self.work else { return };
         let WorkBy::Samplers(sampling) = &mut work.by else { return };
+        sampling.meet(self.ports.links.reached());
         while let Some((sampler, chunk, rows)) = sampling.next_offer(now) {
             let (threads, seed) = (row.request.threads, row.request.seed);
             let lease = lease.clone();
             let (work_no, report_to) = (work.no, self.myself.clone());
             let Some(at_hand) = self.crew.samplers.get(sampler) else {
-                let (peer, _) = &sampling.helpers[sampler - sampling.samplers()];
+                let peer = sampling.helpers[sampler - sampling.samplers()].peer.clone();
                 let (version, regions) = (self.config.about.version.clone(), row.regions.clone());
                 let stays_off_spot = row.stays_off_spot;
                 let task = move |class| ChunkTask {
@@ -183,7 +223,7 @@ impl Shell {
                     regions,
                     stays_off_spot,
                 };
-                let (ports, peer) = (self.ports.clone(), peer.clone());
+                let ports = self.ports.clone();
                 tokio::spawn(async move {
                     let sealed = elsewhere(&ports, &peer, threads, task).await;
                     let outcome = if sealed.is_some() { "sealed" } else { "returned" };
@@ -234,8 +274,8 @@ impl Shell {
                     sampling.waiting.push_front((*chunk, *rows));
                 }
                 let helper = sampler.checked_sub(sampling.samplers());
-                if let Some((_, rests)) = helper.and_then(|at| sampling.helpers.get_mut(at)) {
-                    *rests = Some(now);
+                if let Some(helper) = helper.and_then(|at| sampling.helpers.get_mut(at)) {
+                    helper.rests = Some(now);
                 }
             }
             ChunkEnd::Dropped | ChunkEnd::Overtaken | ChunkEnd::Failed(_) => {}
@@ -248,5 +288,42 @@ impl Shell {
             Some(WorkBy::Samplers(sampling)) => sampling.stands_still(),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_that_come_meanwhile_help_and_those_that_went_are_not_asked() {
+        let chunks = (0..9).map(|no| (ChunkNo(no), Rows(1)));
+        let mut sampling = Sampling {
+            waiting: chunks.collect(),
+            out: vec![0],
+            helpers: Vec::new(),
+            is_stopping: false,
+            rows_before: Rows(0),
+            rows_sealed: Rows(0),
+            rows_total: Rows(9),
+            begun: Millis(0),
+            silent: BTreeSet::new(),
+            heard: 0,
+            watchdog: Watchdog::default(),
+        };
+        let offered = |sampling: &mut Sampling, reached: &[&str]| {
+            sampling.meet(reached.iter().map(|name| Incarnation::new(*name)).collect());
+            let offers = std::iter::from_fn(|| sampling.next_offer(Millis(0)));
+            offers.map(|(sampler, ..)| sampler).collect::<Vec<_>>()
+        };
+        assert_eq!(offered(&mut sampling, &[]), [0; CHUNKS_OFFERED_PER_SAMPLER]);
+        assert_eq!(offered(&mut sampling, &["a"]), [1; CHUNKS_OFFERED_PER_PEER]);
+        sampling.out[1] = 0;
+        assert_eq!(
+            offered(&mut sampling, &["b"]),
+            [2; CHUNKS_OFFERED_PER_PEER],
+            "the first one is gone"
+        );
+        assert_eq!(offered(&mut sampling, &["a", "b"]), [1; CHUNKS_OFFERED_PER_PEER], "it is back");
     }
 }
