@@ -1,5 +1,5 @@
 //! The model that a job has sealed, as bytes: read by whoever draws rows. One that completes rows
-//! lies where tables do (`adopted_as`).
+//! lies where tables do (`Goal::adopts_into`).
 
 use std::io::ErrorKind::NotFound;
 

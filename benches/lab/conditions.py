@@ -6,9 +6,7 @@
 Every row must fit, as this script reads it. Where a thousand real rows fit as well, a classifier is to tell them from
 those drawn (C2ST: the area under its curve, five folds; one half where it cannot). Rows and seeds are those of `choose`.
 """
-import argparse
 import json
-import os
 import random
 import subprocess
 import sys
@@ -20,7 +18,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 from xgboost import XGBClassifier
 
-from lab import CHOOSING, split
+from lab import of_tables, split, trained, way_of
 
 # A classifier learns little from fewer.
 REAL_ROWS_MIN = 1_000
@@ -75,11 +73,9 @@ def one_table(args, name):
     meta = json.loads((Path(args.data) / name / "meta.json").read_text())
     folder = Path(args.work) / "conditions" / name
     train, holdout = split(Path(args.data) / name, meta, folder, "choose", 1)
-    model, home = folder / f"{args.model}-{args.budget}.safetensors", folder / "home"
+    model, home = folder / f"{args.model}-{way_of(args)}.safetensors", folder / "home"
     if not model.exists():
-        words = [args.tgs, "train", train, "--model", args.model, "-o", model, "--home", home, "--seed", "1"]
-        words += ["--budget", f"{args.budget}s"] + [word for pair in args.set for word in ("--set", pair)]
-        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        trained(args, train, model, args.model, home, 1)
     real = pandas.concat([pandas.read_csv(train), pandas.read_csv(holdout)], ignore_index=True)
     texts = {column for column in real if real[column].dtype == object and real[column].nunique() > 500}
     dice, out = random.Random(name), folder / "drawn.csv"
@@ -100,15 +96,9 @@ def one_table(args, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="a folder for each table, with meta.json")
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--tables", type=lambda text: text.split(","), default=CHOOSING)
+    parser = of_tables(__doc__)
     parser.add_argument("--count", type=int, default=200, help="sets of conditions per table")
-    parser.add_argument("--budget", type=int, default=120, help="seconds of training")
     parser.add_argument("--model", default="autoregressive")
-    parser.add_argument("--set", action="append", default=[], help="a constant of the model, as of tgs train")
-    parser.add_argument("--tgs", default=os.environ.get("TGS_BIN", "tgs"))
     args = parser.parse_args()
     for name in args.tables:
         lines = []

@@ -8,9 +8,7 @@ model that was trained on what is left, and by scikit-learn (IterativeImputer fo
 them, rounded to the nearest; its authors' defaults). Trees learn from each and predict whole rows that were kept aside:
 area under the curve, or the root mean square error of a number. Rows are those of `choose`.
 """
-import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +20,7 @@ from sklearn.impute import IterativeImputer
 from sklearn.metrics import roc_auc_score
 from xgboost import XGBClassifier, XGBRegressor
 
-from lab import CHOOSING, split
+from lab import of_tables, split, trained
 
 
 def taken(table, share, target, seed):
@@ -39,9 +37,7 @@ def by_ours(args, table, folder, seed):
     """Trained on the table with its gaps; its rows completed."""
     gaps, model, whole, home = (folder / name for name in ("gaps.csv", "gaps.safetensors", "whole.csv", "home"))
     table.to_csv(gaps, index=False)
-    words = [args.tgs, "train", gaps, "--model", "autoregressive", "-o", model, "--home", home, "--seed", str(seed),
-             "--budget", f"{args.budget}s"] + [word for pair in args.set for word in ("--set", pair)]
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    trained(args, gaps, model, "autoregressive", home, seed)
     words = [args.tgs, "complete", model, gaps, "-o", whole, "--home", home, "--seed", str(seed)]
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     return pandas.read_csv(whole)
@@ -82,15 +78,9 @@ def learned(train, holdout, target, numeric):
 
 def main():
     numbers = lambda text: [int(each) for each in text.split(",")]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", required=True, help="a folder for each table, with meta.json")
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--tables", type=lambda text: text.split(","), default=CHOOSING)
+    parser = of_tables(__doc__)
     parser.add_argument("--share", type=float, default=0.3, help="of the cells, taken away")
-    parser.add_argument("--budget", type=int, default=120, help="seconds of training")
     parser.add_argument("--seeds", type=numbers, default=[1, 2, 3])
-    parser.add_argument("--set", action="append", default=[], help="a constant of the model, as of tgs train")
-    parser.add_argument("--tgs", default=os.environ.get("TGS_BIN", "tgs"))
     args = parser.parse_args()
     for name in args.tables:
         meta = json.loads((Path(args.data) / name / "meta.json").read_text())

@@ -142,6 +142,32 @@ class Lab:
         }
 
 
+def trained(args, table, model, name, home, seed):
+    """A model file of a table, by `tgs train`."""
+    long = ["--steps", str(args.steps)] if args.steps else ["--budget", f"{args.budget}s"]
+    words = [args.tgs, "train", table, "--model", name, "-o", model, "--home", home, "--seed", str(seed), *long]
+    subprocess.run(words + [word for pair in args.set for word in ("--set", pair)], check=True, stdout=subprocess.DEVNULL)
+    return model
+
+
+def way_of(args):
+    """How long and with which constants models are trained, in one word for names of files."""
+    return "-".join([f"{args.steps}steps" if args.steps else f"{args.budget}s", *args.set])
+
+
+def of_tables(description):
+    """What scripts that train one model for each table are told."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="a folder for each table, with meta.json")
+    parser.add_argument("--work", required=True)
+    parser.add_argument("--tables", type=lambda text: text.split(","), default=CHOOSING)
+    parser.add_argument("--budget", type=int, default=120, help="seconds of training")
+    parser.add_argument("--steps", type=int, help="of training, in place of a budget")
+    parser.add_argument("--set", action="append", default=[], help="a constant of the model, as of tgs train")
+    parser.add_argument("--tgs", default=os.environ.get("TGS_BIN", "tgs"))
+    return parser
+
+
 def own_view(path):
     """What our own report says of the same things, beside the judge."""
     metrics = {metric["key"]: metric["value"] for metric in json.loads(path.read_text())["metrics"]}

@@ -8,7 +8,10 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use safetensors::{Dtype, SafeTensors, View};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 use tgs_protocol::{code::Code, digest::Digest, engine::EngineError, model::ModelName};
 
 /// Shape of these files; grows when a reader of the old shape would misread the new one.
@@ -83,16 +86,13 @@ struct Recorded<R> {
     record: R,
 }
 
-/// What may stand beside it.
-#[derive(Deserialize)]
-struct Beside<B> {
-    beside: Option<B>,
-}
-
-/// What may be said of the rows of a model.
-#[derive(Deserialize)]
-struct Conditioned<G> {
-    given: Option<G>,
+/// What may be said in a file by who knows nothing of its record.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Asides<B, G> {
+    /// What [`with_beside`] said.
+    pub beside: Option<B>,
+    /// What [`with_given`] said.
+    pub given: Option<G>,
 }
 
 const NOTHING: Option<&()> = None;
@@ -132,34 +132,20 @@ pub(crate) fn with_given<G: Serialize>(
     more: Option<(String, Array)>,
 ) -> Result<Vec<u8>, EngineError> {
     let file: Container<serde_json::Value> = read(kind, bytes)?;
-    let beside: Option<serde_json::Value> = beside(kind, bytes)?;
+    let Asides { beside, .. }: Asides<serde_json::Value, IgnoredAny> = asides(kind, bytes)?;
     let arrays = file.arrays.into_iter().chain(more).collect();
     write_with(kind, &file.record, (beside.as_ref(), Some(given)), arrays)
 }
 
-/// What [`with_given`] said, if anything.
+/// What else is said in a file, beside its record.
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn given<G: DeserializeOwned>(
+pub(crate) fn asides<B: DeserializeOwned, G: DeserializeOwned>(
     kind: FileKind,
     bytes: &[u8],
-) -> Result<Option<G>, EngineError> {
-    let text = checked(kind, bytes)?;
-    let read = serde_json::from_str(&text).map(|Conditioned { given }| given);
-    read.map_err(|error| foreign(kind, format_args!("what it says of its rows ({error})")))
-}
-
-/// What [`with_beside`] said, if anything.
-///
-/// # Errors
-/// As [`read`].
-pub(crate) fn beside<B: DeserializeOwned>(
-    kind: FileKind,
-    bytes: &[u8],
-) -> Result<Option<B>, EngineError> {
-    let text = checked(kind, bytes)?;
-    let read = serde_json::from_str(&text).map(|Beside { beside }| beside);
+) -> Result<Asides<B, G>, EngineError> {
+    let read = serde_json::from_str(&checked(kind, bytes)?);
     read.map_err(|error| foreign(kind, format_args!("what stands beside its record ({error})")))
 }
 
@@ -400,6 +386,10 @@ numbers!(f32: F32, f64: F64, u8: U8, u16: U16, u32: U32, u64: U64);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn beside<B: DeserializeOwned>(kind: FileKind, bytes: &[u8]) -> Result<Option<B>, EngineError> {
+        asides::<B, IgnoredAny>(kind, bytes).map(|said| said.beside)
+    }
 
     const MODEL: FileKind = FileKind::Model(ModelName::Tabgraph);
 

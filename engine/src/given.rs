@@ -17,7 +17,7 @@ mod tests;
 
 use std::{path::Path, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use tgs_protocol::{
     chunk::ChunkNo,
     code::Code,
@@ -32,7 +32,7 @@ pub(crate) use self::incomplete::filled;
 pub use self::{allowed::Allowed, incomplete::Incomplete};
 use self::{balanced::Balanced, incomplete::Completed, rejecting::Rejecting};
 use crate::{
-    container::{self, Array, Container, FileKind},
+    container::{self, Array, Asides, Container, FileKind},
     model::Generator,
     table::{Table, ipc},
 };
@@ -51,7 +51,7 @@ const ROWS: &str = "given.rows";
 /// What the file of a model says of its rows.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Said {
+pub(crate) enum Said {
     /// What they must be like.
     Like(Given),
     /// They are those of [`ROWS`], which lack these columns.
@@ -132,7 +132,8 @@ fn completing(
 }
 
 fn must_be_of_any_rows(kind: FileKind, model: &[u8]) -> Result<(), EngineError> {
-    match container::given::<Said>(kind, model)? {
+    let said: Asides<IgnoredAny, Said> = container::asides(kind, model)?;
+    match said.given {
         Some(_) => {
             refuse("its rows are under conditions already; take the model that it was made of")
         }
@@ -145,17 +146,17 @@ fn must_be_of_any_rows(kind: FileKind, model: &[u8]) -> Result<(), EngineError> 
 /// # Errors
 /// `NoSuchRows` where no row can be so; `ModelUnreadable` when the file is damaged.
 pub(crate) fn generator(
-    model: ModelName,
-    bytes: &[u8],
+    (name, model): (ModelName, &[u8]),
     any: Arc<dyn Generator>,
+    said: Option<Said>,
 ) -> Result<Arc<dyn Generator>, EngineError> {
-    let kind = FileKind::Model(model);
-    Ok(match container::given(kind, bytes)? {
+    Ok(match said {
         Some(Said::Like(given)) => Arc::new(Balanced::new(&any, &given)?),
         Some(Said::Rows { absent }) => {
-            let mut file: Container<serde_json::Value> = container::read(kind, bytes)?;
+            let kind = FileKind::Model(name);
+            let mut file: Container<IgnoredAny> = container::read(kind, model)?;
             let rows = ipc::from_ipc(&file.take::<u8>(ROWS)?)?;
-            Arc::new(completing(&any, &rows, absent, model)?)
+            Arc::new(completing(&any, &rows, absent, name)?)
         }
         None => any,
     })
@@ -191,13 +192,8 @@ fn limits(conditions: &[Condition], sample: &Table) -> Result<Limits, EngineErro
     let mut limits: Limits = Vec::new();
     for condition in conditions {
         let at = place(&condition.column, sample)?;
-        let allowed = Allowed::of(condition, &sample.columns()[at])?;
-        match limits.iter_mut().find(|(of, _)| *of == at) {
-            Some((_, known)) => known.narrow(&allowed),
-            None => limits.push((at, allowed)),
-        }
+        limit(&mut limits, at, &Allowed::of(condition, &sample.columns()[at])?);
     }
-    limits.sort_by_key(|(at, _)| *at);
     for (at, allowed) in &limits {
         if allowed.is_nothing() {
             let name = &sample.columns()[*at].spec.name;
@@ -207,6 +203,15 @@ fn limits(conditions: &[Condition], sample: &Table) -> Result<Limits, EngineErro
         }
     }
     Ok(limits)
+}
+
+/// Narrows what the cells of a column may be.
+fn limit(limits: &mut Limits, at: usize, allowed: &Allowed) {
+    match limits.iter_mut().find(|(of, _)| *of == at) {
+        Some((_, known)) => known.narrow(allowed),
+        None => limits.push((at, allowed.clone())),
+    }
+    limits.sort_by_key(|(at, _)| *at);
 }
 
 /// Where a column stands that may be named in a condition.

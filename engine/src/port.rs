@@ -27,7 +27,7 @@ use tgs_protocol::{
 pub use self::files::{compare, profile_file};
 use crate::{
     autoregressive,
-    container::{self, FileKind},
+    container::{self, Asides, FileKind},
     dataset::Dataset,
     export, given, ingest, learn,
     model::Generator,
@@ -195,7 +195,8 @@ pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
         ModelName::Autoregressive => autoregressive::generator(model)?,
         ModelName::Seqtree => seqtree::generator(model)?,
     };
-    given::generator(name, model, order_of_moments::generator(name, model, inner)?)
+    let Asides { beside, given } = container::asides(FileKind::Model(name), model)?;
+    given::generator((name, model), order_of_moments::generator(inner, beside), given)
 }
 
 /// Checks constants that a user set, before any work.

@@ -118,8 +118,13 @@ impl Given {
 impl Condition {
     /// Whether something is said of cells that are there.
     pub fn is_of_values(&self) -> bool {
+        !self.one_of.is_empty() || !self.none_of.is_empty() || self.is_of_range()
+    }
+
+    /// Whether an end of a range is said.
+    pub fn is_of_range(&self) -> bool {
         let ends = [&self.at_least, &self.at_most, &self.above, &self.below];
-        !self.one_of.is_empty() || !self.none_of.is_empty() || ends.iter().any(|end| end.is_some())
+        ends.iter().any(|end| end.is_some())
     }
 
     fn says_nothing(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::{
     metadata::Metadata,
     model::{ModelName, TrainingLength},
     program::Command,
+    store::ArtifactName,
     unit::{ByteCount, Rows},
 };
 
@@ -163,6 +164,15 @@ impl Goal {
             Self::Generate { .. } => "generate",
             Self::Evaluate { .. } => "evaluate",
             Self::External { .. } => "external",
+        }
+    }
+
+    /// Where a model that is adopted lies. One that completes rows holds them as they stand, so it
+    /// goes where tables lie, which do not outlive the job.
+    pub const fn adopts_into(&self) -> ArtifactName {
+        match self {
+            Self::Generate { complete: Some(_), .. } => ArtifactName::Dataset,
+            _ => ArtifactName::Model,
         }
     }
 

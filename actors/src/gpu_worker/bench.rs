@@ -16,7 +16,7 @@ use tgs_protocol::{
 };
 use tokio::runtime::Handle;
 
-use super::{message::WorkOrder, stages::adopted_as};
+use super::message::WorkOrder;
 use crate::{
     failure::{Fault, Halt},
     input,
@@ -76,11 +76,7 @@ impl Bench {
     }
 
     fn clear_away(&self, order: &WorkOrder) {
-        let name = match order.work {
-            Work::AdoptModel => Some(adopted_as(&order.row.request)),
-            _ => order.work.artifact(),
-        };
-        let Some(name) = name else { return };
+        let Some(name) = order.work.artifact(&order.row.request.goal) else { return };
         let artifacts = &self.ports.artifacts;
         let cleared = catch_unwind(AssertUnwindSafe(|| {
             self.carry("unstage folder", artifacts.unstage(&order.lease, name))

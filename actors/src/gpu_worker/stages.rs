@@ -14,7 +14,7 @@ use tgs_protocol::{
     metadata::Metadata,
     program::RunOrder,
     progress::Watch,
-    request::{Goal, JobRequest, Source},
+    request::{Goal, Source},
     store::ArtifactName,
     unit::{Rows, Steps},
 };
@@ -125,7 +125,7 @@ impl Bench {
         // It may have been written to while it was read.
         check_same(request)?;
         said.into_iter().for_each(|said| notice(order, said));
-        let artifact = adopted_as(request);
+        let artifact = request.goal.adopts_into();
         Ok(JobEvent::Adopted(self.keep_model(order, artifact, &model)?, rows))
     }
 
@@ -225,15 +225,6 @@ impl Bench {
 }
 
 /// The engine knows only bytes: which file they are of is said here.
-/// Where an adopted model lies. One that completes rows holds them as they stand, so it goes where
-/// tables lie, which do not outlive the job.
-pub(super) fn adopted_as(request: &JobRequest) -> ArtifactName {
-    match request.goal {
-        Goal::Generate { complete: Some(_), .. } => ArtifactName::Dataset,
-        _ => ArtifactName::Model,
-    }
-}
-
 fn naming(model_file: &Path, halt: Halt) -> Halt {
     match halt {
         Halt::Failed(mut fault) if fault.code == Code::ModelUnreadable => {

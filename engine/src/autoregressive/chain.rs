@@ -37,6 +37,17 @@ impl Link {
     pub(super) fn is_by_rank(&self, level: Option<u32>) -> bool {
         self.number.is_some() && (self.head.is_none() || self.by_rank == level)
     }
+
+    /// Whether it tells a column that is coded so.
+    pub(super) fn tells(&self, code: &ColumnCode) -> bool {
+        match *code {
+            ColumnCode::Head(head) | ColumnCode::Number { head: Some(head), .. } => {
+                self.head == Some(head)
+            }
+            ColumnCode::Number { token, head: None } => self.number == Some(token),
+            ColumnCode::Constant(_) | ColumnCode::Generated(_) => false,
+        }
+    }
 }
 
 /// The columns of a table that are learned, those of many values before those of few, categories
@@ -83,6 +94,13 @@ impl Bins {
     /// The place of a fine bin among those of all coarse ones.
     pub(super) fn place(self, coarse: i64, fine: i64) -> i64 {
         if coarse == UNTOLD { UNTOLD } else { coarse * self.fine as i64 + fine }
+    }
+
+    /// The ranks where a fine bin of a coarse one begins and ends.
+    pub(super) fn ends(self, (coarse, fine): (usize, usize)) -> (f64, f64) {
+        let all = (self.coarse * self.fine) as f64;
+        let place = (coarse * self.fine + fine) as f64;
+        (place / all, (place + 1.0) / all)
     }
 
     /// A rank within these bins; `uniform` in (0, 1) says where.

@@ -3,7 +3,7 @@
 use tgs_protocol::{chunk::ChunkNo, engine::EngineError, progress::Unwatched};
 
 use super::{
-    chain::{self, Bins},
+    chain::{self, Bins, Link},
     drawing::Drawing,
     limit::Limit,
     sampler::{AutoregressiveSampler, Opened, Ready},
@@ -13,7 +13,7 @@ use crate::{
     learn::torch::{Torch, failed},
     model::Generator,
     random::{Purpose, Stream},
-    tabgraph::tokenizer::{ColumnCode, Encoded, head::Meaning},
+    tabgraph::tokenizer::{Encoded, head::Meaning},
     table::{Cells, Table},
 };
 
@@ -29,23 +29,13 @@ pub(super) struct Completing {
 impl Completing {
     pub(super) fn new(opened: Opened, rows: Incomplete) -> Self {
         let model = opened.model();
-        let column = |at: usize| {
-            let link = &model.links[at];
-            model.tokenizer.codes.iter().position(|code| match *code {
-                ColumnCode::Head(head) => link.head == Some(head),
-                ColumnCode::Number { token, head } => match head {
-                    Some(_) => link.head == head,
-                    None => link.number == Some(token),
-                },
-                ColumnCode::Constant(_) | ColumnCode::Generated(_) => false,
-            })
-        };
+        let column = |link: &Link| model.tokenizer.codes.iter().position(|code| link.tells(code));
         let link = |column: usize| {
             let is_there = Allowed::there(&rows.table.columns()[column]);
             let is_filled = !rows.absent.contains(&column);
             (column, is_filled.then(|| Limit::new(model, column, &is_there)).flatten())
         };
-        let links = (0..model.links.len()).filter_map(column).map(link).collect();
+        let links = model.links.iter().filter_map(column).map(link).collect();
         Self { opened, rows, links }
     }
 

@@ -59,11 +59,7 @@ impl Limit {
             ColumnCode::Head(head) => (None, Some(head)),
             ColumnCode::Constant(_) | ColumnCode::Generated(_) => return None,
         };
-        let is_of = |link: &Link| match head {
-            Some(_) => link.head == head,
-            None => link.number == number,
-        };
-        let link = model.links.iter().position(is_of)?;
+        let link = model.links.iter().position(|link| link.tells(&codes[column]))?;
         let mut allowed = allowed.clone();
         if let (Some(token), Values::Numbers(intervals)) = (number, &allowed.values) {
             allowed.values = Values::Numbers(scales[token].reachable(intervals));
@@ -126,10 +122,8 @@ impl Limit {
     }
 
     /// A rank within a fine bin that may be; `uniform` in (0, 1) says where.
-    fn rank(&self, bins: Bins, (coarse, fine): (usize, usize), uniform: f64) -> f64 {
-        let all = (bins.coarse * bins.fine) as f64;
-        let place = (coarse * bins.fine + fine) as f64;
-        let (low, high) = (place / all, (place + 1.0) / all);
+    fn rank(&self, bins: Bins, bin: (usize, usize), uniform: f64) -> f64 {
+        let (low, high) = bins.ends(bin);
         let over = |(begin, end): &(f64, f64)| (begin.max(low), end.min(high));
         let over: Vec<(f64, f64)> =
             self.ranks.iter().map(over).filter(|(begin, end)| begin < end).collect();
@@ -174,8 +168,7 @@ fn is_level(head: Option<&Head>, number: (f64, f64)) -> bool {
 fn share(bins: Bins, coarse: usize, ranks: &[(f64, f64)]) -> Share {
     let all = (bins.coarse * bins.fine) as f64;
     let of_fine = |fine: usize| {
-        let place = (coarse * bins.fine + fine) as f64;
-        let (low, high) = (place / all, (place + 1.0) / all);
+        let (low, high) = bins.ends((coarse, fine));
         let over = ranks.iter().map(|(begin, end)| (end.min(high) - begin.max(low)).max(0.0));
         (over.sum::<f64>() * all).min(1.0)
     };

@@ -67,8 +67,7 @@ impl Within {
         // What has nothing to choose from is known first: it makes no row weigh more than another.
         within.sort_by_key(|limit| (!limit.allowed.is_one(), limit.link));
         let mut order: Vec<usize> = within.iter().map(|limit| limit.link).collect();
-        let rest = (0..model.links.len()).filter(|link| !order.contains(link));
-        let rest: Vec<usize> = rest.collect();
+        let rest = (0..model.links.len()).filter(|link| within.iter().all(|it| it.link != *link));
         order.extend(rest);
         Ok(Self { opened, limits: within, order, tries: tries as usize })
     }
@@ -81,11 +80,10 @@ impl Within {
         let (model, ready) = self.opened.ready()?;
         let mut draws = Stream::new(0, Purpose::SampleLevel, 0);
         let rows = if self.chooses() { BEGUN_MIN } else { 1 };
-        let begun = || -> Torch<Vec<f64>> {
-            let _guard = tch::no_grad_guard();
-            self.begin(&mut Drawing::new(model, &ready, rows)?, &mut draws)
-        };
-        let weights = { begun }().map_err(failed("draw rows"))?;
+        let _guard = tch::no_grad_guard();
+        let weights = Drawing::new(model, &ready, rows)
+            .and_then(|mut drawing| self.begin(&mut drawing, &mut draws))
+            .map_err(failed("draw rows"))?;
         let share = weights.iter().sum::<f64>() / rows as f64;
         if share > 0.0 { Ok(share) } else { nothing() }
     }

@@ -207,8 +207,7 @@ fn common(one: &[(f64, f64)], other: &[(f64, f64)]) -> Vec<(f64, f64)> {
 /// What a condition leaves of the levels.
 fn codes(condition: &Condition, levels: &StringArray) -> Result<Vec<bool>, EngineError> {
     let name = &condition.column;
-    let ends = [&condition.at_least, &condition.at_most, &condition.above, &condition.below];
-    if ends.iter().any(|end| end.is_some()) {
+    if condition.is_of_range() {
         return refuse(format_args!(
             "the values of \"{name}\" have no order; name those that are meant"
         ));

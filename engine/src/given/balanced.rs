@@ -9,7 +9,7 @@ use tgs_protocol::{
     given::{Balance, Given},
 };
 
-use super::{Allowed, Fitting, Limits, fits, limits, place, refuse, sample, within};
+use super::{Allowed, Fitting, Limits, fits, limit, limits, place, refuse, sample, within};
 use crate::{
     model::Generator,
     random::{Purpose, Stream},
@@ -106,11 +106,7 @@ fn parts(
     let column = &sample.columns()[at];
     let with = |allowed: &Allowed| {
         let mut limits = asked.clone();
-        match limits.iter_mut().find(|(of, _)| *of == at) {
-            Some((_, known)) => known.narrow(allowed),
-            None => limits.push((at, allowed.clone())),
-        }
-        limits.sort_by_key(|(at, _)| *at);
+        limit(&mut limits, at, allowed);
         limits
     };
     let is_empty = |limits: &Limits| limits.iter().any(|(_, allowed)| allowed.is_nothing());

@@ -34,19 +34,8 @@ impl Generator for Rejecting {
     fn chunk(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Result<Table, EngineError> {
         let most = rows.saturating_mul(self.tries as usize);
         let mut stack: Option<Stack> = None;
-        let (mut drawn, mut found) = (0_usize, 0_usize);
-        for attempt in 0_u32.. {
-            if found >= rows && stack.is_some() {
-                break;
-            }
-            if drawn >= most && attempt > 0 {
-                let tries = self.tries;
-                return refuse(format_args!(
-                    "of {drawn} rows drawn, {found} fit, where {rows} are wanted; say less, allow \
-                     more than {tries} tries, or train a model that draws under conditions \
-                     (autoregressive)"
-                ));
-            }
+        let (mut drawn, mut found, mut attempt) = (0_usize, 0_usize, 0_u32);
+        loop {
             let wanted = ((rows - found) * (drawn + 1)).div_ceil(found + 1);
             let at_once = wanted.clamp(ROWS_AT_ONCE_MIN, CHUNK_ROWS as usize);
             let at_once = at_once.min((most - drawn).max(1));
@@ -59,12 +48,22 @@ impl Generator for Rejecting {
                 .filter(|row| fits(&self.limits, &table, *row))
                 .take(rows - found)
                 .collect();
-            (drawn, found) = (drawn + at_once, found + fitting.len());
-            let stack = stack.get_or_insert_with(|| Stack::like(&table, rows));
-            stack.push(&table.picked(&fitting))?;
+            (drawn, found, attempt) = (drawn + at_once, found + fitting.len(), attempt + 1);
+            let mut all = stack.take().unwrap_or_else(|| Stack::like(&table, rows));
+            all.push(&table.picked(&fitting))?;
+            if found >= rows {
+                return Ok(all.table());
+            }
+            if drawn >= most {
+                let tries = self.tries;
+                return refuse(format_args!(
+                    "of {drawn} rows drawn, {found} fit, where {rows} are wanted; say less, allow \
+                     more than {tries} tries, or train a model that draws under conditions \
+                     (autoregressive)"
+                ));
+            }
+            stack = Some(all);
         }
-        let stack = stack.map_or_else(|| Ok(Stack::like(&self.any.chunk(seed, chunk, 0)?, 0)), Ok);
-        Ok(stack?.table())
     }
 
     fn generated(&self, seed: u64, chunk: ChunkNo, rows: usize) -> Vec<(usize, Cells)> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use tgs_protocol::{
     chunk::ChunkNo,
     code::Code,
@@ -13,7 +14,7 @@ use tgs_protocol::{
 
 use super::OrderOfMoments;
 use crate::{
-    container::{self, FileKind},
+    container::{self, Asides, FileKind},
     given::{self, Fitting, Incomplete, Limits},
     model::Generator,
     table::{Cells, Table},
@@ -34,8 +35,8 @@ pub(crate) fn trainer(
     let order = OrderOfMoments::of(train);
     if let Some(snapshot) = resume {
         let kind = FileKind::Snapshot(model);
-        let learned: Option<OrderOfMoments> = container::beside(kind, snapshot)?;
-        if learned.unwrap_or_default() != order {
+        let said: Asides<OrderOfMoments, IgnoredAny> = container::asides(kind, snapshot)?;
+        if said.beside.unwrap_or_default() != order {
             return Err(kind.refuse("it belongs to another run"));
         }
     }
@@ -43,20 +44,15 @@ pub(crate) fn trainer(
     Ok(if order.is_empty() { run } else { Box::new(Around { run, model, order }) })
 }
 
-/// Wraps the generator of a model file, if its rows have moments that follow each other.
-///
-/// # Errors
-/// `ModelUnreadable` when the file is damaged.
+/// Wraps the generator of a model, if its rows have moments that follow each other.
 pub(crate) fn generator(
-    model: ModelName,
-    bytes: &[u8],
     inner: Arc<dyn Generator>,
-) -> Result<Arc<dyn Generator>, EngineError> {
-    let order: Option<OrderOfMoments> = container::beside(FileKind::Model(model), bytes)?;
-    Ok(match order {
+    order: Option<OrderOfMoments>,
+) -> Arc<dyn Generator> {
+    match order {
         Some(order) => Arc::new(Telling { inner, order }),
         None => inner,
-    })
+    }
 }
 
 /// A run whose files say what was learned in place of moments.

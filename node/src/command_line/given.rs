@@ -59,9 +59,8 @@ impl GivenArguments {
         for text in &self.conditions {
             let (column, sign, value) = parted(text)?;
             if sign == "=" {
-                let alternatives = conditions.iter_mut().find(|known| {
-                    known.column == column && known.none_of.is_empty() && is_one_of(known)
-                });
+                let is_same = |known: &&mut Condition| known.column == column && is_one_of(known);
+                let alternatives = conditions.iter_mut().find(is_same);
                 let known = match alternatives {
                     Some(known) => known,
                     None => {
@@ -117,8 +116,7 @@ impl GivenArguments {
 
 /// Whether a condition is one of alternatives, and nothing else.
 fn is_one_of(condition: &Condition) -> bool {
-    let ends = [&condition.at_least, &condition.at_most, &condition.above, &condition.below];
-    ends.iter().all(|end| end.is_none()) && condition.missing != Some(false)
+    !condition.is_of_range() && condition.none_of.is_empty() && condition.missing != Some(false)
 }
 
 /// Column, sign and value; a column whose name holds a sign stands in double quotes.

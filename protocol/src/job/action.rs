@@ -9,6 +9,7 @@ use crate::{
         row::JobRow,
     },
     model::TrainPlan,
+    request::Goal,
     stage::Stage,
     store::ArtifactName,
     unit::{Millis, Rows},
@@ -76,13 +77,14 @@ pub enum Work {
 }
 
 impl Work {
-    /// The folder that it fills, if it fills one.
-    pub fn artifact(&self) -> Option<ArtifactName> {
+    /// The folder that it fills for a job with this goal, if it fills one.
+    pub fn artifact(&self, goal: &Goal) -> Option<ArtifactName> {
         Some(match self {
             Self::Run => ArtifactName::Files,
             Self::Ingest => ArtifactName::Dataset,
             Self::Profile => ArtifactName::Profile,
-            Self::Train { .. } | Self::AdoptModel => ArtifactName::Model,
+            Self::Train { .. } => ArtifactName::Model,
+            Self::AdoptModel => goal.adopts_into(),
             Self::Evaluate => ArtifactName::Report,
             Self::Publish { .. } => ArtifactName::Output,
             Self::Plan | Self::Sample { .. } => return None,

@@ -15,7 +15,7 @@ use std::{
 use super::{
     cql::{Connection, Consistency, Database, Row},
     identity::Identity,
-    process::Process,
+    process::{PERIOD, Process},
     site::Site,
 };
 
@@ -31,7 +31,6 @@ const NODES_MAX: usize = 3;
 /// again, and how often they are.
 const WHOLE_MAX: Duration = Duration::from_secs(80);
 const STARTS_MAX: usize = 3;
-const PERIOD: Duration = Duration::from_millis(10);
 
 /// One node; ended when dropped.
 #[derive(Debug)]

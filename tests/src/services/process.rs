@@ -23,7 +23,8 @@ use crate::starting;
 const GRACE: Duration = Duration::from_secs(20);
 /// How long it may take to be ready; seconds on an idle machine.
 const READY_MAX: Duration = Duration::from_secs(240);
-const PERIOD: Duration = Duration::from_millis(10);
+/// Between two looks at a server that is waited for.
+pub(super) const PERIOD: Duration = Duration::from_millis(10);
 /// Threads of Cassandra that wait for work sleep for ten microseconds at a time, ten thousand times
 /// a second, in every node of it: on two cores that was half of what tests took. So their sleep is
 /// longer; work waits for them by so much at most.
