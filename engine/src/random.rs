@@ -58,6 +58,9 @@ pub enum Purpose {
     Given = 23,
     /// In which order the groups of a chunk stand; index: chunk.
     GivenOrder = 24,
+    /// In which order rows that choose are looked at beside that in which rows are drawn; index:
+    /// their part.
+    ValidationOrder = 25,
     /// Anything a test draws.
     Test = 99,
 }

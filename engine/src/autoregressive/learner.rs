@@ -1,5 +1,7 @@
 //! The model as a training run sees it: rows, loss, validation loss, model file.
 
+use std::ops::Range;
+
 use tch::Tensor;
 use tgs_protocol::{
     engine::EngineError, model::ModelName, progress::Watch, report::Curve, unit::Steps,
@@ -42,6 +44,8 @@ pub(super) struct AutoregressiveLearner {
     /// All training rows.
     train: Encoded,
     batches: Batches,
+    /// Parameters that do not decay.
+    spared: Vec<Range<usize>>,
     steps: u64,
     seed: u64,
 }
@@ -68,6 +72,7 @@ impl AutoregressiveLearner {
             // A table of constants, ids and texts only has nothing to learn.
             steps: if links.is_empty() { 0 } else { steps.get() },
             config,
+            spared: net.spared(),
             tokenizer,
             links,
             net,
@@ -96,6 +101,15 @@ impl AutoregressiveLearner {
             true => stream.permutation(self.links.len()),
             false => (0..self.links.len()).collect(),
         }
+    }
+
+    /// The orders in which rows are looked at, and how much each counts: as in training, or what is
+    /// learned in random orders would end when what is learned in the other one does.
+    fn judged_in(&self, place: u64) -> Vec<(Vec<usize>, f64)> {
+        let (links, any) = (self.links.len(), self.config.any_order_share);
+        let mut stream = Stream::new(self.seed, Purpose::ValidationOrder, place);
+        let orders = [((0..links).collect(), 1.0 - any), (stream.permutation(links), any)];
+        orders.into_iter().filter(|(_, share)| *share > 0.0).collect()
     }
 
     /// The mean surprise of the rows' levels and bins, in nats, over their number: each is asked
@@ -179,6 +193,7 @@ impl Learner for AutoregressiveLearner {
             beta2: c.beta2,
             epsilon: c.epsilon,
             weight_decay: c.weight_decay,
+            spared: self.spared.clone(),
             clip_norm: c.clip_norm,
             average_decay: average_decay(step, c.average_decay),
             age: step,
@@ -227,10 +242,13 @@ impl Learner for AutoregressiveLearner {
 
     fn validation(&self, leaves: &Leaves, _step: u64, shard: usize) -> Torch<f64> {
         let looked = self.batches.parts.looked(SHARDS.rows, shard);
-        let mut ranks = Stream::new(self.seed, Purpose::Validation, 2 + looked.place);
-        let order: Vec<usize> = (0..self.links.len()).collect();
-        let loss = self.surprise(leaves, (looked.rows, &order), &mut ranks, None)?;
-        Ok(looked.weighed(loss.f_double_value(&[])?))
+        let mut loss = 0.0;
+        for (order, share) in self.judged_in(looked.place) {
+            let mut ranks = Stream::new(self.seed, Purpose::Validation, 2 + looked.place);
+            let surprise = self.surprise(leaves, (looked.rows, &order), &mut ranks, None)?;
+            loss += share * surprise.f_double_value(&[])?;
+        }
+        Ok(looked.weighed(loss))
     }
 
     fn model(

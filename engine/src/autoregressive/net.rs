@@ -148,6 +148,14 @@ impl Net {
         Self { layout, width, columns, numbers: Arc::new(Numbers::new(bins)), shift }
     }
 
+    /// Parameters that do not decay: biases, which hold shares, and embeddings. A rare value is
+    /// learned from few rows; if it decayed in all steps it would become like one that is unknown.
+    pub(super) fn spared(&self) -> Vec<Range<usize>> {
+        let ends = [".bias", ".table", ".beside", ".asked"];
+        let is_spared = |name: &str| name == "shift" || ends.iter().any(|it| name.ends_with(it));
+        self.layout.places(is_spared)
+    }
+
     /// What is known of rows of which nothing is known; `1 × width`.
     pub(super) fn nothing(&self, leaves: &Leaves) -> Torch<Tensor> {
         leaves.get(self.shift).f_view([1, self.width as i64])

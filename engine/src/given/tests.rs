@@ -396,6 +396,7 @@ fn what_is_known_stays_and_the_rest_is_drawn_given_it() {
     }
     // Of those of 75 nearly all are old, of those of 19 a quarter.
     let [of_old, of_young] = guesses.map(|(old, all)| f64::from(old) / f64::from(all));
+    println!("{of_old} of the old, {of_young} of the young");
     assert!(of_old > of_young + 0.15, "{of_old} of the old, {of_young} of the young");
     let sums = (0..rows).filter(|row| number(&table, "sum", *row).is_none()).count();
     assert!((20..130).contains(&sums), "a tenth of the sums is missing: {sums}");

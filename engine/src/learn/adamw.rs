@@ -23,8 +23,10 @@ pub(crate) struct Rule {
     pub beta2: f64,
     /// Keeps the denominator from zero.
     pub epsilon: f64,
-    /// Decoupled weight decay.
+    /// Decoupled weight decay, …
     pub weight_decay: f64,
+    /// … but not of these numbers of the flat parameters: in order, and apart.
+    pub spared: Vec<Range<usize>>,
     /// Largest global norm of the gradient; longer ones are shortened to it.
     pub clip_norm: f64,
     /// Decay of the moving average of parameters.
@@ -82,8 +84,8 @@ impl Moments {
             let place = rule.active.start + block.start..rule.active.start + block.end;
             let parts = [&self.params, &self.first, &self.second, &self.average]
                 .map(|tensor| narrowed(tensor, &place));
-            let update = update.clone();
-            move || update.apply(parts, &gradient)
+            let (update, decaying) = (update.clone(), without(&place, &rule.spared));
+            move || update.apply(parts, &gradient, &decaying)
         });
         crew.run(moving.collect::<Vec<_>>())?.into_iter().collect::<Torch<()>>().map_err(act)?;
         Ok(norm)
@@ -132,6 +134,18 @@ fn blocks(numbers: usize) -> Vec<Range<usize>> {
     (0..numbers).step_by(size).map(|from| from..numbers.min(from + size)).collect()
 }
 
+/// What is left of a place without these parts, counted from where it begins.
+fn without(place: &Range<usize>, spared: &[Range<usize>]) -> Vec<Range<usize>> {
+    let (mut left, mut from) = (vec![], place.start);
+    for part in spared {
+        left.push(from..part.start.min(place.end));
+        from = from.max(part.end);
+    }
+    left.push(from..place.end);
+    left.retain(|part| !part.is_empty());
+    left.into_iter().map(|part| part.start - place.start..part.end - place.start).collect()
+}
+
 fn narrowed(tensor: &Tensor, range: &Range<usize>) -> Torch<Tensor> {
     tensor.f_narrow(0, range.start as i64, range.len() as i64)
 }
@@ -178,7 +192,12 @@ impl Update {
         }
     }
 
-    fn apply(&self, parts: [Torch<Tensor>; 4], gradient: &Tensor) -> Torch<()> {
+    fn apply(
+        &self,
+        parts: [Torch<Tensor>; 4],
+        gradient: &Tensor,
+        decaying: &[Range<usize>],
+    ) -> Torch<()> {
         let _guard = tch::no_grad_guard();
         let [params, first, second, average] = parts;
         let (mut params, mut first, mut second) = (params?, first?, second?);
@@ -189,7 +208,10 @@ impl Update {
         let below = second.f_sqrt()?.f_mul_scalar_(1.0 / self.correct_second.sqrt())?;
         let below = { below }.f_add_scalar_(self.epsilon)?;
         let change = first.f_div(&below)?.f_mul_scalar_(self.move_by)?;
-        let _ = params.f_mul_scalar_(self.shrink)?.f_add_(&change)?;
+        for part in decaying {
+            let _ = narrowed(&params, part)?.f_mul_scalar_(self.shrink)?;
+        }
+        let _ = params.f_add_(&change)?;
         average?.f_lerp_(&params, 1.0 - self.keep_average).map(|_| ())
     }
 }
@@ -216,6 +238,7 @@ mod tests {
         beta2: 0.99,
         epsilon: 1e-8,
         weight_decay: 0.3,
+        spared: Vec::new(),
         clip_norm: 1e6,
         average_decay: 0.7,
         age: 0,
@@ -265,6 +288,17 @@ mod tests {
             both.for_each(|(old, new)| *old = keep * *old + (1.0 - keep) * new);
         }
         (values(&params.detach()).expect("reads"), average)
+    }
+
+    #[test]
+    fn spared_numbers_do_not_decay() {
+        let spared = vec![0..3, 10..20, 30..NUMBERS];
+        let (some, _) = ours(&Rule { spared: spared.clone(), ..RULE }, 2);
+        let ((all, _), (none, _)) = (ours(&RULE, 2), ours(&Rule { weight_decay: 0.0, ..RULE }, 2));
+        for at in 0..NUMBERS {
+            let is_spared = spared.iter().any(|part| part.contains(&at));
+            assert_eq!(some[at], if is_spared { none[at] } else { all[at] }, "{at}");
+        }
     }
 
     #[test]

@@ -71,6 +71,18 @@ impl Layout {
             (entry.name.as_str(), shape.collect(), entry.begins..entry.begins + entry.count)
         })
     }
+    /// Where the parameters with such names lie, neighbours as one.
+    pub(crate) fn places(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Range<usize>> {
+        let mut places: Vec<Range<usize>> = vec![];
+        for entry in self.entries.iter().filter(|entry| is_meant(&entry.name)) {
+            let end = entry.begins + entry.count;
+            match places.last_mut() {
+                Some(last) if last.end == entry.begins => last.end = end,
+                _ => places.push(entry.begins..end),
+            }
+        }
+        places
+    }
     /// The first values of all parameters, a function of the seed.
     pub(crate) fn first_values(&self, seed: u64) -> Vec<f32> {
         let mut out = Vec::with_capacity(self.len);

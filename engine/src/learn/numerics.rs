@@ -63,6 +63,7 @@ fn train(threads: u32) -> Result<Vec<f32>, EngineError> {
         beta2: 0.99,
         epsilon: 1e-8,
         weight_decay: 1e-5,
+        spared: vec![],
         clip_norm: 1.0,
         average_decay: 0.9,
         age: 0,

@@ -244,6 +244,7 @@ impl Learner for OriginalLearner {
             beta2: c.beta2,
             epsilon: c.epsilon,
             weight_decay: c.weight_decay,
+            spared: vec![],
             clip_norm: c.clip_norm,
             average_decay: average_decay(age, c.average_decay),
             age,

@@ -173,6 +173,7 @@ impl Learner for TabgraphLearner {
             beta2: c.beta2,
             epsilon: c.epsilon,
             weight_decay: c.weight_decay,
+            spared: vec![],
             clip_norm: c.clip_norm,
             average_decay: average_decay(step, c.average_decay),
             age: step,
