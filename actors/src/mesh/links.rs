@@ -27,6 +27,8 @@ use super::MeshMessage;
 #[derive(Default)]
 pub struct Links {
     now: Mutex<Now>,
+    /// Other nodes that are on the bus.
+    on_bus: watch::Sender<BTreeSet<Incarnation>>,
     bells: Bells,
 }
 
@@ -57,8 +59,6 @@ struct Now {
     mesh: Option<ActorRef<MeshMessage>>,
     linked: BTreeMap<Incarnation, LinkNo>,
     bus: Option<Arc<dyn PeerBus>>,
-    /// Other nodes that are on the bus.
-    on_bus: BTreeSet<Incarnation>,
     obituaries: Obituaries,
 }
 
@@ -139,7 +139,7 @@ impl Links {
 
     /// These other nodes are on the bus.
     pub(crate) fn are_on_bus(&self, peers: BTreeSet<Incarnation>) {
-        self.now().on_bus = peers;
+        self.on_bus.send_replace(peers);
     }
 
     /// To how many other nodes there is a link.
@@ -167,10 +167,16 @@ impl PeerLink for Links {
         let (mesh, bus) = {
             let now = self.now();
             let mesh = now.mesh.clone().filter(|_| now.linked.contains_key(peer));
-            (mesh, now.bus.clone().filter(|_| now.on_bus.contains(peer)))
+            (mesh, now.bus.clone())
         };
         let Some(mesh) = mesh else {
-            return bus.ok_or(PeerError::NoLink)?.ask(peer, &said, within).await;
+            let (bus, mut on_bus) = (bus.ok_or(PeerError::NoLink)?, self.on_bus.subscribe());
+            // Nobody says over a bus that a node is gone.
+            return tokio::select! {
+                biased;
+                _ = on_bus.wait_for(|on_bus| !on_bus.contains(peer)) => Err(PeerError::NoLink),
+                answer = bus.ask(peer, &said, within) => answer,
+            };
         };
         let (peer, limit) = (peer.clone(), Duration::from_millis(within.get()));
         let asked = mesh.call(|reply| MeshMessage::Ask { peer, said, reply }, Some(limit)).await;
@@ -200,8 +206,8 @@ impl PeerLink for Links {
     }
 
     fn reached(&self) -> Vec<Incarnation> {
-        let now = self.now();
-        let linked = now.linked.keys().chain(&now.on_bus);
-        linked.cloned().collect::<BTreeSet<_>>().into_iter().collect()
+        let mut reached = self.on_bus.borrow().clone();
+        reached.extend(self.now().linked.keys().cloned());
+        reached.into_iter().collect()
     }
 }

@@ -3,10 +3,7 @@
 //! The window per sampler keeps every sampler busy and mailboxes short; jobs that sample at the
 //! same time take turns by it. Which sampler takes which chunk changes no byte.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeSet, VecDeque};
 
 use tgs_protocol::{
     chunk::{ChunkNo, SealedChunk},
@@ -15,17 +12,16 @@ use tgs_protocol::{
     id::Incarnation,
     limits::{
         CHUNK_ELSEWHERE_MS, CHUNKS_OFFERED_PER_PEER, CHUNKS_OFFERED_PER_SAMPLER, PEER_REST_MS,
-        PRESENCE_PERIOD_MS,
     },
     metric_definitions::CHUNKS_LENT,
-    peer::{ChunkTask, PeerAnswer, PeerError, PeerLink, PeerRequest},
+    peer::{ChunkTask, PeerAnswer, PeerLink, PeerRequest},
     progress::{Progress, ProgressUnit, Watch},
     stage::Stage,
     unit::{Millis, Rows},
     watchdog::{Pace, Signs, Silence, Watchdog},
 };
 
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::task::spawn_blocking;
 
 use crate::{
     chunk_sampler::message::{ChunkEnd, ChunkOrder, Whose},
@@ -152,12 +148,7 @@ async fn elsewhere(
     let task = task(spawn_blocking(class).await.ok()?.ok()?);
     let (job, chunk, rows) = (task.lease.job.clone(), task.chunk, task.rows);
     let within = Millis(CHUNK_ELSEWHERE_MS);
-    let asked = tokio::select! {
-        answer = ports.links.ask(peer, PeerRequest::Sample(task), within) => answer,
-        // Nobody says so over a bus.
-        () = gone(ports, peer) => Err(PeerError::NoLink),
-    };
-    match asked {
+    match ports.links.ask(peer, PeerRequest::Sample(task), within).await {
         Ok(PeerAnswer::Sealed(sealed)) if sealed.chunk == chunk && sealed.rows == rows => {
             Some(sealed)
         }
@@ -166,13 +157,6 @@ async fn elsewhere(
             None
         }
         Ok(PeerAnswer::Sealed(_) | PeerAnswer::Heard | PeerAnswer::Unknown) | Err(_) => None,
-    }
-}
-
-/// Returns once a node is not to be reached any more.
-async fn gone(ports: &Ports, peer: &Incarnation) {
-    while ports.links.reached().contains(peer) {
-        sleep(Duration::from_millis(PRESENCE_PERIOD_MS)).await;
     }
 }
 
