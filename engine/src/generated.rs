@@ -2,7 +2,8 @@
 //!
 //! A model must not hold what names a person. So nothing of the source is kept here but its look:
 //! character classes, lengths, punctuation and the prefix that *all* values share, and of counting
-//! ids the largest number. Looks that fewer than `SHARED_ROWS_MIN` rows share are not kept either.
+//! ids the largest number. Names of people come from lists of our own. Looks that fewer than
+//! `SHARED_ROWS_MIN` rows share are not kept either.
 //!
 //! Ids are unique over the whole endless table of a seed by construction, because each is a
 //! one-to-one function of its global row number.
@@ -18,12 +19,14 @@ use crate::{
 
 mod identifier;
 mod mixer;
+mod names;
 mod prose;
 #[cfg(test)]
 mod tests;
 mod word;
 
 use identifier::Identifier;
+use names::Names;
 use prose::Prose;
 
 /// How to write new values of one id or text column. Part of the model file.
@@ -42,6 +45,7 @@ enum Look {
     /// No value was ever seen.
     Nothing,
     Identifier(Identifier),
+    Names(Names),
     Prose(Prose),
 }
 
@@ -60,7 +64,10 @@ impl Generated {
         let look = match (values.is_empty(), column.spec.kind) {
             (true, _) => Look::Nothing,
             (false, ColumnKind::Id) => Look::Identifier(Identifier::fit(&values)),
-            (false, _) => Look::Prose(Prose::fit(&values)),
+            (false, _) => match Names::fit(column, &values) {
+                Some(names) => Look::Names(names),
+                None => Look::Prose(Prose::fit(&values)),
+            },
         };
         let rows = column.cells.len().max(1);
         Self { salt, missing_share: (rows - values.len().min(rows)) as f64 / rows as f64, look }
@@ -77,6 +84,7 @@ impl Generated {
         let mut write: Writer = match &self.look {
             Look::Nothing => return Cells::Text(StringArray::new_null(rows)),
             Look::Identifier(identifier) => identifier.writer(seed),
+            Look::Names(names) => names.writer(),
             Look::Prose(prose) => prose.writer(),
         };
         for row in first_row..first_row + rows as u64 {

@@ -122,6 +122,47 @@ fn texts_keep_their_look_and_their_missing_share() {
     assert_eq!(serde_json::from_str::<Generated>(&model).expect("reads back"), generated);
 }
 
+/// A person stands in the source, not in the copy.
+#[test]
+fn names_come_from_our_own_lists_in_the_forms_of_the_source() {
+    let (firsts, lasts) = (["Wolfgang", "Nannerl", "Leopold"], ["Mozart", "Pertl", "Weberin"]);
+    for (name, form, expected) in [
+        ("patient_name", 0, "Aaaa Aaaa"),
+        ("surname", 1, "AAAA"),
+        ("customer_name", 2, "Aaaa, Aaaa A."),
+    ] {
+        let row = |at: usize| {
+            let (first, last) = (firsts[at % 3], lasts[at / 3 % 3]);
+            Some(match form {
+                0 => format!("{first} {last}"),
+                1 => last.to_uppercase(),
+                _ => format!("{last}, {first} B."),
+            })
+        };
+        let mut column = column(ColumnKind::Text, (0..900).map(row).collect());
+        Arc::make_mut(&mut column.spec).name = name.to_owned();
+        let generated = Generated::fit(&column);
+        let made = texts(&generated, 0, 2_000);
+        let made: HashSet<&str> = made.iter().flatten().map(String::as_str).collect();
+        assert!(made.len() > 40, "{name}: {} names", made.len());
+        for text in &made {
+            let look = super::word::template(text);
+            let short =
+                |part: &str| part.trim_start_matches('A').trim_start_matches('a').to_owned();
+            assert_eq!(look.contains(", "), expected.contains(", "), "{text}");
+            assert_eq!(look.contains('a'), expected.contains('a'), "{text}");
+            assert_eq!(look.split(' ').count(), expected.split(' ').count(), "{text}");
+            assert!(short(&look).len() < look.len(), "{text}");
+            let known = firsts.iter().chain(&lasts).map(|name| name.to_lowercase());
+            for secret in known {
+                assert!(!text.to_lowercase().contains(&secret), "{text}");
+            }
+        }
+        let model = serde_json::to_string(&generated).expect("serialises");
+        assert!(!model.to_lowercase().contains("mozart"), "{model}");
+    }
+}
+
 #[test]
 fn nothing_seen_gives_nothing() {
     let generated = Generated::fit(&column(ColumnKind::Id, vec![None; 9]));

@@ -116,6 +116,11 @@ pub fn identifies(column: &Column) -> bool {
     hint(column).is_some_and(|hint| !leads_to_many.iter().any(|what| hint.ends_with(what)))
 }
 
+/// Whether a column promises names of people.
+pub fn names_people(column: &Column) -> bool {
+    by_name(column, &sample(column)).is_some_and(|hint| hint.ends_with("names of people"))
+}
+
 /// Whether some text of one column stands in the other.
 pub fn shares(one: &Column, other: &Column) -> bool {
     let texts = texts(one);
