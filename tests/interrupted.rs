@@ -148,7 +148,7 @@ fn seqtree_on_the_example() {
 #[test]
 fn nets_on_the_example() {
     let table = in_repository("examples/actg175.csv");
-    for (model, steps) in [("tabgraph", "150"), ("autoregressive", "80")] {
+    for (model, steps) in [("tabgraph", "150"), ("autoregressive", "80"), ("auto", "40")] {
         let words = ["--model", model, "--steps", steps, "-n", "21000", "--gates", "warn"];
         let case = Case::new(&table, &words);
         check(
@@ -422,6 +422,20 @@ fn soak() {
             &["--model", "seqtree"][..],
             &["--steps", "300"],
             &["--model", "autoregressive", "--steps", "150"],
+            &["--model", "ctgan", "--steps", "600"],
+            &["--model", "tvae", "--steps", "600"],
+            &["--model", "auto", "--steps", "100"],
+            // The published width and sampler take hours for as many rows.
+            &[
+                "--model",
+                "original",
+                "--steps",
+                "60",
+                "--set",
+                "width=64",
+                "--set",
+                "solver_steps=3",
+            ],
         ] {
             let with = |samplers| {
                 let more = ["-n", "60000", "--gates", "warn", "--samplers", samplers];

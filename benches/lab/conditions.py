@@ -31,7 +31,7 @@ def condition(dice, name, column):
     """Words for `--where`, and which rows of any table with this column fit."""
     known = column.dropna()
     values = sorted(known.unique(), key=str)
-    is_number = pandas.api.types.is_numeric_dtype(column)
+    is_number = pandas.api.types.is_numeric_dtype(column) and not pandas.api.types.is_bool_dtype(column)
     if is_number and len(values) > VALUES_MAX:
         low, high = sorted(float(numpy.quantile(known, dice.random())) for _ in range(2))
         low, high = (known[known >= low].min(), known[known <= max(low, high)].max())

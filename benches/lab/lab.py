@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-OURS = {"seqtree", "tabgraph", "autoregressive", "original"}
+# Models of other programs: what stands before their names.
+PEERS = "pypi-"
 # Settings are chosen on these alone.
 CHOOSING = ["adult", "default", "beijing", "shoppers", "magic"]
 CONFIRMING = ["bank", "actg175", "king", "insurance", "airquality"]
@@ -38,7 +39,8 @@ class Lab:
         self.results = Path(args.results)
         self.lock = threading.Lock()
         known = {trial["name"]: trial for trial in json.loads(Path(args.trials).read_text())}
-        names = args.names or list(known)
+        # A setting that was taken out of the program stays in the log.
+        names = args.names or [name for name, trial in known.items() if "gone" not in trial]
         unknown = [name for name in names if name not in known]
         if unknown:
             sys.exit(f"there is no trial {unknown[0]!r} in {args.trials}: add it, with what is hoped of it")
@@ -104,8 +106,8 @@ class Lab:
         train, holdout, synthetic = files
         on_core = ["taskset", "-c", str(core)]
         model, seed, budget = trial["model"], str(task["seed"]), task["budget"]
-        if model not in OURS:
-            peers = [self.args.peers, HERE / "peer.py", model, train, synthetic, str(budget), seed]
+        if model.startswith(PEERS):
+            peers = [self.args.peers, HERE / "peer.py", model.removeprefix(PEERS), train, synthetic, str(budget), seed]
             subprocess.run(on_core + peers, check=True, stdout=subprocess.DEVNULL)
             return {}
         report = synthetic.with_suffix(".report")

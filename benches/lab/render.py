@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 TABLES = ["adult", "default", "beijing", "shoppers", "magic", "bank", "actg175", "king", "insurance", "airquality"]
-MODELS = {"base": "`tabgraph`", "seqtree": "`seqtree`", "autoregressive": "`autoregressive`", "original": "`original`", "tvae": "TVAE", "ctgan": "CTGAN"}
+MODELS = {"base": "`tabgraph`", "seqtree": "`seqtree`", "autoregressive": "`autoregressive`", "original": "`original`",
+          "ctgan": "`ctgan`", "tvae": "`tvae`", "pypi-tvae": "TVAE", "pypi-ctgan": "CTGAN"}
 COLUMNS = ["seconds in all", "shape error %", "trend error %", "C2ST AUC, train", "TSTR / TRTR", "DCR share",
            "exact copies (their rate; holdout's rate)"]
 NONE = "–"
@@ -58,14 +59,15 @@ def rank(known, name):
 def log(lines, trials):
     """Every trial that chose: what was hoped of it, and what it gave beside `base` of the same seeds."""
     yield "# Trials\n"
-    yield "What was tried on `tabgraph`, and what it gave: `benches/lab/render.py log` writes this page. Medians over seeds on the"
+    yield "What was tried, and what it gave: `./dev lab render log` writes this page. Medians over seeds on the"
     yield "tables that choose settings; none of their rows, and no other table, judges a result of `benchmarks.md`.\n"
     hopes = {trial["name"]: trial for trial in trials}
     groups = grouped(line for line in lines if line["stage"] == "choose" and "failed" not in line)
     for name in dict.fromkeys(key[1] for key in groups):
         trial = hopes.get(name, {})
         settings = ", ".join(f"`{pair}`" for pair in trial.get("set", [])) or "as it stands"
-        yield f"## {name}\n\n{settings}. Hope: {trial.get('hope', '')}. {trial.get('found', 'Not judged yet')}.\n"
+        gone = f" ({trial['gone']})" if "gone" in trial else ""
+        yield f"## {name}\n\n`{trial.get('model', '')}`, {settings}{gone}. Hope: {trial.get('hope', '')}. Found: {trial.get('found', 'open')}.\n"
         yield from header(["table", "budget"])
         for (table, _, budget), runs in groups.items():
             if runs[0]["trial"] == name:

@@ -70,6 +70,8 @@ struct Sealed<'a, R, B, G> {
     beside: Option<&'a B>,
     #[serde(skip_serializing_if = "Option::is_none")]
     given: Option<&'a G>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chosen: Option<&'a str>,
 }
 
 /// What is read of a [`Sealed`] before its digest is checked.
@@ -93,6 +95,9 @@ pub(crate) struct Asides<B, G> {
     pub beside: Option<B>,
     /// What [`with_given`] said.
     pub given: Option<G>,
+    /// What [`with_chosen`] said.
+    #[serde(default)]
+    pub chosen: Option<String>,
 }
 
 const NOTHING: Option<&()> = None;
@@ -103,7 +108,7 @@ pub(crate) fn write<R: Serialize>(
     record: &R,
     arrays: Vec<(String, Array)>,
 ) -> Result<Vec<u8>, EngineError> {
-    write_with(kind, record, (NOTHING, NOTHING), arrays)
+    write_with(kind, record, (NOTHING, NOTHING, None), arrays)
 }
 
 /// The same file with something said beside its record, by who knows nothing of the record.
@@ -116,8 +121,16 @@ pub(crate) fn with_beside<B: Serialize>(
     beside: &B,
 ) -> Result<Vec<u8>, EngineError> {
     let file: Container<serde_json::Value> = read(kind, bytes)?;
-    let arrays = file.arrays.into_iter().collect();
-    write_with(kind, &file.record, (Some(beside), NOTHING), arrays)
+    let said: Asides<IgnoredAny, IgnoredAny> = asides(kind, bytes)?;
+    let said = (Some(beside), NOTHING, said.chosen.as_deref());
+    write_with(kind, &file.record, said, file.arrays.into_iter().collect())
+}
+
+/// The same file, which says why this model was chosen among several; errors of [`read`].
+pub(crate) fn with_chosen(kind: FileKind, bytes: &[u8], why: &str) -> Result<Vec<u8>, EngineError> {
+    let file: Container<serde_json::Value> = read(kind, bytes)?;
+    let said = (NOTHING, NOTHING, Some(why));
+    write_with(kind, &file.record, said, file.arrays.into_iter().collect())
 }
 
 /// The same file, what stands beside its record with it, that says what its rows must be like;
@@ -132,9 +145,10 @@ pub(crate) fn with_given<G: Serialize>(
     more: Option<(String, Array)>,
 ) -> Result<Vec<u8>, EngineError> {
     let file: Container<serde_json::Value> = read(kind, bytes)?;
-    let Asides { beside, .. }: Asides<serde_json::Value, IgnoredAny> = asides(kind, bytes)?;
+    let said: Asides<serde_json::Value, IgnoredAny> = asides(kind, bytes)?;
     let arrays = file.arrays.into_iter().chain(more).collect();
-    write_with(kind, &file.record, (beside.as_ref(), Some(given)), arrays)
+    let said = (said.beside.as_ref(), Some(given), said.chosen.as_deref());
+    write_with(kind, &file.record, said, arrays)
 }
 
 /// What else is said in a file, beside its record.
@@ -152,7 +166,7 @@ pub(crate) fn asides<B: DeserializeOwned, G: DeserializeOwned>(
 fn write_with<R: Serialize, B: Serialize, G: Serialize>(
     kind: FileKind,
     record: &R,
-    (beside, given): (Option<&B>, Option<&G>),
+    (beside, given, chosen): (Option<&B>, Option<&G>, Option<&str>),
     arrays: Vec<(String, Array)>,
 ) -> Result<Vec<u8>, EngineError> {
     let fault = |why: String| EngineError::new(Code::Internal, format!("write a {kind}: {why}"));
@@ -161,7 +175,8 @@ fn write_with<R: Serialize, B: Serialize, G: Serialize>(
         (Some(_), None) => BESIDE_VERSION,
         (None, None) => FORMAT_VERSION,
     };
-    let sealed = Sealed { digest: HOLE, version, kind: kind.to_string(), record, beside, given };
+    let (digest, kind_told) = (HOLE, kind.to_string());
+    let sealed = Sealed { digest, version, kind: kind_told, record, beside, given, chosen };
     let text = serde_json::to_string(&sealed).map_err(|error| fault(error.to_string()))?;
     let metadata = Some([(KEY.to_owned(), text)].into());
     let mut bytes = safetensors::serialize(arrays, metadata).map_err(|e| fault(e.to_string()))?;

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | what the cells of a column may be | `allowed` |
 //! | rows drawn until enough of them fit | `rejecting` |
+//! | which way where a model draws under conditions | `often` |
 //! | shares of the values of a column | `balanced` |
 //! | rows of which some cells are known | `incomplete` |
 
 pub mod allowed;
 mod balanced;
 mod incomplete;
+mod often;
 mod rejecting;
 #[cfg(test)]
 mod tests;
@@ -172,7 +174,7 @@ pub(crate) fn within(
         return Ok(Fitting { rows: Arc::clone(any), share: Some(1.0) });
     }
     if let Some(fitting) = any.within(limits, tries)? {
-        return Ok(fitting);
+        return Ok(often::better(any, limits, tries, fitting));
     }
     Ok(Fitting { rows: rejecting(any, limits, tries), share: None })
 }

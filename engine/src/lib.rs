@@ -15,17 +15,22 @@
 //! | moments that follow each other, kept in order | `order_of_moments` |
 //! | rows under conditions | [`given`] |
 //! | flat parameters, AdamW, numerics class, training runs | [`learn`] |
-//! | models behind [`model`] | [`tabgraph`], [`autoregressive`], [`seqtree`], [`original`] |
+//! | models behind [`model`] | [`tabgraph`], [`autoregressive`], [`seqtree`], [`original`], |
+//! | | [`ctgan`], [`tvae`] |
+//! | the best model for a table | [`auto`] |
+//! | numbers told mode by mode | `modes` |
 //! | writers: CSV, Parquet, JSON lines | [`export`] |
 //! | every measure of the report | [`measure`] |
 //! | the HTML page | [`page`] |
 //! | the port of `protocol` | [`port`] |
 
 mod association;
+pub mod auto;
 pub mod autoregressive;
 mod boost;
 mod constants;
 mod container;
+pub mod ctgan;
 pub mod dataset;
 pub mod export;
 pub mod generated;
@@ -34,6 +39,7 @@ pub mod ingest;
 pub mod learn;
 pub mod measure;
 pub mod model;
+mod modes;
 mod order_of_moments;
 pub mod original;
 mod own_numbers;
@@ -46,3 +52,4 @@ pub mod tabgraph;
 pub mod table;
 #[cfg(test)]
 mod testing;
+pub mod tvae;

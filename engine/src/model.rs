@@ -1,13 +1,94 @@
-//! What every model owes: fit by segments, snapshot, restore, sample a chunk.
+//! What every model owes: plan, fit by segments, snapshot, restore, sample a chunk; and which there
+//! are.
 
 use std::sync::Arc;
 
-use tgs_protocol::{chunk::ChunkNo, engine::EngineError};
+use serde_json::{Map, Value};
+use tgs_protocol::{
+    chunk::ChunkNo,
+    engine::{EngineError, Trainer},
+    model::{ModelName, TrainPlan, TrainingLength},
+    progress::Watch,
+    report::Curve,
+};
 
 use crate::{
+    auto, autoregressive,
+    container::FileKind,
+    ctgan,
     given::{Fitting, Incomplete, Limits},
+    original, seqtree, tabgraph,
     table::{Cells, Table},
+    tvae,
 };
+
+/// Resolves constants and steps: table, length, what a user set, seed, threads.
+type Plan = fn(
+    &Table,
+    TrainingLength,
+    &Map<String, Value>,
+    u64,
+    u32,
+    &dyn Watch,
+) -> Result<TrainPlan, EngineError>;
+/// Begins a run, or goes on from a snapshot: table, plan, seed and threads.
+type Begin = fn(
+    &Table,
+    &TrainPlan,
+    (u64, u32),
+    Option<&[u8]>,
+    &dyn Watch,
+) -> Result<Box<dyn Trainer>, EngineError>;
+
+/// Opens a model file.
+type Open = fn(&[u8]) -> Result<Arc<dyn Generator>, EngineError>;
+
+/// One model, as whoever knows it by its name alone uses it.
+pub(crate) struct Model {
+    pub plan: Plan,
+    pub trainer: Begin,
+    pub generator: Open,
+    /// Losses by step, from a model file.
+    pub curves: fn(&[u8]) -> Result<Vec<Curve>, EngineError>,
+    pub check_constants: fn(&Map<String, Value>) -> Result<(), EngineError>,
+}
+
+/// The model of this name.
+pub(crate) fn of(name: ModelName) -> Model {
+    macro_rules! net {
+        ($module:ident) => {
+            Model {
+                plan: $module::plan,
+                trainer: $module::trainer,
+                generator: $module::generator,
+                curves: $module::curves,
+                check_constants: $module::check_constants,
+            }
+        };
+    }
+    match name {
+        ModelName::Tabgraph => net!(tabgraph),
+        ModelName::Original => net!(original),
+        ModelName::Autoregressive => net!(autoregressive),
+        ModelName::Ctgan => net!(ctgan),
+        ModelName::Tvae => net!(tvae),
+        ModelName::Seqtree => Model {
+            plan: seqtree::plan,
+            trainer: seqtree::trainer,
+            generator: seqtree::generator,
+            curves: |_| Ok(Vec::new()),
+            check_constants: seqtree::check_constants,
+        },
+        // What it trains is a model of another name.
+        ModelName::Auto => Model {
+            plan: auto::plan,
+            trainer: auto::trainer,
+            generator: |_| Err(FileKind::Model(ModelName::Auto).refuse("no file holds a choice")),
+            curves: |_| Ok(Vec::new()),
+            check_constants: auto::check_constants,
+        },
+    }
+}
 
 /// A trained model in memory. Sampling is a pure function of (model, seed, chunk number, rows in
 /// the chunk).

@@ -26,13 +26,11 @@ use tgs_protocol::{
 
 pub use self::files::{compare, profile_file};
 use crate::{
-    autoregressive,
     container::{self, Asides, FileKind},
     dataset::Dataset,
     export, given, ingest, learn,
-    model::Generator,
+    model::{self, Generator},
     order_of_moments::{self, OrderOfMoments},
-    original, seqtree, tabgraph,
     table::{Table, ipc},
 };
 
@@ -75,16 +73,11 @@ impl Engine for LocalEngine {
     fn plan(&self, order: &PlanOrder, watch: &dyn Watch) -> Result<TrainPlan, EngineError> {
         on_cores(order.device)?;
         let dataset = Dataset::open(&order.dataset)?;
-        let plan = match order.model {
-            ModelName::Tabgraph => tabgraph::plan,
-            ModelName::Original => original::plan,
-            ModelName::Autoregressive => autoregressive::plan,
-            ModelName::Seqtree => seqtree::plan,
-        };
         // Rows kept aside are for the report: no model may choose by them.
         let train = dataset.train()?;
         let train = OrderOfMoments::of(&train).learned(&train);
-        plan(&train, order.length, &order.overrides, order.seed, order.threads, watch)
+        let (length, set) = (order.length, &order.overrides);
+        (model::of(order.model).plan)(&train, length, set, order.seed, order.threads, watch)
     }
 
     fn trainer(
@@ -95,15 +88,10 @@ impl Engine for LocalEngine {
     ) -> Result<Box<dyn Trainer>, EngineError> {
         on_cores(order.device)?;
         let dataset = Dataset::open(&order.dataset)?;
-        let trainer = match order.model {
-            ModelName::Tabgraph => tabgraph::trainer,
-            ModelName::Original => original::trainer,
-            ModelName::Autoregressive => autoregressive::trainer,
-            ModelName::Seqtree => seqtree::trainer,
-        };
+        let begin = model::of(order.model).trainer;
         let work = (order.seed, order.threads);
         order_of_moments::trainer(order.model, &dataset.train()?, resume, |train| {
-            trainer(train, &order.plan, work, resume, watch)
+            begin(train, &order.plan, work, resume, watch)
         })
     }
 
@@ -187,29 +175,19 @@ fn on_cores(device: Device) -> Result<(), EngineError> {
 }
 
 /// Opens a model file of any generator.
-pub fn generator(model: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
-    let name = name_of(model)?;
-    let inner = match name {
-        ModelName::Tabgraph => tabgraph::generator(model)?,
-        ModelName::Original => original::generator(model)?,
-        ModelName::Autoregressive => autoregressive::generator(model)?,
-        ModelName::Seqtree => seqtree::generator(model)?,
-    };
-    let Asides { beside, given } = container::asides(FileKind::Model(name), model)?;
-    given::generator((name, model), order_of_moments::generator(inner, beside), given)
+pub fn generator(bytes: &[u8]) -> Result<Arc<dyn Generator>, EngineError> {
+    let name = name_of(bytes)?;
+    let inner = (model::of(name).generator)(bytes)?;
+    let Asides { beside, given, .. } = container::asides(FileKind::Model(name), bytes)?;
+    given::generator((name, bytes), order_of_moments::generator(inner, beside), given)
 }
 
 /// Checks constants that a user set, before any work.
 ///
 /// # Errors
 /// `UnknownConstant` for one that the model does not have, or out of range.
-pub fn check_constants(model: ModelName, set: &Map<String, Value>) -> Result<(), EngineError> {
-    match model {
-        ModelName::Tabgraph => tabgraph::check_constants(set),
-        ModelName::Original => original::check_constants(set),
-        ModelName::Autoregressive => autoregressive::check_constants(set),
-        ModelName::Seqtree => seqtree::check_constants(set),
-    }
+pub fn check_constants(name: ModelName, set: &Map<String, Value>) -> Result<(), EngineError> {
+    (model::of(name).check_constants)(set)
 }
 
 /// Which generator wrote a model file, by the kind it says it is.
@@ -308,7 +286,7 @@ mod tests {
     /// Plan and model of a dataset.
     fn fitted(engine: &LocalEngine, model: ModelName, dataset: PathBuf) -> (TrainPlan, Vec<u8>) {
         let constants = match model {
-            ModelName::Seqtree => serde_json::json!({}),
+            ModelName::Seqtree | ModelName::Auto => serde_json::json!({}),
             _ => serde_json::json!({"width": 16, "batch": 64}),
         };
         let order = PlanOrder {

@@ -61,6 +61,11 @@ pub enum Purpose {
     /// In which order rows that choose are looked at beside that in which rows are drawn; index:
     /// their part.
     ValidationOrder = 25,
+    /// Noise of the loss of rows that choose, where their cells are drawn as well; index: their
+    /// part.
+    ValidationNoise = 26,
+    /// The seed of a contest between models, from that of the job.
+    Contest = 27,
     /// Anything a test draws.
     Test = 99,
 }

@@ -280,6 +280,12 @@ pub enum ModelChoice {
     Original,
     /// Column after column: good quality, a minute or two on a CPU.
     Autoregressive,
+    /// A generator that learns against a critic, for comparison.
+    Ctgan,
+    /// A variational auto-encoder of rows, for comparison.
+    Tvae,
+    /// The best of a few, tried in turn within the budget; ten minutes without one.
+    Auto,
 }
 
 /// What a failed gate does.
@@ -298,6 +304,9 @@ impl From<ModelChoice> for ModelName {
             ModelChoice::Seqtree => Self::Seqtree,
             ModelChoice::Original => Self::Original,
             ModelChoice::Autoregressive => Self::Autoregressive,
+            ModelChoice::Ctgan => Self::Ctgan,
+            ModelChoice::Tvae => Self::Tvae,
+            ModelChoice::Auto => Self::Auto,
         }
     }
 }

@@ -24,16 +24,29 @@ pub enum ModelName {
     Original,
     /// Column after column, each given those before it: quick to learn and to draw.
     Autoregressive,
+    /// A conditional generator that learns against a critic, for comparison.
+    Ctgan,
+    /// A variational auto-encoder of rows, for comparison.
+    Tvae,
+    /// The best of a few that are trained and judged in turn.
+    Auto,
 }
 
 impl ModelName {
     /// Every generator.
-    pub const ALL: [Self; 4] =
-        [Self::Tabgraph, Self::Seqtree, Self::Original, Self::Autoregressive];
+    pub const ALL: [Self; 7] = [
+        Self::Tabgraph,
+        Self::Seqtree,
+        Self::Original,
+        Self::Autoregressive,
+        Self::Ctgan,
+        Self::Tvae,
+        Self::Auto,
+    ];
 
     /// Whether it is a neural net, which a graphics processor trains faster.
     pub const fn is_net(self) -> bool {
-        matches!(self, Self::Tabgraph | Self::Original | Self::Autoregressive)
+        !matches!(self, Self::Seqtree)
     }
 }
 
@@ -44,6 +57,9 @@ impl fmt::Display for ModelName {
             Self::Seqtree => "seqtree",
             Self::Original => "original",
             Self::Autoregressive => "autoregressive",
+            Self::Ctgan => "ctgan",
+            Self::Tvae => "tvae",
+            Self::Auto => "auto",
         })
     }
 }

@@ -11,11 +11,14 @@ use syn::{
 use super::tree::{File, Tree};
 
 /// Models with the files that hold their constants.
-const MODELS: [(&str, &str); 4] = [
+const MODELS: [(&str, &str); 7] = [
     ("tabgraph", "engine/src/tabgraph/config.rs"),
     ("seqtree", "engine/src/seqtree/config.rs"),
     ("autoregressive", "engine/src/autoregressive/config.rs"),
     ("original", "engine/src/original/config.rs"),
+    ("ctgan", "engine/src/ctgan/config.rs"),
+    ("tvae", "engine/src/tvae/config.rs"),
+    ("auto", "engine/src/auto/config.rs"),
 ];
 
 /// Holds numbers that constants of models take by their name.

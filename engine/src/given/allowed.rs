@@ -44,7 +44,7 @@ impl Allowed {
         let is_missing = condition.missing == Some(true);
         let values = match &column.cells {
             Cells::Number(_) => Values::Numbers(numbers(condition, &column.spec)?),
-            Cells::Level { levels, .. } => Values::Levels(codes(condition, levels)?),
+            Cells::Level { levels, .. } => Values::Levels(codes(condition, levels, &column.spec)?),
             Cells::Text(_) => Values::Levels(Vec::new()),
         };
         // "It is missing" and nothing else leaves no value.
@@ -204,32 +204,58 @@ fn common(one: &[(f64, f64)], other: &[(f64, f64)]) -> Vec<(f64, f64)> {
     both
 }
 
-/// What a condition leaves of the levels.
-fn codes(condition: &Condition, levels: &StringArray) -> Result<Vec<bool>, EngineError> {
+/// What a condition leaves of the levels. Levels that are all numbers have an order.
+fn codes(
+    condition: &Condition,
+    levels: &StringArray,
+    spec: &ColumnSpec,
+) -> Result<Vec<bool>, EngineError> {
     let name = &condition.column;
-    if condition.is_of_range() {
-        return refuse(format_args!(
-            "the values of \"{name}\" have no order; name those that are meant"
-        ));
-    }
-    let find = |text: &String| {
-        let at = (0..levels.len()).find(|code| levels.value(*code) == text);
-        at.map_or_else(
-            || {
-                let known = listed(levels.iter().flatten());
-                refuse(format_args!("\"{name}\" is never \"{text}\"; it is one of {known}"))
-            },
-            Ok,
-        )
-    };
     let mut left = vec![condition.one_of.is_empty(); levels.len()];
     for value in &condition.one_of {
-        left[find(value)?] = true;
+        left[level(value, levels, name)?] = true;
     }
     for value in &condition.none_of {
-        left[find(value)?] = false;
+        left[level(value, levels, name)?] = false;
+    }
+    if condition.is_of_range() {
+        let of_levels: Option<Vec<f64>> = levels.iter().map(|it| as_number(it?)).collect();
+        let Some(of_levels) = of_levels else {
+            return refuse(format_args!(
+                "the values of \"{name}\" have no order; name those that are meant"
+            ));
+        };
+        let (one_of, none_of) = (vec![], vec![]);
+        let range = Condition { one_of, none_of, ..condition.clone() };
+        let range = Values::Numbers(numbers(&range, spec)?);
+        let range = Allowed { missing: false, values: range };
+        left.iter_mut().zip(of_levels).for_each(|(left, number)| *left &= range.holds(number));
     }
     Ok(left)
+}
+
+/// The level that a text means: the same, or the only one that differs in case alone, or is the
+/// same number.
+fn level(text: &str, levels: &StringArray, name: &str) -> Result<usize, EngineError> {
+    let only = |is: &dyn Fn(&str) -> bool| {
+        let mut alike = (0..levels.len()).filter(|code| is(levels.value(*code)));
+        alike.next().filter(|_| alike.next().is_none())
+    };
+    let wanted = as_number(text);
+    let found = only(&|level| level == text)
+        .or_else(|| only(&|level| level.eq_ignore_ascii_case(text)))
+        .or_else(|| only(&|level| wanted.is_some() && as_number(level) == wanted));
+    found.map_or_else(
+        || {
+            let known = listed(levels.iter().flatten());
+            refuse(format_args!("\"{name}\" is never \"{text}\"; it is one of {known}"))
+        },
+        Ok,
+    )
+}
+
+fn as_number(text: &str) -> Option<f64> {
+    numeral(text.trim().as_bytes(), false).map(|numeral| numeral.value)
 }
 
 /// The cell that a text of this column stands for.
@@ -370,6 +396,29 @@ mod tests {
         ] {
             let error = Allowed::of(&condition(told), &column).expect_err(why);
             assert!(error.to_string().contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn levels_that_are_numbers_have_an_order_and_are_found_as_such() {
+        use serde_json::json;
+        let of = |texts: &[&str]| {
+            let levels = Arc::new(StringArray::from(texts.to_vec()));
+            let cells = Cells::Level { codes: UInt32Array::from(vec![0]), levels };
+            Column { spec: spec("x", ColumnKind::Category, ValueFormat::Verbatim), cells }
+        };
+        let codes = |told: serde_json::Value, column: &Column| {
+            let allowed = Allowed::of(&condition(told), column).expect("understood");
+            (0..6).filter(|code| allowed.holds_code(*code)).collect::<Vec<u32>>()
+        };
+        let days = of(&["0.0", "0.2", "0.4", "1.0", "10"]);
+        assert_eq!(codes(json!({"at_least": "0.4", "below": "10"}), &days), [2, 3]);
+        assert_eq!(codes(json!({"one_of": ["1", "0.20"]}), &days), [1, 3]);
+        assert_eq!(codes(json!({"none_of": ["0"], "at_most": "1"}), &days), [1, 2, 3]);
+        let words = of(&["True", "False", "no", "NO"]);
+        assert_eq!(codes(json!({"one_of": ["true", "no"]}), &words), [0, 2]);
+        for text in ["No", "1"] {
+            Allowed::one_of(&[text], &words).expect_err("it may be either, or none");
         }
     }
 }

@@ -56,11 +56,13 @@ fn trained(model: ModelName) -> Vec<u8> {
         return bytes.clone();
     }
     let bytes = match model {
-        ModelName::Seqtree => fitted(model, &json!({}), 1),
+        ModelName::Seqtree | ModelName::Auto => fitted(model, &json!({}), 20),
         ModelName::Autoregressive => {
             let constants = json!({"width": 32, "column_width": 16, "batch": 256});
             fitted(model, &constants, 600)
         }
+        ModelName::Ctgan => fitted(model, &json!({"width": 32, "critic_width": 32}), 200),
+        ModelName::Tvae => fitted(model, &json!({"width": 32}), 200),
         ModelName::Tabgraph | ModelName::Original => {
             fitted(model, &json!({"width": 16, "batch": 64}), 60)
         }
@@ -266,11 +268,30 @@ fn rows_within_limits_are_those_that_would_not_be_thrown_away() {
     let limits = limits(&given.conditions, &sample(&any).expect("drawn")).expect("known");
     let rows = 10_000;
     let draw = |from: Arc<dyn Generator>| from.chunk(1, ChunkNo(0), rows).expect("they can be met");
-    let within = means(&draw(within(&any, &limits, 100).expect("they can be met").rows));
+    let within = any.within(&limits, 100).expect("they can be met").expect("it can");
+    let within = means(&draw(within.rows));
     let kept = means(&draw(rejecting(&any, &limits, 100)));
     // Ages and sums deviate by about 8 and 6; four errors of the difference of two means.
     for ((one, other), off) in within.iter().zip(&kept).zip([0.5, 0.35, 0.03]) {
         assert!((one - other).abs() < off, "{within:?} within, {kept:?} kept");
+    }
+}
+
+/// Where many rows fit they are rows of the model as it draws any; where few do they are drawn as
+/// such.
+#[test]
+fn many_rows_that_fit_are_taken_from_all() {
+    let any = port::generator(&trained(ModelName::Autoregressive)).expect("opens");
+    for (bound, tries, from_all) in [("60", 1_000, true), ("19", 1_000, false), ("60", 2, false)] {
+        let given = asked(&json!({"conditions": [{"column": "age", "below": bound}]}));
+        let limits = limits(&given.conditions, &sample(&any).expect("drawn")).expect("known");
+        let shown = |rows: Arc<dyn Generator>| {
+            let table = rows.chunk(1, ChunkNo(0), 200).expect("they can be met");
+            format!("{:?}", table.columns())
+        };
+        let found = shown(within(&any, &limits, tries).expect("they can be met").rows);
+        let kept = shown(rejecting(&any, &limits, 1_000));
+        assert_eq!(found == kept, from_all, "below {bound}, {tries} tries");
     }
 }
 

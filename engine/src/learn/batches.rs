@@ -19,6 +19,8 @@ pub(crate) struct Batches {
     pub parts: Parts,
     rows: usize,
     shards: Shards,
+    /// Steps in a row that have the same rows.
+    times: u64,
     seed: u64,
     order: Option<(u64, Vec<usize>)>,
 }
@@ -37,7 +39,12 @@ impl Batches {
     pub(crate) fn new(parts: Parts, rows: usize, shards: Shards, seed: u64) -> Self {
         let rows = rows.clamp(1, parts.learned.len());
         let shards = Shards { rows: shards.rows.max(rows.div_ceil(shards.most)), ..shards };
-        Self { parts, rows, shards, seed, order: None }
+        Self { parts, rows, shards, times: 1, seed, order: None }
+    }
+
+    /// The same rows in so many steps in a row: of nets that learn in turns each has its own step.
+    pub(crate) fn shown(self, times: u64) -> Self {
+        Self { times: times.max(1), ..self }
     }
 
     /// Rows of a step.
@@ -47,7 +54,7 @@ impl Batches {
 
     /// Steps of a pass over the rows.
     pub(crate) fn per_epoch(&self) -> u64 {
-        (self.parts.learned.len() / self.rows).max(1) as u64
+        self.times * (self.parts.learned.len() / self.rows).max(1) as u64
     }
 
     /// Passes over the rows before this step.
@@ -73,7 +80,7 @@ impl Batches {
 
     /// Rows of one shard of a step.
     pub(crate) fn shard(&self, step: u64, shard: usize) -> &[usize] {
-        let at = usize::try_from(step % self.per_epoch()).unwrap_or(0);
+        let at = usize::try_from(step % self.per_epoch() / self.times).unwrap_or(0);
         let order: &[usize] = self.order.as_ref().map_or(&[], |(_, order)| order);
         let batch = &order[at * self.rows..(at + 1) * self.rows];
         batch.chunks(self.shards.rows).nth(shard).unwrap_or(&[])
@@ -139,6 +146,13 @@ mod tests {
             seen.dedup();
             assert!(seen.len() == count && seen.iter().all(|row| learned.contains(row)));
             assert!(count + batches.rows() > learned.len());
+            let mut twice = Batches::new(parts.clone(), rows, shards, 3).shown(2);
+            assert_eq!(twice.per_epoch(), 2 * batches.per_epoch());
+            batches.prepare(0);
+            twice.prepare(0);
+            for step in 0..twice.per_epoch() {
+                assert_eq!(twice.shard(step, 0), batches.shard(step / 2, 0), "step {step}");
+            }
         }
     }
 }

@@ -112,6 +112,22 @@ impl Layout {
         let shaped = pieces.iter().zip(picked).map(|(piece, entry)| piece.f_view(&*entry.shape));
         Ok(Leaves { views: shaped.collect::<Torch<_>>()?, first })
     }
+    /// Views of all parameters: of those in `active` `leaf` holds the values, of the others `flat`.
+    pub(crate) fn split_around(
+        &self,
+        flat: &Tensor,
+        leaf: &Tensor,
+        active: &Range<usize>,
+    ) -> Torch<Leaves> {
+        let learning = self.split(leaf, active)?;
+        if learning.views.len() == self.entries.len() {
+            return Ok(learning);
+        }
+        let mut all = self.split(flat, &(0..self.len))?;
+        let place = learning.first..learning.first + learning.views.len();
+        all.views.splice(place, learning.views);
+        Ok(all)
+    }
 }
 
 impl Leaves {

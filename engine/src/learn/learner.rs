@@ -41,7 +41,8 @@ pub(crate) trait Learner: Send + Sync + 'static {
     }
     /// Shards of a step; none where there is nothing to learn.
     fn shards(&self, step: u64) -> usize;
-    /// What a shard adds to the loss of a step, a scalar that depends on the leaves.
+    /// What a shard adds to the loss of a step, a scalar that depends on the leaves: all of them,
+    /// of which those that learn have gradients.
     fn loss(&self, leaves: &Leaves, step: u64, shard: usize) -> Torch<Tensor>;
     /// Shards of the validation rows; none where they say nothing.
     fn validation_shards(&self, step: u64) -> usize;

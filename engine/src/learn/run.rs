@@ -287,7 +287,7 @@ fn trained_shard<L: Learner>(
 ) -> Torch<(f64, Option<Tensor>)> {
     let part = flat.f_narrow(0, active.start as i64, active.len() as i64)?;
     let leaf = part.f_detach()?.f_set_requires_grad(true)?;
-    let leaves = learner.layout().split(&leaf, active)?;
+    let leaves = learner.layout().split_around(flat, &leaf, active)?;
     let loss = learner.loss(&leaves, step, shard)?;
     let mut gradient = Tensor::f_run_backward(&[&loss], &[&leaf], false, false)?;
     Ok((loss.f_double_value(&[])?, gradient.pop()))

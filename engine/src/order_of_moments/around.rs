@@ -80,7 +80,10 @@ impl Trainer for Around {
     }
     fn finish(&mut self, watch: &dyn Watch) -> Result<Vec<u8>, EngineError> {
         let model = self.run.finish(watch)?;
-        container::with_beside(FileKind::Model(self.model), &model, &self.order)
+        // A model may be one of several that were tried, of another name than the run.
+        let kind = container::kind_of(&model)
+            .map_err(|why| EngineError::new(Code::Internal, format!("finish a model: {why}")))?;
+        container::with_beside(kind, &model, &self.order)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{Array, Float64Array, StringArray, UInt32Array};
+use arrow::array::{Array, Float64Array};
 use serde_json::{Value, json};
 use tgs_protocol::{
     chunk::ChunkNo,
     code::Code,
-    column::{ColumnKind, ColumnSpec, ValueFormat},
+    column::ColumnSpec,
     model::{TrainPlan, TrainingLength},
     progress::{Progress, Unwatched, Watch},
     unit::Steps,
@@ -17,29 +17,8 @@ use super::{curves, generator, plan, trainer};
 use crate::{
     random::{Purpose, Stream},
     table::{Cells, Column, Table},
-    testing::spec,
+    testing::{grouped, pair},
 };
-
-fn pair(rows: usize) -> Table {
-    let mut draw = Stream::new(1, Purpose::Test, 0);
-    let codes: Vec<u32> = (0..rows).map(|_| draw.below(2) as u32).collect();
-    let values = codes
-        .iter()
-        .map(|code| (draw.below(20) > 0).then(|| f64::from(*code) * 6.0 + draw.normal()));
-    let values: Float64Array = values.collect();
-    let levels = Arc::new(StringArray::from(vec!["a", "b"]));
-    let codes = UInt32Array::from(codes);
-    Table::new(vec![
-        Column {
-            spec: spec("group", ColumnKind::Category, ValueFormat::Verbatim),
-            cells: Cells::Level { codes, levels },
-        },
-        Column {
-            spec: spec("value", ColumnKind::Real, ValueFormat::Shortest),
-            cells: Cells::Number(values),
-        },
-    ])
-}
 
 fn planned(table: &Table, steps: u64, overrides: &Value) -> TrainPlan {
     let overrides = overrides.as_object().expect("a record");
@@ -121,18 +100,10 @@ fn groups_keep_their_values() {
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");
     let model = run.finish(&Unwatched).expect("finishes");
     let copy = generator(&model).expect("opens").chunk(3, ChunkNo(0), 2_000).expect("samples");
-    let (Cells::Level { codes, .. }, Cells::Number(values)) =
-        (&copy.columns()[0].cells, &copy.columns()[1].cells)
-    else {
-        panic!("a category and a number")
-    };
-    let missing = values.null_count() as f64 / 2_000.0;
+    let (means, missing) = grouped(&copy);
     assert!((missing - 0.05).abs() < 0.03, "{missing} of the numbers are missing");
-    for code in [0, 1] {
-        let rows = (0..2_000).filter(|row| codes.value(*row) == code && values.is_valid(*row));
-        let rows: Vec<f64> = rows.map(|row| values.value(row)).collect();
-        let mean = rows.iter().sum::<f64>() / rows.len() as f64;
-        assert!((mean - 6.0 * f64::from(code)).abs() < 1.2, "group {code}: mean {mean}");
+    for (mean, wanted) in means.iter().zip([0.0, 6.0]) {
+        assert!((mean - wanted).abs() < 1.2, "groups have the means {means:?}");
     }
     // Rows that are asked for one by one are rows of the model too, not its medians.
     let opened = generator(&model).expect("opens");

@@ -12,12 +12,10 @@ use tgs_protocol::{
 };
 
 use crate::{
-    autoregressive,
     ingest::read_table,
-    original,
+    model,
     port::generator,
     random::{Purpose, Stream},
-    seqtree, tabgraph,
     table::{Cells, Table, cell::NumberWriter},
 };
 
@@ -32,9 +30,11 @@ fn constants(model: ModelName) -> Map<String, Value> {
     let small = match model {
         ModelName::Tabgraph => json!({"width": 16, "blocks": 1, "batch": 64, "validation_looks": 1,
             "evaluations": 2, "slow_evaluations": 0, "calibration_rounds": 0}),
-        ModelName::Seqtree => json!({}),
+        ModelName::Seqtree | ModelName::Auto => json!({}),
         ModelName::Original => json!({"width": 16, "batch": 64, "validation_looks": 1,
             "feed_forward": 8, "solver_steps": 2}),
+        ModelName::Ctgan => json!({"width": 16, "critic_width": 16, "batch": 60}),
+        ModelName::Tvae => json!({"width": 16, "batch": 64, "validation_looks": 1}),
         ModelName::Autoregressive => json!({"width": 16, "column_width": 8, "batch": 64,
             "validation_looks": 1}),
     };
@@ -42,20 +42,9 @@ fn constants(model: ModelName) -> Map<String, Value> {
 }
 
 /// The model file of a short training.
-fn trained(model: ModelName, train: &Table) -> Vec<u8> {
-    let plan = match model {
-        ModelName::Tabgraph => tabgraph::plan,
-        ModelName::Seqtree => seqtree::plan,
-        ModelName::Original => original::plan,
-        ModelName::Autoregressive => autoregressive::plan,
-    };
-    let begin = match model {
-        ModelName::Tabgraph => tabgraph::trainer,
-        ModelName::Seqtree => seqtree::trainer,
-        ModelName::Original => original::trainer,
-        ModelName::Autoregressive => autoregressive::trainer,
-    };
-    let (set, length) = (constants(model), TrainingLength::Steps(8));
+fn trained(name: ModelName, train: &Table) -> Vec<u8> {
+    let model::Model { plan, trainer: begin, .. } = model::of(name);
+    let (set, length) = (constants(name), TrainingLength::Steps(8));
     let plan = plan(train, length, &set, 1, 1, &Unwatched).expect("plans");
     let mut run = begin(train, &plan, (1, 1), None, &Unwatched).expect("begins");
     run.segment(Steps(u64::MAX), &Unwatched).expect("trains");

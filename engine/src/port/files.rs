@@ -7,21 +7,21 @@ use std::{
     sync::Arc,
 };
 
+use serde::de::IgnoredAny;
 use tgs_protocol::{
     code::Code,
     column::ColumnSpec,
     engine::{CompareOrder, EngineError, EvaluateOrder, ProfileOrder, ReportFacts},
     metadata::Metadata,
-    model::ModelName,
     profile::Profile,
     progress::Watch,
     report::{Curve, Report, Tally},
 };
 
 use crate::{
-    autoregressive,
+    container::{self, Asides, FileKind},
     dataset::Dataset,
-    ingest, measure, original, page, port, profile, tabgraph,
+    ingest, measure, model, page, port, profile,
     table::{Table, ipc, stack::Stack},
 };
 
@@ -86,21 +86,23 @@ pub(super) fn evaluate(
     let dataset = Dataset::open(&order.dataset)?;
     let (train, holdout) = (dataset.train()?, dataset.holdout()?);
     let synthetic = joined(&order.chunks, watch)?;
-    let (model, curves) = match &order.model {
+    let about = match &order.model {
         Some(file) => about_model(file)?,
-        None => (None, Vec::new()),
+        None => About::default(),
     };
     let settings = measure::Settings {
         target: order.target.clone().or_else(|| dataset.target().map(str::to_owned)),
         gates: order.gates,
         seed: order.seed,
         threads: order.threads,
-        model,
-        curves,
+        model: about.name,
+        curves: about.curves,
     };
     let tables = measure::Tables { train: &train, holdout: &holdout, synthetic: &synthetic };
     let report = measure::measure(&tables, &settings, watch)?;
-    write_report(&with_notices(report, &dataset.facts().notices), &order.into)
+    let mut report = with_notices(report, &dataset.facts().notices);
+    report.notices.splice(0..0, about.chosen);
+    write_report(&report, &order.into)
 }
 
 /// Chunks of one model, one below the other; one chunk is in memory beside the whole.
@@ -116,20 +118,25 @@ fn joined(chunks: &[PathBuf], watch: &dyn Watch) -> Result<Table, EngineError> {
     Ok(stack.ok_or_else(empty)?.table())
 }
 
-fn about_model(file: &Path) -> Result<(Option<String>, Vec<Curve>), EngineError> {
+/// What a report says of a model.
+#[derive(Default)]
+struct About {
+    name: Option<String>,
+    /// Why it is this one, where there was a choice.
+    chosen: Option<String>,
+    curves: Vec<Curve>,
+}
+
+fn about_model(file: &Path) -> Result<About, EngineError> {
     let bytes = fs::read(file).map_err(|error| {
         // It is ours, and may be there again a moment later: the job waits for that.
         let message = format!("read the model {}; check that disk", file.display());
         EngineError::because(Code::CannotWrite, message, error)
     })?;
     let name = port::name_of(&bytes)?;
-    let curves = match name {
-        ModelName::Tabgraph => tabgraph::curves(&bytes)?,
-        ModelName::Original => original::curves(&bytes)?,
-        ModelName::Autoregressive => autoregressive::curves(&bytes)?,
-        ModelName::Seqtree => Vec::new(),
-    };
-    Ok((Some(name.to_string()), curves))
+    let curves = (model::of(name).curves)(&bytes)?;
+    let said: Asides<IgnoredAny, IgnoredAny> = container::asides(FileKind::Model(name), &bytes)?;
+    Ok(About { name: Some(name.to_string()), chosen: said.chosen, curves })
 }
 
 /// What was told when the tables were read, before what the measures tell.

@@ -111,6 +111,7 @@ const BYTES_PER_ROW: f64 = 100.0;
 /// Rows of a training step, and steps in a second with their looks (`tabgraph adult.csv`).
 const ROWS_PER_STEP: f64 = 1_024.0;
 const STEPS_PER_S: f64 = 22.0;
+const LIGHT_STEPS_PER_S: f64 = 60.0;
 /// A default run takes no longer (`default_seconds_max`), and makes so many steps.
 const DEFAULT_S_MAX: f64 = 600.0;
 const DEFAULT_STEPS: f64 = 10_000.0;
@@ -120,6 +121,7 @@ const SEQTREE_ROWS_PER_S: f64 = 400e3;
 const SEQTREE_DRAWN_PER_S: f64 = 1.7e6;
 const NET_DRAWN_PER_S: f64 = 12.9e3;
 const AUTOREGRESSIVE_DRAWN_PER_S: f64 = 40e3;
+const LIGHT_DRAWN_PER_S: f64 = 60e3;
 /// A report measures samples of so many rows at most, and takes so long on them (adult: 5.7 s).
 const REPORT_ROWS_MAX: f64 = 200e3;
 const REPORT_ROWS_PER_S: f64 = 15e3;
@@ -160,7 +162,10 @@ fn prior(request: &JobRequest) -> Estimate {
 fn training_s(request: &JobRequest, rows: f64) -> (&'static str, f64) {
     let step_s = match request.model {
         ModelName::Seqtree => return ("training", rows / SEQTREE_ROWS_PER_S),
-        ModelName::Tabgraph | ModelName::Original | ModelName::Autoregressive => 1.0 / STEPS_PER_S,
+        ModelName::Tabgraph | ModelName::Original | ModelName::Autoregressive | ModelName::Auto => {
+            1.0 / STEPS_PER_S
+        }
+        ModelName::Ctgan | ModelName::Tvae => 1.0 / LIGHT_STEPS_PER_S,
     };
     match request.length {
         TrainingLength::BudgetSeconds(seconds) => ("training, as asked", seconds as f64),
@@ -175,8 +180,9 @@ fn training_s(request: &JobRequest, rows: f64) -> (&'static str, f64) {
 const fn drawn_per_s(model: ModelName) -> f64 {
     match model {
         ModelName::Seqtree => SEQTREE_DRAWN_PER_S,
-        ModelName::Tabgraph | ModelName::Original => NET_DRAWN_PER_S,
+        ModelName::Tabgraph | ModelName::Original | ModelName::Auto => NET_DRAWN_PER_S,
         ModelName::Autoregressive => AUTOREGRESSIVE_DRAWN_PER_S,
+        ModelName::Ctgan | ModelName::Tvae => LIGHT_DRAWN_PER_S,
     }
 }
 
